@@ -1,0 +1,3 @@
+//! Keyroll: a SCIM 2.0 server that turns identity changes into access changes.
+
+pub mod scim;

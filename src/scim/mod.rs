@@ -1,0 +1,23 @@
+//! The SCIM 2.0 protocol, pure: RFC 7643, RFC 7644 and RFC 9865 as functions over values.
+//!
+//! What is here: schemas, paths, filters, PATCH, validation, projection, messages, errors.
+//! What is not: time, randomness, storage, HTTP. This layer names nothing else of Keyroll's.
+
+pub mod attribute;
+pub mod cursor;
+pub mod discovery;
+pub mod error;
+pub mod filter;
+pub mod json;
+pub mod message;
+pub mod patch;
+pub mod path;
+pub mod project;
+pub mod schema;
+pub mod text;
+pub mod tolerance;
+pub mod validate;
+
+pub use attribute::{Attribute, Kind, Mutability, Returned, Uniqueness};
+pub use error::{Error, ScimType};
+pub use schema::{ResourceType, Schema};

@@ -1,0 +1,179 @@
+//! Schemas and resource types as data: `schemas/*.json` is both what is published and what drives
+//! parsing, validation, filters, PATCH and projection.
+//!
+//! A file holds either a resource type (`resourceType`, `schema`), an extension (`extends`, `schema`)
+//! or a schema that is only published (`schema` alone). Beside these it may list `indexed`: the paths
+//! that the store keeps an index of.
+
+use std::sync::LazyLock;
+
+use include_dir::{Dir, include_dir};
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::attribute::Attribute;
+
+static FILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/schemas");
+
+/// A schema: a URN and its attributes.
+#[derive(Debug, Deserialize)]
+pub struct Schema {
+    /// The URN.
+    pub id: String,
+    /// A short name.
+    pub name: String,
+    /// The attributes, in the order in which they are published.
+    pub attributes: Vec<Attribute>,
+}
+
+impl Schema {
+    /// Finds an attribute by name, in any letter case.
+    pub fn attribute(&self, name: &str) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+    }
+}
+
+/// A resource type: an endpoint, a base schema and its extensions (RFC 7643 §6).
+#[derive(Debug)]
+pub struct ResourceType {
+    /// `User`; also its id.
+    pub name: String,
+    /// `/Users`.
+    pub endpoint: String,
+    /// The base schema.
+    pub schema: &'static Schema,
+    /// The extensions; none is required.
+    pub extensions: Vec<&'static Schema>,
+    /// Canonical paths of indexed attributes: `userName`, `emails.value`, `urn:…:User:employeeNumber`.
+    pub indexed: Vec<String>,
+    /// Whether resources of this type are principals: they may own credentials.
+    pub principal: bool,
+    /// The attribute whose values are rows of their own: `members` of a Group.
+    pub rows: Option<&'static Attribute>,
+}
+
+impl ResourceType {
+    /// Finds a schema of this type by URN, in any letter case: the base schema or an extension.
+    pub fn schema_by_urn(&self, urn: &str) -> Option<&'static Schema> {
+        std::iter::once(self.schema).chain(self.extensions.iter().copied()).find(|s| s.id.eq_ignore_ascii_case(urn))
+    }
+
+    /// Finds an extension by URN, in any letter case.
+    pub fn extension(&self, urn: &str) -> Option<&'static Schema> {
+        self.extensions.iter().copied().find(|s| s.id.eq_ignore_ascii_case(urn))
+    }
+
+    /// Finds a top-level attribute by its short name: a common one (`id`, `externalId`, `meta`,
+    /// `schemas`) or one of the base schema.
+    pub fn attribute(&'static self, name: &str) -> Option<&'static Attribute> {
+        COMMON.iter().find(|a| a.name.eq_ignore_ascii_case(name)).or_else(|| self.schema.attribute(name))
+    }
+}
+
+/// A schema file, before extensions are joined with their types.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    resource_type: Option<Declared>,
+    #[serde(default)]
+    extends: Option<String>,
+    #[serde(default)]
+    principal: bool,
+    #[serde(default)]
+    rows: Option<String>,
+    #[serde(default)]
+    indexed: Vec<String>,
+    schema: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Declared {
+    name: String,
+    endpoint: String,
+    description: String,
+}
+
+/// Every schema and resource type that this build serves.
+#[derive(Debug)]
+pub struct Registry {
+    /// Resource types in the order of their files' names, with their descriptions.
+    pub types: Vec<&'static ResourceType>,
+    /// What `/ResourceTypes` says beside the type's own fields.
+    pub descriptions: Vec<String>,
+    /// The schemas exactly as published, without `meta`.
+    pub published: Vec<(&'static Schema, Value)>,
+}
+
+impl Registry {
+    /// Finds a type by name, in the exact spelling.
+    pub fn by_name(&self, name: &str) -> Option<&'static ResourceType> {
+        self.types.iter().copied().find(|t| t.name == name)
+    }
+
+    /// Finds a type by its endpoint without the slash: `Users`.
+    pub fn by_endpoint(&self, endpoint: &str) -> Option<&'static ResourceType> {
+        self.types.iter().copied().find(|t| t.endpoint.strip_prefix('/') == Some(endpoint))
+    }
+}
+
+/// The attributes that every resource has (RFC 7643 §3, §3.1); no schema lists them.
+pub static COMMON: LazyLock<Vec<Attribute>> = LazyLock::new(|| loaded(serde_json::from_str(COMMON_JSON)));
+
+const COMMON_JSON: &str = r#"[
+  {"name":"schemas","type":"reference","multiValued":true,"required":true,"caseExact":true,"returned":"always"},
+  {"name":"id","type":"string","caseExact":true,"mutability":"readOnly","returned":"always","uniqueness":"global"},
+  {"name":"externalId","type":"string","caseExact":true},
+  {"name":"meta","type":"complex","mutability":"readOnly","subAttributes":[
+    {"name":"resourceType","type":"string","caseExact":true,"mutability":"readOnly"},
+    {"name":"created","type":"dateTime","mutability":"readOnly"},
+    {"name":"lastModified","type":"dateTime","mutability":"readOnly"},
+    {"name":"location","type":"reference","caseExact":true,"mutability":"readOnly"},
+    {"name":"version","type":"string","caseExact":true,"mutability":"readOnly"}]}
+]"#;
+
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| loaded(load()));
+
+/// The schemas and resource types compiled into this binary.
+pub fn registry() -> &'static Registry {
+    &REGISTRY
+}
+
+#[expect(clippy::panic, reason = "the files are compiled in: a test loads them, so no shipped binary gets here")]
+fn loaded<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("schemas: {error}"))
+}
+
+fn load() -> Result<Registry, String> {
+    let mut files: Vec<_> = FILES.files().filter(|f| f.path().extension().is_some_and(|e| e == "json")).collect();
+    files.sort_by_key(|f| f.path());
+    let mut registry = Registry { types: vec![], descriptions: vec![], published: vec![] };
+    let mut parsed = vec![];
+    for file in files {
+        let name = file.path().display();
+        let file: File = serde_json::from_slice(file.contents()).map_err(|e| format!("{name}: {e}"))?;
+        let schema = Schema::deserialize(&file.schema).map_err(|e| format!("{name}: {e}"))?;
+        let schema: &'static Schema = Box::leak(Box::new(schema));
+        registry.published.push((schema, file.schema.clone()));
+        parsed.push((file, schema));
+    }
+    for (file, schema) in &parsed {
+        let Some(declared) = &file.resource_type else { continue };
+        let extends: Vec<_> = parsed.iter().filter(|(f, _)| f.extends.as_ref() == Some(&declared.name)).collect();
+        let own = file.indexed.iter().cloned();
+        let theirs = extends.iter().flat_map(|(f, s)| f.indexed.iter().map(|path| format!("{}:{path}", s.id)));
+        let resource_type = ResourceType {
+            name: declared.name.clone(),
+            endpoint: declared.endpoint.clone(),
+            schema,
+            extensions: extends.iter().map(|(_, s)| *s).collect(),
+            indexed: own.chain(theirs).collect(),
+            principal: file.principal,
+            rows: file.rows.as_ref().and_then(|name| schema.attribute(name)),
+        };
+        registry.types.push(Box::leak(Box::new(resource_type)));
+        registry.descriptions.push(declared.description.clone());
+    }
+    Ok(registry)
+}

@@ -1,0 +1,136 @@
+//! Dialects: what identity providers send beside the RFCs, one named tolerance each.
+//!
+//! The table below is the whole of it: a name for the `Keyroll-Tolerance` header, the dialects in which
+//! it holds, and a line of documentation. To add one, add a line here, the branch that asks
+//! [`Tolerances::allow`], and a test of its own.
+
+use std::collections::BTreeSet;
+
+/// Which deviations from the RFCs a connection accepts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dialect {
+    /// Everything that no two providers contradict each other about.
+    #[default]
+    Auto,
+    /// RFC 7643 and RFC 7644 as written.
+    Rfc,
+    /// Microsoft Entra ID.
+    Entra,
+    /// Okta.
+    Okta,
+    /// The interoperability profile: unknown attributes are refused.
+    Strict,
+}
+
+impl Dialect {
+    /// The name in settings, storage and the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::Auto => "auto",
+            Dialect::Rfc => "rfc",
+            Dialect::Entra => "entra",
+            Dialect::Okta => "okta",
+            Dialect::Strict => "strict",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Dialect> {
+        [Dialect::Auto, Dialect::Rfc, Dialect::Entra, Dialect::Okta, Dialect::Strict]
+            .into_iter()
+            .find(|d| d.name() == name)
+    }
+}
+
+macro_rules! tolerances {
+    ($($(#[doc = $doc:literal])+ $variant:ident = $name:literal, [$($dialect:ident),+];)*) => {
+        /// One named deviation from the RFCs.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Tolerance { $($(#[doc = $doc])+ $variant,)* }
+
+        impl Tolerance {
+            /// Every tolerance, in the order of the table.
+            pub const ALL: &'static [Tolerance] = &[$(Tolerance::$variant,)*];
+
+            /// The name that responses carry.
+            pub fn name(self) -> &'static str {
+                match self { $(Tolerance::$variant => $name,)* }
+            }
+
+            /// The dialects in which it holds.
+            pub fn dialects(self) -> &'static [Dialect] {
+                match self { $(Tolerance::$variant => &[$(Dialect::$dialect,)+],)* }
+            }
+
+            /// What it means, for people.
+            pub fn about(self) -> &'static str {
+                match self { $(Tolerance::$variant => concat!($($doc,)+),)* }
+            }
+        }
+    };
+}
+
+tolerances! {
+    /// `op` in any letter case: `Add`, `Replace`, `Remove`.
+    OpCase = "entra-001", [Auto, Entra, Okta];
+    /// Booleans as strings: `"True"`, `"false"`, in values and in filters.
+    BooleanText = "entra-002", [Auto, Entra, Okta];
+    /// `remove` with a list of values takes away those elements only.
+    RemoveValues = "entra-003", [Auto, Entra, Okta];
+    /// `replace` on an element that does not exist creates it from the `eq` terms of its filter.
+    ReplaceCreates = "entra-004", [Auto, Entra];
+    /// `add` on an element that does not exist creates it from the `eq` terms of its filter.
+    AddCreates = "entra-005", [Auto, Entra, Okta];
+    /// A complex attribute as a bare string, or as a list of one: `manager`.
+    ComplexBare = "entra-006", [Auto, Entra];
+    /// `""` unassigns an attribute that is not required.
+    EmptyText = "entra-007", [Auto, Entra, Okta];
+    /// Path-less values whose keys are paths: `name.givenName`, `emails[type eq "work"].value`.
+    PathKeys = "entra-008", [Auto, Entra];
+    /// Unknown schema URNs in `schemas` or as keys are dropped.
+    UnknownSchema = "entra-009", [Auto, Entra, Okta];
+    /// Unknown attributes are dropped.
+    UnknownAttribute = "auto-001", [Auto, Rfc, Entra, Okta];
+    /// `schemas` is missing.
+    SchemasMissing = "okta-001", [Auto, Entra, Okta];
+    /// Read-only attributes in path-less values are left alone.
+    ReadOnlyIgnored = "okta-002", [Auto, Rfc, Entra, Okta];
+    /// Removing an element that is not there succeeds.
+    RemoveAbsent = "auto-002", [Auto, Rfc, Entra, Okta];
+    /// Numbers as strings.
+    NumberText = "auto-003", [Auto, Entra, Okta];
+}
+
+/// The tolerances of one request: which are allowed, and which were used.
+#[derive(Clone, Debug)]
+pub struct Tolerances {
+    dialect: Dialect,
+    used: BTreeSet<Tolerance>,
+}
+
+impl Tolerances {
+    /// None used yet.
+    pub fn new(dialect: Dialect) -> Self {
+        Tolerances { dialect, used: BTreeSet::new() }
+    }
+
+    /// The dialect of the connection.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Whether this dialect has the tolerance; if so, it is noted as used. Call it only where the
+    /// request really needs it.
+    pub fn allow(&mut self, tolerance: Tolerance) -> bool {
+        let allowed = tolerance.dialects().contains(&self.dialect);
+        if allowed {
+            self.used.insert(tolerance);
+        }
+        allowed
+    }
+
+    /// The value of the `Keyroll-Tolerance` header; empty if none was used.
+    pub fn header(&self) -> String {
+        self.used.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ")
+    }
+}
