@@ -1,0 +1,78 @@
+//! Who asks: the host itself, or the holder of a key.
+
+use super::credential::{Class, Grant};
+use super::id::Id;
+use super::permission::{Permission, Permissions};
+use super::principal::Principal;
+use super::tenant::{Connection, Tenant};
+
+/// Who asks, for which tenant.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The tenant that the key belongs to; there is no other way to name one.
+    pub tenant: Tenant,
+    /// Host or key.
+    pub identity: Identity,
+}
+
+/// How the caller proved who it is.
+#[derive(Clone, Debug)]
+pub enum Identity {
+    /// The command line on the host: whoever can read the data folder is the admin.
+    Host,
+    /// The holder of a key.
+    Key(Box<KeyHolder>),
+}
+
+/// The holder of a key, as it stood when the request was authenticated.
+#[derive(Clone, Debug)]
+pub struct KeyHolder {
+    /// The credential.
+    pub credential: Id,
+    /// Its version then: a write checks that it still stands.
+    pub credential_version: i64,
+    /// Its class.
+    pub class: Class,
+    /// Its ceiling.
+    pub grant: Grant,
+    /// Its owner.
+    pub owner: Principal,
+    /// The connection of a provisioning key.
+    pub connection: Option<Connection>,
+}
+
+impl Caller {
+    /// The command line on the host.
+    pub fn host(tenant: Tenant) -> Caller {
+        Caller { tenant, identity: Identity::Host }
+    }
+
+    /// The key's holder, unless this is the host.
+    pub fn key(&self) -> Option<&KeyHolder> {
+        match &self.identity {
+            Identity::Host => None,
+            Identity::Key(holder) => Some(holder),
+        }
+    }
+
+    /// The connection, if the caller is one.
+    pub fn connection(&self) -> Option<&Connection> {
+        self.key().and_then(|holder| holder.connection.as_ref())
+    }
+
+    /// Whether the caller may use the permission: `granted(key) ∩ current(owner)`.
+    pub fn may(&self, permission: &Permission) -> bool {
+        match &self.identity {
+            Identity::Host => true,
+            Identity::Key(holder) => {
+                holder.grant.permissions().is_some_and(|grant| grant.cover(permission))
+                    && holder.owner.permissions.cover(permission)
+            }
+        }
+    }
+
+    /// Whether the caller may use every one of the permissions.
+    pub fn may_all(&self, permissions: &Permissions) -> bool {
+        permissions.iter().all(|permission| self.may(permission))
+    }
+}

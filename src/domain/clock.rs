@@ -1,0 +1,15 @@
+//! Where time and randomness come from: always an argument, so that tests assert exact values.
+
+use chrono::{DateTime, Utc};
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The current time.
+    fn now(&self) -> DateTime<Utc>;
+}
+
+/// Fills buffers with unpredictable bytes.
+pub trait Entropy: Send + Sync {
+    /// Overwrites the whole buffer.
+    fn fill(&self, bytes: &mut [u8]);
+}

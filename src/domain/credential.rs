@@ -1,0 +1,197 @@
+//! Credentials: who owns a key, what it may do at most, and whether it works now.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use serde_json::{Value, json};
+
+use super::id::Id;
+use super::permission::Permissions;
+use super::principal::Principal;
+use super::secret::{self, Digest};
+
+/// The lifetime of a key when none is asked for.
+pub const LIFETIME_DEFAULT: TimeDelta = TimeDelta::days(90);
+/// The longest lifetime of a key.
+pub const LIFETIME_MAX: TimeDelta = TimeDelta::days(365);
+/// The lifetime of a connection's first provisioning key.
+pub const LIFETIME_PROVISIONING: TimeDelta = TimeDelta::days(180);
+
+/// What a key is for; the letter in its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `kru_`: a person's.
+    User,
+    /// `krs_`: an agent's.
+    Service,
+    /// `krp_`: a connection's, for SCIM.
+    Provisioning,
+}
+
+impl Class {
+    /// The letter in the prefix.
+    pub fn letter(self) -> char {
+        match self {
+            Class::User => 'u',
+            Class::Service => 's',
+            Class::Provisioning => 'p',
+        }
+    }
+
+    /// Reads a letter.
+    pub fn from_letter(letter: char) -> Option<Class> {
+        [Class::User, Class::Service, Class::Provisioning].into_iter().find(|class| class.letter() == letter)
+    }
+}
+
+/// A key's ceiling.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grant {
+    /// Proves who the owner is, and nothing else.
+    Identity,
+    /// At most these permissions.
+    Permissions(Permissions),
+}
+
+impl Grant {
+    /// The permissions of the ceiling; none for an identity key.
+    pub fn permissions(&self) -> Option<&Permissions> {
+        match self {
+            Grant::Identity => None,
+            Grant::Permissions(permissions) => Some(permissions),
+        }
+    }
+}
+
+/// The answer to "does this key work", in the order in which the reasons are looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// No such key, or not of this tenant, or not its secret.
+    NotFound,
+    /// Revoked, or its owner was deleted.
+    Revoked,
+    /// Past its expiry.
+    Expired,
+    /// Its owner is not live.
+    OwnerInactive,
+    /// Held back for a reason of its own.
+    Suspended,
+    /// It works.
+    Valid,
+}
+
+impl Verdict {
+    /// The code in answers.
+    pub fn code(self) -> &'static str {
+        match self {
+            Verdict::NotFound => "NOT_FOUND",
+            Verdict::Revoked => "REVOKED",
+            Verdict::Expired => "EXPIRED",
+            Verdict::OwnerInactive => "OWNER_INACTIVE",
+            Verdict::Suspended => "SUSPENDED",
+            Verdict::Valid => "VALID",
+        }
+    }
+}
+
+/// The record of a key. The secret is not in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Credential {
+    /// Its id.
+    pub id: Id,
+    /// The one principal that owns it.
+    pub owner: Id,
+    /// What it is for.
+    pub class: Class,
+    /// The connection that it provisions for; class p only.
+    pub connection: Option<Id>,
+    /// The public part of the key.
+    pub selector: String,
+    /// The keyed hash of the secret.
+    pub digest: Digest,
+    /// A name for people.
+    pub name: String,
+    /// Its ceiling.
+    pub grant: Grant,
+    /// When it was issued.
+    pub created_at: DateTime<Utc>,
+    /// Who issued it: a credential's owner, or `None` for the host.
+    pub created_by: Option<Id>,
+    /// When it stops working.
+    pub expires_at: DateTime<Utc>,
+    /// Stored reasons for suspension; those derived from the owner are not among them.
+    pub reasons: Vec<String>,
+    /// When and why it was revoked.
+    pub revoked: Option<Revocation>,
+    /// Counts the changes of the row.
+    pub version: i64,
+}
+
+/// When and why a key was revoked: final.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Revocation {
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why: a code, since free text would be personal data in the log.
+    pub reason: String,
+}
+
+impl Credential {
+    /// Whether it works at `now`, given its owner: the first reason that applies (design §7).
+    pub fn verdict(&self, owner: &Principal, now: DateTime<Utc>) -> Verdict {
+        if self.revoked.is_some() || owner.deleted_at.is_some() || owner.is_past_window(now) {
+            Verdict::Revoked
+        } else if now >= self.expires_at {
+            Verdict::Expired
+        } else if !owner.is_live() {
+            Verdict::OwnerInactive
+        } else if !self.reasons.is_empty() {
+            Verdict::Suspended
+        } else {
+            Verdict::Valid
+        }
+    }
+
+    /// `active`, `expired` or `revoked`: suspension is a set of reasons, not a status.
+    pub fn status(&self, owner: &Principal, now: DateTime<Utc>) -> &'static str {
+        match self.verdict(owner, now) {
+            Verdict::Revoked | Verdict::NotFound => "revoked",
+            Verdict::Expired => "expired",
+            Verdict::OwnerInactive | Verdict::Suspended | Verdict::Valid => "active",
+        }
+    }
+
+    /// Every reason why it is held back, the derived ones included.
+    pub fn all_reasons(&self, owner: &Principal) -> Vec<String> {
+        let mut reasons = self.reasons.clone();
+        if !owner.is_live() && owner.deleted_at.is_none() && self.revoked.is_none() {
+            reasons.push("owner_suspended".to_owned());
+        }
+        reasons
+    }
+
+    /// How the key is shown: `kru_8Fq2…`.
+    pub fn display(&self) -> String {
+        secret::display(self.class, &self.selector)
+    }
+
+    /// The bytes under the row MAC: every field that decides what the key may do and for how long.
+    pub fn canonical(&self, tenant: &Id) -> Vec<u8> {
+        let grant = self.grant.permissions().map(Permissions::texts);
+        let revoked = self.revoked.as_ref().map(|r| json!([r.at.timestamp_millis(), r.reason]));
+        let fields: Value = json!([
+            "keyroll/row/v1",
+            tenant,
+            self.id,
+            self.selector,
+            self.owner,
+            self.class.letter().to_string(),
+            self.connection,
+            grant,
+            self.created_at.timestamp_millis(),
+            self.expires_at.timestamp_millis(),
+            self.reasons,
+            revoked,
+            self.version,
+        ]);
+        fields.to_string().into_bytes()
+    }
+}

@@ -1,0 +1,66 @@
+//! Ids: UUIDv7, minted from the clock and the random source that the caller hands in.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use uuid::{Builder, Uuid};
+
+use super::clock::Entropy;
+
+/// The id of a resource, principal, credential, connection or tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id(Uuid);
+
+impl Id {
+    /// Makes a new id: time-ordered, with 74 random bits.
+    pub fn mint(now: DateTime<Utc>, entropy: &dyn Entropy) -> Id {
+        let mut random = [0; 10];
+        entropy.fill(&mut random);
+        let millis = u64::try_from(now.timestamp_millis()).unwrap_or(0);
+        Id(Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// Reads the one spelling that is an id: lower-case and hyphenated. Any other is no id.
+    pub fn parse(text: &str) -> Option<Id> {
+        let id = Id(Uuid::try_parse(text).ok()?);
+        let mut buffer = Uuid::encode_buffer();
+        (text == &*id.0.hyphenated().encode_lower(&mut buffer)).then_some(id)
+    }
+
+    /// The 16 bytes that are stored.
+    pub fn as_bytes(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+
+    /// Reads stored bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Id> {
+        Uuid::from_slice(bytes).ok().map(Id)
+    }
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+impl serde::Serialize for Id {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_spelling_is_an_id() {
+        let text = "01939e7a-5b1c-7def-8abc-0123456789ab";
+        assert_eq!(Id::parse(text).map(|id| id.to_string()).as_deref(), Some(text));
+        assert_eq!(Id::parse(&text.to_uppercase()), None);
+        assert_eq!(Id::parse(&text.replace('-', "")), None);
+        assert_eq!(Id::parse(&format!("{{{text}}}")), None);
+        assert_eq!(Id::parse("bulkId:1"), None);
+    }
+}

@@ -1,0 +1,159 @@
+//! The one list of what the server can do.
+//!
+//! Routes, required permission, log action, where the work runs and which keys may ask are columns of one
+//! table; the router, the authorization check and the matrix test read it. To add an operation, add a
+//! line: what lacks a column does not compile.
+
+/// How an operation's work reaches a thread.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Cheaper than a thread hop on SQLite: an index look-up.
+    Inline,
+    /// May take long or writes.
+    Blocking,
+}
+
+/// Which keys may ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keys {
+    /// No key is needed.
+    None,
+    /// Any key that works; what it may see is decided further in.
+    Any,
+    /// Any key that has the permission, provisioning keys included.
+    Scim,
+    /// Keys of people and services that have the permission; never a provisioning key.
+    Admin,
+    /// No key: only the command line on the host.
+    Host,
+}
+
+/// An HTTP method and a path template.
+pub type Route = (&'static str, &'static str);
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $variant:ident: $keys:ident, $permission:literal, $action:literal, $place:ident, [$($method:ident $path:literal),*];)*) => {
+        /// Everything that the server can do.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum Operation { $($(#[$doc])* $variant,)* }
+
+        impl Operation {
+            /// Every operation.
+            pub const ALL: &'static [Operation] = &[$(Operation::$variant,)*];
+
+            /// Which keys may ask.
+            pub fn keys(self) -> Keys {
+                match self { $(Operation::$variant => Keys::$keys,)* }
+            }
+
+            /// The permission it needs; `{type}` stands for the endpoint of the resource type in lower
+            /// case, and empty means that none is needed.
+            pub fn permission(self) -> &'static str {
+                match self { $(Operation::$variant => $permission,)* }
+            }
+
+            /// The action in the log; `{type}` stands for the resource type in lower case, and empty
+            /// means that it is not recorded.
+            pub fn action(self) -> &'static str {
+                match self { $(Operation::$variant => $action,)* }
+            }
+
+            /// Where its work runs.
+            pub fn place(self) -> Place {
+                match self { $(Operation::$variant => Place::$place,)* }
+            }
+
+            /// Its methods and path templates; empty for what only the command line does.
+            pub fn routes(self) -> &'static [Route] {
+                match self { $(Operation::$variant => &[$((stringify!($method), $path)),*],)* }
+            }
+
+            /// The name in structured logs.
+            pub fn name(self) -> &'static str {
+                match self { $(Operation::$variant => stringify!($variant),)* }
+            }
+        }
+    };
+}
+
+operations! {
+    // SCIM (RFC 7644 §3.2).
+    /// Creates a resource.
+    Create: Scim, "keyroll:{type}:write", "{type}.created", Blocking, [POST "/scim/v2/{endpoint}"];
+    /// Reads a resource.
+    Read: Scim, "keyroll:{type}:read", "", Inline, [GET "/scim/v2/{endpoint}/{id}", HEAD "/scim/v2/{endpoint}/{id}"];
+    /// Replaces a resource.
+    Replace: Scim, "keyroll:{type}:write", "{type}.replaced", Blocking, [PUT "/scim/v2/{endpoint}/{id}"];
+    /// Changes a resource.
+    Patch: Scim, "keyroll:{type}:write", "{type}.patched", Blocking, [PATCH "/scim/v2/{endpoint}/{id}"];
+    /// Deletes a resource.
+    Delete: Scim, "keyroll:{type}:write", "{type}.deleted", Blocking, [DELETE "/scim/v2/{endpoint}/{id}"];
+    /// Lists and searches resources of one type.
+    Search: Scim, "keyroll:{type}:read", "", Blocking,
+        [GET "/scim/v2/{endpoint}", HEAD "/scim/v2/{endpoint}", POST "/scim/v2/{endpoint}/.search"];
+    /// Searches resources of every type.
+    SearchAll: Scim, "keyroll:{type}:read", "", Blocking, [GET "/scim/v2", HEAD "/scim/v2", GET "/scim/v2/", POST "/scim/v2/.search"];
+    /// Reads the resource of the key's owner.
+    Me: Any, "", "", Blocking, [GET "/scim/v2/Me", HEAD "/scim/v2/Me"];
+    /// Carries out many operations; each is authorized by itself.
+    Bulk: Any, "", "", Blocking, [POST "/scim/v2/Bulk"];
+    /// Tells what the server can do.
+    Discover: None, "", "", Inline, [
+        GET "/scim/v2/ServiceProviderConfig", GET "/scim/v2/ServiceProviderConfigs", GET "/scim/v2/Schemas",
+        GET "/scim/v2/Schemas/{id}", GET "/scim/v2/ResourceTypes", GET "/scim/v2/ResourceTypes/{id}"];
+
+    // Keys.
+    /// Issues a key.
+    KeyIssue: Admin, "keyroll:keys:issue", "credential.issued", Blocking, [POST "/v1/keys"];
+    /// Lists keys.
+    KeyList: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys"];
+    /// Reads the record of a key.
+    KeyRead: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}"];
+    /// Revokes a key; every holder may revoke its own.
+    KeyRevoke: Any, "keyroll:keys:revoke", "credential.revoked", Blocking, [POST "/v1/keys/{id}/revoke"];
+    /// Tells whether a key works and whose it is.
+    KeyVerify: Admin, "keyroll:keys:verify", "", Inline, [POST "/v1/verify"];
+    /// Tells the caller who it is.
+    Whoami: Any, "", "", Inline, [GET "/v1/whoami"];
+
+    // People, local ones included.
+    /// Lists principals.
+    UserList: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users"];
+    /// Reads a principal.
+    UserRead: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users/{id}"];
+    /// Suspends a principal by an admin's hold.
+    UserSuspend: Admin, "keyroll:users:suspend", "principal.suspended", Blocking, [POST "/v1/users/{id}/suspend"];
+    /// Lifts an admin's hold.
+    UserActivate: Admin, "keyroll:users:suspend", "principal.activated", Blocking, [POST "/v1/users/{id}/activate"];
+    /// Deletes a User, as DELETE in SCIM does.
+    UserDelete: Admin, "keyroll:users:delete", "user.deleted", Blocking, [DELETE "/v1/users/{id}"];
+
+    // The server.
+    /// Makes the first tenant, operator, connection and keys.
+    Init: Host, "", "tenant.created", Blocking, [];
+    /// Checks the log's chain.
+    LogVerify: Host, "", "", Blocking, [];
+    /// Shows the newest records.
+    LogTail: Host, "", "", Blocking, [];
+    /// Tells that the process runs.
+    Health: None, "", "", Inline, [GET "/healthz"];
+    /// Tells that requests can be served.
+    Ready: None, "", "", Blocking, [GET "/readyz"];
+}
+
+impl Operation {
+    /// Whether it changes anything: then it appends to the log, in the change's transaction.
+    pub fn writes(self) -> bool {
+        !self.action().is_empty()
+    }
+
+    /// The permission for a resource type, given its endpoint: `keyroll:users:write`.
+    pub fn permission_for(self, endpoint: &str) -> String {
+        self.permission().replace("{type}", &endpoint.trim_start_matches('/').to_ascii_lowercase())
+    }
+
+    /// The action for a resource type: `user.created`.
+    pub fn action_for(self, type_name: &str) -> String {
+        self.action().replace("{type}", &type_name.to_ascii_lowercase())
+    }
+}

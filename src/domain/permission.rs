@@ -1,0 +1,165 @@
+//! Permissions `api:resource:action` and what covers what.
+
+use std::fmt;
+
+/// Keyroll's own API. A wildcard never reaches it: it must be named.
+pub const KEYROLL: &str = "keyroll";
+
+/// One permission or a pattern of permissions; each part is a name or `*`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Permission {
+    text: String,
+    first: usize,
+    second: usize,
+}
+
+impl Permission {
+    /// Parses `api:resource:action`, each part `[a-z0-9_.-]+` or `*`.
+    pub fn parse(text: &str) -> Option<Permission> {
+        let mut parts = text.split(':');
+        let (api, resource, action) = (parts.next()?, parts.next()?, parts.next()?);
+        if parts.next().is_some() || text.len() > 256 || ![api, resource, action].into_iter().all(is_part) {
+            return None;
+        }
+        Some(Permission { text: text.to_owned(), first: api.len(), second: api.len() + 1 + resource.len() })
+    }
+
+    /// The api, or `*`.
+    pub fn api(&self) -> &str {
+        self.text.get(..self.first).unwrap_or_default()
+    }
+
+    /// The resource, or `*`.
+    pub fn resource(&self) -> &str {
+        self.text.get(self.first + 1..self.second).unwrap_or_default()
+    }
+
+    /// The action, or `*`.
+    pub fn action(&self) -> &str {
+        self.text.get(self.second + 1..).unwrap_or_default()
+    }
+
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether whoever holds `self` holds all of `other`.
+    pub fn covers(&self, other: &Permission) -> bool {
+        let part = |own: &str, theirs: &str| own == "*" || own == theirs;
+        let api = match self.api() {
+            "*" => other.api() != KEYROLL,
+            own => own == other.api(),
+        };
+        api && part(self.resource(), other.resource()) && part(self.action(), other.action())
+    }
+
+    /// Whether some single permission is covered by both patterns.
+    pub fn overlaps(&self, other: &Permission) -> bool {
+        let part = |a: &str, b: &str| a == "*" || b == "*" || a == b;
+        let api = match (self.api(), other.api()) {
+            ("*", "*") => true,
+            ("*", named) | (named, "*") => named != KEYROLL,
+            (a, b) => a == b,
+        };
+        api && part(self.resource(), other.resource()) && part(self.action(), other.action())
+    }
+}
+
+fn is_part(part: &str) -> bool {
+    part == "*"
+        || !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'.' | b'-'))
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// A set of permissions. Empty covers nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Permissions(Vec<Permission>);
+
+impl Permissions {
+    /// Parses each text; the first that is no permission is the error.
+    pub fn parse<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Permissions, String> {
+        texts.into_iter().map(|text| Permission::parse(text).ok_or_else(|| text.to_owned())).collect()
+    }
+
+    /// Whether one of them covers the permission.
+    pub fn cover(&self, permission: &Permission) -> bool {
+        self.0.iter().any(|own| own.covers(permission))
+    }
+
+    /// Whether every one of `other` is covered by one of these.
+    pub fn cover_all(&self, other: &Permissions) -> bool {
+        other.0.iter().all(|permission| self.cover(permission))
+    }
+
+    /// The permissions in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Permission> {
+        self.0.iter()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The texts, for storage and answers.
+    pub fn texts(&self) -> Vec<&str> {
+        self.0.iter().map(Permission::as_str).collect()
+    }
+}
+
+impl FromIterator<Permission> for Permissions {
+    fn from_iter<I: IntoIterator<Item = Permission>>(permissions: I) -> Self {
+        let mut list: Vec<_> = permissions.into_iter().collect();
+        list.sort();
+        list.dedup();
+        Permissions(list)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn covers(own: &str, other: &str) -> bool {
+        Permission::parse(own).unwrap().covers(&Permission::parse(other).unwrap())
+    }
+
+    #[test]
+    fn a_wildcard_covers_a_part_but_never_keyroll() {
+        assert!(covers("billing:invoices:read", "billing:invoices:read"));
+        assert!(covers("billing:*:read", "billing:invoices:read"));
+        assert!(!covers("billing:*:read", "billing:invoices:write"));
+        assert!(covers("*:*:*", "billing:invoices:read"));
+        assert!(covers("*:*:*", "*:*:*"));
+        assert!(!covers("*:*:*", "keyroll:keys:issue"));
+        assert!(!covers("*:keys:issue", "keyroll:keys:issue"));
+        assert!(covers("keyroll:*:*", "keyroll:keys:issue"));
+        assert!(!covers("keyroll:keys:issue", "keyroll:keys:*"));
+        assert!(!covers("billing:*:*", "*:*:*"));
+    }
+
+    #[test]
+    fn three_parts_of_plain_letters() {
+        for bad in ["", "a:b", "a:b:c:d", "A:b:c", "a::c", "a:b:c*", "a:b:ü", "a b:c:d"] {
+            assert_eq!(Permission::parse(bad), None, "{bad}");
+        }
+        let p = Permission::parse("billing:in.voices_2:read-all").unwrap();
+        assert_eq!((p.api(), p.resource(), p.action()), ("billing", "in.voices_2", "read-all"));
+    }
+
+    #[test]
+    fn overlap_is_a_common_permission() {
+        let overlap = |a, b| Permission::parse(a).unwrap().overlaps(&Permission::parse(b).unwrap());
+        assert!(overlap("keyroll:*:*", "keyroll:keys:issue"));
+        assert!(overlap("keyroll:keys:*", "keyroll:*:issue"));
+        assert!(!overlap("*:*:*", "keyroll:keys:issue"));
+        assert!(!overlap("keyroll:users:*", "keyroll:keys:issue"));
+    }
+}

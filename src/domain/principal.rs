@@ -1,0 +1,71 @@
+//! Principals: the Users and Agents that credentials point to. A principal outlives its resource.
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::id::Id;
+use super::permission::Permissions;
+
+/// The name of the operator that `init` makes.
+pub const OPERATOR: &str = "operator";
+
+/// How long after a suspension a reactivation gives the keys back (`credentials.md` §3.7).
+pub const REACTIVATION_WINDOW: TimeDelta = TimeDelta::days(7);
+
+/// What a principal is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrincipalKind {
+    /// A person.
+    User,
+    /// A machine identity.
+    Agent,
+}
+
+impl PrincipalKind {
+    /// The name in answers, storage and the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            PrincipalKind::User => "user",
+            PrincipalKind::Agent => "agent",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<PrincipalKind> {
+        [PrincipalKind::User, PrincipalKind::Agent].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// A User or an Agent as an owner of credentials.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Principal {
+    /// The id, equal to the resource's.
+    pub id: Id,
+    /// User or agent.
+    pub kind: PrincipalKind,
+    /// Made by `init` and administered on the host and through `/v1`; no SCIM resource.
+    pub local: bool,
+    /// `operator`, a connection's name, or the userName of a User.
+    pub name: String,
+    /// SCIM's `active` is true.
+    pub active: bool,
+    /// An admin suspended it; no identity provider can lift that.
+    pub admin_hold: bool,
+    /// Since when it is not live; cleared by reactivation.
+    pub suspended_at: Option<DateTime<Utc>>,
+    /// When its resource was deleted.
+    pub deleted_at: Option<DateTime<Utc>>,
+    /// Permissions held by a stored direct grant.
+    pub permissions: Permissions,
+}
+
+impl Principal {
+    /// Whether it may act: present, active and not held.
+    pub fn is_live(&self) -> bool {
+        self.active && !self.admin_hold && self.deleted_at.is_none()
+    }
+
+    /// Whether it has been suspended for so long that its keys are gone for good.
+    pub fn is_past_window(&self, now: DateTime<Utc>) -> bool {
+        self.suspended_at.is_some_and(|since| now >= since + REACTIVATION_WINDOW)
+    }
+}
