@@ -1,0 +1,87 @@
+//! One change in its transaction: the connection, who asks, and what will be recorded.
+
+use chrono::{DateTime, Utc};
+
+use super::{Context, Error, Service};
+use crate::domain::log::{self, Entry, Head};
+use crate::domain::{Id, Operation, Tenant, TenantKey};
+use crate::store::{self, Conn};
+
+/// A change in the making. What is recorded here is appended when the change finishes.
+pub struct Change<'c> {
+    /// The server.
+    pub service: &'c Service,
+    /// The transaction.
+    pub conn: &'c mut Conn,
+    /// Who asks, in which request.
+    pub context: &'c Context,
+    /// What is being done.
+    pub operation: Operation,
+    /// The time of the change.
+    pub now: DateTime<Utc>,
+    head: Option<Head>,
+    entries: Vec<Entry>,
+}
+
+impl<'c> Change<'c> {
+    pub(super) fn new(
+        service: &'c Service,
+        conn: &'c mut Conn,
+        context: &'c Context,
+        operation: Operation,
+    ) -> Change<'c> {
+        Change { service, conn, context, operation, now: service.now(), head: None, entries: vec![] }
+    }
+
+    /// The caller's tenant.
+    pub fn tenant(&self) -> &'c Tenant {
+        &self.context.caller.tenant
+    }
+
+    /// Its surrogate key.
+    pub fn key(&self) -> TenantKey {
+        self.context.caller.tenant.key
+    }
+
+    /// A new id.
+    pub fn mint(&self) -> Id {
+        Id::mint(self.now, self.service.entropy())
+    }
+
+    /// The number of the next record. Locks the log: call it after every check and unique insert, and
+    /// before the first row that stores the number (design §4, lock order).
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn seq(&mut self) -> Result<i64, Error> {
+        let key = self.key();
+        let head = match &self.head {
+            Some(head) => head,
+            None => self.head.insert(store::log::lock_head(self.conn, key)?),
+        };
+        Ok(head.next_seq + self.entries.len() as i64)
+    }
+
+    /// Notes what happened; the log gets it with the commit.
+    pub fn record(&mut self, entry: Entry) {
+        self.entries.push(entry);
+    }
+
+    /// Appends the entries to the tenant's log.
+    pub(super) fn finish(mut self) -> Result<(), Error> {
+        if self.entries.is_empty() {
+            return Ok(());
+        }
+        let entries = std::mem::take(&mut self.entries);
+        self.seq()?;
+        let Some(mut head) = self.head else { return Ok(()) };
+        let mut records = Vec::with_capacity(entries.len());
+        for entry in entries {
+            let (record, next) = log::append(&head, entry, &self.context.caller, &self.context.request, self.now)?;
+            records.push(record);
+            head = next;
+        }
+        let key = self.context.caller.tenant.key;
+        Ok(store::log::append(self.conn, key, &records, &head)?)
+    }
+}

@@ -1,0 +1,120 @@
+//! What a use case answers when it does not do what was asked. HTTP renders it; nothing here knows how.
+
+use crate::scim;
+use crate::store;
+
+/// A refusal, or a failure of the server.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The SCIM layer refuses: malformed, invalid, in conflict.
+    #[error(transparent)]
+    Scim(#[from] scim::Error),
+    /// It does not exist, or the caller may not know that it does.
+    #[error("not found")]
+    NotFound,
+    /// No key, or one that does not work.
+    #[error("{0}")]
+    Unauthenticated(&'static str),
+    /// The caller may not.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The request contradicts what is stored.
+    #[error("{detail}")]
+    Conflict {
+        /// The stable code.
+        code: &'static str,
+        /// A sentence.
+        detail: String,
+    },
+    /// The request is understood and its content is not acceptable.
+    #[error("{detail}")]
+    Invalid {
+        /// The member of the body, as a JSON pointer.
+        pointer: String,
+        /// A sentence.
+        detail: String,
+    },
+    /// The request is malformed.
+    #[error("{0}")]
+    Malformed(String),
+    /// `If-Match` names another version.
+    #[error("the resource has another version")]
+    PreconditionFailed,
+    /// Too much of this is going on at once.
+    #[error("{0}")]
+    Busy(&'static str),
+    /// The connection is over its rate; try again after so many seconds.
+    #[error("the rate limit of this connection is exceeded")]
+    RateLimited {
+        /// Seconds until it makes sense to try again.
+        retry_after_seconds: u64,
+    },
+    /// The server is not able to do this at all.
+    #[error("{0}")]
+    NotImplemented(&'static str),
+    /// The store cannot be reached now.
+    #[error("the store is unavailable")]
+    Unavailable(#[source] store::Error),
+    /// The server cannot start like this; the message names the fix.
+    #[error("{0}")]
+    Refused(String),
+    /// A failure of the server. The cause is for the log, never for the answer.
+    #[error("internal error")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Error {
+    /// An internal error from any cause.
+    pub fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        Error::Internal(cause.into())
+    }
+
+    /// An unacceptable member of a body.
+    pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Error {
+        Error::Invalid { pointer: pointer.into(), detail: detail.into() }
+    }
+}
+
+impl Error {
+    /// The HTTP status of the answer.
+    pub fn status(&self) -> u16 {
+        match self {
+            Error::Scim(error) => error.status,
+            Error::Malformed(_) => 400,
+            Error::Unauthenticated(_) => 401,
+            Error::Forbidden(_) => 403,
+            Error::NotFound => 404,
+            Error::Conflict { .. } => 409,
+            Error::PreconditionFailed => 412,
+            Error::Invalid { .. } => 422,
+            Error::RateLimited { .. } => 429,
+            Error::Internal(_) | Error::Refused(_) => 500,
+            Error::NotImplemented(_) => 501,
+            Error::Busy(_) | Error::Unavailable(_) => 503,
+        }
+    }
+
+    /// The same as SCIM says it (RFC 7644 §3.12): as an answer, or as the outcome of a Bulk operation.
+    pub fn to_scim(&self) -> scim::Error {
+        match self {
+            Error::Scim(error) => error.clone(),
+            other => scim::Error::status(other.status(), other.to_string()),
+        }
+    }
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Error {
+        match error {
+            store::Error::Unavailable(_) => Error::Unavailable(error),
+            store::Error::Refused(message) => Error::Refused(message),
+            other => Error::internal(other),
+        }
+    }
+}
+
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Error {
+        Error::internal(error)
+    }
+}

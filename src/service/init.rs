@@ -1,0 +1,127 @@
+//! The first tenant: its operator, its connection, and the two keys that start everything.
+
+use serde_json::{Value, json};
+
+use super::credentials::{NewKey, issue};
+use super::{Change, Context, Error, Service, authenticate};
+use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
+use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
+use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::domain::{Caller, Connection, Id, Operation, Permissions, Principal, Tenant};
+use crate::scim::tolerance::Dialect;
+use crate::store::{self, Conn};
+
+/// The name of the tenant and of the connection that `init` makes.
+pub const DEFAULT: &str = "default";
+
+impl Service {
+    /// Whether the database has no tenant yet.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn is_empty(&self) -> Result<bool, Error> {
+        self.read(|conn| Ok(store::tenants::all(conn)?.is_empty()))
+    }
+
+    /// Makes tenant, operator, connection and keys, and gives what is printed once.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] if the database has a tenant of that name; nothing is changed then.
+    pub fn init(&self, tenant_name: &str) -> Result<Value, Error> {
+        let (service, tenant_name) = (self.clone(), tenant_name.to_owned());
+        self.inner.store.write(move |conn| {
+            if store::tenants::by_name(conn, &tenant_name)?.is_some() {
+                let detail = format!("the database has a tenant {tenant_name} already");
+                return Err(Error::Conflict { code: "already_initialised", detail });
+            }
+            let (tenant, admin_key, provisioning_key) = service.make_tenant(conn, &tenant_name)?;
+            Ok(json!({
+                "tenant": tenant.name,
+                "scim_base_url": service.scim_base_url(),
+                "provisioning_key": provisioning_key,
+                "admin_key": admin_key,
+            }))
+        })
+    }
+
+    fn make_tenant(&self, conn: &mut Conn, name: &str) -> Result<(Tenant, String, String), Error> {
+        let now = self.now();
+        let tenant = store::tenants::insert(conn, &Id::mint(now, self.entropy()), name, now)?;
+        store::log::start(conn, tenant.key, &Head { next_seq: 0, hash: NO_HASH, time: now })?;
+        let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "init".to_owned() };
+        let context = Context { caller: Caller::host(tenant.clone()), request };
+        let mut change = Change::new(self, conn, &context, Operation::Init);
+        change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
+
+        let operator = local(&change, PrincipalKind::User, OPERATOR, operator_permissions());
+        add_principal(&mut change, &operator)?;
+        let connection = add_connection(&mut change, DEFAULT)?;
+        let admin = NewKey {
+            name: "admin".to_owned(),
+            class: Class::User,
+            grant: Grant::Permissions(operator_permissions()),
+            lifetime: LIFETIME_DEFAULT,
+            connection: None,
+        };
+        let (_, admin_key) = issue(&mut change, &operator, admin)?;
+        let agent = store::principals::find(change.conn, tenant.key, &connection.agent)?.ok_or(Error::NotFound)?;
+        let (_, provisioning_key) = issue(&mut change, &agent, NewKey::provisioning(&connection))?;
+        change.finish()?;
+        Ok((tenant, admin_key.reveal(), provisioning_key.reveal()))
+    }
+}
+
+impl NewKey {
+    /// A key for an identity provider.
+    pub(super) fn provisioning(connection: &Connection) -> NewKey {
+        NewKey {
+            name: connection.name.clone(),
+            class: Class::Provisioning,
+            grant: Grant::Permissions(authenticate::scim_permissions()),
+            lifetime: LIFETIME_PROVISIONING,
+            connection: Some(connection.id),
+        }
+    }
+}
+
+/// What the operator holds directly.
+fn operator_permissions() -> Permissions {
+    crate::domain::Permission::parse("keyroll:*:*").into_iter().collect()
+}
+
+fn local(change: &Change<'_>, kind: PrincipalKind, name: &str, permissions: Permissions) -> Principal {
+    Principal {
+        id: change.mint(),
+        kind,
+        local: true,
+        name: name.to_owned(),
+        active: true,
+        admin_hold: false,
+        suspended_at: None,
+        deleted_at: None,
+        permissions,
+    }
+}
+
+fn add_principal(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error> {
+    store::principals::insert(change.conn, change.key(), principal)?;
+    change.record(Entry::new("principal.created", principal.kind.name(), principal.id).with("origin", "local"));
+    Ok(())
+}
+
+/// A connection and the local Agent that owns its keys.
+fn add_connection(change: &mut Change<'_>, name: &str) -> Result<Connection, Error> {
+    let agent = local(change, PrincipalKind::Agent, name, authenticate::scim_permissions());
+    add_principal(change, &agent)?;
+    let connection = Connection {
+        key: 0,
+        id: change.mint(),
+        name: name.to_owned(),
+        dialect: Dialect::Auto,
+        agent: agent.id,
+        unique_group_names: true,
+    };
+    let connection = store::connections::insert(change.conn, change.key(), &connection, change.now)?;
+    change.record(Entry::new("connection.created", "connection", connection.id).with("agent", connection.agent.to_string()));
+    Ok(connection)
+}

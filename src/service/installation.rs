@@ -1,0 +1,62 @@
+//! The data folder and `root.key`: made once, fsynced, before the database holds anything.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::Path;
+
+use crate::domain::clock::Entropy;
+use crate::domain::secret::Keyring;
+use crate::store::{self, Conn};
+
+use super::error::Error;
+
+/// The name of the file that holds the 32 bytes everything secret is derived from.
+pub const ROOT_KEY: &str = "root.key";
+
+/// Reads `root.key`, or makes it if there is none; the folder is made with mode 0700, the file with 0600.
+///
+/// # Errors
+/// If the folder or the file cannot be made or read, or the file does not hold 32 bytes.
+pub fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
+    let path = data_dir.join(ROOT_KEY);
+    let failed = |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
+    DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| failed("make the folder of", e))?;
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let mut root = [0; 32];
+            entropy.fill(&mut root);
+            file.write_all(&root).and_then(|()| file.sync_all()).map_err(|e| failed("write", e))?;
+            // The name of the new file is durable only once its folder is.
+            File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(|e| failed("make durable", e))?;
+            Ok(Keyring::derive(&root))
+        }
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(&path).map_err(|e| failed("read", e)),
+        Err(error) => Err(failed("make", error)),
+    }
+}
+
+fn read(path: &Path) -> Result<Keyring, std::io::Error> {
+    let mut root = [0; 32];
+    let mut file = File::open(path)?;
+    file.read_exact(&mut root)?;
+    if fs::metadata(path)?.len() != 32 {
+        return Err(std::io::Error::new(ErrorKind::InvalidData, "it must hold exactly 32 bytes"));
+    }
+    Ok(Keyring::derive(&root))
+}
+
+/// Compares `root.key` with the fingerprint in the database; an empty database takes it.
+///
+/// # Errors
+/// If the database was made with another `root.key`.
+pub fn check_fingerprint(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
+    match store::installation::fingerprint(conn)? {
+        Some(stored) if stored == keyring.fingerprint() => Ok(()),
+        Some(_) => Err(Error::Refused(format!(
+            "the database belongs to another {ROOT_KEY}: copy {ROOT_KEY} of the node that made the database to {}",
+            data_dir.join(ROOT_KEY).display()
+        ))),
+        None => Ok(store::installation::set_fingerprint(conn, keyring.fingerprint())?),
+    }
+}

@@ -1,0 +1,237 @@
+//! The use cases: authorize → validate → change → record, in one transaction.
+//!
+//! Synchronous throughout; the one door for changes is [`Service::perform`]. HTTP and the command line
+//! call the same functions.
+
+pub mod authenticate;
+pub mod body;
+pub mod bulk;
+mod cascade;
+mod change;
+pub mod credentials;
+pub mod error;
+pub mod init;
+mod installation;
+pub mod log;
+mod members;
+pub mod rate;
+mod render;
+pub mod resources;
+pub mod runtime;
+pub mod search;
+pub mod users;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+
+pub use self::change::Change;
+pub use self::error::Error;
+use crate::domain::clock::{Clock, Entropy};
+use crate::domain::log::RequestRef;
+use crate::domain::operation::Keys;
+use crate::domain::secret::Keyring;
+use crate::domain::{Caller, Operation, Permission};
+use crate::scim::{self, ResourceType};
+use crate::store::{self, Conn, Store};
+
+/// What the service needs to know; plain values, whatever they were read from.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder of `root.key` and of the embedded database.
+    pub data_dir: PathBuf,
+    /// `sqlite:<path>` or `postgres://…`.
+    pub database_url: String,
+    /// Read connections.
+    pub readers: u32,
+    /// The base of every URL that is given out, without a slash at its end.
+    pub public_url: String,
+    /// The limits that discovery advertises and requests are held to.
+    pub limits: Limits,
+}
+
+/// Limits of requests (design §5).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// A request body, in bytes.
+    pub body_bytes_max: usize,
+    /// Operations in a Bulk request.
+    pub bulk_operations_max: usize,
+    /// Resources in one page.
+    pub page_size_max: usize,
+    /// Resources in a page when none is asked for.
+    pub page_size_default: usize,
+    /// How long a cursor stays valid, in seconds.
+    pub cursor_timeout_seconds: i64,
+    /// SCIM requests of one connection per minute; `None` is no limit.
+    pub requests_per_minute: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            body_bytes_max: 16 << 20,
+            bulk_operations_max: 1_000,
+            page_size_max: 1_000,
+            page_size_default: 100,
+            cursor_timeout_seconds: 3_600,
+            requests_per_minute: Some(6_000),
+        }
+    }
+}
+
+/// Who asks, in which request.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who asks.
+    pub caller: Caller,
+    /// The request, for the log.
+    pub request: RequestRef,
+}
+
+/// The server without its HTTP: cheap to clone.
+#[derive(Clone)]
+pub struct Service {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    settings: Settings,
+    store: Store,
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    rate: rate::Limiter,
+    scans: search::Scans,
+}
+
+impl Service {
+    /// Opens the data folder and the database, migrating it if it is older.
+    ///
+    /// # Errors
+    /// If the folder, the key or the database cannot be opened or do not belong together.
+    pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Service, Error> {
+        let keyring = installation::open_keyring(&settings.data_dir, entropy.as_ref())?;
+        let store = Store::open(&store::Settings { url: settings.database_url.clone(), readers: settings.readers })?;
+        let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
+        store.write(move |conn| installation::check_fingerprint(conn, &ring, &data_dir))?;
+        let rate = rate::Limiter::new(settings.limits.requests_per_minute);
+        let inner = Inner { settings, store, keyring, clock, entropy, rate, scans: search::Scans::default() };
+        Ok(Service { inner: Arc::new(inner) })
+    }
+
+    /// The settings that it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.inner.settings
+    }
+
+    /// Whether the database is embedded, so that short reads need no other thread.
+    pub fn is_embedded(&self) -> bool {
+        self.inner.store.is_embedded()
+    }
+
+    /// Whether the store answers.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub fn ready(&self) -> Result<(), Error> {
+        self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
+    }
+
+    /// The base of SCIM's URLs: `https://keyroll.example/scim/v2`.
+    pub fn scim_base_url(&self) -> String {
+        format!("{}/scim/v2", self.inner.settings.public_url)
+    }
+
+    pub(crate) fn now(&self) -> DateTime<Utc> {
+        self.inner.clock.now()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.inner.entropy.as_ref()
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.inner.keyring
+    }
+
+    pub(crate) fn read<T>(&self, f: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
+        self.inner.store.read(f)
+    }
+
+    /// Makes a change: authorizes the caller as it stands inside the transaction, runs `f`, and appends
+    /// what `f` recorded. All of it commits together or not at all (promise P3).
+    ///
+    /// # Errors
+    /// If the caller may not, or `f` or the store fails; then nothing has changed.
+    pub(crate) fn perform<T: Send + 'static>(
+        &self,
+        context: &Context,
+        operation: Operation,
+        resource_type: Option<&'static ResourceType>,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        authorize(&context.caller, operation, resource_type)?;
+        let (service, mut context) = (self.clone(), context.clone());
+        self.inner.store.write(move |conn| {
+            // A key that was revoked or lost its permission since authentication writes nothing.
+            context.caller = service.refresh(conn, &context.caller)?;
+            authorize(&context.caller, operation, resource_type)?;
+            let mut change = Change::new(&service, conn, &context, operation);
+            let value = f(&mut change)?;
+            change.finish()?;
+            Ok(value)
+        })
+    }
+
+    /// Answers a question: authorizes the caller and reads.
+    ///
+    /// # Errors
+    /// If the caller may not, or `f` or the store fails.
+    pub(crate) fn ask<T>(
+        &self,
+        context: &Context,
+        operation: Operation,
+        resource_type: Option<&'static ResourceType>,
+        f: impl FnOnce(&mut Conn) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        authorize(&context.caller, operation, resource_type)?;
+        self.read(f)
+    }
+}
+
+/// Whether the caller may do this; the one place that decides it.
+///
+/// # Errors
+/// [`Error::Forbidden`], naming what is missing.
+pub fn authorize(
+    caller: &Caller,
+    operation: Operation,
+    resource_type: Option<&'static ResourceType>,
+) -> Result<(), Error> {
+    let Some(holder) = caller.key() else { return Ok(()) };
+    let denied = |detail: String| Err(Error::Forbidden(detail));
+    match operation.keys() {
+        Keys::None | Keys::Any => return Ok(()),
+        Keys::Host => return denied("this is done on the host only".to_owned()),
+        Keys::Admin if holder.connection.is_some() => {
+            return denied("a provisioning key may use SCIM only".to_owned());
+        }
+        Keys::Scim if operation.writes() && holder.connection.is_none() => {
+            return denied("only an identity provider's connection writes through SCIM".to_owned());
+        }
+        Keys::Admin | Keys::Scim => {}
+    }
+    let needed = match resource_type {
+        Some(resource_type) => operation.permission_for(&resource_type.endpoint),
+        None => operation.permission().to_owned(),
+    };
+    let permission = Permission::parse(&needed).ok_or_else(|| Error::internal(format!("no permission: {needed}")))?;
+    if caller.may(&permission) { Ok(()) } else { denied(format!("this key does not hold {permission}")) }
+}
+
+/// The resource types of this build.
+pub fn registry() -> &'static scim::schema::Registry {
+    scim::schema::registry()
+}

@@ -1,0 +1,184 @@
+//! From rows to representations.
+//!
+//! What is shown by default is a splice: the stored document, and behind it id, externalId, groups or
+//! members, and meta. Only a request that names attributes costs a parse.
+
+use std::collections::HashMap;
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::body::{Body, CHUNK, Rest};
+use super::resources::stored_document;
+use super::{Context, Error, Service, registry};
+use crate::scim::project::Projection;
+use crate::scim::text::render_time;
+use crate::scim::{ResourceType, text};
+use crate::store::members::{GroupRef, Member};
+use crate::store::resources::Resource;
+use crate::store::{self, Conn, ResourceKey};
+
+/// What a page of resources shows beside their documents, read set-wise.
+#[derive(Debug, Default)]
+pub(super) struct Views {
+    external_ids: HashMap<ResourceKey, String>,
+    groups: HashMap<ResourceKey, Vec<GroupRef>>,
+}
+
+impl Service {
+    /// Reads what the resources of a page show beside their documents.
+    pub(super) fn views(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        resources: &[Resource],
+        projection: &Projection,
+    ) -> Result<Views, Error> {
+        let tenant = context.caller.tenant.key;
+        let mut views = Views::default();
+        if let Some(connection) = context.caller.connection()
+            && projection.wants("externalId")
+        {
+            if let [one] = resources {
+                let external_id = store::external_ids::get(conn, tenant, connection.key, one.key)?;
+                views.external_ids.extend(external_id.map(|id| (one.key, id)));
+            } else {
+                let keys: Vec<_> = resources.iter().map(|r| r.key).collect();
+                views.external_ids = store::external_ids::many(conn, tenant, connection.key, &keys)?;
+            }
+        }
+        if projection.wants("groups") {
+            let keys: Vec<_> = resources.iter().map(|r| r.key).collect();
+            views.groups = store::members::groups_of(conn, tenant, &keys)?;
+        }
+        Ok(views)
+    }
+
+    /// The representation of one resource.
+    pub(super) fn render(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        views: &Views,
+        resource: &Resource,
+        projection: &Projection,
+    ) -> Result<Body, Error> {
+        let (head, tail) = if projection.is_default() {
+            self.splice(resource_type, views, resource)
+        } else {
+            self.project(resource_type, views, resource, projection)?
+        };
+        let rows = resource_type.rows.filter(|attribute| projection.wants(&attribute.name));
+        let Some(rows) = rows else { return Ok(Body::text(head + &tail)) };
+        let mut text = head;
+        let _ = write!(text, ",\"{}\":[", rows.name);
+        let tenant = context.caller.tenant.key;
+        let members = store::members::page(conn, tenant, resource.key, None, CHUNK)?;
+        for (n, one) in members.iter().enumerate() {
+            if n > 0 {
+                text.push(',');
+            }
+            text.push_str(&self.member_text(one, projection)?);
+        }
+        let mut body = Body::text(text);
+        if let (Some(last), true) = (members.last(), members.len() == CHUNK) {
+            let projection = projection.clone();
+            body.push_rest(Rest { tenant, group: resource.key, after: last.key, projection });
+        }
+        body.push("]");
+        body.push(&tail);
+        Ok(body)
+    }
+
+    /// The stored text up to where rows would stand, and what follows them.
+    fn splice(&self, resource_type: &ResourceType, views: &Views, resource: &Resource) -> (String, String) {
+        let document = resource.document.strip_suffix('}').unwrap_or(&resource.document);
+        let mut head = String::with_capacity(document.len() + 512);
+        head.push_str(document);
+        let _ = write!(head, ",\"id\":\"{}\"", resource.id);
+        if let Some(external_id) = views.external_ids.get(&resource.key) {
+            let _ = write!(head, ",\"externalId\":{}", Value::from(external_id.as_str()));
+        }
+        if let Some(groups) = views.groups.get(&resource.key).filter(|groups| !groups.is_empty()) {
+            let _ = write!(head, ",\"groups\":{}", self.groups(groups));
+        }
+        let (created, modified) = (render_time(resource.created), render_time(resource.modified));
+        let tail = format!(
+            ",\"meta\":{{\"resourceType\":\"{}\",\"created\":\"{created}\",\"lastModified\":\"{modified}\",\
+             \"location\":\"{}\",\"version\":\"W/\\\"{}\\\"\"}}}}",
+            resource_type.name,
+            self.location(resource_type, &resource.id),
+            resource.version,
+        );
+        (head, tail)
+    }
+
+    /// The projected text, in the same two pieces; rows are projected one by one as they are read.
+    fn project(
+        &self,
+        resource_type: &'static ResourceType,
+        views: &Views,
+        resource: &Resource,
+        projection: &Projection,
+    ) -> Result<(String, String), Error> {
+        let mut document = self.full(resource_type, views, resource)?;
+        projection.apply(&mut document);
+        let mut head = serde_json::to_string(&document)?;
+        head.pop();
+        Ok((head, "}".to_owned()))
+    }
+
+    /// The whole view of a resource, but for its rows.
+    pub(super) fn full(
+        &self,
+        resource_type: &ResourceType,
+        views: &Views,
+        resource: &Resource,
+    ) -> Result<Map<String, Value>, Error> {
+        let mut document = stored_document(resource)?;
+        document.insert("id".to_owned(), resource.id.to_string().into());
+        if let Some(external_id) = views.external_ids.get(&resource.key) {
+            document.insert("externalId".to_owned(), external_id.as_str().into());
+        }
+        if let Some(groups) = views.groups.get(&resource.key).filter(|groups| !groups.is_empty()) {
+            document.insert("groups".to_owned(), self.groups(groups));
+        }
+        let meta = json!({
+            "resourceType": resource_type.name,
+            "created": text::render_time(resource.created),
+            "lastModified": text::render_time(resource.modified),
+            "location": self.location(resource_type, &resource.id),
+            "version": format!("W/\"{}\"", resource.version),
+        });
+        document.insert("meta".to_owned(), meta);
+        Ok(document)
+    }
+
+    fn groups(&self, groups: &[GroupRef]) -> Value {
+        let base = self.scim_base_url();
+        let one = |group: &GroupRef| {
+            json!({
+                "value": group.id,
+                "$ref": format!("{base}/Groups/{}", group.id),
+                "display": group.display,
+                "type": if group.direct { "direct" } else { "indirect" },
+            })
+        };
+        groups.iter().map(one).collect()
+    }
+}
+
+/// One element of `members`; the type is what the id names, whatever the client said.
+pub(super) fn member(base: &str, one: &Member) -> Value {
+    let endpoint = registry().by_name(&one.type_name).map_or("", |resource_type| &resource_type.endpoint);
+    let mut element = json!({
+        "value": one.id,
+        "$ref": format!("{base}{endpoint}/{}", one.id),
+        "type": one.type_name,
+    });
+    if let (Some(display), Some(element)) = (&one.display, element.as_object_mut()) {
+        element.insert("display".to_owned(), display.as_str().into());
+    }
+    element
+}

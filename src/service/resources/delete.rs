@@ -1,0 +1,151 @@
+//! DELETE: the resource goes, its keys die, and nothing refers to it any more.
+
+use serde_json::{Map, Value};
+
+use super::{Conditions, load, stored_document};
+use crate::domain::log::Entry;
+use crate::domain::{Id, Operation};
+use crate::scim::ResourceType;
+use crate::scim::path::{self, AttrRef, Name};
+use crate::service::{Change, Context, Error, Service, credentials, registry};
+use crate::store::resources::Resource;
+use crate::store::{self, ResourceKey};
+
+impl Service {
+    /// Deletes a resource. When this returns, every key of a deleted principal is dead (promise P4).
+    ///
+    /// # Errors
+    /// 404 without such a resource, 412 for another version.
+    pub fn delete_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        conditions: &Conditions,
+    ) -> Result<(), Error> {
+        let (id, conditions) = (id.to_owned(), conditions.clone());
+        self.perform(context, Operation::Delete, Some(resource_type), move |change| {
+            let loaded = load(change, resource_type, &id, &conditions)?;
+            delete(change, resource_type, &loaded.resource)
+        })
+    }
+}
+
+/// Deletes a resource inside a change; its row and, for a principal, the principal are locked.
+pub(in crate::service) fn delete(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    resource: &Resource,
+) -> Result<(), Error> {
+    let tenant = change.key();
+    let groups = store::members::direct_groups(change.conn, tenant, resource.key)?;
+    for group in &groups {
+        store::resources::touch(change.conn, tenant, group.key, change.now)?;
+    }
+    forget_references(change, resource)?;
+    store::resources::delete(change.conn, tenant, resource)?;
+    let seq = change.seq()?;
+    store::members::clear(change.conn, tenant, resource.key, seq)?;
+    let left = store::members::remove_everywhere(change.conn, tenant, resource.key, seq)?;
+    for late in left.iter().filter(|key| groups.iter().all(|group| group.key != **key)) {
+        store::resources::touch(change.conn, tenant, *late, change.now)?;
+    }
+    let groups: Vec<String> = groups.iter().map(|group| group.id.to_string()).collect();
+    let kind = resource_type.name.to_ascii_lowercase();
+    let action = format!("{kind}.deleted");
+    change.record(Entry::new(action, kind, resource.id).with("groups", groups));
+    if resource_type.principal {
+        bury(change, &resource.id)?;
+    }
+    Ok(())
+}
+
+/// Marks the principal as deleted and revokes its keys. It stays, so that they can say why they died.
+fn bury(change: &mut Change<'_>, id: &Id) -> Result<(), Error> {
+    let principal = store::principals::find(change.conn, change.key(), id)?;
+    let mut principal = principal.ok_or_else(|| Error::internal("a resource without its principal"))?;
+    principal.active = false;
+    principal.deleted_at = Some(change.now);
+    // The name is personal data; the tombstone needs only the id.
+    principal.name.clear();
+    store::principals::update(change.conn, change.key(), &principal)?;
+    credentials::revoke_all(change, id, "owner_deleted")
+}
+
+/// Takes the deleted id out of `manager`, `owners` and every other indexed reference to resources.
+fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<(), Error> {
+    let id = resource.id.to_string();
+    for resource_type in registry().types.iter().copied() {
+        for reference in references(resource_type) {
+            let path = reference.to_string();
+            let tenant = change.key();
+            let referrers = store::index::referrers(change.conn, tenant, resource_type, &path, &id)?;
+            for key in referrers.into_iter().filter(|key| *key != resource.key) {
+                forget(change, resource_type, key, reference, &id)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The indexed paths that hold ids of other resources: `value` beside a `$ref`.
+fn references(resource_type: &'static ResourceType) -> impl Iterator<Item = AttrRef> {
+    resource_type.indexed.iter().filter_map(|text| match path::resolve(resource_type, text) {
+        Some(Name::Attribute(reference)) => {
+            let is_reference = reference.sub.is_some_and(|sub| sub.name == "value");
+            (is_reference && reference.attribute.sub("$ref").is_some()).then_some(reference)
+        }
+        _ => None,
+    })
+}
+
+fn forget(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    key: ResourceKey,
+    reference: AttrRef,
+    id: &str,
+) -> Result<(), Error> {
+    let tenant = change.key();
+    let Some(resource) = store::resources::by_keys(change.conn, tenant, &[key])?.pop() else { return Ok(()) };
+    let before = stored_document(&resource)?;
+    let mut after = before.clone();
+    remove_reference(&mut after, reference, id);
+    let text = serde_json::to_string(&after)?;
+    store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
+    store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
+    let kind = resource_type.name.to_ascii_lowercase();
+    let paths = super::changed::paths(&before, &after);
+    change.record(Entry::new(format!("{kind}.patched"), kind, resource.id).with("paths", paths));
+    Ok(())
+}
+
+/// Removes the value, the element, or the whole attribute that names the id.
+fn remove_reference(document: &mut Map<String, Value>, reference: AttrRef, id: &str) {
+    let names_id = |value: &Value| value.get("value").and_then(Value::as_str) == Some(id);
+    let name = &reference.attribute.name;
+    let holder = match reference.extension {
+        None => Some(&mut *document),
+        Some(extension) => document.get_mut(&extension.id).and_then(Value::as_object_mut),
+    };
+    let Some(holder) = holder else { return };
+    match holder.get_mut(name) {
+        Some(Value::Array(elements)) => {
+            elements.retain(|element| !names_id(element));
+            if elements.is_empty() {
+                holder.shift_remove(name);
+            }
+        }
+        Some(value) if names_id(value) => {
+            holder.shift_remove(name);
+        }
+        _ => {}
+    }
+    let is_empty = holder.is_empty();
+    if let (true, Some(extension)) = (is_empty, reference.extension) {
+        document.shift_remove(&extension.id);
+        if let Some(Value::Array(schemas)) = document.get_mut("schemas") {
+            schemas.retain(|urn| urn.as_str() != Some(&extension.id));
+        }
+    }
+}

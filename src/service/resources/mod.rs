@@ -1,0 +1,204 @@
+//! Resources of every type through one code path: read, create, replace, patch, delete.
+
+mod changed;
+mod delete;
+mod save;
+mod version;
+mod write;
+
+use serde_json::{Map, Value};
+
+pub use self::version::Conditions;
+pub(super) use self::delete::delete;
+pub(super) use self::save::{Saved, settle};
+pub(super) use self::version::etag;
+pub(super) use self::write::{create_in, patch_in, replace_in};
+use super::body::Body;
+use super::{Change, Context, Error, Service};
+use crate::domain::{Connection, Id, Operation, TenantKey};
+use crate::scim::project::Projection;
+use crate::scim::tolerance::{Dialect, Tolerances};
+use crate::scim::{self, ResourceType};
+use crate::store::{self, Conn, resources::Resource};
+
+/// What a client asked to see: `attributes` and `excludedAttributes`.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The only attributes to return.
+    pub attributes: Vec<String>,
+    /// Attributes to leave out.
+    pub excluded_attributes: Vec<String>,
+}
+
+impl Wanted {
+    /// The projection for a resource type.
+    ///
+    /// # Errors
+    /// 400 if both lists are given.
+    pub fn projection(&self, resource_type: &'static ResourceType) -> Result<Projection, Error> {
+        Ok(Projection::new(&self.attributes, &self.excluded_attributes, resource_type)?)
+    }
+
+    /// Whether the client left the choice to the server.
+    pub fn is_default(&self) -> bool {
+        self.attributes.is_empty() && self.excluded_attributes.is_empty()
+    }
+}
+
+/// The answer to an operation on one resource.
+#[derive(Debug)]
+pub struct Answer {
+    /// The resource's URL.
+    pub location: String,
+    /// Its ETag.
+    pub etag: String,
+    /// The representation; `None` where the answer has no body (304, 204).
+    pub body: Option<Body>,
+    /// The tolerances that the request needed, for `Keyroll-Tolerance`.
+    pub tolerances: String,
+}
+
+/// A stored resource, read for a change.
+pub(super) struct Loaded {
+    pub(super) resource: Resource,
+    /// The stored document: attributes without id, meta, externalId and members.
+    pub(super) document: Map<String, Value>,
+    /// externalId, as this connection set it.
+    pub(super) external_id: Option<String>,
+}
+
+/// Parses what the store keeps.
+pub(super) fn stored_document(resource: &Resource) -> Result<Map<String, Value>, Error> {
+    Ok(serde_json::from_str(&resource.document)?)
+}
+
+/// The dialect of the caller's connection; keys without one speak the default.
+pub(super) fn tolerances(context: &Context) -> Tolerances {
+    Tolerances::new(context.caller.connection().map_or(Dialect::default(), |connection| connection.dialect))
+}
+
+/// Finds a resource by the id in a URL.
+pub(super) fn find(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &ResourceType,
+    id: &str,
+) -> Result<Resource, Error> {
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    store::resources::find(conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)
+}
+
+/// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
+/// may write it and which version the client has seen.
+pub(super) fn load(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    id: &str,
+    conditions: &Conditions,
+) -> Result<Loaded, Error> {
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    let tenant = change.key();
+    if resource_type.principal {
+        store::principals::lock(change.conn, tenant, &id)?;
+    }
+    let resource =
+        store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
+    let connection = change.context.caller.connection();
+    if let Some(connection) = connection {
+        check_ownership(connection, &resource)?;
+    }
+    conditions.check_write(resource.version)?;
+    let external_id = match connection {
+        Some(connection) => store::external_ids::get(change.conn, tenant, connection.key, resource.key)?,
+        None => None,
+    };
+    Ok(Loaded { document: stored_document(&resource)?, resource, external_id })
+}
+
+/// A connection writes what it created or adopted (design §5).
+fn check_ownership(connection: &Connection, resource: &Resource) -> Result<(), Error> {
+    if resource.connection == Some(connection.key) {
+        return Ok(());
+    }
+    Err(Error::Forbidden(format!(
+        "connection {} did not create this resource: it must adopt it before it may write it",
+        connection.name
+    )))
+}
+
+impl Service {
+    /// Reads one resource.
+    ///
+    /// # Errors
+    /// 404 if the tenant has none with this id and type.
+    pub fn read_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        wanted: &Wanted,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let projection = wanted.projection(resource_type)?;
+        self.ask(context, Operation::Read, Some(resource_type), |conn| {
+            let resource = find(conn, context.caller.tenant.key, resource_type, id)?;
+            self.answer(conn, context, resource_type, &resource, &projection, conditions)
+        })
+    }
+
+    /// The answer that shows a resource, or says that the client has it already.
+    fn answer(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        resource: &Resource,
+        projection: &Projection,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let body = if conditions.is_unmodified(resource.version) {
+            None
+        } else {
+            let views = self.views(conn, context, std::slice::from_ref(resource), projection)?;
+            Some(self.render(conn, context, resource_type, &views, resource, projection)?)
+        };
+        Ok(Answer {
+            location: self.location(resource_type, &resource.id),
+            etag: version::etag(resource.version),
+            body,
+            tolerances: String::new(),
+        })
+    }
+
+    /// The resource of the key's owner (RFC 7644 §3.11).
+    ///
+    /// # Errors
+    /// 501 for a provisioning key, 404 for an owner that is no SCIM resource.
+    pub fn read_me(&self, context: &Context, wanted: &Wanted, conditions: &Conditions) -> Result<Answer, Error> {
+        let holder = context.caller.key().ok_or(Error::NotFound)?;
+        if holder.connection.is_some() {
+            return Err(Error::NotImplemented("a provisioning key has no resource of its own"));
+        }
+        let name = match holder.owner.kind {
+            crate::domain::principal::PrincipalKind::User => "User",
+            crate::domain::principal::PrincipalKind::Agent => "Agent",
+        };
+        let resource_type = super::registry().by_name(name).ok_or(Error::NotFound)?;
+        let projection = wanted.projection(resource_type)?;
+        self.ask(context, Operation::Me, None, |conn| {
+            let id = holder.owner.id.to_string();
+            let resource = find(conn, context.caller.tenant.key, resource_type, &id)?;
+            self.answer(conn, context, resource_type, &resource, &projection, conditions)
+        })
+    }
+
+    /// The URL of a resource.
+    pub(super) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
+        format!("{}{}/{id}", self.scim_base_url(), resource_type.endpoint)
+    }
+}
+
+/// A SCIM error with the attribute that it is about.
+pub(super) fn taken(attribute: &str) -> Error {
+    scim::Error::new(scim::ScimType::Uniqueness, format!("{attribute}: the value is taken")).into()
+}

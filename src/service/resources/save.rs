@@ -1,0 +1,282 @@
+//! Storing a resource: document, unique values, index, externalId, members, principal, log record.
+//!
+//! One path for create, replace and patch, for every type. What differs by type is in the schema files
+//! and in two places: principals (liveness, cascade) and the attribute that has rows (members).
+
+use serde_json::{Map, Value};
+
+use super::write::check_reserved;
+use super::{Loaded, changed, taken};
+use crate::domain::log::Entry;
+use crate::domain::principal::{Principal, PrincipalKind};
+use crate::domain::{Connection, Id, Permissions};
+use crate::scim::patch::RowChange;
+use crate::scim::{ResourceType, Uniqueness, text, validate};
+use crate::service::cascade::{self, Consequence};
+use crate::service::members::{self, Delta};
+use crate::service::{Change, Error, credentials};
+use crate::store::resources::{NewResource, Resource};
+use crate::store::{self, ResourceKey};
+
+/// What a resource shall become.
+pub(super) struct Draft {
+    pub(super) document: Map<String, Value>,
+    pub(super) external_id: Option<String>,
+    pub(super) rows: Vec<RowChange>,
+    /// Attributes that the client cleared in so many words.
+    pub(super) unassigned: Vec<String>,
+}
+
+/// A resource as stored.
+pub(super) struct Saved {
+    pub(super) resource: Resource,
+}
+
+/// Member ids in one log record at most.
+const RECORD_IDS_MAX: usize = 1_000;
+
+/// Stores a new resource.
+pub(super) fn create(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    draft: Draft,
+) -> Result<Saved, Error> {
+    validate::complete(&draft.document, resource_type)?;
+    check_reserved(&draft.document)?;
+    let connection = connection(change)?;
+    let (id, tenant) = (change.mint(), change.key());
+    if resource_type.principal {
+        let mut principal = principal(id, &draft.document, resource_type, None);
+        cascade::decide(None, &mut principal, change.now);
+        store::principals::insert(change.conn, tenant, &principal)?;
+    }
+    let new = NewResource {
+        id,
+        type_name: &resource_type.name,
+        connection: Some(connection.key),
+        display: display(&draft.document),
+        document: &serde_json::to_string(&draft.document)?,
+        created: change.now,
+    };
+    let key = store::resources::insert(change.conn, tenant, &new)?;
+    claim_unique(change, resource_type, &connection, key, None, &draft.document)?;
+    set_external_id(change, resource_type, &connection, key, None, draft.external_id.as_deref())?;
+    store::index::write(change.conn, tenant, resource_type, key, None, Some(&draft.document))?;
+    let delta = members::apply(change, key, draft.rows)?;
+    let mut paths = changed::paths(&Map::new(), &draft.document);
+    paths.extend(draft.external_id.map(|_| "externalId".to_owned()));
+    record(change, resource_type, &id, paths, delta);
+    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?;
+    Ok(Saved { resource: resource.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// Stores a changed resource; a change that changes nothing writes nothing (RFC 7644 §3.5.2.1).
+pub(super) fn update(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    before: Loaded,
+    draft: Draft,
+) -> Result<Saved, Error> {
+    validate::complete(&draft.document, resource_type)?;
+    let connection = connection(change)?;
+    let (tenant, key) = (change.key(), before.resource.key);
+    let mut paths = changed::paths(&before.document, &draft.document);
+    if !paths.is_empty() {
+        check_reserved(&draft.document)?;
+        claim_unique(change, resource_type, &connection, key, Some(&before.document), &draft.document)?;
+    }
+    if before.external_id != draft.external_id {
+        let (old, new) = (before.external_id.as_deref(), draft.external_id.as_deref());
+        set_external_id(change, resource_type, &connection, key, old, new)?;
+        paths.push("externalId".to_owned());
+    }
+    if !paths.is_empty() {
+        let document = serde_json::to_string(&draft.document)?;
+        store::resources::update(change.conn, tenant, key, &document, display(&draft.document), change.now)?;
+        let (old, new) = (Some(&before.document), Some(&draft.document));
+        store::index::write(change.conn, tenant, resource_type, key, old, new)?;
+    }
+    let delta = members::apply(change, key, draft.rows)?;
+    if paths.is_empty() && !delta.is_empty() {
+        store::resources::touch(change.conn, tenant, key, change.now)?;
+    }
+    if paths.is_empty() && delta.is_empty() {
+        return Ok(Saved { resource: before.resource });
+    }
+    let id = before.resource.id;
+    record(change, resource_type, &id, paths, delta);
+    if resource_type.principal {
+        follow(change, resource_type, &id, &draft.document)?;
+    }
+    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?;
+    Ok(Saved { resource: resource.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// SCIM writes come from connections; `authorize` has seen to it.
+pub(super) fn connection(change: &Change<'_>) -> Result<Connection, Error> {
+    let connection = change.context.caller.connection();
+    connection.cloned().ok_or_else(|| Error::Forbidden("only a connection writes through SCIM".to_owned()))
+}
+
+/// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.
+fn principal(
+    id: Id,
+    document: &Map<String, Value>,
+    resource_type: &ResourceType,
+    before: Option<&Principal>,
+) -> Principal {
+    let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+    let kind = if resource_type.name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User };
+    Principal {
+        id,
+        kind,
+        local: false,
+        name: text("userName").or_else(|| text("name")).unwrap_or_default(),
+        active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
+        admin_hold: before.is_some_and(|p| p.admin_hold),
+        suspended_at: before.and_then(|p| p.suspended_at),
+        deleted_at: None,
+        permissions: before.map_or_else(Permissions::default, |p| p.permissions.clone()),
+    }
+}
+
+/// Carries a change of the document over to the principal and its keys, in the same transaction.
+fn follow(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    document: &Map<String, Value>,
+) -> Result<(), Error> {
+    let before = store::principals::find(change.conn, change.key(), id)?;
+    let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
+    let after = principal(*id, document, resource_type, Some(&before));
+    settle(change, &before, after, None)
+}
+
+/// Stores a changed principal and does to its keys what the change means (`credentials.md` §3.7).
+pub(in crate::service) fn settle(
+    change: &mut Change<'_>,
+    before: &Principal,
+    mut after: Principal,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let consequence = cascade::decide(Some(before), &mut after, change.now);
+    if *before == after {
+        return Ok(());
+    }
+    store::principals::update(change.conn, change.key(), &after)?;
+    let entry = |action: &str| {
+        let entry = Entry::new(action, after.kind.name(), after.id);
+        match reason {
+            Some(reason) => entry.with("reason", reason),
+            None => entry,
+        }
+    };
+    match consequence {
+        Consequence::None => {}
+        Consequence::Suspend => change.record(entry("principal.suspended")),
+        Consequence::Activate => change.record(entry("principal.activated")),
+        Consequence::ActivateLate => {
+            change.record(entry("principal.activated"));
+            credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
+        }
+    }
+    Ok(())
+}
+
+/// Claims the values that must be unique and releases those that are no longer there: the database,
+/// not a check, decides who is first.
+fn claim_unique(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    connection: &Connection,
+    key: ResourceKey,
+    before: Option<&Map<String, Value>>,
+    after: &Map<String, Value>,
+) -> Result<(), Error> {
+    let tenant = change.key();
+    for attribute in resource_type.schema.attributes.iter().filter(|a| a.uniqueness != Uniqueness::None) {
+        let Some(scope) = scope(resource_type, &attribute.name, connection) else { continue };
+        let value = |document: &Map<String, Value>| {
+            let value = document.get(&attribute.name).and_then(Value::as_str);
+            value.map(|v| text::key(v, attribute.case_exact).into_owned())
+        };
+        let (old, new) = (before.and_then(&value), value(after));
+        if old == new {
+            continue;
+        }
+        if let Some(old) = old {
+            store::unique::release(change.conn, tenant, &scope, &old)?;
+        }
+        if let Some(new) = new
+            && !store::unique::claim(change.conn, tenant, &scope, &new, key)?
+        {
+            return Err(taken(&attribute.name));
+        }
+    }
+    Ok(())
+}
+
+/// Where a value must be unique: names of principals in the tenant, names of groups in their connection,
+/// unless the connection has that switched off.
+pub(in crate::service) fn scope(
+    resource_type: &ResourceType,
+    attribute: &str,
+    connection: &Connection,
+) -> Option<String> {
+    let name = format!("{}.{attribute}", resource_type.name);
+    if resource_type.principal {
+        return Some(name);
+    }
+    connection.unique_group_names.then(|| format!("{name}@{}", connection.key))
+}
+
+fn set_external_id(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    connection: &Connection,
+    key: ResourceKey,
+    old: Option<&str>,
+    new: Option<&str>,
+) -> Result<(), Error> {
+    if old == new {
+        return Ok(());
+    }
+    let tenant = change.key();
+    let set = store::external_ids::set(change.conn, tenant, connection.key, &resource_type.name, key, new)?;
+    if set { Ok(()) } else { Err(taken("externalId")) }
+}
+
+/// What a resource is called where another one refers to it.
+fn display(document: &Map<String, Value>) -> Option<&str> {
+    ["displayName", "name", "userName"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
+}
+
+/// One record for the resource; long lists of members go on in further ones.
+pub(super) fn record(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    paths: Vec<String>,
+    delta: Delta,
+) {
+    let kind = resource_type.name.to_ascii_lowercase();
+    let action = change.operation.action_for(&resource_type.name);
+    let mut entry = Entry::new(&*action, &*kind, id).with("paths", paths);
+    let mut room = RECORD_IDS_MAX;
+    let mut open = false;
+    for (name, ids) in [("added", &delta.added), ("removed", &delta.removed)] {
+        for chunk in ids.chunks(RECORD_IDS_MAX) {
+            if open && chunk.len() > room {
+                let next = Entry::new(&*action, &*kind, id).with("paths", Vec::<String>::new());
+                change.record(std::mem::replace(&mut entry, next));
+                room = RECORD_IDS_MAX;
+            }
+            let texts: Vec<String> = chunk.iter().map(Id::to_string).collect();
+            room = room.saturating_sub(texts.len());
+            entry = entry.with(name, texts);
+            open = true;
+        }
+    }
+    change.record(entry);
+}

@@ -1,0 +1,322 @@
+//! Lists and searches: index paging, cursor paging, one type or all of them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::Aead;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use sha2::{Digest, Sha256};
+
+use super::body::Body;
+use super::resources::{Wanted, tolerances};
+use super::{Context, Error, Service, authorize, registry};
+use crate::domain::Operation;
+use crate::scim::cursor::Cursor;
+use crate::scim::filter::{self, Bound, Unknown};
+use crate::scim::message::{List, SearchRequest};
+use crate::scim::path::{self, AttrRef, Name};
+use crate::scim::project::Projection;
+use crate::scim::{self, ResourceType, ScimType};
+use crate::store::resources::Resource;
+use crate::store::search::{self, Page, Position, Query, Sort, Start};
+use crate::store::{self};
+
+/// Searches that read documents, at once: more would only make each other slow.
+const SCANS_MAX: usize = 4;
+
+/// Counts the searches that read documents.
+#[derive(Debug, Default)]
+pub(super) struct Scans(Arc<AtomicUsize>);
+
+struct Scan(Arc<AtomicUsize>);
+
+impl Scans {
+    fn enter(&self) -> Result<Scan, Error> {
+        let scan = Scan(Arc::clone(&self.0));
+        if self.0.fetch_add(1, Ordering::AcqRel) < SCANS_MAX {
+            return Ok(scan);
+        }
+        Err(Error::Busy("too many searches that no index answers: try again"))
+    }
+}
+
+impl Drop for Scan {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A page of results.
+#[derive(Debug)]
+pub struct Found {
+    /// The ListResponse.
+    pub body: Body,
+    /// The tolerances that the request needed.
+    pub tolerances: String,
+}
+
+/// The search in one resource type.
+struct Part {
+    resource_type: &'static ResourceType,
+    filter: Option<Bound>,
+    sort: Option<Sort>,
+    projection: Projection,
+}
+
+impl Part {
+    fn query<'q>(&'q self, context: &Context, base_url: &'q str) -> Query<'q> {
+        Query {
+            resource_type: self.resource_type,
+            filter: self.filter.as_ref(),
+            connection: context.caller.connection().map(|connection| connection.key),
+            base_url,
+            sort: self.sort,
+        }
+    }
+}
+
+/// What a page holds before it is rendered: resources with the part that they belong to.
+struct Results<'p> {
+    items: Vec<(&'p Part, Vec<Resource>)>,
+    total: Option<u64>,
+    next: Option<String>,
+}
+
+impl Service {
+    /// Searches the resources of one type, or of all types for `None`.
+    ///
+    /// # Errors
+    /// 400 for a filter, sort, cursor or count that cannot be met; 503 when too many searches scan.
+    pub fn search(
+        &self,
+        context: &Context,
+        resource_type: Option<&'static ResourceType>,
+        request: &SearchRequest,
+    ) -> Result<Found, Error> {
+        let mut tolerances = tolerances(context);
+        let types = resource_type.map_or_else(|| registry().types.clone(), |one| vec![one]);
+        let operation = if resource_type.is_some() { Operation::Search } else { Operation::SearchAll };
+        for one in &types {
+            authorize(&context.caller, operation, Some(one))?;
+        }
+        let filter = request.filter.as_deref().map(|text| filter::parse(text, &mut tolerances)).transpose()?;
+        let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
+        let wanted = Wanted {
+            attributes: request.attributes.clone(),
+            excluded_attributes: request.excluded_attributes.clone(),
+        };
+        let mut parts = Vec::with_capacity(types.len());
+        for one in types {
+            let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, &mut tolerances)).transpose()?;
+            let sort = sort(one, request, unknown)?;
+            parts.push(Part { resource_type: one, filter: bound, sort, projection: wanted.projection(one)? });
+        }
+        let base_url = self.scim_base_url();
+        let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, &base_url)));
+        let _scan = if scans { Some(self.inner.scans.enter()?) } else { None };
+        let results = match &request.cursor {
+            Some(cursor) => self.page_by_cursor(context, &parts, request, cursor)?,
+            None => self.page_by_index(context, &parts, request)?,
+        };
+        let body = self.list(context, request, results)?;
+        Ok(Found { body, tolerances: tolerances.header() })
+    }
+
+    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other.
+    fn page_by_index<'p>(
+        &self,
+        context: &Context,
+        parts: &'p [Part],
+        request: &SearchRequest,
+    ) -> Result<Results<'p>, Error> {
+        let limits = &self.settings().limits;
+        let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
+        let mut room = asked.min(limits.page_size_max);
+        let mut skip = request.start_index.unwrap_or(1).saturating_sub(1);
+        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
+        let (mut items, mut total) = (vec![], 0);
+        for part in parts {
+            let query = part.query(context, &base_url);
+            let page: Page =
+                self.read(|conn| Ok(search::search(conn, tenant, &query, &Start::Offset(skip), room, true)?))?;
+            let matching = page.total.unwrap_or(0);
+            total += matching;
+            skip = skip.saturating_sub(matching);
+            room -= page.resources.len().min(room);
+            items.push((part, page.resources));
+        }
+        Ok(Results { items, total: Some(total), next: None })
+    }
+
+    /// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
+    /// hides nor repeats anything else.
+    fn page_by_cursor<'p>(
+        &self,
+        context: &Context,
+        parts: &'p [Part],
+        request: &SearchRequest,
+        cursor: &str,
+    ) -> Result<Results<'p>, Error> {
+        let limits = &self.settings().limits;
+        let count = self.cursor_count(request)?;
+        let (mut at, mut start) = (0, Start::Offset(0));
+        if !cursor.is_empty() {
+            let opened = self.open_cursor(cursor)?;
+            at = (0..parts.len())
+                .find(|n| query_hash(context, request, parts, *n) == opened.query)
+                .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
+            if self.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
+                return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
+            }
+            if request.count.is_some() && opened.count as usize != count {
+                let detail = format!("count: the first page had {}, every page has the same", opened.count);
+                return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
+            }
+            start = Start::After(Position { sort: opened.sort, last: opened.last });
+        }
+        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
+        let total = self.free_total(context, parts, count == 0)?;
+        let (mut items, mut next, mut room) = (vec![], None, count);
+        while let Some(part) = parts.get(at) {
+            let query = part.query(context, &base_url);
+            let page: Page = self.read(|conn| Ok(search::search(conn, tenant, &query, &start, room, false)?))?;
+            room -= page.resources.len().min(room);
+            items.push((part, page.resources));
+            if let Some(end) = page.end {
+                next = Some(self.seal_cursor(&Cursor {
+                    query: query_hash(context, request, parts, at),
+                    issued_at_seconds: self.now().timestamp(),
+                    sort: end.sort,
+                    last: end.last,
+                    count: u32::try_from(count).unwrap_or(u32::MAX),
+                })?);
+                break;
+            }
+            (at, start) = (at + 1, Start::Offset(0));
+        }
+        // RFC 9865 §2: `count=0` asks for the total alone, and a page of nothing leads nowhere.
+        Ok(Results { items, total, next: next.filter(|_| count > 0) })
+    }
+
+    fn cursor_count(&self, request: &SearchRequest) -> Result<usize, Error> {
+        let limits = &self.settings().limits;
+        let count = request.count.map_or(limits.page_size_default as u64, |count| count);
+        match usize::try_from(count) {
+            Ok(count) if count <= limits.page_size_max => Ok(count),
+            _ => {
+                let detail = format!("count: at most {} with a cursor", limits.page_size_max);
+                Err(scim::Error::new(ScimType::InvalidCount, detail).into())
+            }
+        }
+    }
+
+    /// The total, if it costs nothing or is all that was asked for.
+    fn free_total(&self, context: &Context, parts: &[Part], asked: bool) -> Result<Option<u64>, Error> {
+        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
+        let mut total = 0;
+        for part in parts {
+            let query = part.query(context, &base_url);
+            if part.filter.is_some() && !asked {
+                return Ok(None);
+            }
+            let page = self.read(|conn| Ok(search::search(conn, tenant, &query, &Start::Offset(0), 0, true)?))?;
+            total += page.total.unwrap_or(0);
+        }
+        Ok(Some(total))
+    }
+
+    fn list(&self, context: &Context, request: &SearchRequest, results: Results<'_>) -> Result<Body, Error> {
+        let items = results.items.iter().map(|(_, resources)| resources.len()).sum();
+        let list = List {
+            resources: &[],
+            total: results.total,
+            start_index: request.cursor.is_none().then(|| request.start_index.unwrap_or(1)),
+            next_cursor: results.next.as_deref(),
+            previous_cursor: None,
+        };
+        let (head, tail) = list.frame(items);
+        let mut body = Body::text(head);
+        let mut first = true;
+        for (part, resources) in &results.items {
+            self.read(|conn| {
+                let views = self.views(conn, context, resources, &part.projection)?;
+                for resource in resources {
+                    if !std::mem::take(&mut first) {
+                        body.push(",");
+                    }
+                    body.append(self.render(conn, context, part.resource_type, &views, resource, &part.projection)?);
+                }
+                Ok(())
+            })?;
+        }
+        body.push(tail);
+        Ok(body)
+    }
+
+    /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
+    fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
+        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
+        let mut nonce = [0; 24];
+        self.entropy().fill(&mut nonce);
+        let sealed = cipher.encrypt(&nonce.into(), cursor.to_bytes().as_slice());
+        let sealed = sealed.map_err(|_| Error::internal("a cursor cannot be sealed"))?;
+        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), sealed.as_slice()].concat()))
+    }
+
+    fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
+        let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(refused)?;
+        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
+        let plain = cipher.decrypt(nonce.into(), sealed).map_err(|_| refused())?;
+        Ok(Cursor::from_bytes(&plain)?)
+    }
+}
+
+/// Binds a cursor to the query, the tenant, the caller and the type that it stands in.
+fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: usize) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(&context.caller.tenant.id.to_string());
+    add(&context.caller.key().map(|key| key.owner.id.to_string()).unwrap_or_default());
+    add(request.filter.as_deref().unwrap_or_default());
+    add(request.sort_by.as_deref().unwrap_or_default());
+    add(if request.descending { "descending" } else { "ascending" });
+    add(if parts.len() > 1 { "root" } else { "" });
+    add(parts.get(at).map_or("", |part| &part.resource_type.name));
+    let mut short = [0; 16];
+    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    short
+}
+
+/// What to sort by; a complex attribute is sorted by its `value` (RFC 7644 §3.4.2.3).
+fn sort(
+    resource_type: &'static ResourceType,
+    request: &SearchRequest,
+    unknown: Unknown,
+) -> Result<Option<Sort>, Error> {
+    let Some(text) = &request.sort_by else { return Ok(None) };
+    let refused = |detail: &str| Err(scim::Error::value(format!("sortBy: {text} {detail}")).into());
+    let named = match path::resolve(resource_type, text) {
+        Some(Name::Attribute(named)) => named,
+        _ if unknown == Unknown::NoValue => return Ok(None),
+        _ => return refused("is no attribute of this type"),
+    };
+    let by = match (named.attribute.is_complex(), named.sub) {
+        (true, None) => match named.attribute.sub("value") {
+            Some(value) => AttrRef { sub: Some(value), ..named },
+            None => return refused("is complex: name one of its sub-attributes"),
+        },
+        _ => named,
+    };
+    let computed = by.attribute.name == "groups" || resource_type.rows.is_some_and(|r| r.name == by.attribute.name);
+    if computed {
+        return refused("is computed and has no order");
+    }
+    Ok(Some(Sort { by, descending: request.descending }))
+}
