@@ -88,6 +88,12 @@ pub(super) fn find(
     store::resources::find(conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)
 }
 
+/// A resource as it stands inside a change.
+pub(super) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &str) -> Result<Saved, Error> {
+    let tenant = change.key();
+    Ok(Saved { resource: find(change.conn, tenant, resource_type, id)? })
+}
+
 /// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
 /// may write it and which version the client has seen.
 pub(super) fn load(
