@@ -1,1 +1,293 @@
-//! Placeholder.
+//! Strict JSON: what is read has one meaning only, and costs no more than its length.
+//!
+//! `serde_json` keeps the last of two equal keys, so that a check and the code behind it may see different
+//! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
+//! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use serde_json::{Map, Number, Value};
+
+use super::error::Error;
+
+/// What a body may cost.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Arrays and objects inside each other.
+    pub depth_max: usize,
+    /// Values in all, counted generously: an empty array or object counts twice.
+    pub nodes_max: usize,
+    /// Digits of one number.
+    pub number_digits_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { depth_max: 32, nodes_max: 1_000_000, number_digits_max: 40 }
+    }
+}
+
+/// Reads one JSON text.
+pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
+    scan(bytes, limits)?;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Strict.deserialize(&mut deserializer).map_err(malformed)?;
+    deserializer.end().map_err(malformed)?;
+    Ok(value)
+}
+
+/// The members of an object, each still as text: [`parse`] reads them one by one.
+pub fn raw_object<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<(String, &'b RawValue)>, Error> {
+    scan(bytes, limits)?;
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let members = deserializer.deserialize_map(RawMembers).map_err(malformed)?;
+    deserializer.end().map_err(malformed)?;
+    Ok(members)
+}
+
+/// The elements of an array, each still as text.
+pub fn raw_array(raw: &RawValue) -> Result<Vec<&RawValue>, Error> {
+    serde_json::from_str(raw.get()).map_err(malformed)
+}
+
+fn malformed(error: serde_json::Error) -> Error {
+    Error::syntax(format!("malformed JSON: {error}"))
+}
+
+/// Bounds depth, values and digits without recursion; whether the text is JSON at all is not asked here.
+fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
+    if bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(Error::syntax("malformed JSON: it starts with a byte order mark"));
+    }
+    let (mut depth, mut nodes, mut digits) = (0usize, 1usize, 0usize);
+    let (mut in_string, mut escaped) = (false, false);
+    for (position, byte) in bytes.iter().enumerate() {
+        if in_string {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = true,
+                b'"' => in_string = false,
+                _ => {}
+            }
+            continue;
+        }
+        match byte {
+            b'0'..=b'9' => digits += 1,
+            b'.' | b'+' | b'-' | b'e' | b'E' => {}
+            _ => digits = 0,
+        }
+        match byte {
+            b'"' => in_string = true,
+            b'[' | b'{' => (depth, nodes) = (depth + 1, nodes + 1),
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b',' => nodes += 1,
+            _ => {}
+        }
+        let over = [
+            (depth > limits.depth_max, "levels of nesting", limits.depth_max),
+            (nodes > limits.nodes_max, "values", limits.nodes_max),
+            (digits > limits.number_digits_max, "digits in a number", limits.number_digits_max),
+        ];
+        if let Some((_, what, max)) = over.iter().find(|(over, ..)| *over) {
+            return Err(Error::syntax(format!("JSON has more than {max} {what} at byte {position}")));
+        }
+    }
+    Ok(())
+}
+
+/// The keys of one object; `insert` refuses what is there already in any letter case.
+#[derive(Default)]
+struct Keys(HashSet<String>);
+
+impl Keys {
+    fn insert<E: serde::de::Error>(&mut self, key: &str) -> Result<(), E> {
+        let folded = text::<E>(key)?.to_ascii_lowercase();
+        if self.0.insert(folded) { Ok(()) } else { Err(E::custom(format_args!("the key {key:?} is there twice"))) }
+    }
+}
+
+/// Refuses U+0000: PostgreSQL's text cannot hold it, so it may not differ between stores.
+fn text<E: serde::de::Error>(text: &str) -> Result<&str, E> {
+    if text.contains('\0') { Err(E::custom("a string holds U+0000")) } else { Ok(text) }
+}
+
+struct Strict;
+
+impl<'de> DeserializeSeed<'de> for Strict {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Strict {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a JSON value")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::String(text::<E>(value)?.to_owned()))
+    }
+
+    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
+        text::<E>(&value)?;
+        Ok(Value::String(value))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+        let mut array = Vec::new();
+        while let Some(element) = elements.next_element_seed(Strict)? {
+            array.push(element);
+        }
+        Ok(Value::Array(array))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
+        let (mut object, mut keys) = (Map::new(), Keys::default());
+        while let Some(key) = members.next_key::<String>()? {
+            keys.insert(&key)?;
+            object.insert(key, members.next_value_seed(Strict)?);
+        }
+        Ok(Value::Object(object))
+    }
+}
+
+struct RawMembers;
+
+impl<'de> Visitor<'de> for RawMembers {
+    type Value = Vec<(String, &'de RawValue)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let (mut found, mut keys) = (Vec::new(), Keys::default());
+        while let Some(key) = members.next_key::<String>()? {
+            keys.insert(&key)?;
+            found.push((key, members.next_value()?));
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The compact text of what was read, or the detail of the refusal.
+    fn check(input: impl AsRef<[u8]>, expected: &str) {
+        let got = match parse(input.as_ref(), &Limits::default()) {
+            Ok(value) => value.to_string(),
+            Err(error) => error.detail,
+        };
+        assert_eq!(got, expected, "{}", String::from_utf8_lossy(input.as_ref()).get(..40).unwrap_or_default());
+    }
+
+    #[test]
+    fn reads_json() {
+        check("null", "null");
+        check(
+            " [1, -2, 1.5, 18446744073709551615, true, \"é\\u00e9\"] ",
+            r#"[1,-2,1.5,18446744073709551615,true,"éé"]"#,
+        );
+        check(r#"{"b":{},"a":[]}"#, r#"{"b":{},"a":[]}"#);
+        check(r#"{"a":{"x":1},"b":{"x":1}}"#, r#"{"a":{"x":1},"b":{"x":1}}"#);
+        check(r#""\ud83d\ude00""#, "\"😀\"");
+        check(r#""[[[[,,,,\"{{{{""#, r#""[[[[,,,,\"{{{{""#);
+        check("1".repeat(40), "1.1111111111111112e+39");
+        check("[".repeat(32) + &"]".repeat(32), &("[".repeat(32) + &"]".repeat(32)));
+    }
+
+    #[test]
+    fn refuses_what_has_two_meanings() {
+        check(r#"{"a":1,"a":2}"#, r#"malformed JSON: the key "a" is there twice at line 1 column 10"#);
+        check(
+            r#"{"userName":1,"USERNAME":2}"#,
+            r#"malformed JSON: the key "USERNAME" is there twice at line 1 column 24"#,
+        );
+        check(r#"{"a":1,"\u0061":2}"#, r#"malformed JSON: the key "a" is there twice at line 1 column 15"#);
+        check(r#"[{"x":{"k":1,"K":1}}]"#, r#"malformed JSON: the key "K" is there twice at line 1 column 16"#);
+        check(r#""a\u0000""#, "malformed JSON: a string holds U+0000 at line 1 column 9");
+        check(r#"{"a\u0000":1}"#, "malformed JSON: a string holds U+0000 at line 1 column 10");
+        check(r#""\ud800""#, "malformed JSON: unexpected end of hex escape at line 1 column 8");
+        check(r#""\udc00""#, "malformed JSON: lone leading surrogate in hex escape at line 1 column 7");
+        check(b"\"\xff\"", "malformed JSON: invalid unicode code point at line 1 column 2");
+        check(b"\xef\xbb\xbf{}", "malformed JSON: it starts with a byte order mark");
+    }
+
+    #[test]
+    fn refuses_what_is_no_json() {
+        check("", "malformed JSON: EOF while parsing a value at line 1 column 0");
+        check("{} {}", "malformed JSON: trailing characters at line 1 column 4");
+        check("NaN", "malformed JSON: expected value at line 1 column 1");
+        check("[1,]", "malformed JSON: trailing comma at line 1 column 4");
+        check("[1e400]", "malformed JSON: number out of range at line 1 column 6");
+        check("01", "malformed JSON: invalid number at line 1 column 2");
+        check(
+            "\"a\nb\"",
+            "malformed JSON: control character (\\u0000-\\u001F) found while parsing a string at line 2 column 0",
+        );
+        check("[\n\"a\"\n\"b\"]", "malformed JSON: expected `,` or `]` at line 3 column 1");
+    }
+
+    #[test]
+    fn bounds_depth_values_and_digits() {
+        check("[".repeat(33), "JSON has more than 32 levels of nesting at byte 32");
+        check("{\"a\":".repeat(100_000), "JSON has more than 32 levels of nesting at byte 160");
+        check("1".repeat(41), "JSON has more than 40 digits in a number at byte 40");
+        check("1.".to_owned() + &"1".repeat(40), "JSON has more than 40 digits in a number at byte 41");
+        check(",".repeat(1_000_000), "JSON has more than 1000000 values at byte 999999");
+    }
+
+    #[test]
+    fn many_keys_take_linear_time() {
+        let members: Vec<String> = (0..300_000).map(|i| format!("\"k{i}\":{i}")).collect();
+        let body = format!("{{{}}}", members.join(","));
+        let read = parse(body.as_bytes(), &Limits::default()).map(|v| v.as_object().map(Map::len));
+        assert_eq!(read, Ok(Some(300_000)));
+    }
+
+    #[test]
+    fn splits_without_reading() {
+        let body = br#"{"failOnErrors":1,"Operations":[{"a":1,"a":2}, 7]}"#;
+        let members = raw_object(body, &Limits::default()).unwrap();
+        assert_eq!(
+            members.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
+            ["failOnErrors=1", r#"Operations=[{"a":1,"a":2}, 7]"#]
+        );
+        let elements = raw_array(members[1].1).unwrap();
+        assert_eq!(elements.iter().map(|e| e.get()).collect::<Vec<_>>(), [r#"{"a":1,"a":2}"#, "7"]);
+        let refused = |body: &str| raw_object(body.as_bytes(), &Limits::default()).unwrap_err().detail;
+        assert_eq!(refused(r#"{"a":1,"A":2}"#), r#"malformed JSON: the key "A" is there twice at line 1 column 10"#);
+        assert_eq!(refused("[]"), "malformed JSON: invalid type: sequence, expected an object at line 1 column 0");
+        assert_eq!(refused("{} 1"), "malformed JSON: trailing characters at line 1 column 4");
+        assert!(raw_array(members[0].1).is_err());
+    }
+}
