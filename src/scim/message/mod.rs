@@ -1,0 +1,135 @@
+//! Messages that are no resources: searches, lists, bulk jobs (RFC 7644 §3.4, §3.7, RFC 9865 §2).
+
+mod bulk;
+mod search;
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::tolerance::{Tolerance, Tolerances};
+
+pub use super::error::ERROR_URN;
+pub use bulk::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
+pub use search::SearchRequest;
+
+/// The URN of a list of results.
+pub const LIST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The URN of a search in a body.
+pub const SEARCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+/// The URN of a PATCH body.
+pub const PATCH_URN: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+/// The URN of a bulk job.
+pub const BULK_REQUEST_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// The URN of the outcome of a bulk job.
+pub const BULK_RESPONSE_URN: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+
+/// A page of results.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct List<'a> {
+    /// The resources, rendered already: they are the bulk of the bytes.
+    pub resources: &'a [String],
+    /// How many match in all; RFC 9865 §2 lets a server leave it out if it does not know.
+    pub total: Option<u64>,
+    /// The place of the first one, from 1 on; only when paging by index.
+    pub start_index: Option<u64>,
+    /// The cursor of the next page; absent on the last one.
+    pub next_cursor: Option<&'a str>,
+    /// The cursor of the page before; absent on the first one.
+    pub previous_cursor: Option<&'a str>,
+}
+
+impl List<'_> {
+    /// The JSON text of a ListResponse. `Resources` is there even if empty: clients iterate over it.
+    pub fn render(&self) -> String {
+        let mut head = Map::new();
+        head.insert("schemas".into(), Value::from(vec![LIST_URN]));
+        if let Some(total) = self.total {
+            head.insert("totalResults".into(), total.into());
+        }
+        if let Some(start_index) = self.start_index {
+            head.insert("startIndex".into(), start_index.into());
+        }
+        head.insert("itemsPerPage".into(), self.resources.len().into());
+        for (name, cursor) in [("previousCursor", self.previous_cursor), ("nextCursor", self.next_cursor)] {
+            if let Some(cursor) = cursor {
+                head.insert(name.into(), cursor.into());
+            }
+        }
+        let head = Value::Object(head).to_string();
+        let body_bytes: usize = self.resources.iter().map(|r| r.len() + 1).sum();
+        let mut text = String::with_capacity(head.len() + body_bytes + 20);
+        text.push_str(head.strip_suffix('}').unwrap_or(&head));
+        text.push_str(",\"Resources\":[");
+        for (index, resource) in self.resources.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(resource);
+        }
+        text.push_str("]}");
+        text
+    }
+}
+
+/// The member of a message, in any letter case.
+fn member<'v>(message: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    message.get(name).or_else(|| message.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, v)| v))
+}
+
+/// The `schemas` of a message must list its URN (RFC 7644 §3.4.3, §3.5.2, §3.7).
+pub fn expect_schema(listed: Option<&Value>, urn: &str, tolerances: &mut Tolerances) -> Result<(), Error> {
+    let is_urn = |value: &Value| value.as_str().is_some_and(|text| text.eq_ignore_ascii_case(urn));
+    let listed = match listed {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(listed)) => listed.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    if listed.iter().any(is_urn) || listed.is_empty() && tolerances.allow(Tolerance::SchemasMissing) {
+        return Ok(());
+    }
+    Err(Error::syntax(format!("schemas: {urn} is missing")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::tolerance::Dialect;
+    use serde_json::json;
+
+    fn check(list: List, expected: &str) {
+        let text = list.render();
+        assert_eq!(text.replace(LIST_URN, "L"), expected);
+        assert!(serde_json::from_str::<Value>(&text).is_ok());
+    }
+
+    #[test]
+    fn lists_are_rendered() {
+        check(
+            List { total: Some(0), start_index: Some(1), ..List::default() },
+            r#"{"schemas":["L"],"totalResults":0,"startIndex":1,"itemsPerPage":0,"Resources":[]}"#,
+        );
+        let resources = [r#"{"id":"1"}"#.to_owned(), r#"{"id":"2"}"#.to_owned()];
+        check(
+            List { resources: &resources, total: Some(9), start_index: Some(3), ..List::default() },
+            r#"{"schemas":["L"],"totalResults":9,"startIndex":3,"itemsPerPage":2,"Resources":[{"id":"1"},{"id":"2"}]}"#,
+        );
+        check(
+            List { next_cursor: Some("n"), previous_cursor: Some("p"), ..List::default() },
+            r#"{"schemas":["L"],"itemsPerPage":0,"previousCursor":"p","nextCursor":"n","Resources":[]}"#,
+        );
+    }
+
+    #[test]
+    fn messages_name_their_schema() {
+        let checked = |dialect, listed: Value| {
+            let mut tolerances = Tolerances::new(dialect);
+            let result = expect_schema(Some(&listed), "urn:X", &mut tolerances);
+            result.map_or_else(|e| e.detail, |()| format!("ok{}", tolerances.header()))
+        };
+        assert_eq!(checked(Dialect::Rfc, json!(["urn:x", "urn:y"])), "ok");
+        assert_eq!(checked(Dialect::Rfc, json!("urn:X")), "ok");
+        assert_eq!(checked(Dialect::Rfc, json!(null)), "schemas: urn:X is missing");
+        assert_eq!(checked(Dialect::Okta, json!([])), "okokta-001");
+        assert_eq!(checked(Dialect::Okta, json!(["urn:y"])), "schemas: urn:X is missing");
+    }
+}

@@ -1,0 +1,322 @@
+//! Inbound resources: names become canonical, values are checked, and the final state is held against the
+//! schema.
+
+mod simple;
+mod state;
+mod value;
+
+use serde_json::{Map, Value};
+
+use super::attribute::{Attribute, Mutability};
+use super::error::Error;
+use super::path::{self, Name};
+use super::schema::{COMMON, ResourceType, Schema};
+use super::tolerance::{Tolerance, Tolerances};
+
+pub use state::{complete, immutable};
+pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, value};
+
+/// The body of a POST or PUT, made canonical.
+#[derive(Debug, PartialEq)]
+pub struct Incoming {
+    /// The document: `schemas` first, then the attributes in the order of the schema.
+    pub document: Map<String, Value>,
+    /// Canonical paths of attributes that the body names and gives no value: `active` of `"active": null`.
+    pub unassigned: Vec<String>,
+}
+
+/// Makes the body of a POST or PUT canonical. Read-only attributes are left out (RFC 7644 §3.3, §3.5.1).
+pub fn document(
+    body: Value,
+    resource_type: &'static ResourceType,
+    tolerances: &mut Tolerances,
+) -> Result<Incoming, Error> {
+    let Value::Object(body) = body else {
+        return Err(Error::syntax(format!("expected a resource as an object, got {}", simple::kind_of(&body))));
+    };
+    let listed = body.iter().find(|(key, _)| key.eq_ignore_ascii_case("schemas")).map(|(_, listed)| listed);
+    schemas(listed, resource_type, tolerances)?;
+    let mut reader = Reader { resource_type, tolerances, document: Map::new(), unassigned: vec![] };
+    for (key, value) in body {
+        reader.top_level(&key, value)?;
+    }
+    let document = ordered(reader.document, resource_type);
+    state::one_primary_each(&document, resource_type)?;
+    Ok(Incoming { document, unassigned: reader.unassigned })
+}
+
+/// The schemas of a document: the base schema and the extensions that have values (RFC 7643 §3).
+pub fn schemas_of(document: &Map<String, Value>, resource_type: &'static ResourceType) -> Vec<&'static str> {
+    let has_values = |s: &&Schema| document.get(&s.id).and_then(Value::as_object).is_some_and(|o| !o.is_empty());
+    let extensions = resource_type.extensions.iter().copied().filter(has_values);
+    std::iter::once(resource_type.schema).chain(extensions).map(|s| s.id.as_str()).collect()
+}
+
+/// Puts a document with canonical names in order: a fresh `schemas`, the common attributes, those of the
+/// base schema, the extensions. Extensions without values go; so does what the type does not know.
+pub fn ordered(mut document: Map<String, Value>, resource_type: &'static ResourceType) -> Map<String, Value> {
+    let mut result = Map::new();
+    result.insert("schemas".into(), schemas_of(&document, resource_type).into());
+    document.remove("schemas");
+    let mut extensions = Map::new();
+    for extension in &resource_type.extensions {
+        if let Some(Value::Object(container)) = document.remove(&extension.id) {
+            let container = in_order(container, &extension.attributes);
+            if !container.is_empty() {
+                extensions.insert(extension.id.clone(), Value::Object(container));
+            }
+        }
+    }
+    for attribute in COMMON.iter().chain(&resource_type.schema.attributes) {
+        if let Some(value) = document.remove(&attribute.name) {
+            result.insert(attribute.name.clone(), value);
+        }
+    }
+    result.extend(extensions);
+    result
+}
+
+/// The members of an object in the order of their attributes.
+fn in_order(mut members: Map<String, Value>, attributes: &[Attribute]) -> Map<String, Value> {
+    let take = |a: &Attribute| members.remove(&a.name).map(|value| (a.name.clone(), value));
+    attributes.iter().filter_map(take).collect()
+}
+
+/// `schemas` must list the base schema and nothing unknown (RFC 7643 §3).
+fn schemas(
+    listed: Option<&Value>,
+    resource_type: &'static ResourceType,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    let base = resource_type.schema.id.as_str();
+    let listed = match listed {
+        None | Some(Value::Null) => &[],
+        Some(Value::Array(listed)) => listed.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    let mut seen: Vec<&str> = Vec::new();
+    for urn in listed {
+        let urn = urn.as_str().ok_or_else(|| Error::syntax("schemas: expected an array of URNs"))?;
+        let known = resource_type.schema_by_urn(urn).map(|s| s.id.as_str());
+        if known.is_none() && !tolerances.allow(Tolerance::UnknownSchema) {
+            return Err(Error::syntax(format!("schemas: {urn} is no schema of {}", resource_type.name)));
+        }
+        if known.is_some_and(|known| seen.contains(&known)) {
+            return Err(Error::syntax(format!("schemas: {urn} is there twice")));
+        }
+        seen.extend(known);
+    }
+    if seen.contains(&base) || tolerances.allow(Tolerance::SchemasMissing) {
+        return Ok(());
+    }
+    Err(Error::syntax(format!("schemas: {base} is missing")))
+}
+
+/// Collects the attributes of one body.
+struct Reader<'t> {
+    resource_type: &'static ResourceType,
+    tolerances: &'t mut Tolerances,
+    document: Map<String, Value>,
+    unassigned: Vec<String>,
+}
+
+impl Reader<'_> {
+    fn top_level(&mut self, key: &str, value: Value) -> Result<(), Error> {
+        if key.eq_ignore_ascii_case("schemas") {
+            return Ok(());
+        }
+        if let Some(schema) = self.resource_type.schema_by_urn(key) {
+            return self.container(schema, value);
+        }
+        match path::resolve(self.resource_type, key) {
+            // A dotted name is a path (RFC 7644 §3.10), no name of a member.
+            Some(Name::Attribute(found)) if found.sub.is_none() => self.assign(found.extension, found.attribute, value),
+            _ => self.unknown(key),
+        }
+    }
+
+    /// The attributes of an extension, under its URN (RFC 7643 §3.3); also those of the base schema.
+    fn container(&mut self, schema: &'static Schema, value: Value) -> Result<(), Error> {
+        let members = match value {
+            Value::Object(members) => members,
+            Value::Null => Map::new(),
+            Value::Array(list) if list.is_empty() => Map::new(),
+            Value::String(s) if s.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => Map::new(),
+            other => {
+                return Err(Error::value(format!(
+                    "{}: expected an object, got {}",
+                    schema.id,
+                    simple::kind_of(&other)
+                )));
+            }
+        };
+        if members.is_empty() {
+            self.unassigned.push(schema.id.clone());
+        }
+        let extension = (!std::ptr::eq(schema, self.resource_type.schema)).then_some(schema);
+        for (name, member) in members {
+            match schema.attribute(&name) {
+                Some(attribute) => self.assign(extension, attribute, member)?,
+                None => self.unknown(&format!("{}:{name}", schema.id))?,
+            }
+        }
+        Ok(())
+    }
+
+    fn assign(
+        &mut self,
+        extension: Option<&'static Schema>,
+        attribute: &'static Attribute,
+        value: Value,
+    ) -> Result<(), Error> {
+        if attribute.mutability == Mutability::ReadOnly {
+            return Ok(());
+        }
+        let at = path::AttrRef { extension, attribute, sub: None }.to_string();
+        let Some(value) = value::value(attribute, value, &at, self.tolerances)? else {
+            self.unassigned.push(at);
+            return Ok(());
+        };
+        let holder = match extension {
+            Some(extension) => {
+                self.document.entry(extension.id.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()
+            }
+            None => Some(&mut self.document),
+        };
+        // The short and the qualified name of one attribute are two keys to JSON.
+        match holder.and_then(|holder| holder.insert(attribute.name.clone(), value)) {
+            Some(_) => Err(Error::syntax(format!("{at}: is there twice"))),
+            None => Ok(()),
+        }
+    }
+
+    fn unknown(&mut self, key: &str) -> Result<(), Error> {
+        let ours = |s: &Schema| key.get(..s.id.len()).is_some_and(|head| head.eq_ignore_ascii_case(&s.id));
+        let foreign = key.contains(':')
+            && !ours(self.resource_type.schema)
+            && !self.resource_type.extensions.iter().any(|s| ours(s));
+        let (tolerance, what) = match foreign {
+            true => (Tolerance::UnknownSchema, "schema"),
+            false => (Tolerance::UnknownAttribute, "attribute"),
+        };
+        if self.tolerances.allow(tolerance) {
+            return Ok(());
+        }
+        Err(Error::syntax(format!("{key}: {} has no such {what}", self.resource_type.name)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::schema::registry;
+    use crate::scim::tolerance::Dialect::{self, Auto, Entra, Rfc, Strict};
+
+    const U: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
+    const E: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+    /// Reads a User whose `{U}` and `{E}` stand for the URNs; gives the document, ` - ` and what is
+    /// unassigned, ` | ` and the tolerances, or the detail.
+    fn check(dialect: Dialect, body: &str, expected: &str) {
+        let body = serde_json::from_str(&body.replace("{U}", U).replace("{E}", E)).unwrap();
+        let mut tolerances = Tolerances::new(dialect);
+        let mut got = match document(body, registry().by_name("User").unwrap(), &mut tolerances) {
+            Ok(Incoming { document, unassigned }) if unassigned.is_empty() => Value::Object(document).to_string(),
+            Ok(Incoming { document, unassigned }) => format!("{} - {}", Value::Object(document), unassigned.join(" ")),
+            Err(error) => error.detail,
+        };
+        if !tolerances.header().is_empty() {
+            got += &format!(" | {}", tolerances.header());
+        }
+        assert_eq!(got.replace(U, "{U}").replace(E, "{E}"), expected);
+    }
+
+    #[test]
+    fn names_become_canonical_and_ordered() {
+        check(Rfc, r#"{"schemas":["{U}"],"userName":"a"}"#, r#"{"schemas":["{U}"],"userName":"a"}"#);
+        check(
+            Rfc,
+            r#"{"{E}":{"DEPARTMENT":"d","employeeNumber":"1"},"TITLE":"t","username":"a","externalId":"x","SCHEMAS":["{U}","{E}"]}"#,
+            r#"{"schemas":["{U}","{E}"],"externalId":"x","userName":"a","title":"t","{E}":{"employeeNumber":"1","department":"d"}}"#,
+        );
+        check(Rfc, r#"{"schemas":["{U}"],"{U}:userName":"a"}"#, r#"{"schemas":["{U}"],"userName":"a"}"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{U}":{"userName":"a"}}"#, r#"{"schemas":["{U}"],"userName":"a"}"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}:division":"d"}"#, r#"{"schemas":["{U}","{E}"],"{E}":{"division":"d"}}"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{U}:userName":"a","userName":"b"}"#, "userName: is there twice");
+        check(Rfc, r#"{"schemas":["{U}"],"{E}:division":"d","{E}":{"division":"e"}}"#, "{E}:division: is there twice");
+        check(Rfc, "[]", "expected a resource as an object, got an array");
+    }
+
+    #[test]
+    fn schemas_are_checked() {
+        check(Rfc, r#"{"userName":"a"}"#, "schemas: {U} is missing");
+        check(Rfc, r#"{"schemas":[],"userName":"a"}"#, "schemas: {U} is missing");
+        check(Rfc, r#"{"schemas":null}"#, "schemas: {U} is missing");
+        check(Rfc, r#"{"schemas":["{E}"],"userName":"a"}"#, "schemas: {U} is missing");
+        check(Auto, r#"{"userName":"a"}"#, r#"{"schemas":["{U}"],"userName":"a"} | okta-001"#);
+        check(Auto, r#"{"schemas":["{E}"]}"#, r#"{"schemas":["{U}"]} | okta-001"#);
+        check(Rfc, r#"{"schemas":"{U}"}"#, r#"{"schemas":["{U}"]}"#);
+        check(Rfc, r#"{"schemas":[1]}"#, "schemas: expected an array of URNs");
+        check(Rfc, r#"{"schemas":["{U}","{U}"]}"#, "schemas: {U} is there twice");
+        check(Rfc, r#"{"schemas":["{U}","urn:x"]}"#, "schemas: urn:x is no schema of User");
+        check(Auto, r#"{"schemas":["{U}","urn:x"]}"#, r#"{"schemas":["{U}"]} | entra-009"#);
+        check(Rfc, r#"{"schemas":["{U}","{E}"]}"#, r#"{"schemas":["{U}"]}"#);
+        check(
+            Rfc,
+            r#"{"schemas":["{U}"],"{E}":{"division":"d"}}"#,
+            r#"{"schemas":["{U}","{E}"],"{E}":{"division":"d"}}"#,
+        );
+    }
+
+    #[test]
+    fn the_unknown_is_dropped_or_refused() {
+        check(Rfc, r#"{"schemas":["{U}"],"password":"p"}"#, r#"{"schemas":["{U}"]} | auto-001"#);
+        check(Strict, r#"{"schemas":["{U}"],"password":"p"}"#, "password: User has no such attribute");
+        check(Strict, r#"{"schemas":["{U}"],"name.givenName":"p"}"#, "name.givenName: User has no such attribute");
+        check(Strict, r#"{"schemas":["{U}"],"{E}":{"x":1}}"#, "{E}:x: User has no such attribute");
+        check(Strict, r#"{"schemas":["{U}"],"{U}:x":1}"#, "{U}:x: User has no such attribute");
+        check(Rfc, r#"{"schemas":["{U}"],"urn:x":{}}"#, "urn:x: User has no such schema");
+        check(Entra, r#"{"schemas":["{U}"],"urn:x":{}}"#, r#"{"schemas":["{U}"]} | entra-009"#);
+        check(Entra, r#"{"schemas":["{U}"],"http://x/y":1}"#, r#"{"schemas":["{U}"]} | entra-009"#);
+    }
+
+    #[test]
+    fn read_only_is_left_out() {
+        check(Strict, r#"{"schemas":["{U}"],"id":"x","meta":{"version":1},"groups":"?"}"#, r#"{"schemas":["{U}"]}"#);
+        check(
+            Strict,
+            r#"{"schemas":["{U}"],"{E}":{"manager":{"value":"1","displayName":"B"}}}"#,
+            r#"{"schemas":["{U}","{E}"],"{E}":{"manager":{"value":"1"}}}"#,
+        );
+    }
+
+    #[test]
+    fn explicitly_unassigned_is_told() {
+        check(Rfc, r#"{"schemas":["{U}"],"active":null,"name":{}}"#, r#"{"schemas":["{U}"]} - active name"#);
+        check(Auto, r#"{"schemas":["{U}"],"active":""}"#, r#"{"schemas":["{U}"]} - active | entra-007"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":null}"#, r#"{"schemas":["{U}"]} - {E}"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":[]}"#, r#"{"schemas":["{U}"]} - {E}"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":{"division":null}}"#, r#"{"schemas":["{U}"]} - {E}:division"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":"x"}"#, "{E}: expected an object, got a string");
+    }
+
+    #[test]
+    fn at_most_one_value_is_primary() {
+        let two = r#"[{"value":"a","primary":true},{"value":"b","primary":true}]"#;
+        let body = format!(r#"{{"schemas":["{{U}}"],"emails":{two}}}"#);
+        check(Rfc, &body, "emails: 2 values are primary, at most one may be");
+        let text = body.replace("true", "\"True\"");
+        check(Auto, &text, "emails: 2 values are primary, at most one may be | entra-002");
+    }
+
+    #[test]
+    fn values_carry_their_path() {
+        check(Rfc, r#"{"schemas":["{U}"],"active":1}"#, "active: expected a boolean, got a number");
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":{"Division":1}}"#, "{E}:division: expected a string, got a number");
+        check(
+            Rfc,
+            r#"{"schemas":["{U}"],"EMAILS":[{"value":"a"},{"PRIMARY":"x"}]}"#,
+            "emails[1].primary: expected a boolean, got a string",
+        );
+    }
+}
