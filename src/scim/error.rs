@@ -1,6 +1,6 @@
 //! The one error of the SCIM layer, as RFC 7644 §3.12 renders it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The URN of an error body.
 pub const ERROR_URN: &str = "urn:ietf:params:scim:api:messages:2.0:Error";
@@ -105,11 +105,13 @@ impl Error {
 
     /// The body of RFC 7644 §3.12; `status` is a string there.
     pub fn body(&self) -> Value {
-        let mut body = json!({"schemas": [ERROR_URN], "status": self.status.to_string()});
+        let mut body = Map::new();
+        body.insert("schemas".into(), json!([ERROR_URN]));
+        body.insert("status".into(), self.status.to_string().into());
         if let Some(scim_type) = self.scim_type {
-            body["scimType"] = scim_type.name().into();
+            body.insert("scimType".into(), scim_type.name().into());
         }
-        body["detail"] = self.detail.as_str().into();
-        body
+        body.insert("detail".into(), self.detail.as_str().into());
+        Value::Object(body)
     }
 }
