@@ -17,11 +17,12 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::NormalizePath;
 use actix_web::{App, HttpServer, web};
 use ipnet::IpNet;
 
-pub use routes::configure;
+use routes::configure;
 
 use crate::domain::operation::Place;
 use crate::service::{Error, Service};
@@ -57,6 +58,15 @@ impl Shared {
     }
 }
 
+/// The application, the same for the server and for tests.
+pub fn app(
+    shared: Shared,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = actix_web::Error, InitError = ()>,
+> {
+    App::new().wrap(NormalizePath::trim()).app_data(web::Data::new(shared)).configure(configure)
+}
+
 /// Serves until a signal ends it; then what was accepted is finished.
 ///
 /// # Errors
@@ -65,11 +75,9 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     let workers = settings.workers;
     let shared = Shared::new(service, settings);
     actix_web::rt::System::new().block_on(async move {
-        let mut server = HttpServer::new(move || {
-            App::new().wrap(NormalizePath::trim()).app_data(web::Data::new(shared.clone())).configure(configure)
-        })
-        .client_request_timeout(HEADER_TIMEOUT)
-        .shutdown_timeout(SHUTDOWN_SECONDS);
+        let mut server = HttpServer::new(move || app(shared.clone()))
+            .client_request_timeout(HEADER_TIMEOUT)
+            .shutdown_timeout(SHUTDOWN_SECONDS);
         if workers > 0 {
             server = server.workers(workers);
         }

@@ -11,7 +11,7 @@ use super::handle::{handle, method_not_allowed, not_found};
 use crate::domain::Operation;
 
 /// Adds every route of every operation, and answers for what is not there.
-pub fn configure(config: &mut ServiceConfig) {
+pub(super) fn configure(config: &mut ServiceConfig) {
     let mut templates: BTreeMap<(usize, &'static str), Vec<(&'static str, Operation)>> = BTreeMap::new();
     for operation in Operation::ALL {
         for (method, template) in operation.routes() {
