@@ -1,0 +1,191 @@
+use serde_json::json;
+
+use super::super::super::schema::registry;
+use super::super::super::tolerance::{Dialect, Tolerances};
+use super::super::{Unknown, bind, parse};
+use super::*;
+
+fn mira() -> Map<String, Value> {
+    let document = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
+        "id": "u1",
+        "externalId": "Mira",
+        "userName": "Mira@North.example",
+        "name": {"familyName": "O'Malley", "givenName": "Éva"},
+        "nickName": "",
+        "title": null,
+        "active": false,
+        "emails": [
+            {"value": "mira@north.example", "type": "work", "primary": true},
+            {"value": "m@home.example", "type": "home"}
+        ],
+        "phoneNumbers": [],
+        "ims": [{}],
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "Harbour", "manager": {"value": "u9"}},
+        "meta": {"resourceType": "User", "created": "2011-05-13T04:42:34Z", "lastModified": "2011-05-13T04:42:34.120Z"}
+    });
+    document.as_object().cloned().unwrap()
+}
+
+fn decide(text: &str) -> bool {
+    let mut tolerances = Tolerances::new(Dialect::Auto);
+    let filter = parse(text, &mut tolerances).unwrap();
+    let user = registry().by_name("User").unwrap();
+    let bound = bind(&filter, user, Unknown::NoValue, &mut tolerances).unwrap();
+    matches(&bound, &mira())
+}
+
+fn check(expected: bool, filters: &[&str]) {
+    for filter in filters {
+        assert_eq!(decide(filter), expected, "{filter}");
+    }
+}
+
+#[test]
+fn strings() {
+    check(
+        true,
+        &[
+            r#"userName eq "mira@north.EXAMPLE""#,
+            r#"userName eq "ｍira@north.example""#,
+            r#"externalId eq "Mira""#,
+            r#"name.givenName eq "e\u0301VA""#,
+            r#"name.familyName co "o'mal""#,
+            r#"userName sw "MIRA@""#,
+            r#"userName ew "Example""#,
+            r#"userName gt "mira""#,
+            r#"userName ge "MIRA@north.example""#,
+            r#"userName lt "mirb""#,
+            r#"userName le "mira@north.example""#,
+            r#"schemas eq "URN:ietf:params:scim:schemas:core:2.0:user""#,
+            r#"meta.resourceType eq "User""#,
+            r#"userName co """#,
+        ],
+    );
+    check(
+        false,
+        &[
+            r#"externalId eq "mira""#,
+            r#"id eq "U1""#,
+            r#"meta.resourceType eq "user""#,
+            r#"userName eq "mira""#,
+            r#"userName ew "mira""#,
+            r#"userName gt "mira@north.example""#,
+            r#"userName lt "Mira@North.example""#,
+            r#"nickName co """#,
+        ],
+    );
+}
+
+#[test]
+fn presence_and_absence() {
+    check(true, &["userName pr", "active pr", "name pr", "emails pr", "emails.primary pr", "meta.created pr"]);
+    check(false, &["nickName pr", "title pr", "phoneNumbers pr", "ims pr", "ims.value pr", "addresses pr", "shoe pr"]);
+    check(true, &["nickName eq null", "title eq null", "active ne null", "shoe eq null", r#"shoe ne "x""#]);
+    check(true, &[r#"title ne "x""#, r#"phoneNumbers.type ne "work""#, r#"not (title eq "x")"#]);
+    check(false, &[r#"title eq "x""#, r#"title co "x""#, r#"title gt "a""#, "userName eq null", r#"nickName eq """#]);
+    let e = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    check(true, &[&format!("{e} pr"), &format!(r#"{e}:department eq "harbour""#), &format!(r#"{e}:manager eq "u9""#)]);
+    check(false, &[&format!("{e}:division pr"), &format!(r#"{e}:manager ne "u9""#)]);
+}
+
+#[test]
+fn booleans_and_times() {
+    check(true, &["active eq false", r#"active eq "False""#, "active ne true", "emails.primary eq true"]);
+    check(false, &["active eq true", "active ne false"]);
+    check(
+        true,
+        &[
+            r#"meta.created eq "2011-05-13T04:42:34.000Z""#,
+            r#"meta.created eq "2011-05-13T06:42:34+02:00""#,
+            r#"meta.lastModified gt "2011-05-13T04:42:34Z""#,
+            r#"meta.lastModified le "2011-05-13T04:42:34.12Z""#,
+        ],
+    );
+    check(
+        false,
+        &[r#"meta.created gt "2011-05-13T05:42:34+02:00" and title pr"#, r#"meta.created ne "2011-05-13T04:42:34Z""#],
+    );
+}
+
+#[test]
+fn any_value_and_same_element() {
+    check(
+        true,
+        &[
+            r#"emails.type eq "work" and emails.value co "home""#,
+            r#"emails[type eq "work" and value co "north"]"#,
+            r#"emails co "HOME""#,
+            r#"emails.type ne "work""#,
+            r#"emails[not (primary eq true)]"#,
+            r#"emails[primary ne true]"#,
+            r#"emails[type eq "work"].value eq "MIRA@north.example""#,
+            r#"name[givenName eq "éva"]"#,
+            r#"not (ims[value pr])"#,
+            r#"ims[value ne "x"]"#,
+        ],
+    );
+    check(
+        false,
+        &[
+            r#"emails[type eq "work" and value co "home"]"#,
+            r#"emails[type eq "home"].primary pr"#,
+            r#"phoneNumbers[type ne "work"]"#,
+            r#"emails[value ne "m@home.example" and type eq "home"]"#,
+        ],
+    );
+}
+
+#[test]
+fn logic() {
+    check(true, &["title pr or userName pr and active pr", "not (title pr)", "not (title pr and userName pr)"]);
+    check(false, &["(title pr or userName pr) and ims pr", "not (userName pr)"]);
+}
+
+fn attr(kind: Kind) -> Attribute {
+    let mut attr = registry().by_name("User").unwrap().attribute("title").cloned().unwrap();
+    attr.kind = kind;
+    attr
+}
+
+#[test]
+fn numbers_compare_exactly() {
+    let number = |a: Value, b: Value| {
+        let attr = attr(Kind::Integer);
+        scalar(&attr, &a).unwrap().compare(&scalar(&attr, &b).unwrap())
+    };
+    assert_eq!(number(json!(9_007_199_254_740_993_i64), json!(9_007_199_254_740_992_i64)), Ordering::Greater);
+    assert_eq!(number(json!(1), json!(1.0)), Ordering::Equal);
+    assert_eq!(number(json!(-1), json!(u64::MAX)), Ordering::Less);
+    assert_eq!(number(json!(0.5), json!(1)), Ordering::Less);
+}
+
+#[test]
+fn index_texts_keep_the_order_of_values() {
+    let text = |kind, value: Value| index_text(&attr(kind), &value);
+    assert_eq!(text(Kind::String, json!("ÅSE")).as_deref(), Some("åse"));
+    assert_eq!(text(Kind::Reference, json!("ÅSE")).as_deref(), Some("ÅSE"));
+    assert_eq!(text(Kind::Boolean, json!(true)).as_deref(), Some("true"));
+    assert_eq!(
+        text(Kind::DateTime, json!("2011-05-13T06:42:34+02:00")).as_deref(),
+        Some("2011-05-13T04:42:34.000000000Z")
+    );
+    assert_eq!(text(Kind::Integer, json!(1)), None);
+    assert_eq!(text(Kind::String, json!("")), None);
+    assert_eq!(text(Kind::String, json!(1)), None);
+    assert_eq!(text(Kind::DateTime, json!("0000-01-01T00:00:00+23:00")), None);
+    assert_eq!(Operand::Text("x".into()).index_text().as_deref(), Some("x"));
+    assert_eq!(Operand::Bool(false).index_text().as_deref(), Some("false"));
+    assert_eq!(Operand::Null.index_text(), None);
+}
+
+proptest::proptest! {
+    #[test]
+    fn index_order_is_evaluation_order(a: String, b: String, exact: bool) {
+        let attr = Attribute { case_exact: exact, ..attr(Kind::String) };
+        let (x, y) = (json!(a), json!(b));
+        if let (Some(x), Some(y)) = (scalar(&attr, &x), scalar(&attr, &y)) {
+            proptest::prop_assert_eq!(x.compare(&y), x.index_text().cmp(&y.index_text()));
+        }
+    }
+}
