@@ -2,3 +2,4 @@
 
 pub mod domain;
 pub mod scim;
+pub mod store;

@@ -1,0 +1,14 @@
+DROP TABLE log_heads;
+DROP TABLE log_records;
+DROP TABLE credentials;
+DROP TABLE memberships;
+DROP TABLE external_ids;
+DROP TABLE unique_values;
+DROP TABLE resource_index;
+DROP TABLE index_paths;
+DROP TABLE counters;
+DROP TABLE resources;
+DROP TABLE principals;
+DROP TABLE connections;
+DROP TABLE tenants;
+DROP TABLE installation;

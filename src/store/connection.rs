@@ -1,0 +1,265 @@
+//! A connection to either database, and statements of our own text on it.
+
+#![expect(missing_docs, reason = "diesel's derive writes public types without documentation")]
+
+use std::marker::PhantomData;
+
+use diesel::backend::Backend;
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::pg::PgConnection;
+use diesel::prelude::*;
+use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
+use diesel::query_dsl::LoadQuery;
+use diesel::serialize::ToSql;
+use diesel::sql_types::{BigInt, Binary, HasSqlType, Text};
+use diesel::sqlite::SqliteConnection;
+
+use super::error::{Error, Result};
+use super::types::ResourceKey;
+use crate::domain::Id;
+
+/// A connection to either database. Queries on it work on both; [`on!`] picks the concrete connection
+/// where a query is hot or needs what the derive leaves out (`on_conflict`, `for_update`).
+#[derive(diesel::MultiConnection)]
+pub enum Conn {
+    /// The embedded database.
+    Sqlite(SqliteConnection),
+    /// A PostgreSQL server.
+    Postgres(PgConnection),
+}
+
+/// Runs a query on the concrete connection: 4–9 µs cheaper than on the enum, since its SQL is rendered once.
+macro_rules! on {
+    ($conn:expr, |$c:ident| $query:expr) => {
+        match $conn {
+            $crate::store::connection::Conn::Sqlite($c) => $query,
+            $crate::store::connection::Conn::Postgres($c) => $query,
+        }
+    };
+}
+pub(crate) use on;
+
+/// Loads at most one row and locks it until the transaction ends. SQLite's one writer needs no lock.
+macro_rules! locked {
+    ($conn:expr, $query:expr, $row:ty) => {
+        match $conn {
+            $crate::store::connection::Conn::Sqlite(c) => $query.get_result::<$row>(c).optional(),
+            $crate::store::connection::Conn::Postgres(c) => $query.for_update().get_result::<$row>(c).optional(),
+        }
+    };
+}
+pub(crate) use locked;
+
+/// How many keys go into one list.
+pub(crate) const CHUNK: usize = 1_000;
+
+/// A value for a `?` of a [`Conn::execute_sql`] or [`Conn::load_sql`].
+pub enum Bind<'a> {
+    /// A number.
+    Int(i64),
+    /// A text.
+    Text(&'a str),
+    /// Bytes, such as an id's.
+    Bytes(&'a [u8]),
+    /// A subquery with one column `value` of keys: `IN ?`, `FROM ? AS list`.
+    List(List),
+}
+
+/// A list in one parameter, so that the statement is the same whatever its length, and stays prepared.
+pub struct List {
+    text: String,
+    sqlite: (&'static str, &'static str),
+    postgres: (&'static str, &'static str),
+}
+
+impl List {
+    /// A list of surrogate keys.
+    pub(crate) fn keys(keys: &[ResourceKey]) -> List {
+        let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
+        List {
+            text: keys.join(","),
+            sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
+            postgres: ("(SELECT unnest(CAST('{' || ", " || '}' AS bigint[])) AS value)"),
+        }
+    }
+
+    /// A list of ids.
+    pub(crate) fn ids(ids: &[Id]) -> List {
+        let ids: Vec<String> = ids.iter().map(|id| format!("\"{}\"", crate::domain::log::hex(id.as_bytes()))).collect();
+        List {
+            text: ids.join(","),
+            sqlite: ("(SELECT unhex(value) AS value FROM json_each('[' || ", " || ']'))"),
+            postgres: ("(SELECT decode(unnest(CAST('{' || ", " || '}' AS text[])), 'hex') AS value)"),
+        }
+    }
+}
+
+/// A statement of our own text. Unlike `sql_query` it is prepared once and kept, by its text.
+pub(crate) struct Statement<'a, ST> {
+    sql: &'a str,
+    binds: &'a [Bind<'a>],
+    postgres: bool,
+    row: PhantomData<ST>,
+}
+
+impl<ST> QueryId for Statement<'_, ST> {
+    type QueryId = ();
+    const HAS_STATIC_QUERY_ID: bool = false;
+}
+
+impl<ST> Query for Statement<'_, ST> {
+    type SqlType = ST;
+}
+
+impl<ST> RunQueryDsl<SqliteConnection> for Statement<'_, ST> {}
+impl<ST> RunQueryDsl<PgConnection> for Statement<'_, ST> {}
+
+impl<DB, ST> QueryFragment<DB> for Statement<'_, ST>
+where
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
+    i64: ToSql<BigInt, DB>,
+    str: ToSql<Text, DB>,
+    [u8]: ToSql<Binary, DB>,
+{
+    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        let mut binds = self.binds.iter();
+        for (place, text) in self.sql.split('?').enumerate() {
+            if place > 0 {
+                match binds.next() {
+                    Some(Bind::Int(number)) => pass.push_bind_param::<BigInt, _>(number)?,
+                    Some(Bind::Text(text)) => pass.push_bind_param::<Text, str>(text)?,
+                    Some(Bind::Bytes(bytes)) => pass.push_bind_param::<Binary, [u8]>(bytes)?,
+                    Some(Bind::List(list)) => {
+                        let (before, after) = if self.postgres { list.postgres } else { list.sqlite };
+                        pass.push_sql(before);
+                        pass.push_bind_param::<Text, str>(&list.text)?;
+                        pass.push_sql(after);
+                    }
+                    None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
+                }
+            }
+            pass.push_sql(text);
+        }
+        Ok(())
+    }
+}
+
+impl Conn {
+    /// Runs a statement with a `?` for each value; gives the number of rows.
+    ///
+    /// # Errors
+    /// What the database refuses.
+    pub(crate) fn execute_sql(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<usize> {
+        let postgres = matches!(self, Conn::Postgres(_));
+        let statement = Statement::<()> { sql, binds, postgres, row: PhantomData };
+        Ok(on!(self, |c| statement.execute(c))?)
+    }
+
+    /// Runs a query with a `?` for each value; `ST` are the types of its columns.
+    ///
+    /// # Errors
+    /// What the database refuses.
+    pub(crate) fn load_sql<'a, ST, T>(&mut self, sql: &'a str, binds: &'a [Bind<'a>]) -> Result<Vec<T>>
+    where
+        Statement<'a, ST>: LoadQuery<'a, SqliteConnection, T> + LoadQuery<'a, PgConnection, T>,
+    {
+        let postgres = matches!(self, Conn::Postgres(_));
+        let statement = Statement::<'a, ST> { sql, binds, postgres, row: PhantomData };
+        Ok(on!(self, |c| statement.load::<T>(c))?)
+    }
+
+    /// How many transactions are open inside each other.
+    pub(super) fn depth(&mut self) -> u32 {
+        let status = Conn::transaction_manager_status_mut(self);
+        status.transaction_depth().ok().flatten().map_or(0, std::num::NonZero::get)
+    }
+
+    /// Rolls back until only `depth` transactions are open; after a panic nobody else does.
+    pub(super) fn unwind(&mut self, depth: u32) -> QueryResult<()> {
+        while self.depth() > depth {
+            Conn::rollback_transaction(self)?;
+        }
+        Ok(())
+    }
+
+    /// Whether the connection can be given to somebody else: no transaction is open or half-closed.
+    pub(super) fn is_clean(&mut self) -> bool {
+        !Conn::is_broken_transaction_manager(self)
+    }
+
+    /// Begins an outermost transaction in the words of each database.
+    pub(super) fn begin(&mut self, sqlite: &str, postgres: &str) -> QueryResult<()> {
+        match self {
+            Conn::Sqlite(c) => AnsiTransactionManager::begin_transaction_sql(c, sqlite),
+            Conn::Postgres(c) => AnsiTransactionManager::begin_transaction_sql(c, postgres),
+        }
+    }
+
+    /// Ends the innermost transaction, for good.
+    pub(super) fn commit(&mut self) -> QueryResult<()> {
+        Conn::commit_transaction(self)
+    }
+}
+
+/// How work in a transaction failed.
+pub(super) enum Failed<E> {
+    /// The work itself: it was rolled back, and the connection is fine.
+    Work(E),
+    /// Beginning, committing or rolling back.
+    Transaction(diesel::result::Error),
+}
+
+impl<E> From<diesel::result::Error> for Failed<E> {
+    fn from(error: diesel::result::Error) -> Self {
+        Failed::Transaction(error)
+    }
+}
+
+impl<E: From<Error>> Failed<E> {
+    /// The one error for the caller.
+    pub(super) fn into_error(self) -> E {
+        match self {
+            Failed::Work(error) => error,
+            Failed::Transaction(error) => Error::from(error).into(),
+        }
+    }
+}
+
+/// Runs work in a transaction, or in a savepoint inside one.
+pub(super) fn transaction<T, E>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, Failed<E>> {
+    conn.transaction(|conn| work(conn).map_err(Failed::Work))
+}
+
+/// Runs reads that must agree with each other: all of them see the database as it was at the first.
+/// Inside a write they see that transaction.
+///
+/// # Errors
+/// What `read` gives, and what beginning and ending a transaction can.
+pub fn snapshot<T, E: From<Error>>(conn: &mut Conn, read: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+    let database = |error| E::from(Error::from(error));
+    if conn.depth() > 0 {
+        return read(conn);
+    }
+    conn.begin("BEGIN", "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").map_err(database)?;
+    let outcome = read(conn);
+    let ended = match outcome {
+        Ok(_) => conn.commit(),
+        Err(_) => conn.unwind(0),
+    };
+    match (outcome, ended) {
+        (Ok(_), Err(error)) => Err(database(error)),
+        (outcome, _) => outcome,
+    }
+}
+
+/// A number that changes when anybody else commits, as this one connection sees it; `None` on PostgreSQL.
+/// Numbers of two connections cannot be compared: [`super::Store::data_version`] gives those that can.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn data_version(conn: &mut Conn) -> Result<Option<i64>> {
+    match conn {
+        Conn::Sqlite(_) => Ok(conn.load_sql::<BigInt, i64>("PRAGMA data_version", &[])?.into_iter().next()),
+        Conn::Postgres(_) => Ok(None),
+    }
+}

@@ -1,0 +1,272 @@
+//! Credentials: what a key may do and whom it belongs to. Secrets are not here, only their digests.
+
+use diesel::prelude::*;
+
+use super::connection::{Conn, locked, on};
+use super::error::{Error, Result};
+use super::schema::{connections, credentials, principals, tenants};
+use super::types::{Column, json, millis, millis_opt};
+use crate::domain::credential::{Class, Grant, Revocation};
+use crate::domain::secret::Digest;
+use crate::domain::{Connection, Credential, Id, Principal, Tenant, TenantKey};
+
+/// A credential as it is stored: the MAC over its fields is the service's to check.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StoredCredential {
+    /// The credential.
+    pub credential: Credential,
+    /// The MAC over [`Credential::canonical`].
+    pub mac: Vec<u8>,
+}
+
+/// Everything that a request with a key needs to know about who holds it.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// The credential.
+    pub stored: StoredCredential,
+    /// Its owner.
+    pub owner: Principal,
+    /// The connection of a provisioning key.
+    pub connection: Option<Connection>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = credentials)]
+struct Row {
+    key: i64,
+    id: Vec<u8>,
+    owner: Vec<u8>,
+    class: String,
+    connection: Option<Vec<u8>>,
+    selector: String,
+    digest: Vec<u8>,
+    name: String,
+    permissions: Option<String>,
+    created_at: i64,
+    created_by: Option<Vec<u8>>,
+    expires_at: i64,
+    reasons: String,
+    revoked_at: Option<i64>,
+    revoke_reason: Option<String>,
+    version: i64,
+    mac: Vec<u8>,
+}
+
+/// A column of the table, to name in an error.
+fn column(name: &'static str) -> Column {
+    Column("credentials", name)
+}
+
+impl Row {
+    fn into_stored(self) -> Result<StoredCredential> {
+        let mut letters = self.class.chars();
+        let class = letters.next().and_then(Class::from_letter).filter(|_| letters.next().is_none());
+        let grant = match &self.permissions {
+            None => Grant::Identity,
+            Some(permissions) => Grant::Permissions(column("permissions").permissions(permissions)?),
+        };
+        let revoked_at = column("revoked_at").time_opt(self.revoked_at)?;
+        let revoked = revoked_at.map(|at| Revocation { at, reason: self.revoke_reason.unwrap_or_default() });
+        let id_opt = |name, bytes: Option<Vec<u8>>| bytes.map(|bytes| column(name).id(&bytes)).transpose();
+        let credential = Credential {
+            id: column("id").id(&self.id)?,
+            owner: column("owner").id(&self.owner)?,
+            class: class.ok_or_else(|| column("class").corrupt("no class"))?,
+            connection: id_opt("connection", self.connection)?,
+            selector: self.selector,
+            digest: Digest(column("digest").hash(&self.digest)?),
+            name: self.name,
+            grant,
+            created_at: column("created_at").time(self.created_at)?,
+            created_by: id_opt("created_by", self.created_by)?,
+            expires_at: column("expires_at").time(self.expires_at)?,
+            reasons: if self.reasons == "[]" { vec![] } else { column("reasons").texts(&self.reasons)? },
+            revoked,
+            version: self.version,
+        };
+        Ok(StoredCredential { credential, mac: self.mac })
+    }
+}
+
+/// What can change in a row.
+#[derive(AsChangeset)]
+#[diesel(table_name = credentials, treat_none_as_null = true)]
+struct Changes<'a> {
+    name: &'a str,
+    permissions: Option<String>,
+    expires_at: i64,
+    reasons: String,
+    revoked_at: Option<i64>,
+    revoke_reason: Option<&'a str>,
+    version: i64,
+    mac: &'a [u8],
+}
+
+fn permissions(credential: &Credential) -> Option<String> {
+    credential.grant.permissions().map(|permissions| json(&permissions.texts()))
+}
+
+/// Adds a credential with the MAC over it.
+///
+/// # Errors
+/// A unique violation if the id or the selector is taken, a foreign key violation if there is no owner.
+pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: &[u8]) -> Result<()> {
+    let id = |id: &Option<Id>| id.map(|id| id.as_bytes().to_vec());
+    let values = (
+        credentials::tenant.eq(tenant.0),
+        credentials::id.eq(&credential.id.as_bytes()[..]),
+        credentials::owner.eq(&credential.owner.as_bytes()[..]),
+        credentials::class.eq(credential.class.letter().to_string()),
+        credentials::connection.eq(id(&credential.connection)),
+        credentials::selector.eq(&credential.selector),
+        credentials::digest.eq(&credential.digest.0[..]),
+        credentials::name.eq(&credential.name),
+        credentials::permissions.eq(permissions(credential)),
+        credentials::created_at.eq(millis(credential.created_at)),
+        credentials::created_by.eq(id(&credential.created_by)),
+        credentials::expires_at.eq(millis(credential.expires_at)),
+        credentials::reasons.eq(json(&credential.reasons)),
+        credentials::revoked_at.eq(millis_opt(credential.revoked.as_ref().map(|revoked| revoked.at))),
+        credentials::revoke_reason.eq(credential.revoked.as_ref().map(|revoked| &revoked.reason)),
+        credentials::version.eq(credential.version),
+        credentials::mac.eq(mac),
+    );
+    on!(conn, |c| diesel::insert_into(credentials::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// Stores what can change about a credential: name, ceiling, expiry, reasons, revocation and version.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such credential.
+pub fn update(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: &[u8]) -> Result<()> {
+    let own = credentials::table
+        .filter(credentials::tenant.eq(tenant.0))
+        .filter(credentials::id.eq(&credential.id.as_bytes()[..]));
+    let changes = Changes {
+        name: &credential.name,
+        permissions: permissions(credential),
+        expires_at: millis(credential.expires_at),
+        reasons: json(&credential.reasons),
+        revoked_at: millis_opt(credential.revoked.as_ref().map(|revoked| revoked.at)),
+        revoke_reason: credential.revoked.as_ref().map(|revoked| revoked.reason.as_str()),
+        version: credential.version,
+        mac,
+    };
+    let rows = on!(conn, |c| diesel::update(own).set(changes).execute(c))?;
+    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+}
+
+/// Finds the holder of a key by its public part, in one query. Not scoped: the key names the tenant.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn holder(conn: &mut Conn, selector: &str) -> Result<Option<Holder>> {
+    type Rows = (Row, super::tenants::Row, super::principals::Row, Option<super::connections::Row>);
+    let owner = principals::tenant.eq(credentials::tenant).and(principals::id.eq(credentials::owner));
+    let connection =
+        connections::tenant.eq(credentials::tenant).and(connections::id.nullable().eq(credentials::connection));
+    let found = on!(conn, |c| credentials::table
+        .inner_join(tenants::table.on(tenants::key.eq(credentials::tenant)))
+        .inner_join(principals::table.on(owner))
+        .left_join(connections::table.on(connection))
+        .filter(credentials::selector.eq(selector))
+        .select(<Rows as SelectableHelper<_>>::as_select())
+        .get_result::<Rows>(c)
+        .optional())?;
+    let Some((credential, tenant, owner, connection)) = found else { return Ok(None) };
+    Ok(Some(Holder {
+        tenant: tenant.into_domain()?,
+        stored: credential.into_stored()?,
+        owner: owner.into_domain()?,
+        connection: connection.map(super::connections::Row::into_domain).transpose()?,
+    }))
+}
+
+/// Finds a credential by id.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<StoredCredential>> {
+    let row = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter(credentials::tenant.eq(tenant.0))
+        .filter(credentials::id.eq(&id.as_bytes()[..]))
+        .get_result::<Row>(c)
+        .optional())?;
+    row.map(Row::into_stored).transpose()
+}
+
+/// Finds a credential by id and locks it until the transaction ends.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<StoredCredential>> {
+    let row = locked!(
+        conn,
+        credentials::table
+            .select(Row::as_select())
+            .filter(credentials::tenant.eq(tenant.0))
+            .filter(credentials::id.eq(&id.as_bytes()[..])),
+        Row
+    )?;
+    row.map(Row::into_stored).transpose()
+}
+
+/// The credentials of an owner that are not revoked, by key.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<StoredCredential>> {
+    let rows = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter(credentials::tenant.eq(tenant.0))
+        .filter(credentials::owner.eq(&owner.as_bytes()[..]))
+        .filter(credentials::revoked_at.is_null())
+        .order(credentials::key)
+        .load::<Row>(c))?;
+    rows.into_iter().map(Row::into_stored).collect()
+}
+
+/// A page of a tenant's credentials, or of one owner's, revoked ones included, with their keys and in
+/// the order of these.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn list(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    owner: Option<&Id>,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, StoredCredential)>> {
+    let after = after.unwrap_or(0);
+    let rows = on!(conn, |c| {
+        let mut query = credentials::table
+            .select(Row::as_select())
+            .filter(credentials::tenant.eq(tenant.0))
+            .filter(credentials::key.gt(after))
+            .order(credentials::key)
+            .limit(limit)
+            .into_boxed();
+        if let Some(owner) = owner {
+            query = query.filter(credentials::owner.eq(&owner.as_bytes()[..]));
+        }
+        query.load::<Row>(c)
+    })?;
+    rows.into_iter().map(|row| Ok::<_, Error>((row.key, row.into_stored()?))).collect()
+}
+
+/// The version of a credential: what a write checks before it does what the key asked for.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn version(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<i64>> {
+    let query = credentials::table
+        .select(credentials::version)
+        .filter(credentials::tenant.eq(tenant.0))
+        .filter(credentials::id.eq(&id.as_bytes()[..]));
+    Ok(on!(conn, |c| query.get_result::<i64>(c).optional())?)
+}

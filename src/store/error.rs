@@ -1,0 +1,84 @@
+//! What can go wrong below the use cases. A row that is not there is no error but `None`.
+
+use diesel::result::{DatabaseErrorKind, Error as Diesel};
+
+/// An error of the store.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The database is busy, gone or restarting: try again later.
+    #[error("the database is not available: {0}")]
+    Unavailable(String),
+    /// The work panicked; nothing of it was kept.
+    #[error("the work on the database panicked")]
+    Panicked,
+    /// A stored value cannot be read.
+    #[error("{table}.{column} holds {detail}")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// Its column.
+        column: &'static str,
+        /// What is wrong with the value, without the value.
+        detail: String,
+    },
+    /// The store cannot start; the message names what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The database refused a statement.
+    #[error("database: {0}")]
+    Database(diesel::result::Error),
+}
+
+/// The results of this layer.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    /// A value that this table cannot hold.
+    pub(crate) fn corrupt(table: &'static str, column: &'static str, detail: impl Into<String>) -> Error {
+        Error::Corrupt { table, column, detail: detail.into() }
+    }
+}
+
+impl From<Diesel> for Error {
+    fn from(error: Diesel) -> Error {
+        match &error {
+            Diesel::DatabaseError(kind, information) if passes(kind, information.message()) => {
+                Error::Unavailable(information.message().to_owned())
+            }
+            Diesel::BrokenTransactionManager => Error::Unavailable("the transaction was lost".to_owned()),
+            _ => Error::Database(error),
+        }
+    }
+}
+
+impl From<diesel::r2d2::PoolError> for Error {
+    fn from(error: diesel::r2d2::PoolError) -> Error {
+        Error::Unavailable(error.to_string())
+    }
+}
+
+/// Whether the same work may succeed later on. Deadlocks (40P01) and SQLITE_BUSY have no kind of their own.
+fn passes(kind: &DatabaseErrorKind, message: &str) -> bool {
+    match kind {
+        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure => true,
+        DatabaseErrorKind::Unknown => {
+            let known = ["deadlock detected", "database is locked", "database table is locked"];
+            known.iter().any(|text| message.starts_with(text)) || is_lost(kind, message)
+        }
+        _ => false,
+    }
+}
+
+/// Whether the connection is of no use any more.
+pub(super) fn is_lost(kind: &DatabaseErrorKind, message: &str) -> bool {
+    let known = [
+        "terminating connection",
+        "server closed the connection",
+        "the database system is",
+        "no connection to the server",
+        "SSL connection has been closed",
+        "could not receive data from server",
+        "could not send data to server",
+    ];
+    matches!(kind, DatabaseErrorKind::ClosedConnection) || known.iter().any(|text| message.contains(text))
+}

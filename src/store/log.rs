@@ -1,0 +1,159 @@
+//! The log's rows: bytes that are never rendered again, and one head for each tenant.
+//!
+//! Whoever appends locks the head first: that gives numbers in the order of commits.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+
+use super::connection::{Conn, locked, on};
+use super::error::Result;
+use super::schema::{log_heads, log_records};
+use super::types::Column;
+use crate::domain::TenantKey;
+use crate::domain::log::{Head, Record};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = log_heads)]
+struct HeadRow {
+    next_seq: i64,
+    hash: Vec<u8>,
+    time: i64,
+}
+
+impl HeadRow {
+    fn into_domain(self) -> Result<Head> {
+        Ok(Head {
+            next_seq: self.next_seq,
+            hash: Column("log_heads", "hash").hash(&self.hash)?,
+            time: micros(Column("log_heads", "time"), self.time)?,
+        })
+    }
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = log_records)]
+struct Row {
+    seq: i64,
+    time: i64,
+    action: String,
+    subject_kind: String,
+    subject_id: String,
+    bytes: Vec<u8>,
+    hash: Vec<u8>,
+}
+
+impl Row {
+    fn into_domain(self) -> Result<Record> {
+        Ok(Record {
+            seq: self.seq,
+            time: micros(Column("log_records", "time"), self.time)?,
+            action: self.action,
+            subject_kind: self.subject_kind,
+            subject_id: self.subject_id,
+            bytes: self.bytes,
+            hash: Column("log_records", "hash").hash(&self.hash)?,
+        })
+    }
+}
+
+fn micros(column: Column, micros: i64) -> Result<DateTime<Utc>> {
+    DateTime::from_timestamp_micros(micros).ok_or_else(|| column.corrupt("no time"))
+}
+
+/// Starts the log of a new tenant.
+///
+/// # Errors
+/// A unique violation if it has one.
+pub fn start(conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<()> {
+    let values = (
+        log_heads::tenant.eq(tenant.0),
+        log_heads::next_seq.eq(head.next_seq),
+        log_heads::hash.eq(&head.hash[..]),
+        log_heads::time.eq(head.time.timestamp_micros()),
+    );
+    on!(conn, |c| diesel::insert_into(log_heads::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// The head of a tenant's log, locked until the transaction ends.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if the tenant has no log.
+pub fn lock_head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
+    let row = locked!(conn, log_heads::table.find(tenant.0).select(HeadRow::as_select()), HeadRow)?;
+    row.ok_or(diesel::result::Error::NotFound)?.into_domain()
+}
+
+/// The head of a tenant's log.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if the tenant has no log.
+pub fn head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
+    on!(conn, |c| log_heads::table.find(tenant.0).select(HeadRow::as_select()).get_result::<HeadRow>(c))?.into_domain()
+}
+
+/// Appends records and moves the head, which the transaction has locked.
+///
+/// # Errors
+/// A unique violation if a number is taken; [`diesel::result::Error::NotFound`] if the tenant has no log.
+pub fn append(conn: &mut Conn, tenant: TenantKey, records: &[Record], head: &Head) -> Result<()> {
+    for record in records {
+        let values = (
+            log_records::tenant.eq(tenant.0),
+            log_records::seq.eq(record.seq),
+            log_records::time.eq(record.time.timestamp_micros()),
+            log_records::action.eq(&record.action),
+            log_records::subject_kind.eq(&record.subject_kind),
+            log_records::subject_id.eq(&record.subject_id),
+            log_records::bytes.eq(&record.bytes),
+            log_records::hash.eq(&record.hash[..]),
+        );
+        on!(conn, |c| diesel::insert_into(log_records::table).values(values).execute(c))?;
+    }
+    let values = (
+        log_heads::next_seq.eq(head.next_seq),
+        log_heads::hash.eq(&head.hash[..]),
+        log_heads::time.eq(head.time.timestamp_micros()),
+    );
+    let rows = on!(conn, |c| diesel::update(log_heads::table.find(tenant.0)).set(values).execute(c))?;
+    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+}
+
+/// Records from a number on, in order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn records(conn: &mut Conn, tenant: TenantKey, from: i64, limit: i64) -> Result<Vec<Record>> {
+    let rows = on!(conn, |c| log_records::table
+        .select(Row::as_select())
+        .filter(log_records::tenant.eq(tenant.0))
+        .filter(log_records::seq.ge(from))
+        .order(log_records::seq)
+        .limit(limit)
+        .load::<Row>(c))?;
+    rows.into_iter().map(Row::into_domain).collect()
+}
+
+/// The last records, in order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn tail(conn: &mut Conn, tenant: TenantKey, limit: i64) -> Result<Vec<Record>> {
+    let rows = on!(conn, |c| log_records::table
+        .select(Row::as_select())
+        .filter(log_records::tenant.eq(tenant.0))
+        .order(log_records::seq.desc())
+        .limit(limit)
+        .load::<Row>(c))?;
+    rows.into_iter().rev().map(Row::into_domain).collect()
+}
+
+/// How far every log has come. Not scoped: caches follow all of them.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn heads(conn: &mut Conn) -> Result<Vec<(TenantKey, i64)>> {
+    let query = log_heads::table.select((log_heads::tenant, log_heads::next_seq)).order(log_heads::tenant);
+    let rows = on!(conn, |c| query.load::<(i64, i64)>(c))?;
+    Ok(rows.into_iter().map(|(tenant, next)| (TenantKey(tenant), next)).collect())
+}

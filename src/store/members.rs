@@ -1,0 +1,151 @@
+//! Members of groups: rows with the range of log records in which they held.
+//!
+//! The cost of a change follows the change: a member list is never read, modified and rewritten.
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::error::Result;
+pub use super::nesting::{GroupRef, cycle, direct_groups, groups_of, lock_nesting};
+use super::schema::memberships;
+use super::types::{Column, ResourceKey};
+use crate::domain::{Id, TenantKey};
+
+/// A direct member of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Its surrogate key, by which pages go on.
+    pub key: ResourceKey,
+    /// Its id.
+    pub id: Id,
+    /// The name of its type.
+    pub type_name: String,
+    /// What the list shows.
+    pub display: Option<String>,
+}
+
+/// Adds members; gives those that were none before.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn add(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    members: &[ResourceKey],
+    seq: i64,
+) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq) \
+         SELECT ?, ?, list.value, ? FROM ? AS list WHERE TRUE ON CONFLICT DO NOTHING RETURNING member_key";
+    let mut added = vec![];
+    for chunk in members.chunks(CHUNK) {
+        let list = Bind::List(List::keys(chunk));
+        let binds = [Bind::Int(tenant.0), Bind::Int(group.0), Bind::Int(seq), list];
+        added.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(added)
+}
+
+/// Removes members; gives those that were some before.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn remove(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    members: &[ResourceKey],
+    seq: i64,
+) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "UPDATE memberships SET until_seq = ? \
+         WHERE tenant = ? AND group_key = ? AND until_seq IS NULL AND member_key IN ? RETURNING member_key";
+    let mut removed = vec![];
+    for chunk in members.chunks(CHUNK) {
+        let list = Bind::List(List::keys(chunk));
+        let binds = [Bind::Int(seq), Bind::Int(tenant.0), Bind::Int(group.0), list];
+        removed.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(removed)
+}
+
+/// Removes all members; gives their number.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn clear(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, seq: i64) -> Result<u64> {
+    let own = memberships::table
+        .filter(memberships::tenant.eq(tenant.0))
+        .filter(memberships::group_key.eq(group.0))
+        .filter(memberships::until_seq.is_null());
+    Ok(on!(conn, |c| diesel::update(own).set(memberships::until_seq.eq(seq)).execute(c))? as u64)
+}
+
+/// Removes a member from every group; gives the groups.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn remove_everywhere(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    member: ResourceKey,
+    seq: i64,
+) -> Result<Vec<ResourceKey>> {
+    let own = memberships::table
+        .filter(memberships::tenant.eq(tenant.0))
+        .filter(memberships::member_key.eq(member.0))
+        .filter(memberships::until_seq.is_null());
+    let update = diesel::update(own).set(memberships::until_seq.eq(seq)).returning(memberships::group_key);
+    Ok(on!(conn, |c| update.load::<i64>(c))?.into_iter().map(ResourceKey).collect())
+}
+
+/// A page of direct members in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn page(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    after: Option<ResourceKey>,
+    limit: i64,
+) -> Result<Vec<Member>> {
+    const SQL: &str = "SELECT r.key, r.id, r.type, r.display \
+         FROM memberships m JOIN resources r ON r.key = m.member_key \
+         WHERE m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
+         ORDER BY m.member_key LIMIT ?";
+    type Row = (i64, Vec<u8>, String, Option<String>);
+    let after = after.map_or(0, |key| key.0);
+    let binds = [Bind::Int(group.0), Bind::Int(after), Bind::Int(tenant.0), Bind::Int(limit)];
+    let rows = conn.load_sql::<(BigInt, Binary, Text, Nullable<Text>), Row>(SQL, &binds)?;
+    let member = |(key, id, type_name, display): Row| {
+        let id = Column("resources", "id").id(&id)?;
+        Ok(Member { key: ResourceKey(key), id, type_name, display })
+    };
+    rows.into_iter().map(member).collect()
+}
+
+/// The number of direct members, counted up to a limit.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn count_up_to(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, limit: i64) -> Result<i64> {
+    const SQL: &str = "SELECT count(*) FROM (SELECT 1 FROM memberships \
+         WHERE group_key = ? AND until_seq IS NULL AND tenant = ? LIMIT ?) AS some";
+    let binds = [Bind::Int(group.0), Bind::Int(tenant.0), Bind::Int(limit)];
+    Ok(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().next().unwrap_or(0))
+}
+
+/// Whether a resource is a direct member of a group.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn contains(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, member: ResourceKey) -> Result<bool> {
+    let query = memberships::table
+        .select(memberships::key)
+        .filter(memberships::tenant.eq(tenant.0))
+        .filter(memberships::group_key.eq(group.0))
+        .filter(memberships::member_key.eq(member.0))
+        .filter(memberships::until_seq.is_null());
+    Ok(on!(conn, |c| query.get_result::<i64>(c).optional())?.is_some())
+}

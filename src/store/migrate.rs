@@ -1,0 +1,50 @@
+//! Making and migrating the tables: compiled in, one folder for each database.
+
+use diesel::RunQueryDsl;
+use diesel::migration::{MigrationSource, MigrationVersion};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::Conn;
+use super::error::{Error, Result};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+
+/// The advisory lock that whoever migrates holds: "keyroll" in ASCII.
+const LOCK: i64 = 0x006b_6579_726f_6c6c;
+
+/// Brings the tables up to date. One process at a time: on SQLite the caller holds a lock of the folder,
+/// on PostgreSQL this takes one.
+///
+/// # Errors
+/// [`Error::Refused`] if a newer version of Keyroll has migrated the database, or a migration fails.
+pub(super) fn run(conn: &mut Conn) -> Result<()> {
+    match conn {
+        Conn::Sqlite(c) => pending(c, SQLITE),
+        Conn::Postgres(c) => {
+            diesel::sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(c)?;
+            let outcome = pending(c, POSTGRES);
+            diesel::sql_query(format!("SELECT pg_advisory_unlock({LOCK})")).execute(c)?;
+            outcome
+        }
+    }
+}
+
+fn pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let failed = |error| Error::Refused(format!("the database could not be migrated: {error}"));
+    let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
+    let known: Vec<MigrationVersion<'_>> = known.iter().map(|m| m.name().version().as_owned()).collect();
+    let applied = conn.applied_migrations().map_err(failed)?;
+    if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
+        return Err(Error::Refused(format!(
+            "the database was migrated by a newer version of keyroll ({newer}): install that version or restore a backup"
+        )));
+    }
+    conn.run_pending_migrations(source).map_err(failed)?;
+    Ok(())
+}

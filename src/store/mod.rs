@@ -1,0 +1,139 @@
+//! Rows ↔ domain, on SQLite and PostgreSQL. No rules: what may happen is the service's to say.
+//!
+//! Every function takes a connection and then the tenant. Without a tenant there are only:
+//! `tenants::all`, `tenants::by_name`, `credentials::holder` and `log::heads`.
+//!
+//! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write`] for one transaction. On
+//! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
+//! pooled connection and a transaction of its own. Inside, both look the same.
+
+pub mod connection;
+pub mod connections;
+pub mod credentials;
+mod error;
+pub mod external_ids;
+pub mod installation;
+pub mod log;
+pub mod members;
+mod migrate;
+mod nesting;
+mod postgres;
+pub mod principals;
+pub mod resources;
+pub mod schema;
+mod sqlite;
+pub mod tenants;
+pub mod types;
+pub mod unique;
+mod writer;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+pub use connection::{Conn, data_version, snapshot};
+pub use error::{Error, Result};
+pub use types::ResourceKey;
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `sqlite:<path>` or `postgres://…`.
+    pub url: String,
+    /// How many connections for reads are kept open.
+    pub readers: u32,
+}
+
+/// A database. Clones are the same store; with the last one its connections end, after what was accepted.
+#[derive(Clone)]
+pub struct Store {
+    database: Database,
+}
+
+#[derive(Clone)]
+enum Database {
+    Sqlite(Arc<sqlite::Sqlite>),
+    Postgres(Arc<postgres::Postgres>),
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_embedded() { "Store(sqlite)" } else { "Store(postgres)" })
+    }
+}
+
+impl Store {
+    /// Connects, and makes or migrates the tables. Several processes may do so at once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the store cannot start, with what to do about it.
+    pub fn open(settings: &Settings) -> Result<Store> {
+        let url = settings.url.as_str();
+        let database = if let Some(path) = url.strip_prefix("sqlite:") {
+            Database::Sqlite(Arc::new(sqlite::Sqlite::open(path, settings.readers)?))
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            Database::Postgres(Arc::new(postgres::Postgres::open(url, settings.readers)?))
+        } else {
+            // The text may hold a password: it is not repeated.
+            return Err(Error::Refused("the database URL must be sqlite:<path> or postgres://…".to_owned()));
+        };
+        Ok(Store { database })
+    }
+
+    /// Runs reads, each by itself; [`snapshot`] makes several agree.
+    ///
+    /// # Errors
+    /// What the work gives; [`Error::Unavailable`] if no connection can be had.
+    pub fn read<T, E: From<Error>>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.read(work),
+            Database::Postgres(postgres) => {
+                let mut conn = postgres.connection()?;
+                work(&mut conn)
+            }
+        }
+    }
+
+    /// Runs work in one transaction that is committed before this returns; an error or a panic undoes it.
+    ///
+    /// # Errors
+    /// What the work gives; [`Error::Unavailable`] if it could not be begun or committed;
+    /// [`Error::Panicked`] if it panicked.
+    pub fn write<T, E>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write(work),
+            Database::Postgres(postgres) => {
+                let mut conn = postgres.connection()?;
+                match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut conn, work))) {
+                    Ok(outcome) => outcome.map_err(connection::Failed::into_error),
+                    Err(_) => {
+                        // If that fails too, the pool drops the connection.
+                        let _ = conn.unwind(0);
+                        Err(Error::Panicked.into())
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether the database is part of this process, so that short reads need no thread of their own.
+    pub fn is_embedded(&self) -> bool {
+        matches!(&self.database, Database::Sqlite(_))
+    }
+
+    /// A number that is another one after any commit by anybody, other processes included; numbers of one
+    /// store can be compared. `None` on PostgreSQL: there the log tells.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn data_version(&self) -> Result<Option<i64>> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.data_version(),
+            Database::Postgres(_) => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Groups in groups: who belongs to what in the end, and no circles.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List};
+use super::error::Result;
+use super::types::{Column, ResourceKey};
+use crate::domain::{Id, TenantKey};
+
+/// A group that a resource belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRef {
+    /// Its surrogate key.
+    pub key: ResourceKey,
+    /// Its id.
+    pub id: Id,
+    /// What the list shows.
+    pub display: Option<String>,
+    /// Whether the resource is one of its own members, rather than of a group inside it.
+    pub direct: bool,
+}
+
+type Sql = (BigInt, BigInt, Binary, Nullable<Text>, Integer);
+type Row = (i64, i64, Vec<u8>, Option<String>, i32);
+
+/// The climb from members to groups; what it starts from is put before and after. UNION drops what was
+/// seen already, so it ends even in a circle.
+macro_rules! climb {
+    ($of:literal) => {
+        concat!(
+            "WITH RECURSIVE up (member, grp, direct) AS (",
+            "SELECT m.member_key, m.group_key, 1 FROM memberships m ",
+            "WHERE m.member_key ",
+            $of,
+            " AND m.until_seq IS NULL AND m.tenant = ? ",
+            "UNION SELECT up.member, m.group_key, 0 FROM up ",
+            "JOIN memberships m ON m.member_key = up.grp AND m.until_seq IS NULL) ",
+            "SELECT up.member, r.key, r.id, r.display, max(up.direct) FROM up ",
+            "JOIN resources r ON r.key = up.grp WHERE r.tenant = ? ",
+            "GROUP BY up.member, r.key, r.id, r.display ORDER BY up.member, r.key"
+        )
+    };
+}
+
+/// The groups of each of some resources, direct ones and those around them, in the order of their keys.
+/// Resources without any are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn groups_of(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    members: &[ResourceKey],
+) -> Result<HashMap<ResourceKey, Vec<GroupRef>>> {
+    let scope = || Bind::Int(tenant.0);
+    if let [member] = members {
+        let rows = conn.load_sql::<Sql, Row>(climb!("= ?"), &[Bind::Int(member.0), scope(), scope()])?;
+        return gathered(rows);
+    }
+    let mut rows = vec![];
+    for members in members.chunks(CHUNK) {
+        let binds = [Bind::List(List::keys(members)), scope(), scope()];
+        rows.extend(conn.load_sql::<Sql, Row>(climb!("IN ?"), &binds)?);
+    }
+    gathered(rows)
+}
+
+fn gathered(rows: Vec<Row>) -> Result<HashMap<ResourceKey, Vec<GroupRef>>> {
+    let mut groups: HashMap<ResourceKey, Vec<GroupRef>> = HashMap::new();
+    for (member, key, id, display, direct) in rows {
+        let id = Column("resources", "id").id(&id)?;
+        let group = GroupRef { key: ResourceKey(key), id, display, direct: direct == 1 };
+        groups.entry(ResourceKey(member)).or_default().push(group);
+    }
+    Ok(groups)
+}
+
+/// The groups that list a resource among their own members, in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn direct_groups(conn: &mut Conn, tenant: TenantKey, member: ResourceKey) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "SELECT group_key FROM memberships \
+         WHERE member_key = ? AND until_seq IS NULL AND tenant = ? ORDER BY group_key";
+    let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(member.0), Bind::Int(tenant.0)])?;
+    Ok(rows.into_iter().map(ResourceKey).collect())
+}
+
+/// The first of the members-to-be that would close a circle: the group itself, or one that it is in.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn cycle(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    members: &[ResourceKey],
+) -> Result<Option<ResourceKey>> {
+    // Climbing costs what the group is in, whatever the new members hold.
+    const SQL: &str = "WITH RECURSIVE up (grp) AS (\
+         SELECT group_key FROM memberships WHERE member_key = ? AND until_seq IS NULL AND tenant = ? \
+         UNION SELECT m.group_key FROM up JOIN memberships m ON m.member_key = up.grp AND m.until_seq IS NULL) \
+         SELECT grp FROM up";
+    let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
+    let mut around: HashSet<ResourceKey> = rows.into_iter().map(ResourceKey).collect();
+    around.insert(group);
+    Ok(members.iter().copied().find(|member| around.contains(member)))
+}
+
+/// Lets one transaction of a tenant at a time put groups into groups: of two opposite edges that do not
+/// see each other, both would pass [`cycle`]. SQLite's one writer needs no lock.
+///
+/// # Errors
+/// If the lock cannot be had.
+pub fn lock_nesting(conn: &mut Conn, tenant: TenantKey) -> Result<()> {
+    if matches!(conn, Conn::Postgres(_)) {
+        conn.execute_sql("SELECT pg_advisory_xact_lock(?)", &[Bind::Int(NESTING ^ tenant.0)])?;
+    }
+    Ok(())
+}
+
+/// Where the advisory locks of tenants begin: "nest" in ASCII, far from the one of the migrations.
+const NESTING: i64 = 0x6e65_7374_0000_0000;

@@ -1,0 +1,147 @@
+//! Principals: they outlive their resources, so that a dead owner's keys can still say why they died.
+
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::Bool;
+
+use super::connection::{Conn, locked, on};
+use super::error::Result;
+use super::schema::principals;
+use super::types::{Column, json, millis_opt};
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, Principal, TenantKey};
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = principals)]
+pub(super) struct Row {
+    id: Vec<u8>,
+    kind: String,
+    local: bool,
+    name: String,
+    active: bool,
+    admin_hold: bool,
+    suspended_at: Option<i64>,
+    deleted_at: Option<i64>,
+    permissions: String,
+}
+
+impl Row {
+    pub(super) fn into_domain(self) -> Result<Principal> {
+        let kind = Column("principals", "kind");
+        Ok(Principal {
+            id: Column("principals", "id").id(&self.id)?,
+            kind: PrincipalKind::parse(&self.kind).ok_or_else(|| kind.corrupt("no kind"))?,
+            local: self.local,
+            name: self.name,
+            active: self.active,
+            admin_hold: self.admin_hold,
+            suspended_at: Column("principals", "suspended_at").time_opt(self.suspended_at)?,
+            deleted_at: Column("principals", "deleted_at").time_opt(self.deleted_at)?,
+            permissions: Column("principals", "permissions").permissions(&self.permissions)?,
+        })
+    }
+}
+
+/// Adds a principal.
+///
+/// # Errors
+/// A unique violation if the tenant has a principal of that id.
+pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
+    let values = (
+        principals::tenant.eq(tenant.0),
+        principals::id.eq(&principal.id.as_bytes()[..]),
+        principals::kind.eq(principal.kind.name()),
+        principals::local.eq(principal.local),
+        principals::name.eq(&principal.name),
+        principals::active.eq(principal.active),
+        principals::admin_hold.eq(principal.admin_hold),
+        principals::suspended_at.eq(millis_opt(principal.suspended_at)),
+        principals::deleted_at.eq(millis_opt(principal.deleted_at)),
+        principals::permissions.eq(json(&principal.permissions.texts())),
+        principals::version.eq(1),
+    );
+    on!(conn, |c| diesel::insert_into(principals::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// Finds a principal.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Principal>> {
+    on!(conn, |c| principals::table
+        .find((tenant.0, &id.as_bytes()[..]))
+        .select(Row::as_select())
+        .get_result::<Row>(c)
+        .optional())?
+    .map(Row::into_domain)
+    .transpose()
+}
+
+/// Finds a principal and locks it until the transaction ends.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Principal>> {
+    locked!(conn, principals::table.find((tenant.0, &id.as_bytes()[..])).select(Row::as_select()), Row)?
+        .map(Row::into_domain)
+        .transpose()
+}
+
+/// Stores everything about a principal but its id and kind.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such principal.
+pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
+    let own = principals::table.find((tenant.0, &principal.id.as_bytes()[..]));
+    let values = (
+        principals::local.eq(principal.local),
+        principals::name.eq(&principal.name),
+        principals::active.eq(principal.active),
+        principals::admin_hold.eq(principal.admin_hold),
+        principals::suspended_at.eq(millis_opt(principal.suspended_at)),
+        principals::deleted_at.eq(millis_opt(principal.deleted_at)),
+        principals::permissions.eq(json(&principal.permissions.texts())),
+        principals::version.eq(principals::version + 1),
+    );
+    let rows = on!(conn, |c| diesel::update(own).set(values).execute(c))?;
+    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+}
+
+/// Finds a principal that was made by `init` or through `/v1`, by name.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn local_by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>> {
+    // As a literal: SQLite uses a partial index only where it sees the index's own condition.
+    let local = sql::<Bool>("principals.local = TRUE");
+    let own = principals::tenant.eq(tenant.0).and(principals::name.eq(name)).and(local);
+    on!(conn, |c| principals::table
+        .select(Row::as_select())
+        .filter(own)
+        .order(principals::id)
+        .limit(1)
+        .get_result::<Row>(c)
+        .optional())?
+    .map(Row::into_domain)
+    .transpose()
+}
+
+/// A page of principals in the order of their ids.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn list(conn: &mut Conn, tenant: TenantKey, after: Option<&Id>, limit: i64) -> Result<Vec<Principal>> {
+    // Every id is greater than no bytes at all.
+    let after = after.map_or(&[][..], |id| &id.as_bytes()[..]);
+    let own = principals::tenant.eq(tenant.0).and(principals::id.gt(after));
+    on!(conn, |c| principals::table
+        .select(Row::as_select())
+        .filter(own)
+        .order(principals::id)
+        .limit(limit)
+        .load::<Row>(c))?
+    .into_iter()
+    .map(Row::into_domain)
+    .collect()
+}

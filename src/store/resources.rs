@@ -1,0 +1,261 @@
+//! Resources: one row each, whatever their type. Members are `members`'s, indexes `index`'s.
+
+use std::collections::HashMap;
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+use super::error::Result;
+use super::schema::{counters, external_ids, resource_index, resources, unique_values};
+use super::types::{Column, ResourceKey, millis};
+use crate::domain::{Id, TenantKey};
+
+/// A resource to be.
+#[derive(Clone, Debug)]
+pub struct NewResource<'a> {
+    /// Its id.
+    pub id: Id,
+    /// The name of its type.
+    pub type_name: &'a str,
+    /// The connection that it comes from.
+    pub connection: Option<i64>,
+    /// What lists of members show.
+    pub display: Option<&'a str>,
+    /// Its JSON, without id, meta and what has rows of its own.
+    pub document: &'a str,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+}
+
+/// A stored resource.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resource {
+    /// Its surrogate key.
+    pub key: ResourceKey,
+    /// Its id.
+    pub id: Id,
+    /// The name of its type.
+    pub type_name: String,
+    /// The connection that it comes from.
+    pub connection: Option<i64>,
+    /// What lists of members show.
+    pub display: Option<String>,
+    /// Its JSON, without id, meta and what has rows of its own.
+    pub document: String,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// When it was made.
+    pub created: DateTime<Utc>,
+    /// When it was last changed.
+    pub modified: DateTime<Utc>,
+}
+
+#[derive(Queryable, Selectable)]
+#[diesel(table_name = resources)]
+struct Row {
+    key: i64,
+    id: Vec<u8>,
+    type_name: String,
+    connection: Option<i64>,
+    display: Option<String>,
+    document: String,
+    version: i64,
+    created: i64,
+    modified: i64,
+}
+
+impl Row {
+    fn into_resource(self) -> Result<Resource> {
+        Ok(Resource {
+            key: ResourceKey(self.key),
+            id: Column("resources", "id").id(&self.id)?,
+            type_name: self.type_name,
+            connection: self.connection,
+            display: self.display,
+            document: self.document,
+            version: self.version,
+            created: Column("resources", "created").time(self.created)?,
+            modified: Column("resources", "modified").time(self.modified)?,
+        })
+    }
+}
+
+/// Adds a resource at version 1 and counts it.
+///
+/// # Errors
+/// A unique violation if the tenant has a resource of that id.
+pub fn insert(conn: &mut Conn, tenant: TenantKey, new: &NewResource<'_>) -> Result<ResourceKey> {
+    let created = millis(new.created);
+    let values = (
+        resources::tenant.eq(tenant.0),
+        resources::id.eq(&new.id.as_bytes()[..]),
+        resources::type_name.eq(new.type_name),
+        resources::connection.eq(new.connection),
+        resources::display.eq(new.display),
+        resources::document.eq(new.document),
+        resources::version.eq(1),
+        resources::created.eq(created),
+        resources::modified.eq(created),
+    );
+    let insert = diesel::insert_into(resources::table).values(values).returning(resources::key);
+    let key = on!(conn, |c| insert.get_result::<i64>(c))?;
+    add_to_count(conn, tenant, new.type_name, 1)?;
+    Ok(ResourceKey(key))
+}
+
+/// Finds a resource of a type by id.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn find(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Result<Option<Resource>> {
+    let row = on!(conn, |c| resources::table
+        .select(Row::as_select())
+        .filter(resources::tenant.eq(tenant.0))
+        .filter(resources::id.eq(&id.as_bytes()[..]))
+        .filter(resources::type_name.eq(type_name))
+        .get_result::<Row>(c)
+        .optional())?;
+    row.map(Row::into_resource).transpose()
+}
+
+/// Finds a resource of a type by id and locks it until the transaction ends.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn lock(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Result<Option<Resource>> {
+    let row = locked!(
+        conn,
+        resources::table
+            .select(Row::as_select())
+            .filter(resources::tenant.eq(tenant.0))
+            .filter(resources::id.eq(&id.as_bytes()[..]))
+            .filter(resources::type_name.eq(type_name)),
+        Row
+    )?;
+    row.map(Row::into_resource).transpose()
+}
+
+/// Stores another document; gives the new version.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such resource.
+pub fn update(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    key: ResourceKey,
+    document: &str,
+    display: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<i64> {
+    let own = resources::table.filter(resources::key.eq(key.0)).filter(resources::tenant.eq(tenant.0));
+    let values = (
+        resources::document.eq(document),
+        resources::display.eq(display),
+        resources::version.eq(resources::version + 1),
+        resources::modified.eq(millis(now)),
+    );
+    let update = diesel::update(own).set(values).returning(resources::version);
+    Ok(on!(conn, |c| update.get_result::<i64>(c))?)
+}
+
+/// Counts a change of what has rows of its own, such as members; gives the new version.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such resource.
+pub fn touch(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, now: DateTime<Utc>) -> Result<i64> {
+    let own = resources::table.filter(resources::key.eq(key.0)).filter(resources::tenant.eq(tenant.0));
+    let values = (resources::version.eq(resources::version + 1), resources::modified.eq(millis(now)));
+    let update = diesel::update(own).set(values).returning(resources::version);
+    Ok(on!(conn, |c| update.get_result::<i64>(c))?)
+}
+
+/// Deletes a resource and everything derived from it; memberships are history and stay.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such resource.
+pub fn delete(conn: &mut Conn, tenant: TenantKey, resource: &Resource) -> Result<()> {
+    let key = resource.key.0;
+    let index =
+        resource_index::table.filter(resource_index::resource.eq(key)).filter(resource_index::tenant.eq(tenant.0));
+    let unique =
+        unique_values::table.filter(unique_values::resource.eq(key)).filter(unique_values::tenant.eq(tenant.0));
+    let external = external_ids::table.filter(external_ids::resource.eq(key)).filter(external_ids::tenant.eq(tenant.0));
+    let own = resources::table.filter(resources::key.eq(key)).filter(resources::tenant.eq(tenant.0));
+    on!(conn, |c| diesel::delete(index).execute(c))?;
+    on!(conn, |c| diesel::delete(unique).execute(c))?;
+    on!(conn, |c| diesel::delete(external).execute(c))?;
+    let rows = on!(conn, |c| diesel::delete(own).execute(c))?;
+    if rows == 0 {
+        return Err(diesel::result::Error::NotFound.into());
+    }
+    add_to_count(conn, tenant, &resource.type_name, -1)
+}
+
+/// The keys and types of those of the ids that there are, in no order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey, String)>> {
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let rows = conn.load_sql::<(Binary, BigInt, Text), (Vec<u8>, i64, String)>(
+            "SELECT id, key, type FROM resources WHERE tenant = ? AND id IN ?",
+            &[Bind::Int(tenant.0), Bind::List(List::ids(ids))],
+        )?;
+        for (id, key, type_name) in rows {
+            found.push((Column("resources", "id").id(&id)?, ResourceKey(key), type_name));
+        }
+    }
+    Ok(found)
+}
+
+/// The resources of these keys, in the order of the keys; those that there are not are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn by_keys(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Result<Vec<Resource>> {
+    const SQL: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
+         FROM resources WHERE tenant = ? AND key IN ?";
+    let mut found = HashMap::with_capacity(keys.len());
+    for keys in keys.chunks(CHUNK) {
+        let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::keys(keys))])?;
+        for row in rows {
+            found.insert(row.key, row);
+        }
+    }
+    keys.iter().filter_map(|key| found.remove(&key.0)).map(Row::into_resource).collect()
+}
+
+type SqlRow = diesel::dsl::SqlTypeOf<(
+    resources::key,
+    resources::id,
+    resources::type_name,
+    resources::connection,
+    resources::display,
+    resources::document,
+    resources::version,
+    resources::created,
+    resources::modified,
+)>;
+
+/// How many resources of a type there are.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn count(conn: &mut Conn, tenant: TenantKey, type_name: &str) -> Result<i64> {
+    let query = counters::table.find((tenant.0, type_name)).select(counters::total);
+    Ok(on!(conn, |c| query.get_result::<i64>(c).optional())?.unwrap_or(0))
+}
+
+fn add_to_count(conn: &mut Conn, tenant: TenantKey, type_name: &str, change: i64) -> Result<()> {
+    let values = (counters::tenant.eq(tenant.0), counters::type_name.eq(type_name), counters::total.eq(change));
+    on!(conn, |c| diesel::insert_into(counters::table)
+        .values(values)
+        .on_conflict((counters::tenant, counters::type_name))
+        .do_update()
+        .set(counters::total.eq(counters::total + change))
+        .execute(c))?;
+    Ok(())
+}

@@ -1,0 +1,167 @@
+//! SQLite: a writer thread, and a stack of connections for reads.
+//!
+//! Borrowing a reader is a lock and a pop: cheap enough for reads inside a request's thread, and the last
+//! one given back, whose caches are warm, is the next one lent.
+
+use std::fs;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use diesel::prelude::*;
+use diesel::sqlite::SqliteConnection;
+
+use super::connection::{Conn, data_version};
+use super::error::{Error, Result};
+use super::migrate;
+use super::writer::Writer;
+
+/// What every connection sets. Page caches are kept small, for they add up: 4 MB for each connection.
+const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
+     PRAGMA cache_size = -4096; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
+/// How many readers may be open beyond those that are kept, when scans hold them.
+const SPARE: u32 = 8;
+
+/// How long a request waits for a reader before it is answered with 503.
+const WAIT: Duration = Duration::from_secs(10);
+
+pub(super) struct Sqlite {
+    path: String,
+    kept: u32,
+    idle: Mutex<Idle>,
+    returned: Condvar,
+    /// Reads the data version and nothing else: its numbers can be compared with each other.
+    watch: Mutex<Conn>,
+    writer: Writer,
+}
+
+struct Idle {
+    readers: Vec<Conn>,
+    lent: u32,
+}
+
+impl Sqlite {
+    pub(super) fn open(path: &str, readers: u32) -> Result<Sqlite> {
+        let path = place(path)?;
+        let folder = path.parent().unwrap_or(Path::new("/"));
+        let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
+        let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", path.display()));
+        // One process at a time makes and migrates the file. The lock is the folder's: closing any handle
+        // of the database file would take away the locks that SQLite itself holds on it in this process.
+        let lock = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
+        if path.exists() {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        } else {
+            fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        }
+        let mut conn = connect(text)?;
+        conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
+        migrate::run(&mut conn)?;
+        drop(lock);
+        Ok(Sqlite {
+            kept: readers.max(1),
+            idle: Mutex::new(Idle { readers: vec![], lent: 0 }),
+            returned: Condvar::new(),
+            watch: Mutex::new(reader(text)?),
+            writer: Writer::start(text.to_owned(), conn)?,
+            path: text.to_owned(),
+        })
+    }
+
+    pub(super) fn read<T, E: From<Error>>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        let mut lent = self.lend()?;
+        match &mut lent.conn {
+            Some(conn) => work(conn),
+            None => Err(Error::Unavailable("no reader".to_owned()).into()),
+        }
+    }
+
+    pub(super) fn write<T, E>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.writer.write(work)
+    }
+
+    pub(super) fn data_version(&self) -> Result<Option<i64>> {
+        data_version(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Idle> {
+        // Nothing that holds the lock can leave the stack half-changed.
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lend(&self) -> Result<Lent<'_>> {
+        let full = |idle: &mut Idle| idle.readers.is_empty() && idle.lent >= self.kept + SPARE;
+        let mut idle = self.idle();
+        if full(&mut idle) {
+            let waited = self.returned.wait_timeout_while(idle, WAIT, full).unwrap_or_else(PoisonError::into_inner);
+            if waited.1.timed_out() {
+                return Err(Error::Unavailable("every reader is in use".to_owned()));
+            }
+            idle = waited.0;
+        }
+        idle.lent += 1;
+        let kept = idle.readers.pop();
+        drop(idle);
+        // From here on dropping it counts it as returned, should opening another one fail.
+        let mut lent = Lent { from: self, conn: kept };
+        if lent.conn.is_none() {
+            lent.conn = Some(reader(&self.path)?);
+        }
+        Ok(lent)
+    }
+}
+
+/// A reader, for as long as it is held.
+struct Lent<'s> {
+    from: &'s Sqlite,
+    conn: Option<Conn>,
+}
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        // A panic may have left a transaction open: such a reader ends here.
+        let mut conn = self.conn.take().filter(|_| !std::thread::panicking());
+        let clean = conn.as_mut().is_some_and(Conn::is_clean);
+        let mut idle = self.from.idle();
+        idle.lent = idle.lent.saturating_sub(1);
+        if clean && idle.readers.len() < self.from.kept as usize {
+            idle.readers.extend(conn.take());
+        }
+        drop(idle);
+        self.from.returned.notify_one();
+    }
+}
+
+/// The absolute path of the database file, whose folder must exist.
+fn place(path: &str) -> Result<PathBuf> {
+    let path = Path::new(path);
+    let Some(name) = path.file_name() else {
+        return Err(Error::Refused("the database URL must name a file: sqlite:<path>".to_owned()));
+    };
+    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(|error| {
+        Error::Refused(format!("the folder of the database, {}: {error}: create it first", folder.display()))
+    })?;
+    Ok(folder.join(name))
+}
+
+/// Opens a connection that may write.
+pub(super) fn connect(path: &str) -> Result<Conn> {
+    let mut connection = SqliteConnection::establish(path)
+        .map_err(|error| Error::Unavailable(format!("cannot open the database file: {error}")))?;
+    connection.batch_execute(SETTINGS)?;
+    Ok(Conn::Sqlite(connection))
+}
+
+fn reader(path: &str) -> Result<Conn> {
+    let mut conn = connect(path)?;
+    conn.batch_execute("PRAGMA query_only = ON;")?;
+    Ok(conn)
+}

@@ -1,0 +1,166 @@
+//! SQLite's one writer: a thread that commits waiting jobs together.
+//!
+//! Each job runs in a savepoint of its own, so its error or panic undoes it alone. Replies go out after
+//! the one commit; if that fails, all of its jobs have failed.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::JoinHandle;
+
+use super::connection::{Conn, Failed, transaction};
+use super::error::{Error, Result};
+use super::sqlite;
+
+/// The most jobs in one commit, so that the first of them does not wait for ever.
+const TOGETHER: usize = 256;
+
+pub(super) struct Writer {
+    /// `None` only while it is dropped: without senders the thread ends.
+    queue: Option<Sender<Box<dyn Job>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    pub(super) fn start(path: String, conn: Conn) -> Result<Writer> {
+        let (queue, jobs) = channel();
+        let run = move || Thread { path, conn: Some(conn) }.run(&jobs);
+        let thread = std::thread::Builder::new()
+            .name("keyroll-writer".to_owned())
+            .spawn(run)
+            .map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
+        Ok(Writer { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(super) fn write<T, E>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let stopped = || E::from(Error::Unavailable("the writer has stopped".to_owned()));
+        let (reply, answer) = sync_channel(1);
+        let job = Work { work: Some(work), outcome: None, reply };
+        let queue = self.queue.as_ref().ok_or_else(stopped)?;
+        queue.send(Box::new(job)).map_err(|_| stopped())?;
+        answer.recv().map_err(|_| stopped())?
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take()
+            // A job may hold the last clone of the store; a thread cannot wait for itself.
+            && thread.thread().id() != std::thread::current().id()
+        {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Work whose types are forgotten.
+trait Job: Send {
+    /// Does the work in a savepoint.
+    ///
+    /// # Errors
+    /// If the transaction around it cannot go on; the job's own failure is its outcome.
+    fn run(&mut self, conn: &mut Conn) -> Result<()>;
+
+    /// Answers with the outcome, or with the reason why nothing was kept.
+    fn reply(self: Box<Self>, failure: Option<&str>);
+}
+
+struct Work<F, T, E> {
+    work: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: SyncSender<Result<T, E>>,
+}
+
+impl<F, T, E> Job for Work<F, T, E>
+where
+    F: FnOnce(&mut Conn) -> Result<T, E> + Send,
+    T: Send,
+    E: From<Error> + Send,
+{
+    fn run(&mut self, conn: &mut Conn) -> Result<()> {
+        let Some(work) = self.work.take() else { return Ok(()) };
+        let depth = conn.depth();
+        let (outcome, transaction) = match catch_unwind(AssertUnwindSafe(|| transaction(conn, work))) {
+            Ok(Ok(value)) => (Ok(value), Ok(())),
+            Ok(Err(Failed::Work(error))) => (Err(error), Ok(())),
+            Ok(Err(Failed::Transaction(error))) => {
+                (Err(Error::Unavailable("the transaction was lost".to_owned()).into()), Err(error))
+            }
+            Err(_) => (Err(Error::Panicked.into()), conn.unwind(depth)),
+        };
+        self.outcome = Some(outcome);
+        // SQLite ends the whole transaction by itself when the disk is full or fails. Its savepoints are
+        // gone then, and what came next would be committed one by one: the round must end.
+        transaction.map_err(Error::from)
+    }
+
+    fn reply(self: Box<Self>, failure: Option<&str>) {
+        let lost = |failure: &str| Err(Error::Unavailable(failure.to_owned()).into());
+        let answer = match (self.outcome, failure) {
+            // Its own failure says more than that the others failed too.
+            (Some(Err(error)), _) => Err(error),
+            (_, Some(failure)) => lost(failure),
+            (Some(outcome), None) => outcome,
+            (None, None) => lost("the work was not done"),
+        };
+        // Whoever asked may have gone.
+        let _ = self.reply.send(answer);
+    }
+}
+
+struct Thread {
+    path: String,
+    conn: Option<Conn>,
+}
+
+impl Thread {
+    fn run(mut self, queue: &Receiver<Box<dyn Job>>) {
+        while let Ok(first) = queue.recv() {
+            let mut jobs = vec![first];
+            let failure = self.round(&mut jobs, queue).err().map(|error| {
+                // Those that wait would only wait again for the same.
+                jobs.extend(queue.try_iter().take(TOGETHER));
+                ::log::warn!("a round of {} writes failed: {error}", jobs.len());
+                error.to_string()
+            });
+            for job in jobs {
+                job.reply(failure.as_deref());
+            }
+        }
+    }
+
+    /// One transaction: the first job and whatever comes in meanwhile.
+    fn round(&mut self, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<()> {
+        let mut conn = match self.conn.take() {
+            Some(conn) => conn,
+            None => sqlite::connect(&self.path)?,
+        };
+        let outcome = together(&mut conn, jobs, queue);
+        let unwound = outcome.is_ok() || conn.unwind(0).is_ok();
+        // Otherwise the next round opens another connection.
+        self.conn = Some(conn).filter(|_| unwound);
+        if let Some(conn) = &mut self.conn
+            && !conn.is_clean()
+        {
+            self.conn = None;
+        }
+        outcome
+    }
+}
+
+fn together(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<()> {
+    conn.begin("BEGIN IMMEDIATE", "BEGIN")?;
+    let mut done = 0;
+    while let Some(job) = jobs.get_mut(done) {
+        job.run(conn)?;
+        done += 1;
+        if done < TOGETHER {
+            jobs.extend(queue.try_recv());
+        }
+    }
+    Ok(conn.commit()?)
+}
