@@ -1,13 +1,19 @@
 //! Writes: together where that is cheaper, but each with its own fate.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
 
-use keyroll::store::{Conn, Error, Store, tenants, unique};
+use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
+use keyroll::domain::TenantKey;
+use keyroll::domain::log::{Head, NO_HASH};
+use keyroll::store::{
+    Conn, Error, ResourceKey, Store, credentials, log, members, principals, resources, tenants, unique,
+};
 
-use super::fixture::{add, at, id, read, resource, tenant, write};
-use crate::support::databases::sqlite;
+use super::fixture::{add, at, id, principal, read, resource, tenant, write};
+use crate::support::databases::{postgres, sqlite};
 use crate::support::for_each_database;
 
 fn names(store: &Store) -> Vec<String> {
@@ -23,10 +29,11 @@ fn held<T>(store: &Store, then: impl FnOnce() -> T) -> T {
     let barrier = Arc::new(Barrier::new(2));
     let (held, started) = (store.clone(), Arc::clone(&barrier));
     let holder = thread::spawn(move || {
-        write(&held, move |_| {
+        // Its own fate may be that of the round.
+        let _ = held.write(move |_| {
             started.wait();
             let _ = wait.recv();
-            Ok(())
+            Ok::<_, Error>(())
         });
     });
     barrier.wait();
@@ -97,7 +104,8 @@ fn a_lost_transaction_fails_its_round_and_no_more() {
             store.write(move |conn: &mut Conn| {
                 if let Some(sql) = sql {
                     // What SQLite does by itself when the disk is full.
-                    diesel::connection::SimpleConnection::batch_execute(conn, sql)?;
+                    conn.batch_execute(sql)?;
+                    return Err(Error::Refused("disk full".to_owned()));
                 }
                 tenants::insert(conn, &id(number), &format!("{number}"), at(0))?;
                 Ok::<_, Error>(())
@@ -121,6 +129,7 @@ fn a_busy_database_answers_unavailable() {
     let store = Store::open(&database.settings).unwrap();
     let other = Store::open(&database.settings).unwrap();
     tenant(&store, 1);
+    write(&store, |conn| Ok(conn.batch_execute("PRAGMA busy_timeout = 100")?));
     // Readers never wait for a writer.
     held(&other, || assert_eq!(names(&store).len(), 1));
     let outcome = held(&other, || store.write(|conn| tenants::insert(conn, &id(2), "late", at(0))));
@@ -141,7 +150,7 @@ fn dropping_the_store_finishes_what_was_accepted() {
             .collect()
     });
     drop(store);
-    let kept = jobs.into_iter().map(|job| job.join().unwrap()).count();
+    let kept = jobs.into_iter().map(|job| job.join().unwrap()).collect::<Vec<_>>().len();
     assert_eq!(names(&Store::open(&database.settings).unwrap()).len(), kept);
 }
 
@@ -180,7 +189,7 @@ fn of_claims_at_once_one_wins() {
 fn a_panicking_read_costs_no_reader() {
     for_each_database(|store| {
         for _ in 0..30 {
-            let read = || store.read(|conn| snapshot_panics(conn));
+            let read = || store.read(snapshot_panics);
             assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).is_err());
         }
         assert!(names(store).is_empty());
@@ -190,4 +199,88 @@ fn a_panicking_read_costs_no_reader() {
 
 fn snapshot_panics(conn: &mut Conn) -> Result<(), Error> {
     keyroll::store::snapshot(conn, |_| panic!("a read panics: this is a test"))
+}
+
+#[test]
+fn a_lost_connection_is_not_lent_again() {
+    let Some(database) = postgres() else { return };
+    let store = Store::open(&database.settings).unwrap();
+    let other = Store::open(&database.settings).unwrap();
+    tenant(&store, 1);
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+         WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
+    read(&other, |conn| Ok(conn.batch_execute(kill)?));
+    let outcome = store.read(tenants::all);
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    assert_eq!(names(&store).len(), 1);
+    read(&other, |conn| Ok(conn.batch_execute(kill)?));
+    let outcome = store.write(|conn| tenants::insert(conn, &id(2), "two", at(0)));
+    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
+    tenant(&store, 2);
+}
+
+#[test]
+fn a_deadlock_is_worth_another_try() {
+    let Some(database) = postgres() else { return };
+    let store = Store::open(&database.settings).unwrap();
+    let tenant = tenant(&store, 1).key;
+    write(&store, move |conn| {
+        principals::insert(conn, tenant, &principal(10))?;
+        principals::insert(conn, tenant, &principal(11))
+    });
+    let both = Arc::new(Barrier::new(2));
+    let lock = |first: u64, second: u64| {
+        let (store, both) = (store.clone(), Arc::clone(&both));
+        thread::spawn(move || {
+            store.write(move |conn| {
+                principals::lock(conn, tenant, &id(first))?;
+                both.wait();
+                principals::lock(conn, tenant, &id(second))
+            })
+        })
+    };
+    let outcomes = [lock(10, 11), lock(11, 10)].map(|thread| thread.join().unwrap());
+    let unavailable = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Unavailable(_)))).count();
+    assert_eq!((unavailable, outcomes.iter().filter(|outcome| outcome.is_ok()).count()), (1, 1), "{outcomes:?}");
+}
+
+/// Statements that were run, and those that were prepared for good.
+fn statements<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<(u32, u32), Error> {
+    let counts = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
+    let counted = Arc::clone(&counts);
+    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+        match event {
+            InstrumentationEvent::StartQuery { .. } => counted.0.fetch_add(1, Ordering::Relaxed),
+            InstrumentationEvent::CacheQuery { .. } => counted.1.fetch_add(1, Ordering::Relaxed),
+            _ => 0,
+        };
+    });
+    work(conn)?;
+    Ok((counts.0.load(Ordering::Relaxed), counts.1.load(Ordering::Relaxed)))
+}
+
+#[test]
+fn hot_statements_are_prepared_once() {
+    type Hot = fn(&mut Conn, TenantKey) -> Result<(), Error>;
+    let hot: [(&str, Hot); 7] = [
+        ("credentials::holder", |conn, _| credentials::holder(conn, "selector").map(drop)),
+        ("credentials::version", |conn, tenant| credentials::version(conn, tenant, &id(1)).map(drop)),
+        ("resources::find", |conn, tenant| resources::find(conn, tenant, "User", &id(1)).map(drop)),
+        ("unique::holder", |conn, tenant| unique::holder(conn, tenant, "userName", "mira").map(drop)),
+        ("groups_of", |conn, tenant| members::groups_of(conn, tenant, &[ResourceKey(1)]).map(drop)),
+        ("members::page", |conn, tenant| members::page(conn, tenant, ResourceKey(1), None, 10).map(drop)),
+        ("log::head", |conn, tenant| log::head(conn, tenant).map(drop)),
+    ];
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        let head = Head { next_seq: 0, hash: NO_HASH, time: at(0) };
+        write(store, move |conn| log::start(conn, tenant, &head));
+        read(store, |conn| {
+            for (name, work) in hot {
+                assert_eq!(statements(conn, |conn| work(conn, tenant))?, (1, 1), "{name}, first");
+                assert_eq!(statements(conn, |conn| work(conn, tenant))?, (1, 0), "{name}, again");
+            }
+            Ok(())
+        });
+    });
 }

@@ -71,9 +71,9 @@ impl Cluster {
             chown(&folder, Some(user), Some(group)).unwrap();
         }
         let data = folder.join("data");
+        let watchdog = watchdog(&folder, owner);
         let initdb = command("initdb", owner).args(INITDB).arg("-D").arg(&data).output().unwrap();
         assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
-        let watchdog = watchdog(&folder, owner);
         let start = command("pg_ctl", owner)
             .args(["start", "--wait", "--silent", "-D"])
             .arg(&data)
