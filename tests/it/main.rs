@@ -1,1 +1,12 @@
+//! The integration tests: one binary, one module for each subject.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "what a test needs is there, or the test fails; what it prints is shown then"
+)]
+#![expect(unreachable_pub, reason = "one binary: nothing is exported")]
+
+mod tidy;
