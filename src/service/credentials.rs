@@ -26,11 +26,7 @@ pub(super) struct NewKey {
 }
 
 /// Issues a key inside a change. The caller has locked the owner and checked that it may.
-pub(super) fn issue(
-    change: &mut Change<'_>,
-    owner: &Principal,
-    new: NewKey,
-) -> Result<(Credential, PlainKey), Error> {
+pub(super) fn issue(change: &mut Change<'_>, owner: &Principal, new: NewKey) -> Result<(Credential, PlainKey), Error> {
     let key = PlainKey::mint(new.class, change.service.entropy());
     let tenant = change.tenant();
     let credential = Credential {
@@ -181,7 +177,7 @@ impl Service {
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         self.ask(context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let mut rows = store::credentials::list(conn, tenant, owner, after, count + 1)?;
+            let mut rows = store::credentials::list(conn, tenant, owner, after, count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
             let next = if more { rows.last().map(|(key, _)| key.to_string()) } else { None };
@@ -339,7 +335,9 @@ fn check_caps(caller: &Caller, owner: &Principal, grant: &Permissions) -> Result
         let Some(holder) = caller.key() else { continue };
         let minting = Permission::parse(Operation::KeyIssue.permission());
         if minting.is_some_and(|minting| permission.overlaps(&minting)) {
-            return Err(Error::Forbidden(format!("{permission} would let the key issue keys: only the host grants that")));
+            return Err(Error::Forbidden(format!(
+                "{permission} would let the key issue keys: only the host grants that"
+            )));
         }
         let own = holder.owner.id == owner.id;
         if (permission.api() == crate::domain::permission::KEYROLL || own) && !caller.may(permission) {
@@ -395,10 +393,13 @@ fn grant(body: &Map<String, Value>) -> Result<Option<Permissions>, Error> {
             return Err(Error::invalid(format!("{pointer}/{unknown}"), format!("{unknown}: no such member")));
         }
         let list = members.get("permissions").and_then(Value::as_array);
-        let list = list.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?;
+        let list =
+            list.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?;
         for text in list {
             let text = text.as_str();
-            texts.push(text.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?);
+            texts.push(
+                text.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?,
+            );
         }
     }
     if texts.is_empty() {
@@ -410,10 +411,10 @@ fn grant(body: &Map<String, Value>) -> Result<Option<Permissions>, Error> {
 fn parse_permissions<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Permissions, Error> {
     let permissions = Permissions::parse(texts)
         .map_err(|text| Error::invalid("/grant", format!("{text} is not a permission api:resource:action")))?;
-    match permissions.iter().find(|p| p.api() != crate::domain::permission::KEYROLL) {
-        Some(other) => Err(Error::invalid("/grant", format!("{other}: there is no api {}", other.api()))),
-        None => Ok(permissions),
+    if let Some(other) = permissions.iter().find(|p| p.api() != crate::domain::permission::KEYROLL) {
+        return Err(Error::invalid("/grant", format!("{other}: there is no api {}", other.api())));
     }
+    Ok(permissions)
 }
 
 fn lifetime(text: Option<&str>) -> Result<TimeDelta, Error> {

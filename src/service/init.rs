@@ -122,6 +122,8 @@ fn add_connection(change: &mut Change<'_>, name: &str) -> Result<Connection, Err
         unique_group_names: true,
     };
     let connection = store::connections::insert(change.conn, change.key(), &connection, change.now)?;
-    change.record(Entry::new("connection.created", "connection", connection.id).with("agent", connection.agent.to_string()));
+    change.record(
+        Entry::new("connection.created", "connection", connection.id).with("agent", connection.agent.to_string()),
+    );
     Ok(connection)
 }

@@ -12,15 +12,16 @@ use crate::store::{self, Conn};
 use super::error::Error;
 
 /// The name of the file that holds the 32 bytes everything secret is derived from.
-pub const ROOT_KEY: &str = "root.key";
+pub(super) const ROOT_KEY: &str = "root.key";
 
 /// Reads `root.key`, or makes it if there is none; the folder is made with mode 0700, the file with 0600.
 ///
 /// # Errors
 /// If the folder or the file cannot be made or read, or the file does not hold 32 bytes.
-pub fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
+pub(super) fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
     let path = data_dir.join(ROOT_KEY);
-    let failed = |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
+    let failed =
+        |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| failed("make the folder of", e))?;
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {
@@ -50,7 +51,7 @@ fn read(path: &Path) -> Result<Keyring, std::io::Error> {
 ///
 /// # Errors
 /// If the database was made with another `root.key`.
-pub fn check_fingerprint(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
+pub(super) fn check_fingerprint(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
     match store::installation::fingerprint(conn)? {
         Some(stored) if stored == keyring.fingerprint() => Ok(()),
         Some(_) => Err(Error::Refused(format!(

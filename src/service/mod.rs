@@ -14,6 +14,7 @@ pub mod init;
 mod installation;
 pub mod log;
 mod members;
+mod provider;
 pub mod rate;
 mod render;
 pub mod resources;

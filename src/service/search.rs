@@ -21,7 +21,6 @@ use crate::scim::project::Projection;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
 use crate::store::search::{self, Page, Position, Query, Sort, Start};
-use crate::store::{self};
 
 /// Searches that read documents, at once: more would only make each other slow.
 const SCANS_MAX: usize = 4;
@@ -103,10 +102,8 @@ impl Service {
         }
         let filter = request.filter.as_deref().map(|text| filter::parse(text, &mut tolerances)).transpose()?;
         let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
-        let wanted = Wanted {
-            attributes: request.attributes.clone(),
-            excluded_attributes: request.excluded_attributes.clone(),
-        };
+        let wanted =
+            Wanted { attributes: request.attributes.clone(), excluded_attributes: request.excluded_attributes.clone() };
         let mut parts = Vec::with_capacity(types.len());
         for one in types {
             let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, &mut tolerances)).transpose()?;

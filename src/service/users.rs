@@ -27,13 +27,11 @@ impl Service {
     pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
         let after = match cursor {
             None => None,
-            Some(text) => {
-                Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?)
-            }
+            Some(text) => Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?),
         };
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         self.ask(context, Operation::UserList, None, |conn| {
-            let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count + 1)?;
+            let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
             let next = if more { rows.last().map(|principal| principal.id) } else { None };

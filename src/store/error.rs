@@ -33,6 +33,16 @@ pub enum Error {
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
+    /// Whether a value that must be unique was taken. On PostgreSQL the transaction is lost then.
+    pub fn is_taken(&self) -> bool {
+        matches!(self, Error::Database(Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _)))
+    }
+
+    /// Whether the row to change was not there.
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Error::Database(Diesel::NotFound))
+    }
+
     /// A value that this table cannot hold.
     pub(crate) fn corrupt(table: &'static str, column: &'static str, detail: impl Into<String>) -> Error {
         Error::Corrupt { table, column, detail: detail.into() }
@@ -62,7 +72,7 @@ fn passes(kind: &DatabaseErrorKind, message: &str) -> bool {
     match kind {
         DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure => true,
         DatabaseErrorKind::Unknown => {
-            let known = ["deadlock detected", "database is locked", "database table is locked"];
+            let known = ["deadlock detected", "canceling statement due to lock timeout", "database is locked"];
             known.iter().any(|text| message.starts_with(text)) || is_lost(kind, message)
         }
         _ => false,

@@ -131,7 +131,7 @@ pub fn page(
 /// If the database cannot be read.
 pub fn count_up_to(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, limit: i64) -> Result<i64> {
     const SQL: &str = "SELECT count(*) FROM (SELECT 1 FROM memberships \
-         WHERE group_key = ? AND until_seq IS NULL AND tenant = ? LIMIT ?) AS some";
+         WHERE group_key = ? AND until_seq IS NULL AND tenant = ? LIMIT ?) AS members";
     let binds = [Bind::Int(group.0), Bind::Int(tenant.0), Bind::Int(limit)];
     Ok(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().next().unwrap_or(0))
 }

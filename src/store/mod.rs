@@ -12,6 +12,7 @@ pub mod connections;
 pub mod credentials;
 mod error;
 pub mod external_ids;
+pub mod index;
 pub mod installation;
 pub mod log;
 pub mod members;
@@ -21,6 +22,7 @@ mod postgres;
 pub mod principals;
 pub mod resources;
 pub mod schema;
+pub mod search;
 mod sqlite;
 pub mod tenants;
 pub mod types;
@@ -108,9 +110,14 @@ impl Store {
             Database::Sqlite(sqlite) => sqlite.write(work),
             Database::Postgres(postgres) => {
                 let mut conn = postgres.connection()?;
-                // After a panic the connection's transaction is still open: the pool drops such a connection.
-                let outcome = catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut conn, work)));
-                outcome.map_err(|_| Error::Panicked)?.map_err(connection::Failed::into_error)
+                match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut conn, work))) {
+                    Ok(outcome) => outcome.map_err(connection::Failed::into_error),
+                    Err(_) => {
+                        // If that fails too, the pool drops the connection.
+                        let _ = conn.unwind(0);
+                        Err(Error::Panicked.into())
+                    }
+                }
             }
         }
     }

@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use diesel::Connection;
-use diesel::connection::InstrumentationEvent;
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
-use diesel::result::{ConnectionError, Error as Diesel};
+use diesel::result::Error as Diesel;
 use diesel::sql_types::Text;
 
 use super::connection::Conn;
@@ -20,6 +20,10 @@ const WRITERS: u32 = 8;
 
 /// How long a request waits for a connection before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(5);
+
+/// What every connection sets. Waiting ends as it does on SQLite, and a node that hangs holds no lock for
+/// ever. Compiling a query takes longer than any of ours runs.
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off;";
 
 pub(super) struct Postgres {
     pool: Pool<Server>,
@@ -91,11 +95,12 @@ struct Pooled {
 
 impl ManageConnection for Server {
     type Connection = Pooled;
-    type Error = ConnectionError;
+    type Error = diesel::r2d2::Error;
 
-    fn connect(&self) -> std::result::Result<Pooled, ConnectionError> {
+    fn connect(&self) -> std::result::Result<Pooled, Self::Error> {
         let lost = Arc::new(AtomicBool::new(false));
-        let mut connection = PgConnection::establish(&self.url)?;
+        let mut connection = PgConnection::establish(&self.url).map_err(Self::Error::ConnectionError)?;
+        connection.batch_execute(SETTINGS).map_err(Self::Error::QueryError)?;
         let flag = Arc::clone(&lost);
         connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(Diesel::DatabaseError(kind, about)), .. } = event
@@ -107,7 +112,7 @@ impl ManageConnection for Server {
         Ok(Pooled { conn: Conn::Postgres(connection), lost })
     }
 
-    fn is_valid(&self, _: &mut Pooled) -> std::result::Result<(), ConnectionError> {
+    fn is_valid(&self, _: &mut Pooled) -> std::result::Result<(), Self::Error> {
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! The integration tests: one binary, one module for each subject.
 
+#![expect(clippy::disallowed_methods, reason = "tests read their own settings and the clock of the machine")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,4 +10,6 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod store_contract;
+mod support;
 mod tidy;

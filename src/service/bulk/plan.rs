@@ -91,7 +91,8 @@ impl Plan {
         match (missing, circle.first()) {
             // Whoever refers to the outside in vain takes the circle down with it, one after the other.
             (Some(missing), Some(first)) => {
-                let first = *circle.iter().find(|i| self.nodes.get(**i).is_some_and(|n| n.missing.is_some())).unwrap_or(first);
+                let first =
+                    *circle.iter().find(|i| self.nodes.get(**i).is_some_and(|n| n.missing.is_some())).unwrap_or(first);
                 Some(Step::Orphan(first, missing))
             }
             _ => Some(Step::Circle(circle)),
@@ -185,7 +186,8 @@ mod tests {
 
     /// Runs a plan in which the named operations fail; gives the steps.
     fn check(operations: Value, failing: &[usize], expected: &[Step]) {
-        let raw: Vec<Box<RawValue>> = operations.as_array().unwrap().iter().map(|o| serde_json::value::to_raw_value(o).unwrap()).collect();
+        let raw: Vec<Box<RawValue>> =
+            operations.as_array().unwrap().iter().map(|o| serde_json::value::to_raw_value(o).unwrap()).collect();
         let mut plan = Plan::new(&raw.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap();
         let mut steps = vec![];
         while let Some(step) = plan.next() {
@@ -207,7 +209,11 @@ mod tests {
     #[test]
     fn operations_run_as_written_unless_they_refer_forward() {
         check(json!([post("a", &[]), post("b", &["a"])]), &[], &[Step::One(0), Step::One(1)]);
-        check(json!([post("a", &["c"]), post("b", &[]), post("c", &[])]), &[], &[Step::One(1), Step::One(2), Step::One(0)]);
+        check(
+            json!([post("a", &["c"]), post("b", &[]), post("c", &[])]),
+            &[],
+            &[Step::One(1), Step::One(2), Step::One(0)],
+        );
         let patch = json!({"method": "PATCH", "path": "/Groups/bulkId:a", "data": {}});
         check(json!([patch, post("a", &[])]), &[], &[Step::One(1), Step::One(0)]);
     }

@@ -90,7 +90,8 @@ pub(super) fn strip(body: &mut Value) -> Stripped {
 }
 
 fn strip_members(members: &mut Map<String, Value>, urn: &str, stripped: &mut Stripped) {
-    let waiting: Vec<String> = members.iter().filter(|(_, value)| refers(value)).map(|(name, _)| name.clone()).collect();
+    let waiting: Vec<String> =
+        members.iter().filter(|(_, value)| refers(value)).map(|(name, _)| name.clone()).collect();
     for name in waiting {
         let Some(value) = members.get_mut(&name) else { continue };
         let path = if urn.is_empty() { name.clone() } else { format!("{urn}:{name}") };

@@ -8,9 +8,9 @@ mod write;
 
 use serde_json::{Map, Value};
 
-pub use self::version::Conditions;
 pub(super) use self::delete::delete;
 pub(super) use self::save::{Saved, settle};
+pub use self::version::Conditions;
 pub(super) use self::version::etag;
 pub(super) use self::write::{create_in, patch_in, replace_in};
 use super::body::Body;
@@ -107,8 +107,7 @@ pub(super) fn load(
     if resource_type.principal {
         store::principals::lock(change.conn, tenant, &id)?;
     }
-    let resource =
-        store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
+    let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
     let connection = change.context.caller.connection();
     if let Some(connection) = connection {
         check_ownership(connection, &resource)?;

@@ -28,8 +28,8 @@ pub(super) struct Draft {
 }
 
 /// A resource as stored.
-pub(super) struct Saved {
-    pub(super) resource: Resource,
+pub(in crate::service) struct Saved {
+    pub(in crate::service) resource: Resource,
 }
 
 /// Member ids in one log record at most.
@@ -253,13 +253,7 @@ fn display(document: &Map<String, Value>) -> Option<&str> {
 }
 
 /// One record for the resource; long lists of members go on in further ones.
-pub(super) fn record(
-    change: &mut Change<'_>,
-    resource_type: &ResourceType,
-    id: &Id,
-    paths: Vec<String>,
-    delta: Delta,
-) {
+pub(super) fn record(change: &mut Change<'_>, resource_type: &ResourceType, id: &Id, paths: Vec<String>, delta: Delta) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
     let mut entry = Entry::new(&*action, &*kind, id).with("paths", paths);

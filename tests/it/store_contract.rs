@@ -1,0 +1,8 @@
+//! What the store promises, on SQLite and on PostgreSQL alike.
+
+mod access;
+mod fixture;
+mod groups;
+mod opening;
+mod resources;
+mod writing;

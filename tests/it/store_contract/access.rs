@@ -1,0 +1,163 @@
+//! Principals, credentials and the log.
+
+use chrono::TimeDelta;
+use keyroll::domain::credential::{Class, Grant, Revocation};
+use keyroll::domain::log::{Head, NO_HASH, Record};
+use keyroll::domain::{Permissions, Principal};
+use keyroll::store::credentials::{self, StoredCredential};
+use keyroll::store::{Error, log, principals};
+
+use super::fixture::{at, connection, credential, id, principal, read, tenant, write};
+use crate::support::for_each_database;
+
+#[test]
+fn principals_read_back_in_full() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        for number in [12, 10, 11] {
+            write(store, move |c| principals::insert(c, tenant, &principal(number)));
+        }
+        assert_eq!(read(store, |c| principals::find(c, tenant, &id(10))), Some(principal(10)));
+        assert_eq!(read(store, |c| principals::find(c, other, &id(10))), None);
+        let changed = Principal {
+            local: true,
+            name: "operator".to_owned(),
+            active: false,
+            admin_hold: true,
+            suspended_at: Some(at(9)),
+            deleted_at: Some(at(10)),
+            permissions: Permissions::parse(["*:*:*", "keyroll:*:*"]).unwrap(),
+            ..principal(10)
+        };
+        let update = changed.clone();
+        write(store, move |c| principals::update(c, tenant, &update));
+        assert_eq!(write(store, move |c| principals::lock(c, tenant, &id(10))), Some(changed.clone()));
+        assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "operator")), Some(changed.clone()));
+        assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "principal 11")), None);
+        assert_eq!(read(store, |c| principals::local_by_name(c, other, "operator")), None);
+        let update = changed.clone();
+        assert!(store.write(move |c| principals::update(c, other, &update)).is_err());
+        let list = |after: Option<u64>, limit| {
+            let after = after.map(id);
+            let page = read(store, |c| principals::list(c, tenant, after.as_ref(), limit));
+            page.into_iter().map(|p| p.id).collect::<Vec<_>>()
+        };
+        assert_eq!(list(None, 10), vec![id(10), id(11), id(12)]);
+        assert_eq!(list(Some(10), 1), vec![id(11)]);
+    });
+}
+
+#[test]
+fn a_credential_is_found_with_everything_about_its_holder() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1);
+        let (key, other) = (tenant.key, super::fixture::tenant(store, 2).key);
+        let from = connection(store, key, 50);
+        write(store, move |c| principals::insert(c, key, &principal(10)));
+        let plain = credential(20, 10);
+        let mut provisioning = credential(21, 10);
+        provisioning.class = Class::Provisioning;
+        provisioning.connection = Some(from.id);
+        provisioning.created_by = Some(id(10));
+        provisioning.grant = Grant::Identity;
+        provisioning.reasons = vec!["leak".to_owned(), "a \"quoted\" one".to_owned()];
+        for credential in [plain.clone(), provisioning.clone()] {
+            write(store, move |c| credentials::insert(c, key, &credential, &[1; 32]));
+        }
+        let found = read(store, |c| credentials::holder(c, &plain.selector)).unwrap();
+        assert_eq!(found.stored, StoredCredential { credential: plain.clone(), mac: vec![1; 32] });
+        assert_eq!((found.tenant, found.owner, found.connection), (tenant, principal(10), None));
+        let found = read(store, |c| credentials::holder(c, &provisioning.selector)).unwrap();
+        assert_eq!((&found.stored.credential, found.connection), (&provisioning, Some(from)));
+        assert!(read(store, |c| credentials::holder(c, "selector0022")).is_none());
+        assert!(read(store, |c| credentials::holder(c, &plain.selector.to_uppercase())).is_none());
+        assert!(read(store, |c| credentials::find(c, other, &id(20))).is_none());
+        assert_eq!(read(store, |c| credentials::version(c, key, &id(20))), Some(1));
+        assert_eq!(read(store, |c| credentials::version(c, other, &id(20))), None);
+        // P1: no credential without an owner, and no taking it away.
+        let orphan = credential(22, 99);
+        assert!(store.write(move |c| credentials::insert(c, key, &orphan, &[])).is_err());
+        let delete = store.write(|c| {
+            use diesel::RunQueryDsl;
+            diesel::sql_query("DELETE FROM principals").execute(c).map_err(Error::from)
+        });
+        assert!(delete.is_err());
+    });
+}
+
+#[test]
+fn credentials_change_and_are_listed() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        write(store, move |c| {
+            principals::insert(c, tenant, &principal(10))?;
+            principals::insert(c, tenant, &principal(11))?;
+            for (number, owner) in [(20, 10), (21, 11), (22, 10)] {
+                credentials::insert(c, tenant, &credential(number, owner), &[0; 32])?;
+            }
+            Ok(())
+        });
+        let mut changed = credential(20, 10);
+        changed.reasons = vec!["stale".to_owned()];
+        changed.expires_at += TimeDelta::days(1);
+        changed.version = 2;
+        changed.revoked = Some(Revocation { at: at(7), reason: "leaked".to_owned() });
+        let update = changed.clone();
+        write(store, move |c| credentials::update(c, tenant, &update, &[9; 32]));
+        let expected = StoredCredential { credential: changed, mac: vec![9; 32] };
+        assert_eq!(read(store, |c| credentials::find(c, tenant, &id(20))), Some(expected.clone()));
+        assert_eq!(write(store, move |c| credentials::lock(c, tenant, &id(20))), Some(expected));
+        assert!(store.write(move |c| credentials::update(c, tenant, &credential(29, 10), &[])).is_err());
+
+        let live = read(store, |c| credentials::of_owner(c, tenant, &id(10)));
+        assert_eq!(live.into_iter().map(|s| s.credential.id).collect::<Vec<_>>(), vec![id(22)]);
+        let list = |owner: Option<u64>, after, limit| {
+            let owner = owner.map(id);
+            let page = read(store, |c| credentials::list(c, tenant, owner.as_ref(), after, limit));
+            page.into_iter().map(|(key, stored)| (key, stored.credential.id)).collect::<Vec<_>>()
+        };
+        let all = list(None, None, 10);
+        assert_eq!(all.iter().map(|(_, id)| *id).collect::<Vec<_>>(), vec![id(20), id(21), id(22)]);
+        assert_eq!(list(None, Some(all[0].0), 1), vec![all[1]]);
+        assert_eq!(list(Some(10), None, 10), vec![all[0], all[2]]);
+        assert_eq!(list(Some(10), Some(all[0].0), 10), vec![all[2]]);
+    });
+}
+
+fn record(seq: i64) -> Record {
+    Record {
+        seq,
+        time: at(seq) + TimeDelta::microseconds(456),
+        action: "user.created".to_owned(),
+        subject_kind: "user".to_owned(),
+        subject_id: id(5).to_string(),
+        bytes: vec![seq as u8, 0, 255],
+        hash: [seq as u8; 32],
+    }
+}
+
+#[test]
+fn the_log_keeps_its_bytes_and_its_head() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let start = Head { next_seq: 0, hash: NO_HASH, time: at(0) };
+        assert!(store.read(|c| log::head(c, tenant)).is_err());
+        let first = start.clone();
+        write(store, move |c| {
+            log::start(c, tenant, &first)?;
+            log::start(c, other, &first)
+        });
+        assert_eq!(write(store, move |c| log::lock_head(c, tenant)), start);
+        let last = Head { next_seq: 5, hash: [4; 32], time: record(4).time };
+        let head = last.clone();
+        write(store, move |c| log::append(c, tenant, &(0..5).map(record).collect::<Vec<_>>(), &head));
+        assert_eq!(read(store, |c| log::head(c, tenant)), last);
+        assert_eq!(read(store, |c| log::head(c, other)), start);
+        assert_eq!(read(store, |c| log::records(c, tenant, 1, 2)), vec![record(1), record(2)]);
+        assert_eq!(read(store, |c| log::records(c, other, 0, 2)), vec![]);
+        assert_eq!(read(store, |c| log::tail(c, tenant, 2)), vec![record(3), record(4)]);
+        assert_eq!(read(store, log::heads), vec![(tenant, 5), (other, 0)]);
+        let head = last.clone();
+        assert!(store.write(move |c| log::append(c, tenant, &[record(4)], &head)).is_err());
+    });
+}

@@ -1,0 +1,171 @@
+//! Resources, their unique values and their external ids.
+
+use std::collections::HashMap;
+
+use keyroll::store::resources::{self, NewResource};
+use keyroll::store::{Error, ResourceKey, connections, external_ids, tenants, unique};
+
+use super::fixture::{at, connection, id, read, resource, tenant, write};
+use crate::support::for_each_database;
+
+#[test]
+fn tenants_and_connections_read_back() {
+    for_each_database(|store| {
+        let (one, two) = (tenant(store, 1), tenant(store, 2));
+        assert_eq!(one.created, at(0));
+        assert_eq!(read(store, tenants::all), vec![one.clone(), two.clone()]);
+        assert_eq!(read(store, |c| tenants::by_name(c, "tenant 2")), Some(two.clone()));
+        assert_eq!(read(store, |c| tenants::by_name(c, "Tenant 2")), None);
+        assert!(store.write(|c| tenants::insert(c, &id(3), "tenant 1", at(0))).is_err());
+
+        let made = connection(store, one.key, 10);
+        assert!(made.key > 0);
+        assert_eq!(read(store, |c| connections::by_name(c, one.key, "connection 10")), Some(made.clone()));
+        assert_eq!(read(store, |c| connections::by_id(c, one.key, &id(10))), Some(made.clone()));
+        assert_eq!(read(store, |c| connections::by_id(c, two.key, &id(10))), None);
+        assert_eq!(read(store, |c| connections::by_name(c, two.key, "connection 10")), None);
+        let second = connection(store, one.key, 20);
+        assert_eq!(read(store, |c| connections::list(c, one.key)), vec![made, second]);
+        assert_eq!(read(store, |c| connections::list(c, two.key)), vec![]);
+    });
+}
+
+#[test]
+fn a_resource_lives_and_is_counted() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let from = connection(store, tenant, 50).key;
+        let key = write(store, move |conn| {
+            let new = NewResource {
+                id: id(10),
+                type_name: "User",
+                connection: Some(from),
+                display: None,
+                document: "{}",
+                created: at(5),
+            };
+            resources::insert(conn, tenant, &new)
+        });
+        let found = read(store, |c| resources::find(c, tenant, "User", &id(10))).unwrap();
+        assert_eq!((found.key, found.id, found.version), (key, id(10), 1));
+        assert_eq!((found.created, found.modified), (at(5), at(5)));
+        assert_eq!((found.connection, found.display.as_deref()), (Some(from), None));
+        assert_eq!((found.type_name.as_str(), found.document.as_str()), ("User", "{}"));
+        assert_eq!(read(store, |c| resources::find(c, tenant, "Group", &id(10))), None);
+        assert_eq!(read(store, |c| resources::find(c, other, "User", &id(10))), None);
+        assert_eq!(write(store, move |c| resources::lock(c, tenant, "User", &id(10))), Some(found.clone()));
+        assert_eq!(read(store, |c| resources::count(c, tenant, "User")), 1);
+        assert_eq!(read(store, |c| resources::count(c, other, "User")), 0);
+
+        let versions = write(store, move |conn| {
+            let second = resources::update(conn, tenant, key, r#"{"a":1}"#, Some("A"), at(6))?;
+            Ok((second, resources::touch(conn, tenant, key, at(7))?))
+        });
+        assert_eq!(versions, (2, 3));
+        let found = read(store, |c| resources::find(c, tenant, "User", &id(10))).unwrap();
+        assert_eq!((found.version, found.modified, found.created), (3, at(7), at(5)));
+        assert_eq!((found.document.as_str(), found.display.as_deref()), (r#"{"a":1}"#, Some("A")));
+        let foreign = store.write(move |c| resources::update(c, other, key, "{}", None, at(8)));
+        assert!(matches!(foreign, Err(Error::Database(diesel::result::Error::NotFound))));
+        assert!(store.write(move |c| super::fixture::add(c, tenant, "Group", 10)).is_err());
+        assert_eq!(read(store, |c| resources::count(c, tenant, "Group")), 0);
+    });
+}
+
+#[test]
+fn deleting_takes_everything_derived_and_never_gives_the_key_again() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        let from = connection(store, tenant, 50).key;
+        let key = resource(store, tenant, "User", 10);
+        write(store, move |c| unique::claim(c, tenant, "userName", "mira", key));
+        write(store, move |c| external_ids::set(c, tenant, from, "User", key, Some("x1")));
+        let found = read(store, |c| resources::find(c, tenant, "User", &id(10))).unwrap();
+        let again = found.clone();
+        write(store, move |c| resources::delete(c, tenant, &found));
+        assert_eq!(read(store, |c| resources::find(c, tenant, "User", &id(10))), None);
+        assert_eq!(read(store, |c| resources::count(c, tenant, "User")), 0);
+        assert_eq!(read(store, |c| unique::holder(c, tenant, "userName", "mira")), None);
+        assert_eq!(read(store, |c| external_ids::holder(c, tenant, from, "User", "x1")), None);
+        assert!(store.write(move |c| resources::delete(c, tenant, &again)).is_err());
+        assert_eq!(read(store, |c| resources::count(c, tenant, "User")), 0);
+        assert!(resource(store, tenant, "User", 11) > key);
+    });
+}
+
+#[test]
+fn lists_of_ids_and_keys_of_any_length() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let keys: Vec<ResourceKey> = write(store, move |conn| {
+            (0..2_500).map(|n| super::fixture::add(conn, tenant, "User", 10_000 + n)).collect()
+        });
+        let ids: Vec<_> = (0..2_600).map(|n| id(10_000 + n)).collect();
+        let mut found = read(store, |c| resources::by_ids(c, tenant, &ids));
+        found.sort();
+        assert_eq!(found.len(), 2_500);
+        assert_eq!(found[7], (id(10_007), keys[7], "User".to_owned()));
+        assert_eq!(read(store, |c| resources::by_ids(c, other, &ids)), vec![]);
+        assert_eq!(read(store, |c| resources::by_ids(c, tenant, &[])), vec![]);
+
+        let mut wanted = keys.clone();
+        wanted.reverse();
+        wanted.insert(3, ResourceKey(999_999));
+        let found = read(store, |c| resources::by_keys(c, tenant, &wanted));
+        assert_eq!(found.iter().map(|r| r.key).collect::<Vec<_>>(), keys.iter().rev().copied().collect::<Vec<_>>());
+        assert_eq!(read(store, |c| resources::by_keys(c, other, &wanted)), vec![]);
+    });
+}
+
+#[test]
+fn unique_values_have_one_holder_in_their_scope() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let key = resource(store, tenant, "User", 10);
+        let foreign = resource(store, other, "User", 11);
+        let claim =
+            |tenant, scope: &'static str, key| write(store, move |c| unique::claim(c, tenant, scope, "mira", key));
+        assert!(claim(tenant, "userName", key));
+        assert!(claim(tenant, "Agent.name", key));
+        assert!(claim(other, "userName", foreign));
+        assert_eq!(read(store, |c| unique::holder(c, tenant, "userName", "mira")), Some(key));
+        assert_eq!(read(store, |c| unique::holder(c, other, "userName", "mira")), Some(foreign));
+        assert_eq!(read(store, |c| unique::holder(c, tenant, "userName", "Mira")), None);
+        write(store, move |c| unique::release(c, tenant, "userName", "mira"));
+        assert_eq!(read(store, |c| unique::holder(c, tenant, "userName", "mira")), None);
+        assert_eq!(read(store, |c| unique::holder(c, other, "userName", "mira")), Some(foreign));
+    });
+}
+
+#[test]
+fn each_connection_has_its_own_external_ids() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let (one, two) = (connection(store, tenant, 50).key, connection(store, tenant, 60).key);
+        let (a, b) = (resource(store, tenant, "User", 10), resource(store, tenant, "User", 11));
+        let group = resource(store, tenant, "Group", 12);
+        let set = |connection, type_name: &'static str, key, value: Option<&'static str>| {
+            write(store, move |c| external_ids::set(c, tenant, connection, type_name, key, value))
+        };
+        assert!(set(one, "User", a, Some("x")));
+        assert!(set(one, "User", a, Some("x")));
+        assert!(set(two, "User", b, Some("x")));
+        assert!(set(one, "Group", group, Some("x")));
+        assert!(!set(one, "User", b, Some("x")));
+        assert!(set(one, "User", b, Some("y")));
+        // A taken value leaves the old one.
+        assert!(!set(one, "User", b, Some("x")));
+        assert_eq!(read(store, |c| external_ids::get(c, tenant, one, b)).as_deref(), Some("y"));
+        assert!(set(one, "User", b, Some("z")));
+        assert_eq!(read(store, |c| external_ids::holder(c, tenant, one, "User", "y")), None);
+        assert_eq!(read(store, |c| external_ids::holder(c, tenant, one, "User", "z")), Some(b));
+        assert_eq!(read(store, |c| external_ids::holder(c, other, one, "User", "z")), None);
+        let expected = HashMap::from([(a, "x".to_owned()), (b, "z".to_owned())]);
+        assert_eq!(read(store, |c| external_ids::many(c, tenant, one, &[a, b])), expected);
+        assert!(set(one, "User", b, None));
+        assert!(set(one, "User", b, None));
+        assert_eq!(read(store, |c| external_ids::get(c, tenant, one, b)), None);
+        assert_eq!(read(store, |c| external_ids::get(c, tenant, two, b)).as_deref(), Some("x"));
+        assert_eq!(read(store, |c| external_ids::get(c, other, two, b)), None);
+    });
+}

@@ -1,0 +1,147 @@
+//! A PostgreSQL cluster for this test process: started by the first test that asks, gone with the process.
+//!
+//! Set `KEYROLL_TEST_SQLITE_ONLY=1` to do without; otherwise a missing PostgreSQL fails the tests.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use keyroll::store::{Settings, Store};
+
+/// What initdb is told: text is UTF-8, and sorted unlike bytes unless a column says otherwise, so that
+/// a forgotten `COLLATE "C"` shows.
+const INITDB: &[&str] = &[
+    "--no-sync",
+    "--auth=trust",
+    "--username=keyroll",
+    "--locale-provider=icu",
+    "--icu-locale=en-US",
+    "--locale=C",
+    "--encoding=UTF8",
+];
+
+/// A throw-away cluster: durability is not what these tests are about.
+const SERVER: &str = "-c listen_addresses='' -c fsync=off -c synchronous_commit=off -c full_page_writes=off \
+     -c max_connections=400 -c shared_buffers=64MB -c deadlock_timeout=100ms";
+
+const TEMPLATE: &str = "keyroll_template";
+
+struct Cluster {
+    folder: PathBuf,
+    /// Stops the cluster when its standard input closes, which the end of this process does however it ends.
+    _watchdog: Child,
+}
+
+/// The URL of a new database with tables; `None` if PostgreSQL is switched off.
+pub fn url() -> Option<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let cluster = cluster()?;
+    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    cluster.run(&format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}"));
+    Some(cluster.url(&name))
+}
+
+/// The URL of a new database without tables; `None` if PostgreSQL is switched off.
+pub fn empty_url() -> Option<String> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let cluster = cluster()?;
+    let name = format!("empty_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    cluster.run(&format!("CREATE DATABASE {name}"));
+    Some(cluster.url(&name))
+}
+
+fn cluster() -> Option<&'static Cluster> {
+    static CLUSTER: OnceLock<Option<Cluster>> = OnceLock::new();
+    let off = || std::env::var("KEYROLL_TEST_SQLITE_ONLY").is_ok_and(|value| value == "1");
+    CLUSTER.get_or_init(|| (!off()).then(Cluster::start)).as_ref()
+}
+
+impl Cluster {
+    fn start() -> Cluster {
+        // The server's user must be able to reach the folder: not the checkout, and a short path for the socket.
+        let folder = tempfile::Builder::new().prefix("keyroll-pg-").tempdir_in("/tmp").unwrap().keep();
+        let owner = unprivileged(&folder);
+        if let Some((user, group)) = owner {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let data = folder.join("data");
+        let watchdog = watchdog(&folder, owner);
+        let initdb = command("initdb", owner).args(INITDB).arg("-D").arg(&data).output().unwrap();
+        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        let start = command("pg_ctl", owner)
+            .args(["start", "--wait", "--silent", "-D"])
+            .arg(&data)
+            .arg("-l")
+            .arg(folder.join("log"))
+            .args(["-o", &format!("{SERVER} -k {}", folder.display())])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
+        assert!(start.success(), "PostgreSQL did not start: {}", log());
+        let cluster = Cluster { folder, _watchdog: watchdog };
+        cluster.run(&format!("CREATE DATABASE {TEMPLATE}"));
+        Store::open(&Settings { url: cluster.url(TEMPLATE), readers: 1 }).unwrap();
+        cluster
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres:///{database}?host={}&user=keyroll", self.folder.display())
+    }
+
+    fn run(&self, sql: &str) {
+        PgConnection::establish(&self.url("postgres")).unwrap().batch_execute(sql).unwrap();
+    }
+}
+
+/// Stops the cluster and deletes its folder once nobody holds the other end of its standard input. In a
+/// process group of its own, since Ctrl-C would end it before that.
+fn watchdog(folder: &Path, owner: Option<(u32, u32)>) -> Child {
+    let script = r#"cat >/dev/null; "$1" stop -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
+    let mut command = as_owner(Command::new("sh"), owner);
+    command.args(["-c", script, "sh"]).arg(binary("pg_ctl")).arg(folder).stdin(Stdio::piped());
+    command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0).spawn().unwrap()
+}
+
+/// PostgreSQL refuses to run as root: then it runs as `postgres` or `nobody`.
+fn unprivileged(own: &Path) -> Option<(u32, u32)> {
+    if fs::metadata(own).unwrap().uid() != 0 {
+        return None;
+    }
+    let users = fs::read_to_string("/etc/passwd").unwrap();
+    let find = |name: &str| {
+        let fields: Vec<&str> = users.lines().map(|l| l.split(':').collect()).find(|f: &Vec<&str>| f[0] == name)?;
+        Some((fields[2].parse().ok()?, fields[3].parse().ok()?))
+    };
+    Some(find("postgres").or_else(|| find("nobody")).expect("a user postgres or nobody to run PostgreSQL"))
+}
+
+fn command(name: &str, owner: Option<(u32, u32)>) -> Command {
+    as_owner(Command::new(binary(name)), owner)
+}
+
+fn as_owner(mut command: Command, owner: Option<(u32, u32)>) -> Command {
+    if let Some((user, group)) = owner {
+        command.uid(user).gid(group);
+    }
+    command.current_dir("/");
+    command
+}
+
+/// Debian keeps the server's programs out of the PATH.
+fn binary(name: &str) -> PathBuf {
+    let path = std::env::var("PATH").unwrap_or_default();
+    let mut places: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    places.extend(versions.map(|version| version.path().join("bin")));
+    let found = places.into_iter().map(|place| place.join(name)).find(|program| program.is_file());
+    found.unwrap_or_else(|| {
+        panic!("the tests need PostgreSQL's {name} (apt-get install postgresql), or KEYROLL_TEST_SQLITE_ONLY=1")
+    })
+}
