@@ -158,7 +158,7 @@ fn each_rule_refuses_what_it_is_for() {
         (names, "src/x.rs", "fn get_key() {}", "1: fn get_key: leave out get_"),
         (unfinished, "src/x.rs", "fn f() { todo!() }", "1: todo!"),
         (unfinished, "tests/it/x.rs", "#[ignore]\nfn f() { unimplemented!() }", "2: unimplemented!"),
-        (tenants, "src/store/x.rs", "fn f(conn: &mut Conn, id: &Id) {}", "1: fn f takes a connection but no tenant"),
+        (tenants, "src/store/x.rs", "fn f(conn: &mut Conn, id: &Id) {}", "1: fn f takes a connection but no TenantKey"),
         (tenants, "src/store/log.rs", "fn f<T: Fn(u8) -> u8>(\n conn: &mut Conn,\n) {}", "1: fn f takes"),
     ];
     for (rule, path, text, expected) in cases {
@@ -340,9 +340,9 @@ fn tenants(source: &Source) -> Vec<String> {
     for function in source.functions() {
         let own = function.parameters.iter().skip_while(|parameter| parameter.ends_with("self")).collect::<Vec<_>>();
         let takes = own.first().is_some_and(|first| first.ends_with("&mut Conn"));
-        let scoped = own.get(1).is_some_and(|second| *second == "tenant: TenantKey");
+        let scoped = own.get(1).is_some_and(|second| second.ends_with(": TenantKey"));
         if takes && !scoped && !exempt(function.name) {
-            let what = format!("fn {} takes a connection but no tenant: TenantKey after it", function.name);
+            let what = format!("fn {} takes a connection but no TenantKey after it", function.name);
             offences.push(format!("{}:{}: {what}", source.path, function.line));
         }
     }

@@ -237,7 +237,9 @@ fn test_modules(code: &str) -> Vec<(usize, usize)> {
             item = closing(item, 1).map_or("", |close| item[close + 1..].trim_start());
         }
         let open = code.len() - item.len() + item.find(['{', ';']).unwrap_or(0);
-        if item.starts_with("mod ") && code[open..].starts_with('{') {
+        let (visibility, _) = item.split_once("mod ").unwrap_or(("no module", ""));
+        let is_module = visibility.is_empty() || visibility.starts_with("pub") && !visibility.contains(['{', ';', '=']);
+        if is_module && code[open..].starts_with('{') {
             found.push((start, closing(code, open).map_or(code.len(), |end| end + 1)));
         }
     }
