@@ -136,6 +136,23 @@ fn every_tolerance_has_a_test() {
 }
 
 #[test]
+fn the_example_settings_name_every_setting() {
+    let read =
+        |path: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+    let (example, config) = (read("examples/keyroll.toml"), read("src/config.rs"));
+    let keys = |text: &str, mark: &str, end: &str| -> BTreeSet<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(mark)?.split_once(end));
+        lines
+            .map(|(key, _)| key.to_owned())
+            .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            .collect()
+    };
+    let (_, known) = config.split_once("struct File {").unwrap();
+    let (known, _) = known.split_once('}').unwrap();
+    assert_eq!(keys(&example, "# ", " = "), keys(known, "    ", ": "));
+}
+
+#[test]
 fn each_rule_refuses_what_it_is_for() {
     let long_function = format!("fn f() {{\n{}}}", "    step();\n".repeat(FUNCTION_LINES_MAX - 1));
     let long_file = "\n".repeat(LINES_MAX + 1);
@@ -221,7 +238,8 @@ fn imports(source: &Source) -> Vec<String> {
     let mut offences: Vec<String> =
         named.into_iter().map(|(at, path)| offence(source, at, format!("{layer} names {}", path[0]))).collect();
     if layer == "cli" {
-        let handlers = mentions(source, "http").into_iter().filter(|(_, path)| !HTTP_FOR_CLI.contains(&path[0].as_str()));
+        let handlers =
+            mentions(source, "http").into_iter().filter(|(_, path)| !HTTP_FOR_CLI.contains(&path[0].as_str()));
         offences.extend(handlers.map(|(at, path)| offence(source, at, format!("cli names http::{}", path[0]))));
     }
     offences
@@ -229,7 +247,8 @@ fn imports(source: &Source) -> Vec<String> {
 
 /// The paths that follow `root::`, each with its place.
 fn mentions(source: &Source, root: &str) -> Vec<(usize, Vec<String>)> {
-    let roots = words(&source.code).filter(|(at, word)| *word == root && source.code[at + word.len()..].starts_with("::"));
+    let roots =
+        words(&source.code).filter(|(at, word)| *word == root && source.code[at + word.len()..].starts_with("::"));
     let found = roots.flat_map(|(at, word)| {
         let tails = paths(&source.code, at + word.len() + 2);
         tails.into_iter().filter(|path| !path.is_empty()).map(move |path| (at, path))
@@ -321,9 +340,8 @@ fn parts(name: &str) -> BTreeSet<String> {
 
 fn unfinished(source: &Source) -> Vec<String> {
     let code = &source.code;
-    let macros = words(code).filter(|(at, word)| {
-        matches!(*word, "todo" | "unimplemented") && code[at + word.len()..].starts_with('!')
-    });
+    let macros = words(code)
+        .filter(|(at, word)| matches!(*word, "todo" | "unimplemented") && code[at + word.len()..].starts_with('!'));
     macros.map(|(at, word)| offence(source, at, format!("{word}!"))).collect()
 }
 
@@ -357,7 +375,8 @@ fn mounts(sources: &[Source]) -> Vec<String> {
         let file = source.path.rsplit('/').next().unwrap_or_default();
         sources.iter().filter(|other| other.path != source.path).any(|other| {
             let by_name = other.modules() == parents && other.code.contains(&format!("mod {name};"));
-            let by_path = other.path.rsplit_once('/').map(|(folder, _)| folder) == source.path.rsplit_once('/').map(|(folder, _)| folder)
+            let by_path = other.path.rsplit_once('/').map(|(folder, _)| folder)
+                == source.path.rsplit_once('/').map(|(folder, _)| folder)
                 && other.text.contains(&format!("#[path = \"{file}\"]"));
             by_name || by_path
         })
