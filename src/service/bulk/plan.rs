@@ -147,10 +147,10 @@ impl Tarjan<'_> {
         let mut targets: Vec<usize> = self.plan.nodes.get(node)?.waits_for.iter().copied().collect();
         targets.sort_unstable();
         for target in targets {
-            if !self.order.contains_key(&target) {
-                if let Some(found) = self.visit(target) {
-                    return Some(found);
-                }
+            if !self.order.contains_key(&target)
+                && let Some(found) = self.visit(target)
+            {
+                return Some(found);
             }
             let reached = self.low.get(&target).copied().unwrap_or(number);
             self.low.entry(node).and_modify(|low| *low = reached.min(*low));
