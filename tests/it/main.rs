@@ -13,3 +13,4 @@
 mod filters;
 mod store_contract;
 mod support;
+mod tidy;
