@@ -10,5 +10,6 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod crash;
 mod store_contract;
 mod support;
