@@ -10,6 +10,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 
 use serde_json::{Value, json};
 
+use crate::support::random::Random;
 use crate::support::server::{Client, GROUP, Installation, Keys, PATCH, Server, USER, encode};
 
 const ROUNDS: u64 = 20;
@@ -432,22 +433,4 @@ fn names(admin: &Client) -> BTreeSet<String> {
 
 fn id_of(resource: &Value) -> String {
     resource["id"].as_str().unwrap().to_owned()
-}
-
-/// Numbers that look random and are the same every time.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // SplitMix64
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
-    }
 }

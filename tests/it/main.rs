@@ -10,6 +10,7 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod attacks;
 mod crash;
 mod nodes;
 mod store_contract;

@@ -2,6 +2,7 @@
 
 pub mod databases;
 pub mod postgres;
+pub mod random;
 pub mod server;
 
 pub use databases::for_each_database;
