@@ -12,6 +12,7 @@
 
 mod attacks;
 mod crash;
+mod limits;
 mod nodes;
 mod store_contract;
 mod support;
