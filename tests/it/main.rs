@@ -12,7 +12,9 @@
 
 mod attacks;
 mod crash;
+mod filters;
 mod limits;
 mod nodes;
 mod store_contract;
 mod support;
+mod tidy;
