@@ -10,7 +10,11 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod attacks;
+mod crash;
 mod filters;
+mod limits;
+mod nodes;
 mod store_contract;
 mod support;
 mod tidy;

@@ -1,6 +1,8 @@
-//! What the tests share: databases to run on.
+//! What the tests share: databases to run on, and the program itself.
 
 pub mod databases;
 pub mod postgres;
+pub mod random;
+pub mod server;
 
 pub use databases::for_each_database;
