@@ -10,5 +10,6 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod lifecycle;
 mod store_contract;
 mod support;

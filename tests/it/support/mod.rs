@@ -1,5 +1,6 @@
-//! What the tests share: databases to run on.
+//! What the tests share: databases to run on, and a server to talk to.
 
+pub mod app;
 pub mod databases;
 pub mod postgres;
 
