@@ -11,5 +11,6 @@
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
 mod lifecycle;
+mod resources;
 mod store_contract;
 mod support;
