@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::handle::Call;
 use super::respond::Reply;
 use super::{Shared, run};
-use crate::domain::{Id, Operation};
+use crate::domain::Operation;
 use crate::scim::json::{self, Limits};
 use crate::service::{Error, Service};
 
@@ -24,7 +24,10 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::Whoami => ok(service.whoami(call.context()?)),
         Operation::KeyIssue => Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)),
         Operation::KeyList => {
-            let owner = request.parameter("owner").map(|text| Id::parse(text).ok_or_else(no_owner)).transpose()?;
+            let owner = match request.parameter("owner") {
+                Some(text) => Some(service.principal_id(call.context()?, text)?),
+                None => None,
+            };
             let (count, cursor) = (request.number("count")?, request.parameter("cursor"));
             ok(service.list_keys(call.context()?, owner.as_ref(), count, cursor)?)
         }
@@ -52,10 +55,6 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
         }
         _ => Err(Error::NotFound),
     }
-}
-
-fn no_owner() -> Error {
-    Error::Malformed("owner: not an id".to_owned())
 }
 
 fn body(call: &Call) -> Result<Value, Error> {

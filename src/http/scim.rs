@@ -6,6 +6,7 @@ use super::handle::Call;
 use super::respond::Reply;
 use super::{Shared, run};
 use crate::domain::Operation;
+use crate::domain::operation::Place;
 use crate::scim::json::{self, Limits};
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
@@ -18,7 +19,10 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
     if call.operation == Operation::Discover {
         return discover(&shared.service, &call);
     }
-    let place = call.operation.place();
+    let place = match (call.operation, call.request.parameter("filter")) {
+        (Operation::Search, Some(filter)) if shared.service.is_lookup(filter) => Place::Inline,
+        (operation, _) => operation.place(),
+    };
     run(&shared.service, place, move |service| match call.operation {
         Operation::Create => create(service, &call),
         Operation::Read => read(service, &call),

@@ -60,6 +60,14 @@ impl Body {
         }
     }
 
+    /// The whole answer, if all of it is one text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match (self.parts.front(), self.parts.len()) {
+            (Some(Part::Text(text)), 1) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The whole answer, if all of it is text.
     ///
     /// # Errors

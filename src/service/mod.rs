@@ -6,6 +6,7 @@
 pub mod authenticate;
 pub mod body;
 pub mod bulk;
+mod cache;
 mod cascade;
 mod change;
 pub mod credentials;
@@ -105,6 +106,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     rate: rate::Limiter,
     scans: search::Scans,
+    cache: cache::Cache,
 }
 
 impl Service {
@@ -118,7 +120,16 @@ impl Service {
         let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
         store.write(move |conn| installation::check_fingerprint(conn, &ring, &data_dir))?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);
-        let inner = Inner { settings, store, keyring, clock, entropy, rate, scans: search::Scans::default() };
+        let inner = Inner {
+            settings,
+            store,
+            keyring,
+            clock,
+            entropy,
+            rate,
+            scans: search::Scans::default(),
+            cache: cache::Cache::default(),
+        };
         Ok(Service { inner: Arc::new(inner) })
     }
 

@@ -14,10 +14,11 @@ use super::resources::{Wanted, tolerances};
 use super::{Context, Error, Service, authorize, registry};
 use crate::domain::Operation;
 use crate::scim::cursor::Cursor;
-use crate::scim::filter::{self, Bound, Unknown};
+use crate::scim::filter::{self, Bound, Filter, Operator, Unknown};
 use crate::scim::message::{List, SearchRequest};
 use crate::scim::path::{self, AttrRef, Name};
 use crate::scim::project::Projection;
+use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
 use crate::store::search::{self, Page, Position, Query, Sort, Start};
@@ -119,6 +120,13 @@ impl Service {
         };
         let body = self.list(context, request, results)?;
         Ok(Found { body, tolerances: tolerances.header() })
+    }
+
+    /// Whether a filter is a look-up by a unique value, which costs less than a thread hop.
+    pub fn is_lookup(&self, filter: &str) -> bool {
+        let parsed = filter::parse(filter, &mut Tolerances::new(Dialect::default()));
+        let Ok(Filter::Compare(path, Operator::Eq, _)) = parsed else { return false };
+        ["userName", "externalId", "id"].iter().any(|name| path.text.eq_ignore_ascii_case(name))
     }
 
     /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other.

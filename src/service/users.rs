@@ -53,6 +53,18 @@ impl Service {
         })
     }
 
+    /// The id that a query names: an id, whether or not anybody has it, or `operator`.
+    ///
+    /// # Errors
+    /// 400 for what is neither.
+    pub fn principal_id(&self, context: &Context, text: &str) -> Result<Id, Error> {
+        match Id::parse(text) {
+            Some(id) => Ok(id),
+            None if text == OPERATOR => self.read(|conn| find(conn, context.caller.tenant.key, text)),
+            None => Err(Error::Malformed("owner: not an id".to_owned())),
+        }
+    }
+
     /// Suspends a principal by an admin's hold, or lifts the hold. The hold is its own: the identity
     /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
     ///

@@ -42,7 +42,8 @@ where
     let applied = conn.applied_migrations().map_err(failed)?;
     if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
         return Err(Error::Refused(format!(
-            "the database was migrated by a newer version of keyroll ({newer}): install that version or restore a backup"
+            "the database was migrated by a newer version of keyroll ({newer}): \
+             install that version or restore a backup"
         )));
     }
     conn.run_pending_migrations(source).map_err(failed)?;

@@ -14,7 +14,8 @@ pub use self::version::Conditions;
 pub(super) use self::version::etag;
 pub(super) use self::write::{create_in, patch_in, replace_in};
 use super::body::Body;
-use super::{Change, Context, Error, Service};
+use super::cache::Document;
+use super::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
@@ -145,10 +146,33 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
         let projection = wanted.projection(resource_type)?;
+        let tenant = context.caller.tenant.key;
+        // A document with rows changes with every member's name: it is rendered each time.
+        let cacheable = projection.is_default() && resource_type.rows.is_none();
+        let stamp = if cacheable { self.stamp(Some(tenant))? } else { None };
+        let connection = context.caller.connection().map(|connection| connection.key);
+        if let (Some(stamp), Some(id)) = (stamp, Id::parse(id)) {
+            authorize(&context.caller, Operation::Read, Some(resource_type))?;
+            let known = self.known_document(tenant, id, connection, stamp);
+            if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
+                let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.clone()));
+                return Ok(self.answered(resource_type, &id, document.version, body));
+            }
+        }
         self.ask(context, Operation::Read, Some(resource_type), |conn| {
-            let resource = find(conn, context.caller.tenant.key, resource_type, id)?;
-            self.answer(conn, context, resource_type, &resource, &projection, conditions)
+            let resource = find(conn, tenant, resource_type, id)?;
+            let answer = self.answer(conn, context, resource_type, &resource, &projection, conditions)?;
+            if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
+                let document = Document::new(resource_type, connection, resource.version, text, stamp);
+                self.remember_document((tenant, resource.id), document, stamp);
+            }
+            Ok(answer)
         })
+    }
+
+    fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
+        let location = self.location(resource_type, id);
+        Answer { location, etag: version::etag(version), body, tolerances: String::new() }
     }
 
     /// The answer that shows a resource, or says that the client has it already.
@@ -167,12 +191,7 @@ impl Service {
             let views = self.views(conn, context, std::slice::from_ref(resource), projection)?;
             Some(self.render(conn, context, resource_type, &views, resource, projection)?)
         };
-        Ok(Answer {
-            location: self.location(resource_type, &resource.id),
-            etag: version::etag(resource.version),
-            body,
-            tolerances: String::new(),
-        })
+        Ok(self.answered(resource_type, &resource.id, resource.version, body))
     }
 
     /// The resource of the key's owner (RFC 7644 §3.11).

@@ -192,7 +192,7 @@ struct Plan {
 }
 
 #[test]
-fn look_ups_of_members_use_their_indexes() {
+fn look_ups_use_their_indexes() {
     let database = sqlite();
     let store = Store::open(&database.settings).unwrap();
     let list = "(SELECT value FROM json_each('[1,2]'))";
@@ -202,14 +202,23 @@ fn look_ups_of_members_use_their_indexes() {
          SELECT grp FROM up";
     for (sql, index) in [
         (
-            format!("UPDATE memberships SET until_seq = 1 WHERE tenant = 1 AND group_key = 1 AND until_seq IS NULL AND member_key IN {list}"),
+            format!(
+                "UPDATE memberships SET until_seq = 1 \
+                 WHERE tenant = 1 AND group_key = 1 AND until_seq IS NULL AND member_key IN {list}"
+            ),
             "memberships_members (group_key=? AND member_key=?)",
         ),
         (
-            "SELECT 1 FROM memberships WHERE group_key = 1 AND until_seq IS NULL AND member_key > 5 ORDER BY member_key".to_owned(),
+            "SELECT 1 FROM memberships WHERE group_key = 1 AND until_seq IS NULL AND member_key > 5 \
+             ORDER BY member_key"
+                .to_owned(),
             "memberships_members (group_key=? AND member_key>?)",
         ),
         (climb.to_owned(), "memberships_groups (member_key=?)"),
+        (
+            "SELECT name FROM principals WHERE tenant = 1 AND name = 'operator' AND principals.local = TRUE".to_owned(),
+            "principals_local (tenant=? AND name=?)",
+        ),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
         let plan: Vec<Plan> = write(&store, move |conn| diesel::sql_query(explain).load(conn).map_err(Error::from));
