@@ -15,6 +15,8 @@ mod crash;
 mod filters;
 mod limits;
 mod nodes;
+mod lifecycle;
+mod resources;
 mod store_contract;
 mod support;
 mod tidy;
