@@ -13,9 +13,9 @@
 mod attacks;
 mod crash;
 mod filters;
+mod lifecycle;
 mod limits;
 mod nodes;
-mod lifecycle;
 mod resources;
 mod store_contract;
 mod support;
