@@ -18,6 +18,8 @@ use crate::store::{self, credentials::Holder};
 
 /// Bytes of rendered documents that are kept.
 const DOCUMENT_BYTES_MAX: u64 = 24 << 20;
+/// Unique values that are kept.
+const NAMES_MAX: usize = 40_000;
 /// Callers that are kept.
 const CALLERS_MAX: usize = 4_096;
 /// If more records than this are new, forgetting everything is cheaper than reading them.
@@ -27,6 +29,17 @@ const RECORDS_MAX: i64 = 4_096;
 pub(super) struct Cache {
     state: Mutex<State>,
     documents: Sized<(TenantKey, Id), Arc<Document>, Bytes>,
+    names: quick_cache::sync::Cache<Name, (Id, i64)>,
+}
+
+/// A unique value as a look-up asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) tenant: TenantKey,
+    pub(super) connection: Option<i64>,
+    pub(super) type_name: &'static str,
+    pub(super) attribute: &'static str,
+    pub(super) value: String,
 }
 
 #[derive(Default)]
@@ -81,7 +94,8 @@ impl Weighter<(TenantKey, Id), Arc<Document>> for Bytes {
 impl Default for Cache {
     fn default() -> Cache {
         let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
-        Cache { state: Mutex::default(), documents: Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes) }
+        let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
+        Cache { state: Mutex::default(), documents, names: Sized::new(NAMES_MAX) }
     }
 }
 
@@ -160,6 +174,16 @@ impl Service {
             }
             state.callers.insert(Cache::caller_key(token), Arc::clone(holder));
         }
+    }
+
+    /// Whose this unique value was, and in which version: true as long as that version is the current one.
+    pub(super) fn known_name(&self, name: &Name) -> Option<(Id, i64)> {
+        self.inner.cache.names.get(name)
+    }
+
+    /// Remembers whose a unique value is.
+    pub(super) fn remember_name(&self, name: Name, id: Id, version: i64) {
+        self.inner.cache.names.insert(name, (id, version));
     }
 
     /// A document rendered before, as this connection sees it.
