@@ -82,7 +82,11 @@ impl Plan {
 
     /// The next step; `None` when everything has run.
     pub(super) fn next(&mut self) -> Option<Step> {
-        if let Some(Reverse(index)) = self.ready.pop() {
+        while let Some(Reverse(index)) = self.ready.pop() {
+            // The operations of a circle wait for each other: they have run by the time they are ready.
+            if !self.pending.contains(&index) {
+                continue;
+            }
             let missing = self.nodes.get_mut(index).and_then(|node| node.missing.take());
             return Some(missing.map_or(Step::One(index), |missing| Step::Orphan(index, missing)));
         }
