@@ -190,7 +190,7 @@ impl Service {
             // A key that was revoked or lost its permission since authentication writes nothing.
             context.caller = service.refresh(conn, &context.caller)?;
             authorize(&context.caller, operation, resource_type)?;
-            let mut change = Change::new(&service, conn, &context, operation);
+            let mut change = Change::new(&service, conn, &context, operation, resource_type);
             let value = f(&mut change)?;
             change.finish()?;
             Ok(value)
