@@ -10,7 +10,18 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod agents;
+mod bulk;
+mod dialects;
+mod discovery;
+mod errors;
+mod etag;
+mod groups;
+mod keys;
 mod lifecycle;
+mod me;
+mod patch;
+mod races;
 mod resources;
 mod store_contract;
 mod support;

@@ -315,7 +315,6 @@ impl TestApp {
 const INIT_RECORDS: usize = 6;
 
 /// Somebody with a key, or without.
-#[derive(Clone)]
 pub struct Actor<'a> {
     app: &'a TestApp,
     key: Option<String>,
@@ -327,27 +326,33 @@ impl Actor<'_> {
         self.key.as_deref().unwrap()
     }
 
+    #[must_use]
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "")
     }
 
+    #[must_use]
     pub fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn put(&self, path: &str, body: Value) -> Answer {
         self.send("PUT", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn patch(&self, path: &str, body: Value) -> Answer {
         self.send("PATCH", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, &[], "")
     }
 
     /// Any request. A body is `application/scim+json` unless a header says otherwise.
+    #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         let outside = ["/v1", "/scim", "/healthz", "/readyz"].iter().any(|prefix| path.starts_with(prefix));
         let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
@@ -375,7 +380,6 @@ impl Actor<'_> {
 }
 
 /// What came back.
-#[must_use]
 pub struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
