@@ -14,7 +14,7 @@ use crate::scim;
 use crate::service::Error;
 use crate::service::resources::{Conditions, Wanted};
 
-/// A body larger than this is large: only so many are read at once.
+/// A body larger than this is large: only so many are in memory at once.
 const LARGE_BODY_BYTES: usize = 1 << 20;
 const LARGE_BODIES_MAX: usize = 4;
 /// All header fields together.
@@ -96,9 +96,11 @@ impl Head {
     }
 }
 
-/// The values of a header that may be a list or stand several times.
+/// The values of a header that may be a list or stand several times. One that is no text stays a value:
+/// a condition that nobody can read must not pass as none.
 fn list(request: &HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<String> {
-    let values: Vec<&str> = request.headers().get_all(name).filter_map(|value| value.to_str().ok()).collect();
+    let values: Vec<_> =
+        request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(", "))
 }
 
@@ -117,7 +119,13 @@ pub(super) fn check_accept(request: &HttpRequest) -> Result<(), Error> {
 }
 
 /// Reads the body, within its limits: media type, size, time, and how many large ones there are.
-pub(super) async fn body(request: &HttpRequest, payload: web::Payload, shared: &Shared) -> Result<web::Bytes, Error> {
+///
+/// A large body comes with a permit, to be kept as long as anything of it is in memory.
+pub(super) async fn body(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+) -> Result<(web::Bytes, Option<Permit>), Error> {
     let read = read_body(request, payload, shared);
     match actix_web::rt::time::timeout(BODY_TIMEOUT, read).await {
         Ok(result) => result,
@@ -125,7 +133,11 @@ pub(super) async fn body(request: &HttpRequest, payload: web::Payload, shared: &
     }
 }
 
-async fn read_body(request: &HttpRequest, mut payload: web::Payload, shared: &Shared) -> Result<web::Bytes, Error> {
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    shared: &Shared,
+) -> Result<(web::Bytes, Option<Permit>), Error> {
     let max = shared.service.settings().limits.body_bytes_max;
     let too_large = || {
         let detail = format!("the body has more than {max} bytes: maxPayloadSize is {max}");
@@ -150,7 +162,7 @@ async fn read_body(request: &HttpRequest, mut payload: web::Payload, shared: &Sh
         }
         bytes.extend_from_slice(&chunk);
     }
-    Ok(bytes.freeze())
+    Ok((bytes.freeze(), permit))
 }
 
 fn check_content(request: &HttpRequest) -> Result<(), Error> {
@@ -168,7 +180,7 @@ fn check_content(request: &HttpRequest) -> Result<(), Error> {
 }
 
 /// The right to hold a large body in memory.
-struct Permit(Arc<AtomicUsize>);
+pub(super) struct Permit(Arc<AtomicUsize>);
 
 impl Permit {
     fn take(count: &Arc<AtomicUsize>) -> Result<Permit, Error> {

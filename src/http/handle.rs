@@ -81,7 +81,7 @@ async fn answer(
             shared.service.count_request(&context.caller)?;
         }
     }
-    let body = extract::body(request, payload, shared).await?;
+    let (body, _permit) = extract::body(request, payload, shared).await?;
     let call = Call { operation, context, request: head, body };
     if template.starts_with("/scim/") { scim::answer(shared, call).await } else { admin::answer(shared, call).await }
 }

@@ -41,7 +41,7 @@ pub struct Settings {
 pub struct Shared {
     service: Service,
     settings: Arc<Settings>,
-    /// Large bodies that are being read at this moment.
+    /// Large bodies in memory at this moment.
     large_bodies: Arc<AtomicUsize>,
 }
 

@@ -89,6 +89,8 @@ tolerances! {
     PathKeys = "entra-008", [Auto, Entra];
     /// Unknown schema URNs in `schemas` or as keys are dropped.
     UnknownSchema = "entra-009", [Auto, Entra, Okta];
+    /// Attributes of extensions without their URN in filters: `manager eq "…"`.
+    BareExtensionName = "entra-010", [Auto, Entra];
     /// Unknown attributes are dropped.
     UnknownAttribute = "auto-001", [Auto, Rfc, Entra, Okta];
     /// `schemas` is missing.

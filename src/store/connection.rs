@@ -94,11 +94,12 @@ impl List {
     }
 }
 
-/// A statement of our own text. Unlike `sql_query` it is prepared once and kept, by its text.
+/// A statement of our own text. Unlike `sql_query` it can be prepared once and kept, by its text.
 pub(crate) struct Statement<'a, ST> {
     sql: &'a str,
     binds: &'a [Bind<'a>],
     postgres: bool,
+    keep: bool,
     row: PhantomData<ST>,
 }
 
@@ -122,6 +123,9 @@ where
     [u8]: ToSql<Binary, DB>,
 {
     fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
+        if !self.keep {
+            pass.unsafe_to_cache_prepared();
+        }
         let mut binds = self.binds.iter();
         for (place, text) in self.sql.split('?').enumerate() {
             if place > 0 {
@@ -151,7 +155,7 @@ impl Conn {
     /// What the database refuses.
     pub(crate) fn execute_sql(&mut self, sql: &str, binds: &[Bind<'_>]) -> Result<usize> {
         let postgres = matches!(self, Conn::Postgres(_));
-        let statement = Statement::<()> { sql, binds, postgres, row: PhantomData };
+        let statement = Statement::<()> { sql, binds, postgres, keep: true, row: PhantomData };
         Ok(on!(self, |c| statement.execute(c))?)
     }
 
@@ -163,8 +167,19 @@ impl Conn {
     where
         Statement<'a, ST>: LoadQuery<'a, SqliteConnection, T> + LoadQuery<'a, PgConnection, T>,
     {
+        self.load_sql_kept(sql, binds, true)
+    }
+
+    /// The same; a text that clients can vary without end is not kept prepared.
+    ///
+    /// # Errors
+    /// What the database refuses.
+    pub(crate) fn load_sql_kept<'a, ST, T>(&mut self, sql: &'a str, binds: &'a [Bind<'a>], keep: bool) -> Result<Vec<T>>
+    where
+        Statement<'a, ST>: LoadQuery<'a, SqliteConnection, T> + LoadQuery<'a, PgConnection, T>,
+    {
         let postgres = matches!(self, Conn::Postgres(_));
-        let statement = Statement::<'a, ST> { sql, binds, postgres, row: PhantomData };
+        let statement = Statement::<'a, ST> { sql, binds, postgres, keep, row: PhantomData };
         Ok(on!(self, |c| statement.load::<T>(c))?)
     }
 

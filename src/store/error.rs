@@ -21,6 +21,9 @@ pub enum Error {
         /// What is wrong with the value, without the value.
         detail: String,
     },
+    /// Deciding a search would read too much; the message says of what.
+    #[error("{0}")]
+    TooMany(&'static str),
     /// The store cannot start; the message names what to do.
     #[error("{0}")]
     Refused(String),

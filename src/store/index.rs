@@ -1,24 +1,178 @@
-//! stub
-use super::*;
+//! The index: what documents hold under indexed paths, as rows. A function of the documents, written in
+//! the transaction that writes them.
+
+mod paths;
+
+use std::collections::HashSet;
+
+use diesel::prelude::*;
+use serde_json::{Map, Value};
+
+pub(super) use self::paths::ensure_paths;
+pub(in crate::store) use self::paths::path_key;
+use super::connection::{Conn, on};
+use super::error::Result;
+use super::schema::resource_index;
+use super::types::ResourceKey;
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
-use serde_json::{Map, Value};
+use crate::scim::attribute::Attribute;
+use crate::scim::filter::index_text;
+use crate::scim::path::{AttrRef, Name, resolve};
+
+/// How many bytes of a value are kept: less than what fits into an entry of any database's index.
+pub const VALUE_BYTES_MAX: usize = 512;
+
+/// One value of one document under an indexed path.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct IndexRow {
+    /// The path, as a number: see `index_paths`.
+    pub path: i32,
+    /// The value as it compares, at most [`VALUE_BYTES_MAX`] bytes of it.
+    pub value: String,
+    /// Which element of a multi-valued attribute holds it; 0 for others.
+    pub element: i32,
+    /// Whether the resource is sorted by this value: one row for each path.
+    pub is_primary: bool,
+    /// Whether the value is longer than what is kept.
+    pub cut: bool,
+}
+
+/// The rows of a document, path by path.
+pub fn derive(resource_type: &'static ResourceType, document: &Map<String, Value>) -> Vec<IndexRow> {
+    resource_type.indexed.iter().flat_map(|path| derive_path(resource_type, path, document)).collect()
+}
+
+fn derive_path(resource_type: &'static ResourceType, path: &str, document: &Map<String, Value>) -> Vec<IndexRow> {
+    let Some(Name::Attribute(target)) = resolve(resource_type, path) else { return vec![] };
+    let key = path_key(&resource_type.name, path);
+    let found = values(target, document);
+    let primary = primary(&found);
+    let row = |(n, found): (usize, Found<'_>)| {
+        let text = index_text(target.leaf(), found.value)?;
+        let kept = cut(&text, VALUE_BYTES_MAX);
+        let (value, cut) = (kept.to_owned(), kept.len() < text.len());
+        Some(IndexRow { path: key, value, element: found.element, is_primary: primary == Some(n), cut })
+    };
+    found.into_iter().enumerate().filter_map(row).collect()
+}
+
+/// The first bytes of a text, whole characters of it.
+pub(in crate::store) fn cut(text: &str, bytes: usize) -> &str {
+    if text.len() <= bytes {
+        return text;
+    }
+    (0..=bytes).rev().find_map(|end| text.get(..end)).unwrap_or_default()
+}
+
+/// A value that compares, and where it stands.
+struct Found<'d> {
+    element: i32,
+    value: &'d Value,
+    is_marked: bool,
+}
+
+/// The value that a document is sorted by: that of the element marked as primary, else the first.
+pub(in crate::store) fn sort_value(target: AttrRef, document: &Map<String, Value>) -> Option<&Value> {
+    let found = values(target, document);
+    found.get(primary(&found)?).map(|found| found.value)
+}
+
+fn primary(found: &[Found<'_>]) -> Option<usize> {
+    let marked = found.iter().position(|found| found.is_marked);
+    marked.or_else(|| (!found.is_empty()).then_some(0))
+}
+
+fn values(target: AttrRef, document: &Map<String, Value>) -> Vec<Found<'_>> {
+    let elements = match target.find(document) {
+        None => return vec![],
+        Some(Value::Array(elements)) => elements.as_slice(),
+        Some(value) => std::slice::from_ref(value),
+    };
+    let (leaf, mut found) = (target.leaf(), vec![]);
+    for (number, element) in (0..).zip(elements) {
+        let is_marked = element.get("primary").and_then(Value::as_bool).unwrap_or(false);
+        let value = match target.sub {
+            Some(sub) => element.get(&sub.name),
+            None => Some(element),
+        };
+        found.extend(value.filter(|v| compares(leaf, v)).map(|value| Found { element: number, value, is_marked }));
+    }
+    found
+}
+
+fn compares(leaf: &Attribute, value: &Value) -> bool {
+    crate::scim::filter::scalar(leaf, value).is_some()
+}
+
+/// Writes what differs between two documents of a resource; `None` stands for no document.
+///
+/// # Errors
+/// If the database cannot be written.
 pub fn write(
-    _c: &mut Conn,
-    _t: TenantKey,
-    _r: &'static ResourceType,
-    _k: ResourceKey,
-    _b: Option<&Map<String, Value>>,
-    _a: Option<&Map<String, Value>>,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &'static ResourceType,
+    key: ResourceKey,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
 ) -> Result<()> {
+    let rows = |document: Option<&_>| document.map(|d| derive(resource_type, d)).unwrap_or_default();
+    let (before, after) = (rows(before), rows(after));
+    let (old, new): (HashSet<&IndexRow>, HashSet<&IndexRow>) = (before.iter().collect(), after.iter().collect());
+    for row in before.iter().filter(|row| !new.contains(row)) {
+        delete(conn, tenant, key, row)?;
+    }
+    for row in after.iter().filter(|row| !old.contains(row)) {
+        insert(conn, tenant, key, row)?;
+    }
     Ok(())
 }
-pub fn referrers(
-    _c: &mut Conn,
-    _t: TenantKey,
-    _r: &'static ResourceType,
-    _p: &str,
-    _v: &str,
-) -> Result<Vec<ResourceKey>> {
-    Ok(vec![])
+
+fn insert(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, row: &IndexRow) -> Result<()> {
+    let values = (
+        resource_index::tenant.eq(tenant.0),
+        resource_index::path.eq(row.path),
+        resource_index::value.eq(&row.value),
+        resource_index::resource.eq(key.0),
+        resource_index::element.eq(row.element),
+        resource_index::is_primary.eq(row.is_primary),
+        resource_index::cut.eq(row.cut),
+    );
+    on!(conn, |c| diesel::insert_into(resource_index::table).values(values).execute(c))?;
+    Ok(())
 }
+
+fn delete(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, row: &IndexRow) -> Result<()> {
+    let own = resource_index::table.find((tenant.0, row.path, &row.value, key.0, row.element));
+    on!(conn, |c| diesel::delete(own).execute(c))?;
+    Ok(())
+}
+
+/// The resources of a type that hold a value under an indexed path, in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn referrers(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &'static ResourceType,
+    path: &str,
+    value: &str,
+) -> Result<Vec<ResourceKey>> {
+    let Some(Name::Attribute(target)) = resolve(resource_type, path) else { return Ok(vec![]) };
+    let Some(text) = index_text(target.leaf(), &Value::from(value)) else { return Ok(vec![]) };
+    let key = path_key(&resource_type.name, &target.to_string());
+    let query = resource_index::table
+        .select(resource_index::resource)
+        .filter(resource_index::tenant.eq(tenant.0))
+        .filter(resource_index::path.eq(key))
+        .filter(resource_index::value.eq(text))
+        .distinct()
+        .order(resource_index::resource);
+    Ok(on!(conn, |c| query.load::<i64>(c))?.into_iter().map(ResourceKey).collect())
+}
+
+#[cfg(test)]
+#[path = "index_test.rs"]
+mod tests;

@@ -113,8 +113,8 @@ pub fn page(
     limit: i64,
 ) -> Result<Vec<Member>> {
     const SQL: &str = "SELECT r.key, r.id, r.type, r.display \
-         FROM memberships m JOIN resources r ON r.key = m.member_key \
-         WHERE m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
+         FROM memberships m CROSS JOIN resources r \
+         WHERE r.key = m.member_key AND m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
          ORDER BY m.member_key LIMIT ?";
     type Row = (i64, Vec<u8>, String, Option<String>);
     let after = after.map_or(0, |key| key.0);

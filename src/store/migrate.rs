@@ -1,11 +1,11 @@
 //! Making and migrating the tables: compiled in, one folder for each database.
 
-use diesel::RunQueryDsl;
 use diesel::migration::{MigrationSource, MigrationVersion};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
-use super::connection::Conn;
+use super::connection::{Bind, Conn};
 use super::error::{Error, Result};
+use super::index;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -19,15 +19,21 @@ const LOCK: i64 = 0x006b_6579_726f_6c6c;
 /// # Errors
 /// [`Error::Refused`] if a newer version of Keyroll has migrated the database, or a migration fails.
 pub(super) fn run(conn: &mut Conn) -> Result<()> {
-    match conn {
-        Conn::Sqlite(c) => pending(c, SQLITE),
-        Conn::Postgres(c) => {
-            diesel::sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(c)?;
-            let outcome = pending(c, POSTGRES);
-            diesel::sql_query(format!("SELECT pg_advisory_unlock({LOCK})")).execute(c)?;
-            outcome
-        }
+    if matches!(conn, Conn::Sqlite(_)) {
+        return migrate(conn);
     }
+    conn.execute_sql("SELECT pg_advisory_lock(?)", &[Bind::Int(LOCK)])?;
+    let outcome = migrate(conn);
+    conn.execute_sql("SELECT pg_advisory_unlock(?)", &[Bind::Int(LOCK)])?;
+    outcome
+}
+
+fn migrate(conn: &mut Conn) -> Result<()> {
+    match conn {
+        Conn::Sqlite(c) => pending(c, SQLITE)?,
+        Conn::Postgres(c) => pending(c, POSTGRES)?,
+    }
+    index::ensure_paths(conn)
 }
 
 fn pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>

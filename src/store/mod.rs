@@ -12,6 +12,7 @@ pub mod connections;
 pub mod credentials;
 mod error;
 pub mod external_ids;
+mod filter;
 pub mod index;
 pub mod installation;
 pub mod log;

@@ -1,36 +1,121 @@
-//! stub
-use super::resources::Resource;
-use super::*;
+//! Searches: filtered, sorted, a page at a time.
+//!
+//! The order of an answer is that of the sort key and then of the surrogate key, so a page can go on
+//! where another one ended, whatever was inserted or deleted in between. Resources without a value to sort
+//! by come last, and first in descending order; the surrogate key ascends in both. Sort keys are compared
+//! by their first 512 bytes.
+//!
+//! A filter that the index answers ([`needs_scan`] says no) reads documents of the page alone. Any other one
+//! reads candidates in chunks: each statement is short, and no more than a chunk is held.
+
+mod candidates;
+mod order;
+mod page;
+mod scan;
+mod view;
+
+use self::order::Order;
+use self::page::Finder;
+use super::connection::Conn;
+use super::error::Result;
+use super::filter::Plan;
+use super::resources::{self, Resource};
 use crate::domain::TenantKey;
-use crate::scim::{ResourceType, cursor::SortValue, filter::Bound, path::AttrRef};
-#[derive(Clone, Copy)]
+use crate::scim::ResourceType;
+use crate::scim::cursor::SortValue;
+use crate::scim::filter::Bound;
+use crate::scim::path::AttrRef;
+
+/// What to sort by.
+#[derive(Clone, Copy, Debug)]
 pub struct Sort {
+    /// An attribute with values that compare.
     pub by: AttrRef,
+    /// The greatest first.
     pub descending: bool,
 }
+
+/// A search in one resource type.
+#[derive(Clone, Copy, Debug)]
 pub struct Query<'q> {
+    /// The type.
     pub resource_type: &'static ResourceType,
+    /// What resources must match; `None` matches all.
     pub filter: Option<&'q Bound>,
+    /// Whose externalId is seen; `None` sees none.
     pub connection: Option<i64>,
+    /// What `meta.location` and `$ref` begin with.
     pub base_url: &'q str,
+    /// The order; `None` is that of surrogate keys.
     pub sort: Option<Sort>,
 }
+
+/// Where a page starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Start {
+    /// Behind so many results.
     Offset(u64),
+    /// Behind a result, which may be gone by now.
     After(Position),
 }
+
+/// The place of a result in the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
+    /// Its sort key; `None` if the query does not sort.
     pub sort: Option<SortValue>,
+    /// Its surrogate key.
     pub last: i64,
 }
+
+/// A page of results.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page {
+    /// The results.
     pub resources: Vec<Resource>,
+    /// How many there are in all, if that was asked for.
     pub total: Option<u64>,
+    /// Where to go on; `None` when nothing follows. An empty page that starts behind an offset has none.
     pub end: Option<Position>,
 }
-pub fn needs_scan(_q: &Query) -> bool {
-    false
+
+/// Whether documents must be read to decide or to sort: such a search costs what the type holds.
+pub fn needs_scan(query: &Query<'_>) -> bool {
+    let plan = Plan::new(query.resource_type, query.filter, query.connection);
+    !plan.is_empty() && (!plan.is_exact() || matches!(Order::of(query), Order::Document(..)))
 }
-pub fn search(_c: &mut Conn, _t: TenantKey, _q: &Query, _s: &Start, _l: usize, _w: bool) -> Result<Page> {
-    Ok(Page { resources: vec![], total: Some(0), end: None })
+
+/// Finds a page of at most `limit` resources.
+///
+/// # Errors
+/// [`super::Error::TooMany`] if a filter that the index does not answer looks into a group that is too
+/// large; otherwise if the database cannot be read.
+pub fn search(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    query: &Query<'_>,
+    start: &Start,
+    limit: usize,
+    want_total: bool,
+) -> Result<Page> {
+    let plan = Plan::new(query.resource_type, query.filter, query.connection);
+    if plan.is_empty() {
+        return Ok(Page { resources: vec![], total: want_total.then_some(0), end: None });
+    }
+    let finder = Finder { tenant, query, plan: &plan, order: Order::of(query) };
+    let found = finder.find(conn, start, limit, want_total)?;
+    let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
+    let end = match (found.more, found.places.last(), start) {
+        (false, ..) => None,
+        (true, Some(last), _) => Some(last.position(finder.order)),
+        (true, None, Start::After(position)) => Some(position.clone()),
+        (true, None, Start::Offset(0)) => Some(finder.order.beginning()),
+        (true, None, Start::Offset(_)) => None,
+    };
+    let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
+    Ok(Page { resources, total: found.total, end })
 }
+
+#[cfg(test)]
+#[path = "search_test.rs"]
+mod tests;

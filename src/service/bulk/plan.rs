@@ -83,7 +83,7 @@ impl Plan {
     /// The next step; `None` when everything has run.
     pub(super) fn next(&mut self) -> Option<Step> {
         while let Some(Reverse(index)) = self.ready.pop() {
-            // The operations of a circle wait for each other: they have run by the time they are ready.
+            // Members of a circle become ready one by one while the whole of it is noted as run.
             if !self.pending.contains(&index) {
                 continue;
             }
@@ -147,10 +147,10 @@ impl Tarjan<'_> {
         let mut targets: Vec<usize> = self.plan.nodes.get(node)?.waits_for.iter().copied().collect();
         targets.sort_unstable();
         for target in targets {
-            if !self.order.contains_key(&target) {
-                if let Some(found) = self.visit(target) {
-                    return Some(found);
-                }
+            if !self.order.contains_key(&target)
+                && let Some(found) = self.visit(target)
+            {
+                return Some(found);
             }
             let reached = self.low.get(&target).copied().unwrap_or(number);
             self.low.entry(node).and_modify(|low| *low = reached.min(*low));

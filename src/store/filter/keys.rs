@@ -1,0 +1,74 @@
+//! Queries for the resources that meet a condition: what a search starts from.
+
+use super::cond::{Cond, Leaf, RowTest};
+use super::plan::rank;
+use super::sql::{Scope, Sql};
+
+impl<'p> Sql<'p> {
+    /// A query for the keys (`k`) of what meets a condition that has a rank, and all of the others.
+    pub(in crate::store) fn keys(&mut self, driver: &'p Cond, rest: &[&'p Cond]) {
+        match driver {
+            Cond::Leaf(leaf) => self.keys_of_leaf(leaf, rest),
+            Cond::All(parts) => {
+                let Some(first) = parts.iter().min_by_key(|part| rank(part)) else { return };
+                let others = parts.iter().filter(|part| !std::ptr::eq(*part, first));
+                let all: Vec<&Cond> = others.chain(rest.iter().copied()).collect();
+                self.keys(first, &all);
+            }
+            Cond::Any(parts) => {
+                for (n, part) in parts.iter().enumerate() {
+                    self.push(if n > 0 { " UNION ALL " } else { "" });
+                    self.keys(part, rest);
+                }
+            }
+            Cond::True | Cond::False | Cond::Not(_) => drop(self.push("SELECT key AS k FROM resources WHERE FALSE")),
+        }
+    }
+
+    fn keys_of_leaf(&mut self, leaf: &'p Leaf, rest: &[&'p Cond]) {
+        let mut scope = Scope::key("r.key");
+        match leaf {
+            Leaf::Row(row) => scope.key = self.keys_of_row(row, None),
+            Leaf::Element(row, others) => scope.key = self.keys_of_row(row, Some(others)),
+            Leaf::Id(_) | Leaf::Time(..) => {
+                self.push("SELECT r.key AS k FROM resources r WHERE r.tenant = ").tenant();
+                self.push(" AND r.type = ").type_name().push(" AND ").leaf(leaf, &Scope::table());
+                scope.is_table = true;
+            }
+            Leaf::ExternalId(connection, test) => {
+                self.push("SELECT e.resource AS k FROM external_ids e WHERE e.connection = ").int(*connection);
+                self.push(" AND e.type = ").type_name().push(" AND e.tenant = ").tenant();
+                self.test("e.value", test, None);
+                scope.key = "e.resource".to_owned();
+            }
+            Leaf::Member(id) => {
+                self.push("SELECT g.group_key AS k FROM memberships g WHERE g.until_seq IS NULL AND g.tenant = ");
+                self.tenant();
+                if let Some(id) = id {
+                    self.push(" AND g.member_key = ").key_of(id);
+                }
+                scope.key = "g.group_key".to_owned();
+            }
+            Leaf::Group(id) => {
+                self.push("SELECT down.k AS k FROM (WITH RECURSIVE inside (k) AS (SELECT m.member_key ");
+                self.push("FROM memberships m WHERE m.until_seq IS NULL AND m.tenant = ").tenant();
+                if let Some(id) = id {
+                    self.push(" AND m.group_key = ").key_of(id);
+                }
+                self.push(" UNION SELECT m.member_key FROM inside JOIN memberships m ON m.group_key = inside.k ");
+                self.push("AND m.until_seq IS NULL) SELECT k FROM inside) AS down WHERE TRUE");
+                scope.key = "down.k".to_owned();
+            }
+        }
+        self.and(rest.iter().copied(), &scope);
+    }
+
+    /// The start of a query for keys by index rows; gives its key.
+    fn keys_of_row(&mut self, row: &'p RowTest, others: Option<&'p Cond>) -> String {
+        let alias = self.alias('i');
+        self.push("SELECT ").push(&alias).push(".resource AS k FROM resource_index ").push(&alias).push(" WHERE ");
+        self.row(&alias, row);
+        self.rest_of_element(&alias, others);
+        format!("{alias}.resource")
+    }
+}

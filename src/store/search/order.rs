@@ -1,0 +1,179 @@
+//! The order of an answer, and places in it.
+
+use std::cmp::Ordering;
+
+use super::{Position, Query, Sort};
+use crate::scim::attribute::Kind;
+use crate::scim::cursor::SortValue;
+use crate::scim::path::AttrRef;
+use crate::store::index::path_key;
+use crate::store::types::ResourceKey;
+
+/// What an answer is sorted by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Order {
+    /// The surrogate key alone.
+    Key,
+    /// A column that every resource has.
+    Column(Column, Direction),
+    /// An indexed path.
+    Path(SortPath, Direction),
+    /// What only documents tell.
+    Document(AttrRef, Direction),
+}
+
+/// Columns to sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Column {
+    Id,
+    Created,
+    Modified,
+}
+
+impl Column {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Column::Id => "id",
+            Column::Created => "created",
+            Column::Modified => "modified",
+        }
+    }
+}
+
+/// An indexed path to sort by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SortPath {
+    pub(super) key: i32,
+    /// Whether every resource has a value.
+    pub(super) is_required: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    Ascending,
+    Descending,
+}
+
+/// A part of an answer that one statement can read in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// By surrogate key.
+    Key,
+    /// By a column.
+    Column(Column, Direction),
+    /// What has a value, by it.
+    Present(i32, Direction),
+    /// What has none, by surrogate key.
+    Missing(i32),
+}
+
+/// A result in the order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) key: ResourceKey,
+    /// The sort key, if there is a value; for a column, as text.
+    pub(super) value: Option<String>,
+}
+
+impl Place {
+    pub(super) fn position(&self, order: Order) -> Position {
+        let sort = match order {
+            Order::Key => None,
+            _ => Some(self.value.clone().map_or(SortValue::Missing, SortValue::Text)),
+        };
+        Position { sort, last: self.key.0 }
+    }
+}
+
+impl Order {
+    pub(super) fn of(query: &Query<'_>) -> Order {
+        let Some(Sort { by, descending }) = query.sort else { return Order::Key };
+        let direction = if descending { Direction::Descending } else { Direction::Ascending };
+        let sub = by.sub.map(|sub| sub.name.as_str());
+        if by.extension.is_none() {
+            match (by.attribute.name.as_str(), sub) {
+                ("id", None) => return Order::Column(Column::Id, direction),
+                ("meta", Some("created")) => return Order::Column(Column::Created, direction),
+                ("meta", Some("lastModified")) => return Order::Column(Column::Modified, direction),
+                // All have the same.
+                ("meta", Some("resourceType")) => return Order::Key,
+                _ => {}
+            }
+        }
+        let name = by.to_string();
+        // Only text has an order here that is that of its index; numbers have no rows at all.
+        if !query.resource_type.indexed.contains(&name) || matches!(by.leaf().kind, Kind::Integer | Kind::Decimal) {
+            return Order::Document(by, direction);
+        }
+        let path = SortPath {
+            key: path_key(&query.resource_type.name, &name),
+            is_required: by.sub.is_none() && by.attribute.required && !by.attribute.multi_valued,
+        };
+        Order::Path(path, direction)
+    }
+
+    /// The parts of the answer, one after the other.
+    pub(super) fn segments(self) -> Vec<Segment> {
+        match self {
+            Order::Key | Order::Document(..) => vec![Segment::Key],
+            Order::Column(column, direction) => vec![Segment::Column(column, direction)],
+            Order::Path(path, direction) => {
+                let present = Segment::Present(path.key, direction);
+                let missing = Segment::Missing(path.key);
+                match direction {
+                    _ if path.is_required => vec![present],
+                    Direction::Ascending => vec![present, missing],
+                    Direction::Descending => vec![missing, present],
+                }
+            }
+        }
+    }
+
+    /// The place before all others, for a page that was given no room.
+    pub(super) fn beginning(self) -> Position {
+        let sort = match self {
+            Order::Key => None,
+            Order::Path(SortPath { is_required: false, .. }, Direction::Descending)
+            | Order::Document(_, Direction::Descending) => Some(SortValue::Missing),
+            Order::Column(Column::Id, Direction::Descending) => Some(SortValue::Text("g".to_owned())),
+            Order::Column(_, Direction::Descending) => Some(SortValue::Text(i64::MAX.to_string())),
+            Order::Column(Column::Created | Column::Modified, _) => Some(SortValue::Text(i64::MIN.to_string())),
+            Order::Path(_, Direction::Descending) => Some(SortValue::Text(char::MAX.to_string())),
+            Order::Column(Column::Id, _) | Order::Path(..) | Order::Document(..) => {
+                Some(SortValue::Text(String::new()))
+            }
+        };
+        Position { sort, last: i64::MIN }
+    }
+
+    /// The segment that a position lies in, and the place in it.
+    pub(super) fn resume(self, position: &Position) -> (usize, Place) {
+        let value = match &position.sort {
+            Some(SortValue::Text(text)) => Some(text.clone()),
+            Some(SortValue::Missing) | None => None,
+        };
+        let lies_in = |segment: &Segment| match segment {
+            Segment::Key | Segment::Column(..) => true,
+            Segment::Present(..) => value.is_some(),
+            Segment::Missing(_) => value.is_none(),
+        };
+        let at = self.segments().iter().position(lies_in).unwrap_or(0);
+        (at, Place { key: ResourceKey(position.last), value })
+    }
+}
+
+impl Direction {
+    /// Orders two sort keys; no value comes after every value.
+    pub(super) fn compare(self, a: Option<&str>, b: Option<&str>) -> Ordering {
+        let ascending = match (a, b) {
+            (Some(a), Some(b)) => a.as_bytes().cmp(b.as_bytes()),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        match self {
+            Direction::Ascending => ascending,
+            Direction::Descending => ascending.reverse(),
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Finding the results of a page.
+
+use super::candidates::{Candidate, Slice};
+use super::order::{Order, Place};
+use super::view::Viewer;
+use super::{Query, Start};
+use crate::domain::TenantKey;
+use crate::store::connection::{CHUNK, Conn};
+use crate::store::error::Result;
+use crate::store::filter::Plan;
+use crate::store::resources;
+
+/// A search under way.
+pub(super) struct Finder<'q> {
+    pub(super) tenant: TenantKey,
+    pub(super) query: &'q Query<'q>,
+    pub(super) plan: &'q Plan<'q>,
+    pub(super) order: Order,
+}
+
+/// The results of a page.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) places: Vec<Place>,
+    pub(super) total: Option<u64>,
+    /// Whether anything follows.
+    pub(super) more: bool,
+}
+
+/// What is taken of the results as they come in order.
+pub(super) struct Taker {
+    skip: u64,
+    limit: usize,
+    count: u64,
+    places: Vec<Place>,
+    more: bool,
+}
+
+impl Taker {
+    pub(super) fn new(skip: u64, limit: usize) -> Taker {
+        Taker { skip, limit, count: 0, places: vec![], more: false }
+    }
+
+    pub(super) fn take(&mut self, place: Place) {
+        self.count += 1;
+        if self.count <= self.skip {
+            return;
+        }
+        if self.places.len() < self.limit {
+            self.places.push(place);
+        } else {
+            self.more = true;
+        }
+    }
+
+    pub(super) fn found(self, total: Option<u64>) -> Found {
+        Found { places: self.places, total, more: self.more }
+    }
+}
+
+impl Finder<'_> {
+    pub(super) fn find(&self, conn: &mut Conn, start: &Start, limit: usize, want_total: bool) -> Result<Found> {
+        let count_tells = limit == 0 && want_total && matches!(start, Start::Offset(_));
+        let mut found = match self.order {
+            Order::Document(by, direction) => self.sorted(conn, by, direction, start, limit)?,
+            _ if !self.plan.is_exact() => self.decided(conn, start, limit, want_total)?,
+            _ if count_tells => Found::default(),
+            _ => self.indexed(conn, start, limit)?,
+        };
+        if !want_total {
+            found.total = None;
+        } else if found.total.is_none() {
+            let total = self.total(conn, start, &found)?;
+            found.total = Some(total);
+            found.more |= count_tells && total > 0;
+        }
+        Ok(found)
+    }
+
+    /// A page that the index alone finds.
+    fn indexed(&self, conn: &mut Conn, start: &Start, limit: usize) -> Result<Found> {
+        let (mut at, mut after, mut offset) = self.begin(start);
+        let mut places = vec![];
+        let segments = self.order.segments();
+        while let Some(segment) = segments.get(at)
+            && places.len() <= limit
+        {
+            let slice = Slice { after: after.as_ref(), offset, limit: limit + 1 - places.len() };
+            let rows = self.fetch(conn, *segment, slice)?;
+            at += 1;
+            after = None;
+            offset = match offset {
+                0 => 0,
+                _ if !rows.is_empty() || at == segments.len() => 0,
+                _ => offset.saturating_sub(self.count(conn, *segment)?),
+            };
+            places.extend(rows.into_iter().map(|candidate| candidate.place));
+        }
+        let more = places.len() > limit;
+        places.truncate(limit);
+        Ok(Found { places, total: None, more })
+    }
+
+    fn begin(&self, start: &Start) -> (usize, Option<Place>, u64) {
+        match start {
+            Start::Offset(offset) => (0, None, *offset),
+            Start::After(position) => {
+                let (at, place) = self.order.resume(position);
+                (at, Some(place), 0)
+            }
+        }
+    }
+
+    /// A page for which documents are read, in the order of the answer.
+    fn decided(&self, conn: &mut Conn, start: &Start, limit: usize, want_total: bool) -> Result<Found> {
+        let (at, after, skip) = self.begin(start);
+        let mut taker = Taker::new(skip, limit);
+        let counts = want_total && matches!(start, Start::Offset(_));
+        self.walk(conn, at, after, &mut |place| {
+            taker.take(place);
+            counts || !taker.more
+        })?;
+        let total = counts.then_some(taker.count);
+        Ok(taker.found(total))
+    }
+
+    /// Visits every match from a place on, in order, until told to stop.
+    fn walk(
+        &self,
+        conn: &mut Conn,
+        from: usize,
+        mut after: Option<Place>,
+        visit: &mut dyn FnMut(Place) -> bool,
+    ) -> Result<()> {
+        let viewer = Viewer::new(self, None);
+        for segment in self.order.segments().into_iter().skip(from) {
+            loop {
+                let slice = Slice { after: after.as_ref(), offset: 0, limit: CHUNK };
+                let chunk = self.fetch(conn, segment, slice)?;
+                let is_last = chunk.len() < CHUNK;
+                after = chunk.last().map(|candidate| candidate.place.clone());
+                for place in self.matching(conn, &viewer, chunk)? {
+                    if !visit(place) {
+                        return Ok(());
+                    }
+                }
+                if is_last {
+                    break;
+                }
+            }
+            after = None;
+        }
+        Ok(())
+    }
+
+    /// Those of the candidates that match.
+    fn matching(&self, conn: &mut Conn, viewer: &Viewer<'_>, chunk: Vec<Candidate>) -> Result<Vec<Place>> {
+        let open: Vec<_> = chunk.iter().filter(|c| !c.sure).map(|c| c.place.key).collect();
+        let mut passed = std::collections::HashSet::with_capacity(open.len());
+        if !open.is_empty() {
+            viewer.each(conn, &open, |key, document| {
+                if viewer.matches(document) {
+                    passed.insert(key);
+                }
+            })?;
+        }
+        let matching = chunk.into_iter().filter(|c| c.sure || passed.contains(&c.place.key));
+        Ok(matching.map(|candidate| candidate.place).collect())
+    }
+
+    /// The total, if it did not come with the page.
+    fn total(&self, conn: &mut Conn, start: &Start, found: &Found) -> Result<u64> {
+        if self.query.filter.is_none() {
+            let total = resources::count(conn, self.tenant, &self.query.resource_type.name)?;
+            return Ok(u64::try_from(total).unwrap_or(0));
+        }
+        // The page that ends the answer says how long it is.
+        if let Start::Offset(offset) = start
+            && !found.more
+            && !found.places.is_empty()
+        {
+            return Ok(offset + found.places.len() as u64);
+        }
+        if self.plan.is_exact() {
+            return self.count(conn, super::order::Segment::Key);
+        }
+        let mut total = 0;
+        self.walk(conn, 0, None, &mut |_| {
+            total += 1;
+            true
+        })?;
+        Ok(total)
+    }
+}
