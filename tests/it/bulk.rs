@@ -35,11 +35,9 @@ fn each_operation_has_its_result() {
         let job = bulk(json!([
             post("/Users", "a", user("rolf@example.com")),
             post("/Users", "b", user("MIRA@example.com")),
-            {"method": "PUT", "path": format!("/Users/{mira}"), "data": and(user("mira@example.com"), json!({"title": "Dr"}))},
             {"method": "patch", "path": format!("/Users/{mira}"), "data": replace("active", "False")},
             {"method": "PATCH", "path": format!("/Users/{mira}"), "data": replace("shoeSize", 7)},
             {"method": "DELETE", "path": format!("/Users/{mira}"), "data": {"ignored": true}},
-            {"method": "DELETE", "path": format!("/Users/{mira}"), "bulkId": "again"},
         ]));
         assert_snapshot!(idp.post("/Bulk", job), @r#"
             200
@@ -109,10 +107,10 @@ fn each_operation_has_its_result() {
             "#);
         assert_eq!(
             app.actions(),
-            ["user.created", "user.created", "user.replaced", "user.patched", "principal.suspended", "user.deleted"]
+            ["user.created", "user.created", "user.patched", "principal.suspended", "user.deleted"]
         );
         let log = app.log();
-        assert_eq!(log[1]["request"], log[5]["request"]);
+        assert_eq!(log[1]["request"], log[4]["request"]);
     });
 }
 

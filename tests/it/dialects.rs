@@ -30,7 +30,7 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
         Tolerance::ComplexBare => {
             (replace(&format!("{ENTERPRISE}:manager"), "7"), ENTERPRISE, json!({"manager": {"value": "7"}}))
         }
-        Tolerance::EmptyText => (replace("title", ""), "title", Value::Null),
+        Tolerance::EmptyText => (replace("active", ""), "active", Value::Null),
         Tolerance::PathKeys => {
             (one(json!({"op": "replace", "value": {"name.givenName": "M"}})), "name", json!({"givenName": "M"}))
         }
@@ -47,8 +47,8 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
             (one(json!({"op": "replace", "value": {"id": "7", "title": "x"}})), "title", json!("x"))
         }
         Tolerance::RemoveAbsent => (remove("emails[type eq \"other\"]"), "emails", emails),
-        // No published attribute is a number.
-        Tolerance::NumberText => return None,
+        // No published attribute is a number; and names in filters are below.
+        Tolerance::NumberText | Tolerance::BareExtensionName => return None,
     })
 }
 
@@ -59,8 +59,10 @@ fn every_tolerance_holds_where_the_table_says() {
         let idp = if dialect == Dialect::Auto { app.idp() } else { app.connect(dialect) };
         for (n, tolerance) in Tolerance::ALL.iter().enumerate() {
             let Some((body, name, expected)) = request(*tolerance) else { continue };
-            let emails = json!([{"value": "work@example.com", "type": "work"}, {"value": "home@example.com", "type": "home"}]);
-            let whole = and(user(&format!("{}{n}@example.com", dialect.name())), json!({"title": "Dr", "emails": emails}));
+            let emails =
+                json!([{"value": "work@example.com", "type": "work"}, {"value": "home@example.com", "type": "home"}]);
+            let whole =
+                and(user(&format!("{}{n}@example.com", dialect.name())), json!({"title": "Dr", "emails": emails}));
             let created = idp.post("/Users", whole).expect(201);
             assert_eq!(created.header("keyroll-tolerance"), "");
             let path = format!("/Users/{}", created.id());
@@ -144,4 +146,21 @@ fn entra_and_okta_are_understood_without_being_named() {
         let off = idp.patch(&path, patch(json!([{"op": "replace", "value": {"active": false}}]))).expect(200);
         assert_eq!((&off["active"], off.header("keyroll-tolerance")), (&json!(false), ""));
     });
+}
+
+#[test]
+fn an_attribute_of_an_extension_may_be_named_alone_in_a_filter() {
+    let app = TestApp::sqlite();
+    for dialect in DIALECTS {
+        let idp = if dialect == Dialect::Auto { app.idp() } else { app.connect(dialect) };
+        let body =
+            and(user(&format!("{}@example.com", dialect.name())), json!({ENTERPRISE: {"department": dialect.name()}}));
+        idp.post("/Users", body).expect(201);
+        let found = idp.get(&format!("/Users?filter=department%20eq%20%22{}%22", dialect.name()));
+        if Tolerance::BareExtensionName.dialects().contains(&dialect) {
+            assert_eq!((found.each("userName").len(), found.header("keyroll-tolerance")), (1, "entra-010"), "{found}");
+        } else {
+            found.scim_error(400, "invalidFilter");
+        }
+    }
 }

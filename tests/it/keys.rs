@@ -21,7 +21,17 @@ fn names(value: &Value) -> Vec<&str> {
 }
 
 const RECORD: [&str; 12] = [
-    "id", "name", "display", "class", "owner", "status", "reasons", "grant", "created_at", "expires_at", "revoked_at",
+    "id",
+    "name",
+    "display",
+    "class",
+    "owner",
+    "status",
+    "reasons",
+    "grant",
+    "created_at",
+    "expires_at",
+    "revoked_at",
     "revoke_reason",
 ];
 
@@ -30,7 +40,8 @@ fn a_key_is_shown_once() {
     for_each_app(|app| {
         let admin = app.admin();
         let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
-        let issued = admin.post("/v1/keys", and(owned_by(&mira), json!({"name": "laptop", "expires_in": "P30D"}))).expect(201);
+        let issued =
+            admin.post("/v1/keys", and(owned_by(&mira), json!({"name": "laptop", "expires_in": "P30D"}))).expect(201);
         assert_eq!(names(&issued.body), [&RECORD[..], &["key"]].concat());
         assert_eq!(issued.header("cache-control"), "no-store");
         assert_eq!(issued["expires_at"], json!("2026-02-04T09:00:00.000Z"));
@@ -64,10 +75,48 @@ fn defaults() {
         // A key without a grant proves who its owner is, and nothing else.
         let holder = app.with_key(key);
         assert_eq!(holder.get("/Me").expect(200).id(), mira);
-        assert_snapshot!(holder.get("/v1/whoami"), @"");
-        assert_snapshot!(app.idp().get("/v1/whoami"), @"");
-        assert_snapshot!(app.admin().get("/v1/whoami"), @"");
-        for answer in [holder.get("/v1/keys"), holder.get("/v1/users"), holder.post("/v1/verify", json!({"key": key}))] {
+        assert_snapshot!(holder.get("/v1/whoami"), @r#"
+            200
+            {
+              "tenant": "default",
+              "key_id": "019b8d62-7a80-7000-8000-000000000008",
+              "class": "u",
+              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000007"},
+              "connection": null,
+              "permissions": []
+            }
+            "#);
+        assert_snapshot!(app.idp().get("/v1/whoami"), @r#"
+            200
+            {
+              "tenant": "default",
+              "key_id": "019b8d62-7a80-7000-8000-000000000006",
+              "class": "p",
+              "owner": {"type":"agent","id":"019b8d62-7a80-7000-8000-000000000003"},
+              "connection": "default",
+              "permissions": [
+                "keyroll:agents:read",
+                "keyroll:agents:write",
+                "keyroll:groups:read",
+                "keyroll:groups:write",
+                "keyroll:users:read",
+                "keyroll:users:write"
+              ]
+            }
+            "#);
+        assert_snapshot!(app.admin().get("/v1/whoami"), @r#"
+            200
+            {
+              "tenant": "default",
+              "key_id": "019b8d62-7a80-7000-8000-000000000005",
+              "class": "u",
+              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000002"},
+              "connection": null,
+              "permissions": ["keyroll:*:*"]
+            }
+            "#);
+        for answer in [holder.get("/v1/keys"), holder.get("/v1/users"), holder.post("/v1/verify", json!({"key": key}))]
+        {
             answer.problem(403, "forbidden");
         }
     });

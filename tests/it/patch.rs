@@ -22,78 +22,77 @@ fn mira() -> Value {
     )
 }
 
+/// Operations on that user, and what one attribute is afterwards.
+fn matrix() -> Vec<(Value, &'static str, Value)> {
+    vec![
+        (json!({"op": "add", "path": "title", "value": "Prof"}), "title", json!("Prof")),
+        (json!({"op": "replace", "path": "nickName", "value": "M"}), "nickName", json!("M")),
+        (json!({"op": "replace", "value": {"title": "a", "nickName": "b"}}), "title", json!("a")),
+        (
+            json!({"op": "add", "path": "name", "value": {"givenName": "Mi"}}),
+            "name",
+            json!({"familyName": "Holt", "givenName": "Mi"}),
+        ),
+        (
+            json!({"op": "replace", "path": "name", "value": {"middleName": "A"}}),
+            "name",
+            json!({"familyName": "Holt", "givenName": "Mira", "middleName": "A"}),
+        ),
+        (
+            json!({"op": "replace", "path": "name.givenName", "value": "Mi"}),
+            "name",
+            json!({"familyName": "Holt", "givenName": "Mi"}),
+        ),
+        (json!({"op": "remove", "path": "name.givenName"}), "name", json!({"familyName": "Holt"})),
+        (json!({"op": "remove", "path": "name"}), "name", Value::Null),
+        (json!({"op": "replace", "path": "title", "value": null}), "title", Value::Null),
+        (json!({"op": "remove", "path": "emails"}), "emails", Value::Null),
+        (json!({"op": "replace", "path": "emails", "value": []}), "emails", Value::Null),
+        (json!({"op": "remove", "path": WORK}), "emails", json!([{"value": "home@example.com", "type": "home"}])),
+        (json!({"op": "remove", "path": "emails[type eq \"x\"]"}), "emails", mira()["emails"].clone()),
+        (
+            json!({"op": "replace", "path": format!("{WORK}.value"), "value": "new@example.com"}),
+            "emails",
+            json!([{"value": "new@example.com", "type": "work", "primary": true},
+                    {"value": "home@example.com", "type": "home"}]),
+        ),
+        (
+            json!({"op": "add", "path": "emails", "value": [{"value": "home@example.com", "type": "home"}]}),
+            "emails",
+            mira()["emails"].clone(),
+        ),
+        (
+            json!({"op": "add", "path": "emails", "value": {"value": "c@example.com", "primary": true}}),
+            "emails",
+            json!([{"value": "work@example.com", "type": "work", "primary": false},
+                    {"value": "home@example.com", "type": "home"}, {"value": "c@example.com", "primary": true}]),
+        ),
+        (
+            json!({"op": "replace", "path": "emails[type eq \"home\"].primary", "value": true}),
+            "emails",
+            json!([{"value": "work@example.com", "type": "work", "primary": false},
+                    {"value": "home@example.com", "type": "home", "primary": true}]),
+        ),
+        (
+            json!({"op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "z"}),
+            ENTERPRISE,
+            json!({"division": "y", "department": "z"}),
+        ),
+        (
+            json!({"op": "replace", "path": ENTERPRISE, "value": {"department": "z"}}),
+            ENTERPRISE,
+            json!({"division": "y", "department": "z"}),
+        ),
+        (json!({"op": "remove", "path": ENTERPRISE}), ENTERPRISE, Value::Null),
+        (json!({"op": "replace", "value": {"id": "x", "meta": {}, "groups": [], "title": "a"}}), "title", json!("a")),
+    ]
+}
+
 #[test]
 fn operations_do_what_the_matrix_says() {
     for_each_app(|app| {
         let idp = app.idp();
-        // Operation, and what the attribute is afterwards.
-        let cases = [
-            (json!({"op": "add", "path": "title", "value": "Prof"}), "title", json!("Prof")),
-            (json!({"op": "replace", "path": "nickName", "value": "M"}), "nickName", json!("M")),
-            (json!({"op": "replace", "value": {"title": "a", "nickName": "b"}}), "title", json!("a")),
-            (
-                json!({"op": "add", "path": "name", "value": {"givenName": "Mi"}}),
-                "name",
-                json!({"familyName": "Holt", "givenName": "Mi"}),
-            ),
-            (
-                json!({"op": "replace", "path": "name", "value": {"middleName": "A"}}),
-                "name",
-                json!({"familyName": "Holt", "givenName": "Mira", "middleName": "A"}),
-            ),
-            (
-                json!({"op": "replace", "path": "name.givenName", "value": "Mi"}),
-                "name",
-                json!({"familyName": "Holt", "givenName": "Mi"}),
-            ),
-            (json!({"op": "remove", "path": "name.givenName"}), "name", json!({"familyName": "Holt"})),
-            (json!({"op": "remove", "path": "name"}), "name", Value::Null),
-            (json!({"op": "replace", "path": "title", "value": null}), "title", Value::Null),
-            (json!({"op": "remove", "path": "emails"}), "emails", Value::Null),
-            (json!({"op": "replace", "path": "emails", "value": []}), "emails", Value::Null),
-            (json!({"op": "remove", "path": WORK}), "emails", json!([{"value": "home@example.com", "type": "home"}])),
-            (json!({"op": "remove", "path": "emails[type eq \"x\"]"}), "emails", mira()["emails"].clone()),
-            (
-                json!({"op": "replace", "path": format!("{WORK}.value"), "value": "new@example.com"}),
-                "emails",
-                json!([{"value": "new@example.com", "type": "work", "primary": true},
-                    {"value": "home@example.com", "type": "home"}]),
-            ),
-            (
-                json!({"op": "add", "path": "emails", "value": [{"value": "home@example.com", "type": "home"}]}),
-                "emails",
-                mira()["emails"].clone(),
-            ),
-            (
-                json!({"op": "add", "path": "emails", "value": {"value": "c@example.com", "primary": true}}),
-                "emails",
-                json!([{"value": "work@example.com", "type": "work", "primary": false},
-                    {"value": "home@example.com", "type": "home"}, {"value": "c@example.com", "primary": true}]),
-            ),
-            (
-                json!({"op": "replace", "path": "emails[type eq \"home\"].primary", "value": true}),
-                "emails",
-                json!([{"value": "work@example.com", "type": "work", "primary": false},
-                    {"value": "home@example.com", "type": "home", "primary": true}]),
-            ),
-            (
-                json!({"op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "z"}),
-                ENTERPRISE,
-                json!({"division": "y", "department": "z"}),
-            ),
-            (
-                json!({"op": "replace", "path": ENTERPRISE, "value": {"department": "z"}}),
-                ENTERPRISE,
-                json!({"division": "y", "department": "z"}),
-            ),
-            (json!({"op": "remove", "path": ENTERPRISE}), ENTERPRISE, Value::Null),
-            (
-                json!({"op": "replace", "value": {"id": "x", "meta": {}, "groups": [], "title": "a"}}),
-                "title",
-                json!("a"),
-            ),
-        ];
-        for (n, (operation, name, expected)) in cases.into_iter().enumerate() {
+        for (n, (operation, name, expected)) in matrix().into_iter().enumerate() {
             let body = and(mira(), json!({"userName": format!("u{n}@example.com")}));
             let path = format!("/Users/{}", idp.post("/Users", body).expect(201).id());
             let answer = idp.patch(&path, patch(json!([operation]))).expect(200);
