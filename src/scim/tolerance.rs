@@ -131,6 +131,11 @@ impl Tolerances {
         allowed
     }
 
+    /// Notes what another part of the same request used.
+    pub fn absorb(&mut self, other: &Tolerances) {
+        self.used.extend(&other.used);
+    }
+
     /// The value of the `Keyroll-Tolerance` header; empty if none was used.
     pub fn header(&self) -> String {
         self.used.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ")
