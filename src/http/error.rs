@@ -2,7 +2,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use super::respond::SCIM_JSON;
@@ -39,7 +39,11 @@ pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpRespons
 
 /// A response with a status alone, for what no operation answers.
 pub(super) fn status(path: &str, status: u16, detail: &str, request_id: &str) -> HttpResponse {
-    render(&scim::Error::status(status, detail).into(), path, request_id)
+    let mut response = render(&scim::Error::status(status, detail).into(), path, request_id);
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(HeaderName::from_static(super::handle::REQUEST_ID), value);
+    }
+    response
 }
 
 fn respond(status: u16, path: &str, body: &Value) -> HttpResponse {

@@ -13,7 +13,7 @@ use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
 use crate::service::{Context, Error};
 
-const REQUEST_ID: &str = "x-request-id";
+pub(super) const REQUEST_ID: &str = "x-request-id";
 
 /// What an operation is called with.
 pub(super) struct Call {

@@ -31,6 +31,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
         Operation::Delete => delete(service, &call),
         Operation::Search | Operation::SearchAll => search(service, &call),
         Operation::Me => me(service, &call),
+        Operation::MeWrite => Err(service.refuse_me(call.context()?)),
         Operation::Bulk => bulk(service, &call),
         _ => Err(Error::NotFound),
     })

@@ -65,6 +65,8 @@ fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Ut
 
 /// Revokes a key for good, inside a change; its record says why.
 pub(super) fn revoke(change: &mut Change<'_>, mut credential: Credential, reason: &str) -> Result<Credential, Error> {
+    // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
+    change.seq()?;
     credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
     credential.version += 1;
     let tenant = change.tenant();
@@ -220,8 +222,10 @@ impl Service {
             if !own {
                 require(&change.context.caller, Operation::KeyRevoke)?;
             }
+            // The owner first: whoever deletes it holds it while its keys are revoked (design §4, lock order).
+            let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let owner = store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
             let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            let owner = store::principals::find(change.conn, change.key(), &stored.credential.owner)?;
             let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;
             let credential = match stored.credential.revoked {
                 Some(_) => stored.credential,

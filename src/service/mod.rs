@@ -221,7 +221,7 @@ impl Service {
         let caller = self.refresh(conn, &context.caller)?;
         authorize(&caller, operation, resource_type)?;
         let context = Context { caller, request: context.request.clone() };
-        let mut change = Change::new(self, conn, &context, operation);
+        let mut change = Change::new(self, conn, &context, operation, resource_type);
         let value = f(&mut change)?;
         change.finish()?;
         Ok(value)

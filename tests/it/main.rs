@@ -10,13 +10,26 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod agents;
 mod attacks;
+mod bulk;
 mod crash;
+mod deletion;
+mod dialects;
+mod discovery;
+mod errors;
+mod etag;
 mod filters;
+mod groups;
+mod keys;
 mod lifecycle;
 mod limits;
+mod me;
 mod nodes;
+mod patch;
+mod races;
 mod resources;
+mod search;
 mod store_contract;
 mod support;
 mod tidy;

@@ -116,7 +116,7 @@ impl Job<'_> {
         let mut prepared = vec![];
         for index in indices {
             let operation = self.parse(*index).and_then(|operation| {
-                let echo = echo(&operation);
+                let echo = self.echo(&operation);
                 let bulk_id = operation.bulk_id.clone();
                 match self.prepare(operation) {
                     Ok(work) => Ok((*index, echo, bulk_id, work)),
@@ -170,7 +170,7 @@ impl Job<'_> {
         let detail = format!("Operations[{index}]: bulkId:{missing} was not created");
         let error = scim::Error::status(409, detail);
         let result = match self.parse(index) {
-            Ok(operation) => echo(&operation).failed(&error),
+            Ok(operation) => self.echo(&operation).failed(&error),
             Err(result) => *result,
         };
         self.results.insert(index, result);
@@ -183,6 +183,21 @@ impl Job<'_> {
         }
     }
 
+    /// What a result repeats of its operation. Only a failed POST has no location (RFC 7644 §3.7.3).
+    fn echo(&self, operation: &BulkOperation) -> BulkResult {
+        let location = || {
+            let mut path = operation.path.clone();
+            references::resolve_text(&mut path, &self.ids);
+            format!("{}{path}", self.service.scim_base_url())
+        };
+        BulkResult {
+            location: (operation.method != BulkMethod::Post).then(location),
+            method: Some(operation.method.name().to_owned()),
+            bulk_id: operation.bulk_id.clone(),
+            ..BulkResult::default()
+        }
+    }
+
     /// Operations that refer to each other in a circle: created without the references, which are then
     /// patched in; all in one transaction, so that no reference is ever left dangling.
     fn circle(&mut self, indices: &[usize]) {
@@ -191,7 +206,7 @@ impl Job<'_> {
         for index in indices {
             match self.parse(*index) {
                 Ok(operation) => {
-                    echoes.push((*index, echo(&operation)));
+                    echoes.push((*index, self.echo(&operation)));
                     operations.push(operation);
                 }
                 Err(result) => echoes.push((*index, *result)),
@@ -290,17 +305,6 @@ impl Outcome {
 
     fn result(self, echo: BulkResult) -> BulkResult {
         BulkResult { status: self.status, location: Some(self.location), version: self.version, ..echo }
-    }
-}
-
-/// What a result repeats of its operation.
-fn echo(operation: &BulkOperation) -> BulkResult {
-    let location = (operation.method != BulkMethod::Post).then(|| operation.path.clone());
-    BulkResult {
-        location,
-        method: Some(operation.method.name().to_owned()),
-        bulk_id: operation.bulk_id.clone(),
-        ..BulkResult::default()
     }
 }
 

@@ -201,7 +201,7 @@ impl Service {
     pub fn read_me(&self, context: &Context, wanted: &Wanted, conditions: &Conditions) -> Result<Answer, Error> {
         let holder = context.caller.key().ok_or(Error::NotFound)?;
         if holder.connection.is_some() {
-            return Err(Error::NotImplemented("a provisioning key has no resource of its own"));
+            return Err(NO_RESOURCE);
         }
         let name = match holder.owner.kind {
             crate::domain::principal::PrincipalKind::User => "User",
@@ -216,11 +216,22 @@ impl Service {
         })
     }
 
+    /// Why nobody writes the resource of the key's owner by that name.
+    pub fn refuse_me(&self, context: &Context) -> Error {
+        match context.caller.connection() {
+            Some(_) => NO_RESOURCE,
+            None => Error::Forbidden("a person is changed by its identity provider, not through /Me".to_owned()),
+        }
+    }
+
     /// The URL of a resource.
     pub(super) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
         format!("{}{}/{id}", self.scim_base_url(), resource_type.endpoint)
     }
 }
+
+/// What `/Me` is to a connection.
+const NO_RESOURCE: Error = Error::NotImplemented("a provisioning key has no resource of its own");
 
 /// A SCIM error with the attribute that it is about.
 pub(super) fn taken(attribute: &str) -> Error {

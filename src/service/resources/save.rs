@@ -164,6 +164,8 @@ pub(in crate::service) fn settle(
     if *before == after {
         return Ok(());
     }
+    // Keys may die of it, the caller's own among them: see `Change::seq`.
+    change.seq()?;
     store::principals::update(change.conn, change.key(), &after)?;
     let entry = |action: &str| {
         let entry = Entry::new(action, after.kind.name(), after.id);

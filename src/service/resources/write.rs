@@ -99,6 +99,7 @@ pub(in crate::service) fn create_in(
     let mut draft = draft(incoming, resource_type)?;
     if resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE) {
         draft.document.entry(ACTIVE).or_insert(Value::Bool(true));
+        draft.document = validate::ordered(draft.document, resource_type);
     }
     create(change, resource_type, draft)
 }

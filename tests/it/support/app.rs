@@ -28,13 +28,11 @@
 //! - To see a defence bite, remove it and run the test.
 
 use std::collections::HashMap;
-use std::fmt;
-use std::ops::Index;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use actix_web::http::Method;
-use actix_web::test::{TestRequest, init_service, read_body};
+use actix_web::test::TestRequest;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection as _, PgConnection, SqliteConnection};
@@ -50,16 +48,11 @@ use keyroll::store::{self, Store};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+pub use super::answer::Answer;
+pub use super::bodies::*;
+
 /// When every story begins: Monday, 2026-01-05, 09:00 UTC.
 pub const START: i64 = 1_767_603_600_000;
-
-pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-pub const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
-pub const AGENT: &str = "urn:ietf:params:scim:schemas:core:2.0:Agent";
-pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-pub const PATCH: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
-pub const BULK: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
-pub const SEARCH: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
 
 /// A clock that stands still until it is advanced.
 pub struct FixedClock(AtomicI64);
@@ -315,7 +308,6 @@ impl TestApp {
 const INIT_RECORDS: usize = 6;
 
 /// Somebody with a key, or without.
-#[derive(Clone)]
 pub struct Actor<'a> {
     app: &'a TestApp,
     key: Option<String>,
@@ -327,27 +319,33 @@ impl Actor<'_> {
         self.key.as_deref().unwrap()
     }
 
+    #[must_use]
     pub fn get(&self, path: &str) -> Answer {
         self.send("GET", path, &[], "")
     }
 
+    #[must_use]
     pub fn post(&self, path: &str, body: Value) -> Answer {
         self.send("POST", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn put(&self, path: &str, body: Value) -> Answer {
         self.send("PUT", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn patch(&self, path: &str, body: Value) -> Answer {
         self.send("PATCH", path, &[], &body.to_string())
     }
 
+    #[must_use]
     pub fn delete(&self, path: &str) -> Answer {
         self.send("DELETE", path, &[], "")
     }
 
     /// Any request. A body is `application/scim+json` unless a header says otherwise.
+    #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
         let outside = ["/v1", "/scim", "/healthz", "/readyz"].iter().any(|prefix| path.starts_with(prefix));
         let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
@@ -370,177 +368,6 @@ impl Actor<'_> {
         for header in headers {
             request = request.append_header(*header);
         }
-        Answer::to(request, self.app)
+        Answer::to(request, &self.app.shared)
     }
-}
-
-/// What came back.
-#[must_use]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    /// The JSON, or null where there is none.
-    pub body: Value,
-    pub text: String,
-}
-
-/// The headers that a snapshot shows.
-const SHOWN: &[&str] =
-    &["allow", "content-location", "etag", "keyroll-tolerance", "location", "retry-after", "www-authenticate"];
-
-impl Answer {
-    /// Each in a System of its own, so that threads do not wait for each other.
-    fn to(request: TestRequest, app: &TestApp) -> Answer {
-        actix_web::rt::System::new().block_on(async {
-            let service = init_service(http::app(app.shared.clone())).await;
-            let response = actix_web::test::call_service(&service, request.to_request()).await;
-            let headers = response.headers().iter();
-            let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
-            let status = response.status().as_u16();
-            let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
-            let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
-            Answer { status, headers, body, text }
-        })
-    }
-
-    /// This answer, if it has the status; or the test fails and shows it.
-    #[track_caller]
-    pub fn expect(self, status: u16) -> Answer {
-        assert_eq!(self.status, status, "{self}");
-        self
-    }
-
-    /// A header's value; empty if there is none.
-    pub fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
-    }
-
-    #[track_caller]
-    pub fn id(&self) -> String {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {self}")).to_owned()
-    }
-
-    /// The detail of a SCIM error, whose form is checked: RFC 7644 §3.12.
-    #[track_caller]
-    pub fn scim_error(&self, status: u16, scim_type: &str) -> &str {
-        assert_eq!(self.status, status, "{self}");
-        assert_eq!(self.header("content-type"), "application/scim+json", "{self}");
-        assert_eq!(self.body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{self}");
-        assert_eq!(self.body["status"], json!(status.to_string()), "{self}");
-        assert_eq!(self.body.get("scimType").and_then(Value::as_str).unwrap_or_default(), scim_type, "{self}");
-        self.body["detail"].as_str().unwrap()
-    }
-
-    /// The detail of a problem, whose form is checked: RFC 9457.
-    #[track_caller]
-    pub fn problem(&self, status: u16, code: &str) -> &str {
-        assert_eq!(self.status, status, "{self}");
-        assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
-        assert_eq!(self.body["status"], json!(status), "{self}");
-        assert_eq!(self.body["code"], json!(code), "{self}");
-        assert_eq!(self.body["request_id"], json!(self.header("x-request-id")), "{self}");
-        self.body["detail"].as_str().unwrap()
-    }
-
-    /// The values of one member of every resource of a list: `answer.each("userName")`.
-    #[track_caller]
-    pub fn each(&self, name: &str) -> Vec<&str> {
-        let resources = self.body["Resources"].as_array().unwrap_or_else(|| panic!("no list: {self}"));
-        resources.iter().map(|resource| resource[name].as_str().unwrap_or_default()).collect()
-    }
-
-    /// The ids of the members of a group.
-    pub fn members(&self) -> Vec<&str> {
-        let members = self.body["members"].as_array();
-        members.into_iter().flatten().map(|member| member["value"].as_str().unwrap()).collect()
-    }
-}
-
-impl Index<&str> for Answer {
-    type Output = Value;
-
-    fn index(&self, name: &str) -> &Value {
-        &self.body[name]
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}", self.status)?;
-        for name in SHOWN {
-            for (_, value) in self.headers.iter().filter(|(key, _)| key == name) {
-                writeln!(f, "{name}: {value}")?;
-            }
-        }
-        match &self.body {
-            Value::Null => Ok(()),
-            body => f.write_str(&pretty(body, "")),
-        }
-    }
-}
-
-/// JSON over several lines where one would be long.
-fn pretty(value: &Value, indent: &str) -> String {
-    let short = value.to_string();
-    if short.len() + indent.len() <= 90 {
-        return short;
-    }
-    let deeper = format!("{indent}  ");
-    let (open, items, close) = match value {
-        Value::Array(items) => ('[', items.iter().map(|item| pretty(item, &deeper)).collect::<Vec<_>>(), ']'),
-        Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| format!("{}: {}", json!(name), pretty(value, &deeper));
-            ('{', members.iter().map(member).collect(), '}')
-        }
-        _ => return short,
-    };
-    format!("{open}\n{deeper}{}\n{indent}{close}", items.join(&format!(",\n{deeper}")))
-}
-
-/// The body of a User.
-pub fn user(name: &str) -> Value {
-    json!({"schemas": [USER], "userName": name})
-}
-
-/// The body of a Group with members.
-pub fn group(name: &str, members: &[&str]) -> Value {
-    let members: Vec<Value> = members.iter().map(|id| json!({"value": id})).collect();
-    json!({"schemas": [GROUP], "displayName": name, "members": members})
-}
-
-/// The body of an Agent.
-pub fn agent(name: &str) -> Value {
-    json!({"schemas": [AGENT], "name": name})
-}
-
-/// A body with further members.
-pub fn and(mut body: Value, more: Value) -> Value {
-    let more = more.as_object().unwrap().clone();
-    body.as_object_mut().unwrap().extend(more);
-    body
-}
-
-/// The body of a PATCH.
-pub fn patch(operations: Value) -> Value {
-    json!({"schemas": [PATCH], "Operations": operations})
-}
-
-/// A PATCH that replaces one attribute.
-pub fn replace(path: &str, value: impl Into<Value>) -> Value {
-    patch(json!([{"op": "replace", "path": path, "value": value.into()}]))
-}
-
-/// A PATCH that adds one value.
-pub fn add(path: &str, value: impl Into<Value>) -> Value {
-    patch(json!([{"op": "add", "path": path, "value": value.into()}]))
-}
-
-/// A PATCH that removes what a path names.
-pub fn remove(path: &str) -> Value {
-    patch(json!([{"op": "remove", "path": path}]))
-}
-
-/// The body of a Bulk job.
-pub fn bulk(operations: Value) -> Value {
-    json!({"schemas": [BULK], "Operations": operations})
 }
