@@ -13,6 +13,7 @@
 mod attacks;
 mod crash;
 mod filters;
+mod fuzz;
 mod limits;
 mod nodes;
 mod store_contract;

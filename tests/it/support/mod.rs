@@ -1,5 +1,6 @@
 //! What the tests share: databases to run on, and the program itself.
 
+pub mod client;
 pub mod databases;
 pub mod postgres;
 pub mod random;
