@@ -11,11 +11,13 @@
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
 mod attacks;
+mod cli;
 mod crash;
 mod filters;
 mod fuzz;
 mod limits;
 mod nodes;
+mod secrets;
 mod store_contract;
 mod support;
 mod tidy;

@@ -121,7 +121,7 @@ impl Client {
         let body = response.body_mut().with_config().limit(1 << 30).read_to_string()?;
         let answer = Answer { status: response.status().as_u16(), headers, body };
         if let Some(seen) = &self.seen {
-            seen.borrow_mut().push_str(&format!("{method} {path}: {answer:?}\n"));
+            seen.borrow_mut().push_str(&format!("{} {:?}\n{}\n", answer.status, answer.headers, answer.body));
         }
         Ok(answer)
     }
