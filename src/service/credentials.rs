@@ -213,9 +213,7 @@ impl Service {
     /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
     pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<Value, Error> {
         let reason = reason.unwrap_or("requested").to_owned();
-        if !is_code(&reason) {
-            return Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters"));
-        }
+        check_reason(&reason)?;
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         self.perform(context, Operation::KeyRevoke, None, move |change| {
             let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
@@ -427,9 +425,10 @@ fn lifetime(text: Option<&str>) -> Result<TimeDelta, Error> {
     Ok(lifetime)
 }
 
-/// Whether a text is a code that may stand in the log.
-fn is_code(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+/// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
+pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
+    let is_code = (1..=64).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_code { Ok(()) } else { Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters")) }
 }
 
 /// The record of a key in answers; never its secret.

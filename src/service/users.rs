@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resources::{self, settle};
-use super::{Change, Context, Error, Service, registry};
+use super::{Change, Context, Error, Service, credentials, registry};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::text;
@@ -69,9 +69,10 @@ impl Service {
     /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
     ///
     /// # Errors
-    /// 404 if there is none, 409 for the operator.
+    /// 404 if there is none, 409 for the operator, 422 for a reason that is no code.
     pub fn hold_user(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
         let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
+        reason.map_or(Ok(()), credentials::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         self.perform(context, operation, None, move |change| {
             let before = lock(change, &name)?;

@@ -115,3 +115,7 @@ pub fn search(
     let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
     Ok(Page { resources, total: found.total, end })
 }
+
+#[cfg(test)]
+#[path = "search_test.rs"]
+mod tests;

@@ -134,3 +134,13 @@ fn every_attribute_is_visited() {
     let names: Vec<_> = attributes(&bound).iter().map(ToString::to_string).collect();
     assert_eq!(names, ["id", "groups", "groups.value", "title"]);
 }
+
+#[test]
+fn extension_names_may_lack_their_urn_where_entra_speaks() {
+    check(
+        r#"manager eq "m""#,
+        r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value eq Text("m")  entra-010"#,
+    );
+    assert!(bound(r#"manager eq "m""#, "User", Unknown::Refuse, Dialect::Rfc).is_err());
+    assert!(bound(r#"manager eq "m""#, "Group", Unknown::Refuse, Dialect::Auto).is_err());
+}

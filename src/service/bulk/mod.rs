@@ -15,7 +15,7 @@ use self::plan::{Plan, Step};
 use self::references::{Ids, Stripped};
 use super::body::Body;
 use super::resources::{self, Conditions, Saved, create_in, patch_in, replace_in, tolerances};
-use super::{Change, Context, Error, Service, authorize, registry};
+use super::{Change, Context, Error, Service, Work, authorize, registry};
 use crate::domain::Operation;
 use crate::scim::json::Limits;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
@@ -30,6 +30,9 @@ pub struct Done {
     /// The tolerances that the operations needed.
     pub tolerances: String,
 }
+
+/// Operations in one commit at most.
+const BATCH: usize = 64;
 
 /// A job while it runs.
 struct Job<'j> {
@@ -74,51 +77,92 @@ impl Service {
 impl Job<'_> {
     /// Takes step after step, until as many have failed as the client bears (RFC 7644 §3.7.3).
     fn run(&mut self, mut plan: Plan, fail_on_errors: Option<u64>) {
-        let mut failed = 0;
-        while let Some(step) = plan.next() {
-            let indices = match step {
-                Step::One(index) => {
-                    self.one(index);
+        // Whoever counts errors wants nothing done after the last one.
+        let most = if fail_on_errors.is_some() { 1 } else { BATCH };
+        while fail_on_errors.is_none_or(|limit| self.failed() < limit) {
+            let batch = plan.batch(most);
+            let indices = match batch.is_empty().then(|| plan.next()) {
+                None => {
+                    self.batch(&batch);
+                    batch
+                }
+                Some(Some(Step::One(index))) => {
+                    self.batch(&[index]);
                     vec![index]
                 }
-                Step::Orphan(index, missing) => {
+                Some(Some(Step::Orphan(index, missing))) => {
                     self.orphan(index, &missing);
                     vec![index]
                 }
-                Step::Circle(indices) => {
+                Some(Some(Step::Circle(indices))) => {
                     self.circle(&indices);
                     indices
                 }
+                Some(None) => break,
             };
             for index in indices {
                 plan.done(index, self.results.get(&index).is_some_and(|result| result.status < 400));
             }
-            failed = self.results.values().filter(|result| result.status >= 400).count() as u64;
-            if fail_on_errors.is_some_and(|limit| failed >= limit) {
-                break;
-            }
         }
-        log::debug!(operations = self.results.len(), failed; "bulk job done");
     }
 
-    fn one(&mut self, index: usize) {
-        let result = match self.parse(index) {
-            Ok(operation) => {
+    fn failed(&self) -> u64 {
+        self.results.values().filter(|result| result.status >= 400).count() as u64
+    }
+
+    /// Operations one after the other. On the embedded database they share one commit, each in a savepoint
+    /// of its own: a commit costs more than most operations.
+    fn batch(&mut self, indices: &[usize]) {
+        let mut prepared = vec![];
+        for index in indices {
+            let operation = self.parse(*index).and_then(|operation| {
                 let echo = echo(&operation);
                 let bulk_id = operation.bulk_id.clone();
-                match self.carry_out(operation) {
-                    Ok(outcome) => {
-                        if let (Some(bulk_id), Some(id)) = (bulk_id, &outcome.created) {
-                            self.ids.insert(bulk_id, id.clone());
-                        }
-                        outcome.result(echo)
-                    }
-                    Err(error) => echo.failed(&error.to_scim()),
+                match self.prepare(operation) {
+                    Ok(work) => Ok((*index, echo, bulk_id, work)),
+                    Err(error) => Err(Box::new(echo.failed(&error.to_scim()))),
+                }
+            });
+            match operation {
+                Ok(work) => prepared.push(work),
+                Err(result) => {
+                    self.results.insert(*index, *result);
                 }
             }
-            Err(result) => *result,
-        };
-        self.results.insert(index, result);
+        }
+        let (echoes, work): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|(index, echo, bulk_id, work)| ((index, echo, bulk_id), work)).unzip();
+        let outcomes = self.service.perform_each(self.context, work);
+        for ((index, echo, bulk_id), outcome) in echoes.into_iter().zip(outcomes) {
+            let result = match outcome {
+                Ok((outcome, tolerances)) => {
+                    self.tolerances.absorb(&tolerances);
+                    if let (Some(bulk_id), Some(id)) = (bulk_id, &outcome.created) {
+                        self.ids.insert(bulk_id, id.clone());
+                    }
+                    outcome.result(echo)
+                }
+                Err(error) => echo.failed(&error.to_scim()),
+            };
+            self.results.insert(index, result);
+        }
+    }
+
+    /// Resolves the references of an operation and finds out what it is, before any transaction.
+    fn prepare(&self, mut operation: BulkOperation) -> Result<Work<(Outcome, Tolerances)>, Error> {
+        self.service.count_request(&self.context.caller)?;
+        references::resolve_text(&mut operation.path, &self.ids);
+        if let Some(data) = &mut operation.data {
+            references::resolve(data, &self.ids);
+        }
+        let target = Target::parse(&operation)?;
+        let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
+        authorize(&self.context.caller, kind, Some(resource_type))?;
+        let mut tolerances = self.tolerances.clone();
+        Ok(Work::new(kind, resource_type, move |change| {
+            let outcome = target.apply(change, operation, &mut tolerances)?;
+            Ok((outcome, tolerances))
+        }))
     }
 
     /// An operation that waits for one that failed or is not there (RFC 7644 §3.7.2: 409).
@@ -137,26 +181,6 @@ impl Job<'_> {
             Some(raw) => BulkOperation::parse(raw, index, &Limits::default()),
             None => Err(Box::default()),
         }
-    }
-
-    /// One operation in a transaction of its own.
-    fn carry_out(&mut self, mut operation: BulkOperation) -> Result<Outcome, Error> {
-        self.service.count_request(&self.context.caller)?;
-        references::resolve_text(&mut operation.path, &self.ids);
-        if let Some(data) = &mut operation.data {
-            references::resolve(data, &self.ids);
-        }
-        let target = Target::parse(&operation)?;
-        let kind = target.operation(operation.method);
-        authorize(&self.context.caller, kind, Some(target.resource_type))?;
-        let mut tolerances = self.tolerances.clone();
-        let service = self.service;
-        let (outcome, tolerances) = service.perform(self.context, kind, Some(target.resource_type), move |change| {
-            let outcome = target.apply(change, operation, &mut tolerances)?;
-            Ok((outcome, tolerances))
-        })?;
-        self.tolerances = tolerances;
-        Ok(outcome)
     }
 
     /// Operations that refer to each other in a circle: created without the references, which are then

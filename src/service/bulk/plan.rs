@@ -80,6 +80,21 @@ impl Plan {
         Ok(Plan { nodes, ready, pending })
     }
 
+    /// The next operations that can run one after the other in one commit: in the order in which they were
+    /// written, up to the first that waits or has nothing to wait for.
+    pub(super) fn batch(&mut self, most: usize) -> Vec<usize> {
+        let mut batch = vec![];
+        for index in self.pending.iter().copied().take(most) {
+            let is_next = self.ready.peek() == Some(&Reverse(index));
+            if !is_next || self.nodes.get(index).is_none_or(|node| node.missing.is_some()) {
+                break;
+            }
+            self.ready.pop();
+            batch.push(index);
+        }
+        batch
+    }
+
     /// The next step; `None` when everything has run.
     pub(super) fn next(&mut self) -> Option<Step> {
         while let Some(Reverse(index)) = self.ready.pop() {

@@ -249,7 +249,7 @@ fn set_external_id(
 
 /// What a resource is called where another one refers to it.
 fn display(document: &Map<String, Value>) -> Option<&str> {
-    ["displayName", "name", "userName"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
+    ["displayName", "name"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
 }
 
 /// One record for the resource; long lists of members go on in further ones.

@@ -50,10 +50,6 @@ impl<'p> Sql<'p> {
         (&self.text, &self.binds)
     }
 
-    pub(in crate::store) fn is_postgres(&self) -> bool {
-        self.postgres
-    }
-
     pub(in crate::store) fn push(&mut self, text: &str) -> &mut Self {
         self.text.push_str(text);
         self

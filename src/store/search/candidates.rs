@@ -17,6 +17,9 @@ pub(super) struct Candidate {
     pub(super) sure: bool,
 }
 
+/// The key, the sort key, and whether it matches for sure.
+type Columns = (BigInt, Nullable<Text>, Integer);
+
 /// Which of the candidates of a segment.
 #[derive(Clone, Copy)]
 pub(super) struct Slice<'a> {
@@ -38,26 +41,10 @@ enum From<'p> {
 impl<'q> Finder<'q> {
     /// Candidates of one segment, in its order.
     pub(super) fn fetch(&self, conn: &mut Conn, segment: Segment, slice: Slice<'_>) -> Result<Vec<Candidate>> {
-        let mut sql = self.sql(conn);
-        let from = self.from(segment);
-        let scope = scope(&from);
-        let value = value(segment, sql.is_postgres());
-        sql.push("SELECT ").push(key(&from)).push(", ").push(value).push(", ");
-        sql.push("CASE WHEN ").cond(&self.plan.sure, &scope);
-        sql.push(" THEN 1 ELSE 0 END");
-        self.body(&mut sql, segment, &from);
         let bytes = after_id(segment, slice.after)?;
-        if let Some(place) = slice.after {
-            go_on(&mut sql, segment, key(&from), place, bytes.as_deref())?;
-        }
-        sql.push(" ORDER BY ").push(&order(segment, key(&from)));
-        sql.push(" LIMIT ").int(i64::try_from(slice.limit).unwrap_or(i64::MAX));
-        if slice.offset > 0 {
-            sql.push(" OFFSET ").int(i64::try_from(slice.offset).unwrap_or(i64::MAX));
-        }
+        let sql = self.rows(matches!(conn, Conn::Postgres(_)), segment, slice, bytes.as_deref())?;
         let (text, binds) = sql.parts();
-        type Sqls = (BigInt, Nullable<Text>, Integer);
-        let rows = conn.load_sql_kept::<Sqls, (i64, Option<String>, i32)>(text, binds, self.plan.is_common)?;
+        let rows = conn.load_sql_kept::<Columns, (i64, Option<String>, i32)>(text, binds, self.plan.is_common)?;
         let candidate =
             |(key, value, sure)| Candidate { place: Place { key: ResourceKey(key), value }, sure: sure == 1 };
         Ok(rows.into_iter().map(candidate).collect())
@@ -65,7 +52,7 @@ impl<'q> Finder<'q> {
 
     /// How many candidates a segment has.
     pub(super) fn count(&self, conn: &mut Conn, segment: Segment) -> Result<u64> {
-        let mut sql = self.sql(conn);
+        let mut sql = self.sql(matches!(conn, Conn::Postgres(_)));
         sql.push("SELECT count(*)");
         self.body(&mut sql, segment, &self.from(segment));
         let (text, binds) = sql.parts();
@@ -73,8 +60,36 @@ impl<'q> Finder<'q> {
         Ok(rows.into_iter().next().and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 
-    fn sql(&self, conn: &Conn) -> Sql<'q> {
-        Sql::new(self.tenant, &self.query.resource_type.name, matches!(conn, Conn::Postgres(_)))
+    fn sql(&self, postgres: bool) -> Sql<'q> {
+        Sql::new(self.tenant, &self.query.resource_type.name, postgres)
+    }
+
+    /// The statement for candidates; `bytes` is the id that the slice begins behind, if they are sorted by it.
+    pub(super) fn rows<'s>(
+        &self,
+        postgres: bool,
+        segment: Segment,
+        slice: Slice<'s>,
+        bytes: Option<&'s [u8]>,
+    ) -> Result<Sql<'s>>
+    where
+        'q: 's,
+    {
+        let mut sql: Sql<'s> = self.sql(postgres);
+        let from = self.from(segment);
+        sql.push("SELECT ").push(key(&from)).push(", ").push(value(segment, postgres)).push(", ");
+        sql.push("CASE WHEN ").cond(&self.plan.sure, &scope(&from));
+        sql.push(" THEN 1 ELSE 0 END");
+        self.body(&mut sql, segment, &from);
+        if let Some(place) = slice.after {
+            go_on(&mut sql, segment, key(&from), place, bytes)?;
+        }
+        sql.push(" ORDER BY ").push(&order(segment, key(&from)));
+        sql.push(" LIMIT ").int(i64::try_from(slice.limit).unwrap_or(i64::MAX));
+        if slice.offset > 0 {
+            sql.push(" OFFSET ").int(i64::try_from(slice.offset).unwrap_or(i64::MAX));
+        }
+        Ok(sql)
     }
 
     fn from(&self, segment: Segment) -> From<'q> {
@@ -93,7 +108,10 @@ impl<'q> Finder<'q> {
     }
 
     /// ` FROM … WHERE …`.
-    fn body(&self, sql: &mut Sql<'q>, segment: Segment, from: &From<'q>) {
+    fn body<'s>(&self, sql: &mut Sql<'s>, segment: Segment, from: &From<'s>)
+    where
+        'q: 's,
+    {
         let mut driver = self.plan.driver.as_ref();
         sql.push(" FROM ");
         match from {

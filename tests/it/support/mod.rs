@@ -1,5 +1,6 @@
-//! What the tests share: databases to run on, and the program itself.
+//! What the tests share: databases to run on, the application to talk to, and the program itself.
 
+pub mod app;
 pub mod client;
 pub mod databases;
 pub mod postgres;
