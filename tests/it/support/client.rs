@@ -81,15 +81,11 @@ impl Client {
     }
 
     pub fn post(&self, path: &str, body: &Value) -> Answer {
-        self.send("POST", path, &[], &body.to_string()).unwrap()
-    }
-
-    pub fn put(&self, path: &str, body: &Value) -> Answer {
-        self.send("PUT", path, &[], &body.to_string()).unwrap()
+        self.send("POST", path, &[], body.to_string()).unwrap()
     }
 
     pub fn patch(&self, path: &str, body: &Value) -> Answer {
-        self.send("PATCH", path, &[], &body.to_string()).unwrap()
+        self.send("PATCH", path, &[], body.to_string()).unwrap()
     }
 
     /// One request; an error if there was no whole answer.

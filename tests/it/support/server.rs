@@ -152,11 +152,6 @@ impl Installation {
         let stderr = Drain::start(child.0.stderr.take().unwrap());
         Starting { child, stdout, stderr, keys: Arc::clone(&self.keys) }
     }
-
-    /// What the first start printed.
-    pub fn keys(&self) -> Keys {
-        self.keys.get().expect("a server or `init` has run").clone()
-    }
 }
 
 /// Runs a command to its end.
@@ -201,10 +196,6 @@ impl Drain {
         if let Some(thread) = self.thread.take() {
             thread.join().unwrap();
         }
-        self.so_far()
-    }
-
-    fn so_far(&self) -> String {
         String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 }
@@ -323,10 +314,5 @@ impl Server {
     pub fn wait(mut self) -> (ExitStatus, String, String) {
         let status = self.child.0.wait().unwrap();
         (status, self.stdout.end(), self.stderr.end())
-    }
-
-    /// What it has logged so far.
-    pub fn logged(&self) -> String {
-        self.stderr.so_far()
     }
 }
