@@ -76,15 +76,20 @@ fn run(cli: Cli) -> Result<(), Error> {
     let config = Config::load(&cli.place, &serving).map_err(Error::Refused)?;
     match cli.command {
         Command::Serve(_) => serve::serve(&config),
-        Command::Init(_) => print::json(&open(&config)?.init(DEFAULT)?),
+        Command::Init(_) => print::json(&service(&config, config.public_url_at(config.listen))?.init(DEFAULT)?),
         Command::Key(command) => key::run(&open(&config)?, command),
         Command::User(command) => user::run(&open(&config)?, command),
         Command::Log(command) => log::run(&open(&config)?, command),
     }
 }
 
-/// Opens the data folder and the database beside whatever server runs on them.
+/// Opens the data folder and the database beside whatever server runs on them. A question makes neither.
 fn open(config: &Config) -> Result<Service, Error> {
+    if let Some(path) = config.database_url.strip_prefix("sqlite:")
+        && !std::path::Path::new(path).exists()
+    {
+        return Err(Error::Refused(format!("there is no database at {path}: run keyroll init, or keyroll serve")));
+    }
     service(config, config.public_url_at(config.listen))
 }
 

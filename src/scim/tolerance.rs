@@ -95,6 +95,8 @@ tolerances! {
     UnknownAttribute = "auto-001", [Auto, Rfc, Entra, Okta];
     /// `schemas` is missing.
     SchemasMissing = "okta-001", [Auto, Entra, Okta];
+    /// A PATCH of `password`, which no schema here has, changes nothing.
+    Password = "okta-003", [Auto, Okta];
     /// Read-only attributes in path-less values are left alone.
     ReadOnlyIgnored = "okta-002", [Auto, Rfc, Entra, Okta];
     /// Removing an element that is not there succeeds.

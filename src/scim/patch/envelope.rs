@@ -95,6 +95,10 @@ impl Reader<'_> {
             return Err(Error::value(format!("value: is missing, and {} needs one", name(op))));
         }
         let Some(path) = path else { return self.pathless(op, value) };
+        let is_password = path.eq_ignore_ascii_case("password") && resolve(self.rtype, &path).is_none();
+        if is_password && self.tolerances.allow(Tolerance::Password) {
+            return Ok(());
+        }
         let target = Target::parse(&path, self.rtype, self.tolerances)?;
         match (target, op) {
             // An extension's value is taken apart like a path-less one.

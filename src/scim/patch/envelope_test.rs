@@ -162,3 +162,10 @@ fn unknown_keys() {
         "invalidSyntax Operations[0]: value: User has no such schema: urn:x:y",
     );
 }
+
+#[test]
+fn a_password_is_nobodys() {
+    let set = r#"[{"op":"replace","path":"password","value":"9xPq"},{"op":"replace","path":"title","value":"x"}]"#;
+    check(Okta, set, "1replace title \"x\" | okta-003");
+    check(Rfc, set, "invalidPath Operations[0]: path: User has no such attribute: password");
+}
