@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 
-use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
@@ -51,9 +51,7 @@ pub(super) async fn handle(
         Ok(reply) => reply.into_response(&shared.service),
         Err(error) => error::render(&error, template, &id),
     };
-    if let Ok(value) = HeaderValue::from_str(&id) {
-        response.headers_mut().insert(actix_web::http::header::HeaderName::from_static(REQUEST_ID), value);
-    }
+    name(&mut response, &id);
     log::info!(
         request = id.as_str(), method = request.method().as_str(), route = template,
         status = response.status().as_u16(), micros = started.elapsed().as_micros() as u64;
@@ -94,14 +92,14 @@ async fn authenticate(
     template: &'static str,
     id: &str,
 ) -> Result<Option<Context>, Error> {
-    let caller = match auth::bearer(request)? {
-        Some(token) => run(&shared.service, Place::Inline, move |service| service.authenticate(&token)).await?,
+    let token = match auth::bearer(request)? {
+        Some(token) => token,
         None if operation.keys() == Keys::None => return Ok(None),
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let method = request.method().as_str().to_owned();
     let request = RequestRef { id: id.to_owned(), method, route: template.to_owned() };
-    Ok(Some(Context { caller, request }))
+    run(&shared.service, Place::Inline, move |service| service.enter(&token, request).map(Some)).await
 }
 
 /// The client's request id if it is one that can be logged, or a new one.
@@ -124,6 +122,7 @@ fn now() -> std::time::Instant {
 pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: &str) -> HttpResponse {
     let id = request_id(request, shared);
     let mut response = error::status(request.path(), 405, "this method is not allowed here", &id);
+    name(&mut response, &id);
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -132,5 +131,15 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: 
 
 /// 404 for a path that no operation has.
 pub(super) fn not_found(request: &HttpRequest, shared: &Shared) -> HttpResponse {
-    error::status(request.path(), 404, "there is no such endpoint", &request_id(request, shared))
+    let id = request_id(request, shared);
+    let mut response = error::status(request.path(), 404, "there is no such endpoint", &id);
+    name(&mut response, &id);
+    response
+}
+
+/// Gives the answer its request id.
+fn name(response: &mut HttpResponse, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
 }

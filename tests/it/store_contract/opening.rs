@@ -32,7 +32,7 @@ fn several_may_open_an_empty_database_at_once() {
 #[test]
 fn refusals_name_what_to_do() {
     let refusal = |url: &str| match Store::open(&Settings { url: url.to_owned(), readers: 1 }) {
-        Err(Error::Refused(message)) => message,
+        Err(Error::Refused(message) | Error::Unavailable(message)) => message,
         other => panic!("{other:?}"),
     };
     assert!(refusal("mysql://u:secret@h/db").contains("sqlite:<path> or postgres://"));

@@ -1,9 +1,9 @@
-//! What the tests share: databases to run on, and the program itself.
-//! What the tests share: databases to run on, and a server to talk to.
+//! What the tests share: databases to run on, the application to talk to, and the program itself.
 
 mod answer;
 pub mod app;
 mod bodies;
+pub mod client;
 pub mod databases;
 pub mod postgres;
 pub mod random;
