@@ -410,7 +410,7 @@ fn records_name_ids_and_paths() {
         assert_eq!(
             shown,
             [
-                json!(["user.created", mira, {"paths": ["schemas", "userName", "name", department, "active"]}]),
+                json!(["user.created", mira, {"paths": ["schemas", "userName", "name", "active", department]}]),
                 json!(["user.patched", mira, {"paths": [department]}]),
                 json!(["group.created", team, {"paths": ["schemas", "displayName"], "added": [mira]}]),
             ]

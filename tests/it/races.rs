@@ -1,5 +1,6 @@
 //! Requests at the same time: threads, each with a System of its own, against one server.
 
+use std::collections::HashSet;
 use std::sync::Barrier;
 
 use serde_json::{Value, json};
@@ -118,6 +119,15 @@ fn no_key_slips_out_beside_a_deactivation_a09() {
             }
         }
         println!("{issued} of 200 keys were issued first");
+        // Whatever the order of the requests, no key is issued to whom the log calls suspended.
+        let mut suspended = HashSet::new();
+        for record in app.log() {
+            match record["action"].as_str().unwrap() {
+                "principal.suspended" => _ = suspended.insert(record["subject"]["id"].clone()),
+                "credential.issued" => assert!(!suspended.contains(&record["change"]["owner"]), "{record}"),
+                _ => {}
+            }
+        }
     });
 }
 

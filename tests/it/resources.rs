@@ -79,9 +79,9 @@ fn representations() {
               ],
               "userName": "mira@example.com",
               "name": {"familyName":"Holt","givenName":"Mira"},
+              "active": true,
               "emails": [{"value":"mira@example.com","type":"work","primary":true}],
               "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"employeeNumber":"7"},
-              "active": true,
               "id": "019b8d62-7a80-7000-8000-000000000007",
               "groups": [
                 {
@@ -109,8 +109,8 @@ fn representations() {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"],
               "name": "deploy",
               "description": "ships",
-              "owners": [{"value":"019b8d62-7a80-7000-8000-000000000007"}],
               "active": true,
+              "owners": [{"value":"019b8d62-7a80-7000-8000-000000000007"}],
               "id": "019b8d63-64e0-7000-8000-000000000009",
               "meta": {
                 "resourceType": "Agent",
@@ -154,8 +154,8 @@ fn projections() {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
               "userName": "mira@example.com",
               "name": {"familyName":"Holt"},
-              "emails": [{"value":"mira@example.com","type":"work","primary":true}],
               "active": true,
+              "emails": [{"value":"mira@example.com","type":"work","primary":true}],
               "id": "019b8d62-7a80-7000-8000-000000000007"
             }
             "#);
