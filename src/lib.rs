@@ -1,5 +1,56 @@
 //! Keyroll: a SCIM 2.0 server that turns identity changes into access changes.
+//!
+//! An identity provider pushes joiners, movers and leavers; API keys hang on the people that it pushes; a
+//! leaver's keys are dead when the response leaves the server, and the log proves it afterwards.
+//!
+//! # The map
+//!
+//! Imports point one way only, and `tests/it/tidy.rs` holds them to it:
+//!
+//! ```text
+//! main → cli → http → service → store → domain → scim
+//! ```
+//!
+//! | layer | what is there | what is not |
+//! | --- | --- | --- |
+//! | [`scim`] | the protocol, pure: schemas, paths, filters, PATCH, validation, projection, messages | time, randomness, IO |
+//! | [`domain`] | the nouns: ids, operations, permissions, principals, credentials, secrets, log records | rows, use cases |
+//! | [`store`] | rows of SQLite and PostgreSQL ↔ domain; the writer, the filter planner | rules, status codes |
+//! | [`service`] | use cases: authorize → validate → change → record, in one transaction | HTTP |
+//! | [`http`] | extract, call the service, render | SQL, rules |
+//! | [`cli`] | parse, call the service, print | handlers, SQL |
+//! | [`config`] | flags over environment over file | everything else |
+//!
+//! # Invariants
+//!
+//! - **One list of what the server can do**: [`domain::Operation`]. Routes, permissions, log actions and the
+//!   thread that does the work are columns of one table.
+//! - **One path for every resource type**: `schemas/*.json` say what a User, a Group or an Agent is; adding
+//!   a type is adding a file. Only liveness (principals) and members (rows) have code of their own.
+//! - **One door for changes**: [`service::Service`]'s `perform`. A change, its consequences for keys and its
+//!   log records commit together or not at all.
+//! - **One evaluator for filters**: [`scim::filter::matches`]. The planner narrows down what it looks at.
+//! - **Keys carry no authority**: a key works while its owner is live, and may do at most what its owner may.
+//! - The tenant comes from the key and is the first argument of every store function.
+//! - Clock and randomness are arguments; their one home is [`service::runtime`].
+//!
+//! # One request's walk: `PATCH /scim/v2/Users/{id}` with `active` `"False"`
+//!
+//! 1. `http::routes` has found the operation, `http::handle` gives the request an id, `http::auth` the bearer.
+//! 2. `service::authenticate` makes it a caller: checksum, selector, digest, row MAC, owner.
+//! 3. `http::scim` reads the body strictly ([`scim::json`]) and calls `Service::patch_resource`.
+//! 4. `perform` authorizes the caller, opens the transaction, and authorizes it again as it stands there.
+//! 5. `service::resources` locks the principal and the row, checks `If-Match`, and hands the stored document
+//!    to [`scim::patch::apply`], which knows the dialect's tolerances and touches nothing but a copy.
+//! 6. `save` writes document, unique values, index and members as far as they changed; `cascade` decides
+//!    what the change means for the principal: suspended. No key row changes: verification looks at the owner.
+//! 7. `change` appends `user.patched` and `principal.suspended` to the log; the transaction commits.
+//! 8. The representation is rendered and sent with its ETag. The next verification says OWNER_INACTIVE.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
+pub mod http;
 pub mod scim;
+pub mod service;
 pub mod store;

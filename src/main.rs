@@ -1,1 +1,5 @@
-fn main() {}
+//! The `keyroll` program: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    keyroll::cli::main()
+}

@@ -95,6 +95,9 @@ operations! {
     SearchAll: Scim, "keyroll:{type}:read", "", Blocking, [GET "/scim/v2", HEAD "/scim/v2", GET "/scim/v2/", POST "/scim/v2/.search"];
     /// Reads the resource of the key's owner.
     Me: Any, "", "", Blocking, [GET "/scim/v2/Me", HEAD "/scim/v2/Me"];
+    /// Refuses to write that resource by this name (design §5).
+    MeWrite: Any, "", "", Inline,
+        [POST "/scim/v2/Me", PUT "/scim/v2/Me", PATCH "/scim/v2/Me", DELETE "/scim/v2/Me"];
     /// Carries out many operations; each is authorized by itself.
     Bulk: Any, "", "", Blocking, [POST "/scim/v2/Bulk"];
     /// Tells what the server can do.

@@ -69,7 +69,7 @@ pub enum Uniqueness {
 }
 
 /// One attribute, as a schema file describes it. Defaults are those of RFC 7643 §2.2.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attribute {
     /// The canonical spelling of the name.

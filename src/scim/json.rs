@@ -98,12 +98,18 @@ fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     Ok(())
 }
 
+/// Keys in one object: a document has dozens, and each costs ten times its length in memory.
+const KEYS_MAX: usize = 1_000;
+
 /// The keys of one object; `insert` refuses what is there already in any letter case.
 #[derive(Default)]
 struct Keys(HashSet<String>);
 
 impl Keys {
     fn insert<E: serde::de::Error>(&mut self, key: &str) -> Result<(), E> {
+        if self.0.len() >= KEYS_MAX {
+            return Err(E::custom(format_args!("an object has more than {KEYS_MAX} keys")));
+        }
         let folded = text::<E>(key)?.to_ascii_lowercase();
         if self.0.insert(folded) { Ok(()) } else { Err(E::custom(format_args!("the key {key:?} is there twice"))) }
     }

@@ -62,10 +62,8 @@ impl Projection {
             _ => return Err(Error::value("attributes and excludedAttributes exclude each other")),
         };
         if list.len() > NAMES_MAX {
-            return Err(Error::value(format!(
-                "attributes: has {} names, at most {NAMES_MAX} are accepted",
-                list.len()
-            )));
+            let name = if excluded.is_empty() { "attributes" } else { "excludedAttributes" };
+            return Err(Error::value(format!("{name}: has {} names, at most {NAMES_MAX} are accepted", list.len())));
         }
         Ok(Self::compiled(resource_type, mode, resolved(list, resource_type), vec![]))
     }

@@ -89,6 +89,8 @@ tolerances! {
     PathKeys = "entra-008", [Auto, Entra];
     /// Unknown schema URNs in `schemas` or as keys are dropped.
     UnknownSchema = "entra-009", [Auto, Entra, Okta];
+    /// Attributes of extensions without their URN in filters: `manager eq "…"`.
+    BareExtensionName = "entra-010", [Auto, Entra];
     /// Unknown attributes are dropped.
     UnknownAttribute = "auto-001", [Auto, Rfc, Entra, Okta];
     /// `schemas` is missing.
@@ -127,6 +129,11 @@ impl Tolerances {
             self.used.insert(tolerance);
         }
         allowed
+    }
+
+    /// Notes what another part of the same request used.
+    pub fn absorb(&mut self, other: &Tolerances) {
+        self.used.extend(&other.used);
     }
 
     /// The value of the `Keyroll-Tolerance` header; empty if none was used.

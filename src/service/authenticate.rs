@@ -3,6 +3,8 @@
 //! A miss costs what a hit costs: one look-up by selector, one digest, one comparison, against a dummy
 //! if there is nothing to compare with (attack case A01).
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 
 use super::{Error, Service};
@@ -19,7 +21,7 @@ pub(super) struct Found {
     /// Whether the whole secret matched and the row is as Keyroll wrote it.
     pub(super) proven: bool,
     /// The row, with its owner.
-    pub(super) holder: Holder,
+    pub(super) holder: Arc<Holder>,
 }
 
 impl Found {
@@ -36,11 +38,24 @@ impl Service {
     /// [`Error::Unauthenticated`], the same for every reason.
     pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         let Some(key) = PlainKey::parse(token) else { return Err(REFUSED) };
-        let found = self.read(|conn| self.find(conn, &key))?;
+        let found = self.prove(token, &key)?;
         match found {
-            Some(found) if found.verdict(self.now()) == Verdict::Valid => Ok(caller(found.holder)),
+            Some(found) if found.verdict(self.now()) == Verdict::Valid => Ok(caller(&found.holder)),
             _ => Err(REFUSED),
         }
+    }
+
+    /// Looks a key up: in memory if it was proven before and nothing about it has changed since.
+    pub(super) fn prove(&self, token: &str, key: &PlainKey) -> Result<Option<Found>, Error> {
+        let stamp = self.stamp(None)?;
+        if let (Some(_), Some(holder)) = (stamp, self.known_caller(token)) {
+            return Ok(Some(Found { proven: true, holder }));
+        }
+        let found = self.read(|conn| self.find(conn, key))?;
+        if let (Some(stamp), Some(Found { proven: true, holder })) = (stamp, &found) {
+            self.remember_caller(token, holder, stamp);
+        }
+        Ok(found)
     }
 
     /// The same caller as the database knows it inside a transaction.
@@ -49,10 +64,10 @@ impl Service {
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
         let verdict = holder.stored.credential.verdict(&holder.owner, self.now());
-        if intact && verdict == Verdict::Valid { Ok(caller(holder)) } else { Err(REFUSED) }
+        if intact && verdict == Verdict::Valid { Ok(caller(&holder)) } else { Err(REFUSED) }
     }
 
-    pub(super) fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {
+    fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {
         let holder = store::credentials::holder(conn, key.selector())?;
         let dummy = (Id::from_bytes(&[0; 16]), Digest([0; 32]));
         let (tenant, stored) = match &holder {
@@ -66,7 +81,7 @@ impl Service {
         };
         Ok(holder.map(|holder| {
             let same_class = holder.stored.credential.class == key.class();
-            Found { proven: matched && intact && same_class, holder }
+            Found { proven: matched && intact && same_class, holder: Arc::new(holder) }
         }))
     }
 
@@ -93,20 +108,20 @@ pub(super) fn scim_permissions() -> Permissions {
     texts.filter_map(|text| crate::domain::Permission::parse(&text)).collect()
 }
 
-fn caller(holder: Holder) -> Caller {
-    let credential = holder.stored.credential;
+fn caller(holder: &Holder) -> Caller {
+    let credential = &holder.stored.credential;
     let grant = match credential.class {
         Class::Provisioning => Grant::Permissions(scim_permissions()),
-        Class::User | Class::Service => credential.grant,
+        Class::User | Class::Service => credential.grant.clone(),
     };
     let key = KeyHolder {
         credential: credential.id,
         credential_version: credential.version,
-        selector: credential.selector,
+        selector: credential.selector.clone(),
         class: credential.class,
         grant,
-        owner: holder.owner,
-        connection: holder.connection,
+        owner: holder.owner.clone(),
+        connection: holder.connection.clone(),
     };
-    Caller { tenant: holder.tenant, identity: Identity::Key(Box::new(key)) }
+    Caller { tenant: holder.tenant.clone(), identity: Identity::Key(Box::new(key)) }
 }

@@ -11,7 +11,7 @@ use crate::scim::project::Projection;
 use crate::store::{self, ResourceKey, members::Member};
 
 /// Members in one read: a short transaction each, so that a slow reader pins nothing (design §4).
-pub(super) const CHUNK: usize = 1_000;
+pub(super) const CHUNK: i64 = 1_000;
 
 /// An answer, in parts.
 #[derive(Debug, Default)]
@@ -60,6 +60,14 @@ impl Body {
         }
     }
 
+    /// The whole answer, if all of it is one text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        match (self.parts.front(), self.parts.len()) {
+            (Some(Part::Text(text)), 1) => Some(text),
+            _ => None,
+        }
+    }
+
     /// The whole answer, if all of it is text.
     ///
     /// # Errors
@@ -102,7 +110,7 @@ impl Body {
             text.push(',');
             text.push_str(&service.member_text(one, &rest.projection)?);
         }
-        if members.len() == CHUNK {
+        if members.len() as i64 == CHUNK {
             rest.after = last.key;
             self.parts.push_front(Part::Members(Box::new(rest)));
         }

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, Error, Service};
+use super::{Context, Error, Service, authorize};
 use crate::domain::log::{self, Entry, Head};
 use crate::domain::{Id, Operation, Tenant, TenantKey};
+use crate::scim::ResourceType;
 use crate::store::{self, Conn};
 
 /// A change in the making. What is recorded here is appended when the change finishes.
@@ -19,6 +20,8 @@ pub struct Change<'c> {
     pub operation: Operation,
     /// The time of the change.
     pub now: DateTime<Utc>,
+    /// The type that the caller was authorized for.
+    resource_type: Option<&'static ResourceType>,
     head: Option<Head>,
     entries: Vec<Entry>,
 }
@@ -29,8 +32,9 @@ impl<'c> Change<'c> {
         conn: &'c mut Conn,
         context: &'c Context,
         operation: Operation,
+        resource_type: Option<&'static ResourceType>,
     ) -> Change<'c> {
-        Change { service, conn, context, operation, now: service.now(), head: None, entries: vec![] }
+        Change { service, conn, context, operation, resource_type, now: service.now(), head: None, entries: vec![] }
     }
 
     /// The caller's tenant.
@@ -49,17 +53,30 @@ impl<'c> Change<'c> {
     }
 
     /// The number of the next record. Locks the log: call it after every check and unique insert, and
-    /// before the first row that stores the number (design §4, lock order).
+    /// before the first row that stores the number (design §4, lock order) or that kills a key.
     ///
     /// # Errors
-    /// If the store fails.
+    /// If the caller may not any more, or the store fails.
     pub fn seq(&mut self) -> Result<i64, Error> {
-        let key = self.key();
-        let head = match &self.head {
-            Some(head) => head,
-            None => self.head.insert(store::log::lock_head(self.conn, key)?),
+        let next = match &self.head {
+            Some(head) => head.next_seq,
+            None => self.lock_head()?,
         };
-        Ok(head.next_seq + self.entries.len() as i64)
+        Ok(next + self.entries.len() as i64)
+    }
+
+    /// Locks the log. From here on nothing is recorded before this change, so the caller is looked at once
+    /// more: if its key died since the change began, that was answered, and nothing may follow it (promise
+    /// P4). SQLite's changes take turns from their beginning.
+    fn lock_head(&mut self) -> Result<i64, Error> {
+        let head = store::log::lock_head(self.conn, self.key())?;
+        if !self.service.is_embedded() {
+            let caller = self.service.refresh(self.conn, &self.context.caller)?;
+            authorize(&caller, self.operation, self.resource_type)?;
+        }
+        let next = head.next_seq;
+        self.head = Some(head);
+        Ok(next)
     }
 
     /// Notes what happened; the log gets it with the commit.

@@ -26,11 +26,7 @@ pub(super) struct NewKey {
 }
 
 /// Issues a key inside a change. The caller has locked the owner and checked that it may.
-pub(super) fn issue(
-    change: &mut Change<'_>,
-    owner: &Principal,
-    new: NewKey,
-) -> Result<(Credential, PlainKey), Error> {
+pub(super) fn issue(change: &mut Change<'_>, owner: &Principal, new: NewKey) -> Result<(Credential, PlainKey), Error> {
     let key = PlainKey::mint(new.class, change.service.entropy());
     let tenant = change.tenant();
     let credential = Credential {
@@ -69,6 +65,8 @@ fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Ut
 
 /// Revokes a key for good, inside a change; its record says why.
 pub(super) fn revoke(change: &mut Change<'_>, mut credential: Credential, reason: &str) -> Result<Credential, Error> {
+    // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
+    change.seq()?;
     credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
     credential.version += 1;
     let tenant = change.tenant();
@@ -181,7 +179,7 @@ impl Service {
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         self.ask(context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let mut rows = store::credentials::list(conn, tenant, owner, after, count + 1)?;
+            let mut rows = store::credentials::list(conn, tenant, owner, after, count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
             let next = if more { rows.last().map(|(key, _)| key.to_string()) } else { None };
@@ -217,17 +215,17 @@ impl Service {
     /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
     pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<Value, Error> {
         let reason = reason.unwrap_or("requested").to_owned();
-        if !is_code(&reason) {
-            return Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters"));
-        }
+        check_reason(&reason)?;
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         self.perform(context, Operation::KeyRevoke, None, move |change| {
             let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
             if !own {
                 require(&change.context.caller, Operation::KeyRevoke)?;
             }
+            // The owner first: whoever deletes it holds it while its keys are revoked (design §4, lock order).
+            let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let owner = store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
             let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            let owner = store::principals::find(change.conn, change.key(), &stored.credential.owner)?;
             let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;
             let credential = match stored.credential.revoked {
                 Some(_) => stored.credential,
@@ -244,8 +242,8 @@ impl Service {
     pub fn verify(&self, context: &Context, key: &str) -> Result<Value, Error> {
         authorize(&context.caller, Operation::KeyVerify, None)?;
         let not_found = json!({"valid": false, "code": Verdict::NotFound.code()});
-        let Some(key) = PlainKey::parse(key) else { return Ok(not_found) };
-        let Some(found) = self.read(|conn| self.find(conn, &key))? else { return Ok(not_found) };
+        let Some(plain) = PlainKey::parse(key) else { return Ok(not_found) };
+        let Some(found) = self.prove(key, &plain)? else { return Ok(not_found) };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
             return Ok(not_found);
@@ -339,7 +337,9 @@ fn check_caps(caller: &Caller, owner: &Principal, grant: &Permissions) -> Result
         let Some(holder) = caller.key() else { continue };
         let minting = Permission::parse(Operation::KeyIssue.permission());
         if minting.is_some_and(|minting| permission.overlaps(&minting)) {
-            return Err(Error::Forbidden(format!("{permission} would let the key issue keys: only the host grants that")));
+            return Err(Error::Forbidden(format!(
+                "{permission} would let the key issue keys: only the host grants that"
+            )));
         }
         let own = holder.owner.id == owner.id;
         if (permission.api() == crate::domain::permission::KEYROLL || own) && !caller.may(permission) {
@@ -395,10 +395,13 @@ fn grant(body: &Map<String, Value>) -> Result<Option<Permissions>, Error> {
             return Err(Error::invalid(format!("{pointer}/{unknown}"), format!("{unknown}: no such member")));
         }
         let list = members.get("permissions").and_then(Value::as_array);
-        let list = list.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?;
+        let list =
+            list.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?;
         for text in list {
             let text = text.as_str();
-            texts.push(text.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?);
+            texts.push(
+                text.ok_or_else(|| Error::invalid(format!("{pointer}/permissions"), "permissions: a list of texts"))?,
+            );
         }
     }
     if texts.is_empty() {
@@ -410,10 +413,10 @@ fn grant(body: &Map<String, Value>) -> Result<Option<Permissions>, Error> {
 fn parse_permissions<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Permissions, Error> {
     let permissions = Permissions::parse(texts)
         .map_err(|text| Error::invalid("/grant", format!("{text} is not a permission api:resource:action")))?;
-    match permissions.iter().find(|p| p.api() != crate::domain::permission::KEYROLL) {
-        Some(other) => Err(Error::invalid("/grant", format!("{other}: there is no api {}", other.api()))),
-        None => Ok(permissions),
+    if let Some(other) = permissions.iter().find(|p| p.api() != crate::domain::permission::KEYROLL) {
+        return Err(Error::invalid("/grant", format!("{other}: there is no api {}", other.api())));
     }
+    Ok(permissions)
 }
 
 fn lifetime(text: Option<&str>) -> Result<TimeDelta, Error> {
@@ -426,9 +429,10 @@ fn lifetime(text: Option<&str>) -> Result<TimeDelta, Error> {
     Ok(lifetime)
 }
 
-/// Whether a text is a code that may stand in the log.
-fn is_code(text: &str) -> bool {
-    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+/// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
+pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
+    let is_code = (1..=64).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
+    if is_code { Ok(()) } else { Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters")) }
 }
 
 /// The record of a key in answers; never its secret.

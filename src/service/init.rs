@@ -31,8 +31,7 @@ impl Service {
         let (service, tenant_name) = (self.clone(), tenant_name.to_owned());
         self.inner.store.write(move |conn| {
             if store::tenants::by_name(conn, &tenant_name)?.is_some() {
-                let detail = format!("the database has a tenant {tenant_name} already");
-                return Err(Error::Conflict { code: "already_initialised", detail });
+                return Err(already_initialised(&tenant_name));
             }
             let (tenant, admin_key, provisioning_key) = service.make_tenant(conn, &tenant_name)?;
             Ok(json!({
@@ -46,11 +45,13 @@ impl Service {
 
     fn make_tenant(&self, conn: &mut Conn, name: &str) -> Result<(Tenant, String, String), Error> {
         let now = self.now();
-        let tenant = store::tenants::insert(conn, &Id::mint(now, self.entropy()), name, now)?;
+        let tenant = store::tenants::insert(conn, &Id::mint(now, self.entropy()), name, now);
+        // Another node was faster between the look and the insert.
+        let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
         store::log::start(conn, tenant.key, &Head { next_seq: 0, hash: NO_HASH, time: now })?;
         let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "init".to_owned() };
         let context = Context { caller: Caller::host(tenant.clone()), request };
-        let mut change = Change::new(self, conn, &context, Operation::Init);
+        let mut change = Change::new(self, conn, &context, Operation::Init, None);
         change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
 
         let operator = local(&change, PrincipalKind::User, OPERATOR, operator_permissions());
@@ -69,6 +70,10 @@ impl Service {
         change.finish()?;
         Ok((tenant, admin_key.reveal(), provisioning_key.reveal()))
     }
+}
+
+fn already_initialised(name: &str) -> Error {
+    Error::Conflict { code: "already_initialised", detail: format!("the database has a tenant {name} already") }
 }
 
 impl NewKey {
@@ -122,6 +127,8 @@ fn add_connection(change: &mut Change<'_>, name: &str) -> Result<Connection, Err
         unique_group_names: true,
     };
     let connection = store::connections::insert(change.conn, change.key(), &connection, change.now)?;
-    change.record(Entry::new("connection.created", "connection", connection.id).with("agent", connection.agent.to_string()));
+    change.record(
+        Entry::new("connection.created", "connection", connection.id).with("agent", connection.agent.to_string()),
+    );
     Ok(connection)
 }

@@ -12,28 +12,43 @@ use crate::store::{self, Conn};
 use super::error::Error;
 
 /// The name of the file that holds the 32 bytes everything secret is derived from.
-pub const ROOT_KEY: &str = "root.key";
+pub(super) const ROOT_KEY: &str = "root.key";
 
 /// Reads `root.key`, or makes it if there is none; the folder is made with mode 0700, the file with 0600.
 ///
 /// # Errors
 /// If the folder or the file cannot be made or read, or the file does not hold 32 bytes.
-pub fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
+pub(super) fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
     let path = data_dir.join(ROOT_KEY);
-    let failed = |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
+    let failed =
+        |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| failed("make the folder of", e))?;
-    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-        Ok(mut file) => {
-            let mut root = [0; 32];
-            entropy.fill(&mut root);
-            file.write_all(&root).and_then(|()| file.sync_all()).map_err(|e| failed("write", e))?;
-            // The name of the new file is durable only once its folder is.
-            File::open(data_dir).and_then(|dir| dir.sync_all()).map_err(|e| failed("make durable", e))?;
-            Ok(Keyring::derive(&root))
-        }
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => read(&path).map_err(|e| failed("read", e)),
-        Err(error) => Err(failed("make", error)),
+    // Of processes that start at once one makes the key: the others wait until it is whole.
+    let folder = File::open(data_dir).and_then(|folder| folder.lock().map(|()| folder));
+    let folder = folder.map_err(|e| failed("lock the folder of", e))?;
+    match read(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        found => return found.map_err(|e| failed("read", e)),
     }
+    let mut root = [0; 32];
+    entropy.fill(&mut root);
+    write(&path, &root).map_err(|e| failed("write", e))?;
+    // The name of the new file is durable only once its folder is.
+    folder.sync_all().map_err(|e| failed("make durable", e))?;
+    Ok(Keyring::derive(&root))
+}
+
+/// Gives the file its name when it is whole: power loss must not leave half a key.
+fn write(path: &Path, root: &[u8; 32]) -> Result<(), std::io::Error> {
+    let draft = path.with_extension("key.new");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+    file.write_all(root)?;
+    file.sync_all()?;
+    fs::rename(&draft, path)
 }
 
 fn read(path: &Path) -> Result<Keyring, std::io::Error> {
@@ -50,13 +65,20 @@ fn read(path: &Path) -> Result<Keyring, std::io::Error> {
 ///
 /// # Errors
 /// If the database was made with another `root.key`.
-pub fn check_fingerprint(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
-    match store::installation::fingerprint(conn)? {
-        Some(stored) if stored == keyring.fingerprint() => Ok(()),
-        Some(_) => Err(Error::Refused(format!(
-            "the database belongs to another {ROOT_KEY}: copy {ROOT_KEY} of the node that made the database to {}",
-            data_dir.join(ROOT_KEY).display()
-        ))),
-        None => Ok(store::installation::set_fingerprint(conn, keyring.fingerprint())?),
+pub(super) fn check_fingerprint(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
+    let stored = match store::installation::fingerprint(conn)? {
+        Some(stored) => Some(stored),
+        None => {
+            // Of nodes that start at once on an empty database one is first; the others belong to it or not.
+            store::installation::set_fingerprint(conn, keyring.fingerprint())?;
+            store::installation::fingerprint(conn)?
+        }
+    };
+    if stored.as_deref() == Some(keyring.fingerprint()) {
+        return Ok(());
     }
+    Err(Error::Refused(format!(
+        "the database belongs to another {ROOT_KEY}: copy {ROOT_KEY} of the node that made the database to {}",
+        data_dir.join(ROOT_KEY).display()
+    )))
 }

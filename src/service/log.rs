@@ -1,11 +1,12 @@
 //! Reading the log: check the chain, show the newest records.
 
+use chrono::SecondsFormat;
 use serde_json::Value;
 
 use super::{Context, Error, Service, authorize};
-use crate::domain::Operation;
-use crate::domain::log::ChainCheck;
-use crate::store;
+use crate::domain::log::{ChainCheck, Record};
+use crate::domain::{Operation, TenantKey};
+use crate::store::{self, Conn};
 
 /// Records in one read while the chain is checked.
 const CHUNK: i64 = 1_000;
@@ -42,11 +43,15 @@ impl Service {
                 break;
             }
             for record in &records {
-                if let Err(broken) = check.take(record.seq, &record.bytes, &record.hash) {
+                let taken = check.take(record.seq, &record.bytes, &record.hash).and_then(|()| check_columns(record));
+                if let Err(broken) = taken {
                     return Ok(Verification::Broken(broken));
                 }
             }
             next += records.len() as i64;
+        }
+        if let Some(broken) = self.read(|conn| behind_head(conn, tenant.key))? {
+            return Ok(Verification::Broken(broken));
         }
         Ok(match check.finish(&head) {
             Ok(records) => Verification::Intact { records },
@@ -64,4 +69,28 @@ impl Service {
             records.iter().map(|record| Ok(serde_json::from_slice(&record.bytes)?)).collect()
         })
     }
+}
+
+/// What is wrong if the newest record lies behind the head, where no append puts one.
+fn behind_head(conn: &mut Conn, tenant: TenantKey) -> Result<Option<String>, Error> {
+    store::snapshot(conn, |conn| {
+        let next = store::log::head(conn, tenant)?.next_seq;
+        let last = store::log::tail(conn, tenant, 1)?.last().map(|record| record.seq);
+        let beyond = last.filter(|last| *last >= next);
+        Ok(beyond.map(|last| format!("record {last} lies behind the head, which says {next}")))
+    })
+}
+
+/// Readers look at columns too: they must say what the bytes say, which alone are hashed.
+fn check_columns(record: &Record) -> Result<(), String> {
+    let body: Value = serde_json::from_slice(&record.bytes).unwrap_or_default();
+    let time = record.time.to_rfc3339_opts(SecondsFormat::Micros, true);
+    let columns = [
+        ("/action", &record.action),
+        ("/subject/type", &record.subject_kind),
+        ("/subject/id", &record.subject_id),
+        ("/time", &time),
+    ];
+    let differs = columns.iter().find(|(path, column)| body.pointer(path).and_then(Value::as_str) != Some(column));
+    differs.map_or(Ok(()), |(path, _)| Err(format!("record {}: its column for {path} was changed", record.seq)))
 }

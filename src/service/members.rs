@@ -66,7 +66,9 @@ fn insert(change: &mut Change<'_>, group: ResourceKey, found: Vec<Found>, delta:
         // Two opposite edges in two transactions would commit a cycle that neither can see.
         store::members::lock_nesting(change.conn, tenant)?;
         if store::members::cycle(change.conn, tenant, group, &nested)?.is_some() {
-            return Err(scim::Error::value("members: a group cannot be its own member, directly or through others").into());
+            return Err(
+                scim::Error::value("members: a group cannot be its own member, directly or through others").into()
+            );
         }
     }
     let keys: Vec<ResourceKey> = found.iter().map(|f| f.key).collect();
@@ -124,7 +126,7 @@ fn scan(
             }
         }
         after = page.last().map(|one| one.key);
-        if page.len() < body::CHUNK {
+        if (page.len() as i64) < body::CHUNK {
             return Ok(found);
         }
     }

@@ -6,6 +6,7 @@
 pub mod authenticate;
 pub mod body;
 pub mod bulk;
+mod cache;
 mod cascade;
 mod change;
 pub mod credentials;
@@ -14,6 +15,7 @@ pub mod init;
 mod installation;
 pub mod log;
 mod members;
+mod provider;
 pub mod rate;
 mod render;
 pub mod resources;
@@ -81,6 +83,25 @@ impl Default for Limits {
     }
 }
 
+/// A change that waits for its transaction.
+pub(crate) struct Work<T> {
+    operation: Operation,
+    resource_type: &'static ResourceType,
+    change: Box<ChangeFn<T>>,
+}
+
+type ChangeFn<T> = dyn FnOnce(&mut Change<'_>) -> Result<T, Error> + Send;
+
+impl<T> Work<T> {
+    pub(crate) fn new(
+        operation: Operation,
+        resource_type: &'static ResourceType,
+        change: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Work<T> {
+        Work { operation, resource_type, change: Box::new(change) }
+    }
+}
+
 /// Who asks, in which request.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -104,6 +125,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     rate: rate::Limiter,
     scans: search::Scans,
+    cache: cache::Cache,
 }
 
 impl Service {
@@ -117,7 +139,16 @@ impl Service {
         let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
         store.write(move |conn| installation::check_fingerprint(conn, &ring, &data_dir))?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);
-        let inner = Inner { settings, store, keyring, clock, entropy, rate, scans: search::Scans::default() };
+        let inner = Inner {
+            settings,
+            store,
+            keyring,
+            clock,
+            entropy,
+            rate,
+            scans: search::Scans::default(),
+            cache: cache::Cache::default(),
+        };
         Ok(Service { inner: Arc::new(inner) })
     }
 
@@ -173,15 +204,57 @@ impl Service {
         f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         authorize(&context.caller, operation, resource_type)?;
-        let (service, mut context) = (self.clone(), context.clone());
-        self.inner.store.write(move |conn| {
-            // A key that was revoked or lost its permission since authentication writes nothing.
-            context.caller = service.refresh(conn, &context.caller)?;
-            authorize(&context.caller, operation, resource_type)?;
-            let mut change = Change::new(&service, conn, &context, operation);
-            let value = f(&mut change)?;
-            change.finish()?;
-            Ok(value)
+        let (service, context) = (self.clone(), context.clone());
+        self.inner.store.write(move |conn| service.perform_in(conn, &context, operation, resource_type, f))
+    }
+
+    /// The part of a change that is inside its transaction.
+    fn perform_in<T>(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        operation: Operation,
+        resource_type: Option<&'static ResourceType>,
+        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        // A key that was revoked or lost its permission since authentication writes nothing.
+        let caller = self.refresh(conn, &context.caller)?;
+        authorize(&caller, operation, resource_type)?;
+        let context = Context { caller, request: context.request.clone() };
+        let mut change = Change::new(self, conn, &context, operation, resource_type);
+        let value = f(&mut change)?;
+        change.finish()?;
+        Ok(value)
+    }
+
+    /// Makes several changes, each of which succeeds or fails by itself. On the embedded database one commit
+    /// serves all of them; on PostgreSQL a change holds locks that the next one must not wait under, so
+    /// each has its own.
+    pub(crate) fn perform_each<T: Send + 'static>(
+        &self,
+        context: &Context,
+        work: Vec<Work<T>>,
+    ) -> Vec<Result<T, Error>> {
+        fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: Work<T>) -> Result<T, Error> {
+            service.perform_in(conn, context, work.operation, Some(work.resource_type), work.change)
+        }
+        if !self.is_embedded() {
+            let alone = |work| {
+                let (service, context) = (self.clone(), context.clone());
+                self.inner.store.write(move |conn| one(&service, conn, &context, work))
+            };
+            return work.into_iter().map(alone).collect();
+        }
+        let (service, context, count) = (self.clone(), context.clone(), work.len());
+        let done = self.inner.store.write(move |conn| {
+            let mut each = |work| Ok(store::nested(conn, |conn| one(&service, conn, &context, work))?);
+            work.into_iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
+        });
+        // A commit that fails has failed all of them.
+        done.unwrap_or_else(|error| {
+            let text = error.to_string();
+            let lost = || Error::Unavailable(store::Error::Unavailable(text.clone()));
+            (0..count).map(|_| Err(lost())).collect()
         })
     }
 

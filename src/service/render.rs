@@ -82,7 +82,7 @@ impl Service {
             text.push_str(&self.member_text(one, projection)?);
         }
         let mut body = Body::text(text);
-        if let (Some(last), true) = (members.last(), members.len() == CHUNK) {
+        if let (Some(last), true) = (members.last(), members.len() as i64 == CHUNK) {
             let projection = projection.clone();
             body.push_rest(Rest { tenant, group: resource.key, after: last.key, projection });
         }

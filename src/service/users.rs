@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resources::{self, settle};
-use super::{Change, Context, Error, Service, registry};
+use super::{Change, Context, Error, Service, credentials, registry};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::text;
@@ -27,13 +27,11 @@ impl Service {
     pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
         let after = match cursor {
             None => None,
-            Some(text) => {
-                Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?)
-            }
+            Some(text) => Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?),
         };
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         self.ask(context, Operation::UserList, None, |conn| {
-            let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count + 1)?;
+            let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
             let next = if more { rows.last().map(|principal| principal.id) } else { None };
@@ -55,13 +53,26 @@ impl Service {
         })
     }
 
+    /// The id that a query names: an id, whether or not anybody has it, or `operator`.
+    ///
+    /// # Errors
+    /// 400 for what is neither.
+    pub fn principal_id(&self, context: &Context, text: &str) -> Result<Id, Error> {
+        match Id::parse(text) {
+            Some(id) => Ok(id),
+            None if text == OPERATOR => self.read(|conn| find(conn, context.caller.tenant.key, text)),
+            None => Err(Error::Malformed("owner: not an id".to_owned())),
+        }
+    }
+
     /// Suspends a principal by an admin's hold, or lifts the hold. The hold is its own: the identity
     /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
     ///
     /// # Errors
-    /// 404 if there is none, 409 for the operator.
+    /// 404 if there is none, 409 for the operator, 422 for a reason that is no code.
     pub fn hold_user(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
         let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
+        reason.map_or(Ok(()), credentials::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         self.perform(context, operation, None, move |change| {
             let before = lock(change, &name)?;

@@ -245,6 +245,19 @@ pub(super) fn transaction<T, E>(conn: &mut Conn, work: impl FnOnce(&mut Conn) ->
     conn.transaction(|conn| work(conn).map_err(Failed::Work))
 }
 
+/// Runs work in a savepoint of the transaction that is open: the inner result is the work's own, and an
+/// error of it has undone the work alone.
+///
+/// # Errors
+/// If the transaction itself is lost: nothing of it will be kept.
+pub fn nested<T, E>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<Result<T, E>> {
+    match transaction(conn, work) {
+        Ok(value) => Ok(Ok(value)),
+        Err(Failed::Work(error)) => Ok(Err(error)),
+        Err(Failed::Transaction(error)) => Err(error.into()),
+    }
+}
+
 /// Runs reads that must agree with each other: all of them see the database as it was at the first.
 /// Inside a write they see that transaction.
 ///

@@ -17,12 +17,12 @@ pub fn fingerprint(conn: &mut Conn) -> Result<Option<Vec<u8>>> {
     Ok(on!(conn, |c| query.get_result::<Vec<u8>>(c).optional())?)
 }
 
-/// Stores the fingerprint, once.
+/// Stores the fingerprint unless there is one already.
 ///
 /// # Errors
-/// A unique violation if there is one already.
+/// If the database cannot be written.
 pub fn set_fingerprint(conn: &mut Conn, fingerprint: &[u8]) -> Result<()> {
     let values = (installation::name.eq(FINGERPRINT), installation::value.eq(fingerprint));
-    on!(conn, |c| diesel::insert_into(installation::table).values(values).execute(c))?;
+    on!(conn, |c| diesel::insert_into(installation::table).values(values).on_conflict_do_nothing().execute(c))?;
     Ok(())
 }

@@ -25,7 +25,8 @@ pub struct Member {
     pub display: Option<String>,
 }
 
-/// Adds members; gives those that were none before.
+/// Adds members; gives those that were none before. Who was deleted meanwhile is not added: the caller
+/// holds the head of the log, so a deletion has either committed or will still see the new row.
 ///
 /// # Errors
 /// If the database cannot be written.
@@ -37,7 +38,8 @@ pub fn add(
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
     const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq) \
-         SELECT ?, ?, list.value, ? FROM ? AS list WHERE TRUE ON CONFLICT DO NOTHING RETURNING member_key";
+         SELECT ?, ?, list.value, ? FROM ? AS list \
+         WHERE EXISTS (SELECT 1 FROM resources r WHERE r.key = list.value) ON CONFLICT DO NOTHING RETURNING member_key";
     let mut added = vec![];
     for chunk in members.chunks(CHUNK) {
         let list = Bind::List(List::keys(chunk));
@@ -111,8 +113,8 @@ pub fn page(
     limit: i64,
 ) -> Result<Vec<Member>> {
     const SQL: &str = "SELECT r.key, r.id, r.type, r.display \
-         FROM memberships m JOIN resources r ON r.key = m.member_key \
-         WHERE m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
+         FROM memberships m CROSS JOIN resources r \
+         WHERE r.key = m.member_key AND m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
          ORDER BY m.member_key LIMIT ?";
     type Row = (i64, Vec<u8>, String, Option<String>);
     let after = after.map_or(0, |key| key.0);

@@ -34,7 +34,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-pub use connection::{Conn, data_version, snapshot};
+pub use connection::{Conn, data_version, nested, snapshot};
 pub use error::{Error, Result};
 pub use types::ResourceKey;
 

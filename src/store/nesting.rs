@@ -26,7 +26,8 @@ type Sql = (BigInt, BigInt, Binary, Nullable<Text>, Integer);
 type Row = (i64, i64, Vec<u8>, Option<String>, i32);
 
 /// The climb from members to groups; what it starts from is put before and after. UNION drops what was
-/// seen already, so it ends even in a circle.
+/// seen already, so it ends even in a circle. CROSS JOIN keeps SQLite from turning the joins round: it
+/// cannot know how few rows the climb gives and would scan a tenant's resources for them.
 macro_rules! climb {
     ($of:literal) => {
         concat!(
@@ -36,9 +37,9 @@ macro_rules! climb {
             $of,
             " AND m.until_seq IS NULL AND m.tenant = ? ",
             "UNION SELECT up.member, m.group_key, 0 FROM up ",
-            "JOIN memberships m ON m.member_key = up.grp AND m.until_seq IS NULL) ",
+            "CROSS JOIN memberships m WHERE m.member_key = up.grp AND m.until_seq IS NULL) ",
             "SELECT up.member, r.key, r.id, r.display, max(up.direct) FROM up ",
-            "JOIN resources r ON r.key = up.grp WHERE r.tenant = ? ",
+            "CROSS JOIN resources r WHERE r.key = up.grp AND r.tenant = ? ",
             "GROUP BY up.member, r.key, r.id, r.display ORDER BY up.member, r.key"
         )
     };
@@ -101,7 +102,7 @@ pub fn cycle(
     // Climbing costs what the group is in, whatever the new members hold.
     const SQL: &str = "WITH RECURSIVE up (grp) AS (\
          SELECT group_key FROM memberships WHERE member_key = ? AND until_seq IS NULL AND tenant = ? \
-         UNION SELECT m.group_key FROM up JOIN memberships m ON m.member_key = up.grp AND m.until_seq IS NULL) \
+         UNION SELECT m.group_key FROM up CROSS JOIN memberships m WHERE m.member_key = up.grp AND m.until_seq IS NULL) \
          SELECT grp FROM up";
     let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
     let mut around: HashSet<ResourceKey> = rows.into_iter().map(ResourceKey).collect();

@@ -33,7 +33,7 @@ impl Postgres {
     pub(super) fn open(url: &str, readers: u32) -> Result<Postgres> {
         refuse_tls(url)?;
         let connection = PgConnection::establish(url).map_err(|error| {
-            Error::Refused(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
+            Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
         })?;
         let mut connection = Conn::Postgres(connection);
         let encoding = connection.load_sql::<Text, String>("SHOW server_encoding", &[])?;

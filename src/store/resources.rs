@@ -216,8 +216,19 @@ pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id,
 /// # Errors
 /// If the database cannot be read.
 pub fn by_keys(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Result<Vec<Resource>> {
+    // The plus hides the tenant from SQLite's planner, which would scan all of its resources otherwise:
+    // it cannot know how short the list of keys is.
     const SQL: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
-         FROM resources WHERE tenant = ? AND key IN ?";
+         FROM resources WHERE +tenant = ? AND key IN ?";
+    if let [key] = keys {
+        let row = on!(conn, |c| resources::table
+            .select(Row::as_select())
+            .filter(resources::key.eq(key.0))
+            .filter(resources::tenant.eq(tenant.0))
+            .get_result::<Row>(c)
+            .optional())?;
+        return row.map(Row::into_resource).into_iter().collect();
+    }
     let mut found = HashMap::with_capacity(keys.len());
     for keys in keys.chunks(CHUNK) {
         let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::keys(keys))])?;

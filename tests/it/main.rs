@@ -10,6 +10,29 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod agents;
+mod attacks;
+mod bulk;
+mod cli;
+mod crash;
+mod deletion;
+mod dialects;
+mod discovery;
+mod errors;
+mod etag;
 mod filters;
+mod fuzz;
+mod groups;
+mod keys;
+mod lifecycle;
+mod limits;
+mod me;
+mod nodes;
+mod patch;
+mod races;
+mod resources;
+mod search;
+mod secrets;
 mod store_contract;
 mod support;
+mod tidy;

@@ -206,11 +206,11 @@ impl Binder<'_> {
     }
 
     /// The attribute of that name; `None` if it is unknown and that is no error.
-    fn target(&self, path: &AttrPath) -> Result<Option<AttrRef>, Error> {
+    fn target(&mut self, path: &AttrPath) -> Result<Option<AttrRef>, Error> {
         let found = match self.place {
             Place::Resource(rtype) => match resolve(rtype, &path.text) {
                 Some(Name::Attribute(target)) => Some(target),
-                _ => None,
+                _ => self.bare(rtype, path),
             },
             Place::Element(outer) => outer.attribute.sub(&path.text).map(|sub| AttrRef { sub: Some(sub), ..outer }),
         };
@@ -221,6 +221,16 @@ impl Binder<'_> {
             }
             None if self.unknown == Unknown::Refuse => Err(at(path, "no such attribute")),
             found => Ok(found),
+        }
+    }
+
+    /// An attribute of an extension whose URN was left out; base attributes of that name come first.
+    fn bare(&mut self, rtype: &'static ResourceType, path: &AttrPath) -> Option<AttrRef> {
+        let found =
+            rtype.extensions.iter().find_map(|extension| resolve(rtype, &format!("{}:{}", extension.id, path.text)));
+        match found {
+            Some(Name::Attribute(target)) if self.tolerances.allow(Tolerance::BareExtensionName) => Some(target),
+            _ => None,
         }
     }
 

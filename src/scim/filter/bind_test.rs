@@ -42,7 +42,7 @@ fn names_resolve_in_any_case_and_with_urns() {
     check(r#"USERNAME eq "Mira""#, r#"userName eq Text("mira")"#);
     check(r#"urn:ietf:params:scim:schemas:core:2.0:User:name.GivenName sw "M""#, r#"name.givenName sw Text("m")"#);
     let urn = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-    check(&format!(r#"{urn}:Manager eq "X""#), &format!(r#"{urn}:manager.value eq Text("x")"#));
+    check(&format!(r#"{urn}:Manager eq "X""#), &format!(r#"{urn}:manager.value eq Text("X")"#));
     check(&format!("{urn}:manager pr"), &format!("{urn}:manager pr"));
     check(&format!("{} pr", urn.to_uppercase()), &format!("schemas eq Text({:?})", urn.to_lowercase()));
     check(r#"meta.resourceType eq "User""#, r#"meta.resourceType eq Text("User")"#);
@@ -53,7 +53,7 @@ fn names_resolve_in_any_case_and_with_urns() {
 fn complex_attributes_compare_by_value() {
     check(r#"emails co "X""#, r#"emails.value co Text("x")"#);
     check("emails pr", "emails pr");
-    check(r#"groups eq "G""#, r#"groups.value eq Text("g")"#);
+    check(r#"groups eq "G""#, r#"groups.value eq Text("G")"#);
     refused(r#"name eq "x""#, "name at column 1: it is complex: name a sub-attribute");
     refused(r#"userName[value eq "x"]"#, "userName at column 1: it has no sub-attributes");
     check(
@@ -91,10 +91,20 @@ fn null_is_absence() {
 
 #[test]
 fn secrets_cannot_be_probed() {
-    let why = "values of this attribute cannot be filtered";
-    refused(r#"password eq "x""#, &format!("password at column 1: {why}"));
-    refused("password pr", &format!("password at column 1: {why}"));
-    assert!(bound("password pr", "User", Unknown::NoValue, Dialect::Auto).is_err());
+    let mut token = registry().by_name("User").unwrap().attribute("title").cloned().unwrap();
+    let mut outer = registry().by_name("User").unwrap().attribute("ims").cloned().unwrap();
+    for (mutability, returned) in [(Mutability::WriteOnly, Returned::Default), (Mutability::ReadWrite, Returned::Never)]
+    {
+        (token.mutability, token.returned) = (mutability, returned);
+        outer.sub_attributes = vec![token.clone()];
+        let attribute: &'static Attribute = Box::leak(Box::new(outer.clone()));
+        let place = AttrRef { extension: None, attribute, sub: None };
+        let mut tolerances = Tolerances::new(Dialect::Auto);
+        for text in ["title pr", r#"title eq "x""#, "title ne null"] {
+            let error = bind_elements(&parse(text, &mut tolerances).unwrap(), place, &mut tolerances).unwrap_err();
+            assert_eq!(error.detail, "filter: title at column 1: values of this attribute cannot be filtered");
+        }
+    }
 }
 
 #[test]
@@ -123,4 +133,14 @@ fn every_attribute_is_visited() {
             .unwrap();
     let names: Vec<_> = attributes(&bound).iter().map(ToString::to_string).collect();
     assert_eq!(names, ["id", "groups", "groups.value", "title"]);
+}
+
+#[test]
+fn extension_names_may_lack_their_urn_where_entra_speaks() {
+    check(
+        r#"manager eq "m""#,
+        r#"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value eq Text("m")  entra-010"#,
+    );
+    assert!(bound(r#"manager eq "m""#, "User", Unknown::Refuse, Dialect::Rfc).is_err());
+    assert!(bound(r#"manager eq "m""#, "Group", Unknown::Refuse, Dialect::Auto).is_err());
 }

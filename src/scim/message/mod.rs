@@ -39,8 +39,23 @@ pub struct List<'a> {
 }
 
 impl List<'_> {
-    /// The JSON text of a ListResponse. `Resources` is there even if empty: clients iterate over it.
+    /// The JSON text of a ListResponse.
     pub fn render(&self) -> String {
+        let (mut text, tail) = self.frame(self.resources.len());
+        text.reserve(self.resources.iter().map(|r| r.len() + 1).sum());
+        for (index, resource) in self.resources.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            text.push_str(resource);
+        }
+        text.push_str(tail);
+        text
+    }
+
+    /// What stands before and behind the resources, for whoever writes so many of them one by one.
+    /// `Resources` is there even if empty: clients iterate over it.
+    pub fn frame(&self, items: usize) -> (String, &'static str) {
         let mut head = Map::new();
         head.insert("schemas".into(), Value::from(vec![LIST_URN]));
         if let Some(total) = self.total {
@@ -49,25 +64,16 @@ impl List<'_> {
         if let Some(start_index) = self.start_index {
             head.insert("startIndex".into(), start_index.into());
         }
-        head.insert("itemsPerPage".into(), self.resources.len().into());
+        head.insert("itemsPerPage".into(), items.into());
         for (name, cursor) in [("previousCursor", self.previous_cursor), ("nextCursor", self.next_cursor)] {
             if let Some(cursor) = cursor {
                 head.insert(name.into(), cursor.into());
             }
         }
-        let head = Value::Object(head).to_string();
-        let body_bytes: usize = self.resources.iter().map(|r| r.len() + 1).sum();
-        let mut text = String::with_capacity(head.len() + body_bytes + 20);
-        text.push_str(head.strip_suffix('}').unwrap_or(&head));
+        let mut text = Value::Object(head).to_string();
+        text.pop();
         text.push_str(",\"Resources\":[");
-        for (index, resource) in self.resources.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
-            }
-            text.push_str(resource);
-        }
-        text.push_str("]}");
-        text
+        (text, "]}")
     }
 }
 

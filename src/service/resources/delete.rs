@@ -38,7 +38,9 @@ pub(in crate::service) fn delete(
     resource: &Resource,
 ) -> Result<(), Error> {
     let tenant = change.key();
-    let groups = store::members::direct_groups(change.conn, tenant, resource.key)?;
+    let mut groups = store::members::groups_of(change.conn, tenant, &[resource.key])?;
+    let mut groups = groups.remove(&resource.key).unwrap_or_default();
+    groups.retain(|group| group.direct);
     for group in &groups {
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
     }
@@ -90,7 +92,7 @@ fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<(),
 
 /// The indexed paths that hold ids of other resources: `value` beside a `$ref`.
 fn references(resource_type: &'static ResourceType) -> impl Iterator<Item = AttrRef> {
-    resource_type.indexed.iter().filter_map(|text| match path::resolve(resource_type, text) {
+    resource_type.indexed.iter().filter_map(move |text| match path::resolve(resource_type, text) {
         Some(Name::Attribute(reference)) => {
             let is_reference = reference.sub.is_some_and(|sub| sub.name == "value");
             (is_reference && reference.attribute.sub("$ref").is_some()).then_some(reference)

@@ -8,13 +8,14 @@ mod write;
 
 use serde_json::{Map, Value};
 
-pub use self::version::Conditions;
 pub(super) use self::delete::delete;
 pub(super) use self::save::{Saved, settle};
+pub use self::version::Conditions;
 pub(super) use self::version::etag;
 pub(super) use self::write::{create_in, patch_in, replace_in};
 use super::body::Body;
-use super::{Change, Context, Error, Service};
+use super::cache::Document;
+use super::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
@@ -88,6 +89,12 @@ pub(super) fn find(
     store::resources::find(conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)
 }
 
+/// A resource as it stands inside a change.
+pub(super) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &str) -> Result<Saved, Error> {
+    let tenant = change.key();
+    Ok(Saved { resource: find(change.conn, tenant, resource_type, id)? })
+}
+
 /// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
 /// may write it and which version the client has seen.
 pub(super) fn load(
@@ -101,8 +108,7 @@ pub(super) fn load(
     if resource_type.principal {
         store::principals::lock(change.conn, tenant, &id)?;
     }
-    let resource =
-        store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
+    let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
     let connection = change.context.caller.connection();
     if let Some(connection) = connection {
         check_ownership(connection, &resource)?;
@@ -140,10 +146,33 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
         let projection = wanted.projection(resource_type)?;
+        let tenant = context.caller.tenant.key;
+        // A document with rows changes with every member's name: it is rendered each time.
+        let cacheable = projection.is_default() && resource_type.rows.is_none();
+        let stamp = if cacheable { self.stamp(Some(tenant))? } else { None };
+        let connection = context.caller.connection().map(|connection| connection.key);
+        if let (Some(stamp), Some(id)) = (stamp, Id::parse(id)) {
+            authorize(&context.caller, Operation::Read, Some(resource_type))?;
+            let known = self.known_document(tenant, id, connection, stamp);
+            if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
+                let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.clone()));
+                return Ok(self.answered(resource_type, &id, document.version, body));
+            }
+        }
         self.ask(context, Operation::Read, Some(resource_type), |conn| {
-            let resource = find(conn, context.caller.tenant.key, resource_type, id)?;
-            self.answer(conn, context, resource_type, &resource, &projection, conditions)
+            let resource = find(conn, tenant, resource_type, id)?;
+            let answer = self.answer(conn, context, resource_type, &resource, &projection, conditions)?;
+            if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
+                let document = Document::new(resource_type, connection, resource.version, text, stamp);
+                self.remember_document((tenant, resource.id), document, stamp);
+            }
+            Ok(answer)
         })
+    }
+
+    fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
+        let location = self.location(resource_type, id);
+        Answer { location, etag: version::etag(version), body, tolerances: String::new() }
     }
 
     /// The answer that shows a resource, or says that the client has it already.
@@ -162,12 +191,7 @@ impl Service {
             let views = self.views(conn, context, std::slice::from_ref(resource), projection)?;
             Some(self.render(conn, context, resource_type, &views, resource, projection)?)
         };
-        Ok(Answer {
-            location: self.location(resource_type, &resource.id),
-            etag: version::etag(resource.version),
-            body,
-            tolerances: String::new(),
-        })
+        Ok(self.answered(resource_type, &resource.id, resource.version, body))
     }
 
     /// The resource of the key's owner (RFC 7644 §3.11).
@@ -177,7 +201,7 @@ impl Service {
     pub fn read_me(&self, context: &Context, wanted: &Wanted, conditions: &Conditions) -> Result<Answer, Error> {
         let holder = context.caller.key().ok_or(Error::NotFound)?;
         if holder.connection.is_some() {
-            return Err(Error::NotImplemented("a provisioning key has no resource of its own"));
+            return Err(NO_RESOURCE);
         }
         let name = match holder.owner.kind {
             crate::domain::principal::PrincipalKind::User => "User",
@@ -192,11 +216,22 @@ impl Service {
         })
     }
 
+    /// Why nobody writes the resource of the key's owner by that name.
+    pub fn refuse_me(&self, context: &Context) -> Error {
+        match context.caller.connection() {
+            Some(_) => NO_RESOURCE,
+            None => Error::Forbidden("a person is changed by its identity provider, not through /Me".to_owned()),
+        }
+    }
+
     /// The URL of a resource.
     pub(super) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
         format!("{}{}/{id}", self.scim_base_url(), resource_type.endpoint)
     }
 }
+
+/// What `/Me` is to a connection.
+const NO_RESOURCE: Error = Error::NotImplemented("a provisioning key has no resource of its own");
 
 /// A SCIM error with the attribute that it is about.
 pub(super) fn taken(attribute: &str) -> Error {

@@ -28,8 +28,8 @@ pub(super) struct Draft {
 }
 
 /// A resource as stored.
-pub(super) struct Saved {
-    pub(super) resource: Resource,
+pub(in crate::service) struct Saved {
+    pub(in crate::service) resource: Resource,
 }
 
 /// Member ids in one log record at most.
@@ -164,6 +164,8 @@ pub(in crate::service) fn settle(
     if *before == after {
         return Ok(());
     }
+    // Keys may die of it, the caller's own among them: see `Change::seq`.
+    change.seq()?;
     store::principals::update(change.conn, change.key(), &after)?;
     let entry = |action: &str| {
         let entry = Entry::new(action, after.kind.name(), after.id);
@@ -249,17 +251,11 @@ fn set_external_id(
 
 /// What a resource is called where another one refers to it.
 fn display(document: &Map<String, Value>) -> Option<&str> {
-    ["displayName", "name", "userName"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
+    ["displayName", "name"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
 }
 
 /// One record for the resource; long lists of members go on in further ones.
-pub(super) fn record(
-    change: &mut Change<'_>,
-    resource_type: &ResourceType,
-    id: &Id,
-    paths: Vec<String>,
-    delta: Delta,
-) {
+pub(super) fn record(change: &mut Change<'_>, resource_type: &ResourceType, id: &Id, paths: Vec<String>, delta: Delta) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
     let mut entry = Entry::new(&*action, &*kind, id).with("paths", paths);

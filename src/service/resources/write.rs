@@ -99,6 +99,7 @@ pub(in crate::service) fn create_in(
     let mut draft = draft(incoming, resource_type)?;
     if resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE) {
         draft.document.entry(ACTIVE).or_insert(Value::Bool(true));
+        draft.document = validate::ordered(draft.document, resource_type);
     }
     create(change, resource_type, draft)
 }
@@ -152,10 +153,16 @@ fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Dra
     let Incoming { mut document, unassigned } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
-        Some(members) => vec![RowChange::Replace(patch::members(&members)?)],
+        Some(members) => vec![RowChange::Replace(members_of(&members))],
         None => vec![],
     };
     Ok(Draft { document, external_id, rows, unassigned })
+}
+
+/// The members that a validated body names; each has a value.
+fn members_of(value: &Value) -> Vec<patch::Member> {
+    let named = value.as_array().into_iter().flatten().filter_map(|element| element.get("value")?.as_str());
+    named.map(|value| patch::Member { value: value.to_owned(), type_hint: None }).collect()
 }
 
 fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {

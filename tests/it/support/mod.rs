@@ -1,6 +1,12 @@
-//! What the tests share: databases to run on.
+//! What the tests share: databases to run on, the application to talk to, and the program itself.
 
+mod answer;
+pub mod app;
+mod bodies;
+pub mod client;
 pub mod databases;
 pub mod postgres;
+pub mod random;
+pub mod server;
 
 pub use databases::for_each_database;

@@ -1,14 +1,12 @@
 //! Lists and searches: index paging, cursor paging, one type or all of them.
 
+mod cursor;
+mod lookup;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::Aead;
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
-use sha2::{Digest, Sha256};
-
+use self::cursor::query_hash;
 use super::body::Body;
 use super::resources::{Wanted, tolerances};
 use super::{Context, Error, Service, authorize, registry};
@@ -21,7 +19,6 @@ use crate::scim::project::Projection;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
 use crate::store::search::{self, Page, Position, Query, Sort, Start};
-use crate::store::{self};
 
 /// Searches that read documents, at once: more would only make each other slow.
 const SCANS_MAX: usize = 4;
@@ -96,6 +93,10 @@ impl Service {
         request: &SearchRequest,
     ) -> Result<Found, Error> {
         let mut tolerances = tolerances(context);
+        let name = resource_type.and_then(|one| self.name(context, one, request));
+        if let Some(found) = self.known(context, resource_type, name.as_ref())? {
+            return Ok(found);
+        }
         let types = resource_type.map_or_else(|| registry().types.clone(), |one| vec![one]);
         let operation = if resource_type.is_some() { Operation::Search } else { Operation::SearchAll };
         for one in &types {
@@ -103,10 +104,8 @@ impl Service {
         }
         let filter = request.filter.as_deref().map(|text| filter::parse(text, &mut tolerances)).transpose()?;
         let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
-        let wanted = Wanted {
-            attributes: request.attributes.clone(),
-            excluded_attributes: request.excluded_attributes.clone(),
-        };
+        let wanted =
+            Wanted { attributes: request.attributes.clone(), excluded_attributes: request.excluded_attributes.clone() };
         let mut parts = Vec::with_capacity(types.len());
         for one in types {
             let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, &mut tolerances)).transpose()?;
@@ -120,6 +119,11 @@ impl Service {
             Some(cursor) => self.page_by_cursor(context, &parts, request, cursor)?,
             None => self.page_by_index(context, &parts, request)?,
         };
+        if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
+            && let ([one], true) = (resources.as_slice(), self.is_embedded())
+        {
+            self.remember_name(name, one.id, one.version);
+        }
         let body = self.list(context, request, results)?;
         Ok(Found { body, tolerances: tolerances.header() })
     }
@@ -254,44 +258,6 @@ impl Service {
         body.push(tail);
         Ok(body)
     }
-
-    /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
-    fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
-        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
-        let mut nonce = [0; 24];
-        self.entropy().fill(&mut nonce);
-        let sealed = cipher.encrypt(&nonce.into(), cursor.to_bytes().as_slice());
-        let sealed = sealed.map_err(|_| Error::internal("a cursor cannot be sealed"))?;
-        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), sealed.as_slice()].concat()))
-    }
-
-    fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
-        let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(refused)?;
-        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
-        let plain = cipher.decrypt(nonce.into(), sealed).map_err(|_| refused())?;
-        Ok(Cursor::from_bytes(&plain)?)
-    }
-}
-
-/// Binds a cursor to the query, the tenant, the caller and the type that it stands in.
-fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: usize) -> [u8; 16] {
-    let mut hash = Sha256::new();
-    let mut add = |text: &str| {
-        hash.update((text.len() as u64).to_be_bytes());
-        hash.update(text.as_bytes());
-    };
-    add(&context.caller.tenant.id.to_string());
-    add(&context.caller.key().map(|key| key.owner.id.to_string()).unwrap_or_default());
-    add(request.filter.as_deref().unwrap_or_default());
-    add(request.sort_by.as_deref().unwrap_or_default());
-    add(if request.descending { "descending" } else { "ascending" });
-    add(if parts.len() > 1 { "root" } else { "" });
-    add(parts.get(at).map_or("", |part| &part.resource_type.name));
-    let mut short = [0; 16];
-    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
-    short
 }
 
 /// What to sort by; a complex attribute is sorted by its `value` (RFC 7644 §3.4.2.3).

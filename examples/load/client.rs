@@ -1,0 +1,92 @@
+//! A small HTTP/1.1 load generator: one task per connection, one thread.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::rt::System;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// A request, ready to be sent.
+pub(crate) struct Request(Vec<u8>);
+
+impl Request {
+    pub(crate) fn get(path: &str, key: &str) -> Request {
+        let auth = if key.is_empty() { String::new() } else { format!("Authorization: Bearer {key}\r\n") };
+        Request(format!("GET {path} HTTP/1.1\r\nHost: k\r\n{auth}\r\n").into_bytes())
+    }
+
+    pub(crate) fn post(path: &str, key: &str, body: &str) -> Request {
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {key}\r\nContent-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        Request(head.into_bytes())
+    }
+}
+
+/// Spreads consecutive numbers over all numbers.
+pub(crate) fn scatter(n: u64) -> u64 {
+    let mut x = n.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    x ^ (x >> 31)
+}
+
+/// How much load, for how long.
+pub(crate) struct Load {
+    pub(crate) connections: usize,
+    pub(crate) seconds: u64,
+}
+
+impl Load {
+    /// Sends requests for a while; gives answers per second. Every answer must be a 2xx.
+    pub(crate) fn run(&self, address: SocketAddr, request: impl Fn(u64) -> Request) -> f64 {
+        let next = Rc::new(Cell::new(0u64));
+        let done = Rc::new(Cell::new(0u64));
+        let started = Instant::now();
+        let end = started + Duration::from_secs(self.seconds);
+        System::new().block_on(async {
+            let request = &request;
+            let connections = (0..self.connections).map(|_| {
+                let (next, done) = (Rc::clone(&next), Rc::clone(&done));
+                async move {
+                    let mut stream = TcpStream::connect(address).await.expect("connects");
+                    stream.set_nodelay(true).expect("nodelay");
+                    let mut buffer = Vec::with_capacity(16 << 10);
+                    while Instant::now() < end {
+                        let n = next.get();
+                        next.set(n + 1);
+                        exchange(&mut stream, &request(n), &mut buffer).await;
+                        done.set(done.get() + 1);
+                    }
+                }
+            });
+            futures_util::future::join_all(connections).await;
+        });
+        done.get() as f64 / started.elapsed().as_secs_f64()
+    }
+}
+
+async fn exchange(stream: &mut TcpStream, request: &Request, buffer: &mut Vec<u8>) {
+    stream.write_all(&request.0).await.expect("writes");
+    buffer.clear();
+    loop {
+        let read = stream.read_buf(buffer).await.expect("reads");
+        assert_ne!(read, 0, "the server closed the connection after {:?}", String::from_utf8_lossy(buffer));
+        let Some(head) = buffer.windows(4).position(|w| w == b"\r\n\r\n") else { continue };
+        assert!(buffer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(buffer));
+        let length = content_length(&buffer[..head]);
+        while buffer.len() < head + 4 + length {
+            assert_ne!(stream.read_buf(buffer).await.expect("reads"), 0, "the answer was cut off");
+        }
+        return;
+    }
+}
+
+fn content_length(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    head.lines().find_map(|line| line.strip_prefix("content-length: ")?.trim().parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,139 @@
+//! The two servers that are compared: Keyroll as shipped, and a handler that only returns bytes.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::Value;
+
+/// `keyroll serve` on an empty folder; ends with this value.
+pub(crate) struct Keyroll {
+    child: Child,
+    address: SocketAddr,
+    key: String,
+    folder: tempfile::TempDir,
+    agent: ureq::Agent,
+}
+
+impl Keyroll {
+    pub(crate) fn start() -> Keyroll {
+        let program = std::env::current_exe()
+            .expect("a program")
+            .parent()
+            .and_then(|p| p.parent())
+            .expect("a target folder")
+            .join("keyroll");
+        let folder = tempfile::tempdir().expect("a folder");
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let mut child = Command::new(program)
+            .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
+            .arg(folder.path().join("data"))
+            .stdout(Stdio::piped())
+            .stderr(log)
+            .spawn()
+            .expect("target/release/keyroll: cargo build --release makes it");
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let made: Value = serde_json::from_str(&lines.next().expect("the keys")).expect("JSON");
+        let listening = lines.next().expect("the address");
+        let address = listening.rsplit('/').next().and_then(|text| text.parse().ok()).expect("an address");
+        let key = made["provisioning_key"].as_str().expect("a key").to_owned();
+        Keyroll { child, address, key, folder, agent: ureq::Agent::new_with_defaults() }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.folder.path().join("data/keyroll.db")
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("http://{}/scim/v2{path}", self.address)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        let request = self.agent.get(self.url(path)).header("Authorization", format!("Bearer {}", self.key));
+        request.call().expect("an answer").body_mut().read_to_string().expect("text")
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> String {
+        let request = self.agent.post(self.url(path)).header("Authorization", format!("Bearer {}", self.key));
+        let mut answer = request.content_type("application/scim+json").send(body.to_string()).expect("an answer");
+        answer.body_mut().with_config().limit(64 << 20).read_to_string().expect("text")
+    }
+
+    pub(crate) fn patch(&self, path: &str, body: &Value) {
+        let request = self.agent.patch(self.url(path)).header("Authorization", format!("Bearer {}", self.key));
+        let mut answer = request.content_type("application/scim+json").send(body.to_string()).expect("an answer");
+        answer.body_mut().read_to_string().expect("text");
+    }
+
+    /// VmRSS: resident memory, mapped pages included.
+    pub(crate) fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+impl Drop for Keyroll {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A bare actix-web handler in a process of its own: no middleware, the same bytes each time.
+pub(crate) struct Bare {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Bare {
+    pub(crate) fn start(body: &str) -> Bare {
+        let mut child = Command::new(std::env::current_exe().expect("a program"))
+            .arg("--bare")
+            .env("KEYROLL_TEST_BARE_BODY", body)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+        Bare { child, address: line.trim().parse().expect("an address") }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+impl Drop for Bare {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The bare server's program.
+pub(crate) fn bare_main() {
+    let body = web::Bytes::from(std::env::vars().find(|(name, _)| name == "KEYROLL_TEST_BARE_BODY").expect("a body").1);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    println!("{}", listener.local_addr().expect("an address"));
+    actix_web::rt::System::new().block_on(async move {
+        let app = move || {
+            let body = body.clone();
+            App::new().default_service(web::to(move || {
+                let body = body.clone();
+                async move { HttpResponse::Ok().content_type("application/scim+json").body(body) }
+            }))
+        };
+        HttpServer::new(app).listen(listener).expect("listens").run().await.expect("serves");
+    });
+}

@@ -1,0 +1,123 @@
+//! `keyroll key`.
+
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::{Output, host, print};
+use crate::domain::Id;
+use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::service::credentials::Owner;
+use crate::service::{Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Issue a key; it is shown this once
+    Issue {
+        /// Whose key: an id, a userName, or operator
+        #[arg(long, value_name = "ID|userName|operator", required_unless_present = "connection")]
+        owner: Option<String>,
+        /// A provisioning key of this connection
+        #[arg(long, value_name = "NAME", conflicts_with_all = ["owner", "grant"])]
+        connection: Option<String>,
+        /// What the key may do at most, api:resource:action; without it the key proves who its owner is
+        #[arg(long, value_name = "PERMISSION")]
+        grant: Vec<String>,
+        /// How long it lives, such as P90D
+        #[arg(long, value_name = "DURATION")]
+        expires_in: Option<String>,
+        /// A name for people
+        #[arg(long, default_value = "")]
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List keys
+    List {
+        /// Only those of this owner: an id, a userName, or operator
+        #[arg(long, value_name = "ID|userName|operator")]
+        owner: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Show the record of a key
+    Show {
+        /// The key's id
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Revoke a key for good
+    Revoke {
+        /// The key's id
+        id: String,
+        /// Why: a code of a–z and _
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Issue { owner, connection, grant, expires_in, name, output } => {
+            let context = host(service, "key issue")?;
+            let owner = match (connection, owner) {
+                (Some(connection), _) => Owner::Connection(connection),
+                (None, Some(owner)) => named(service, &owner)?,
+                (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
+            };
+            let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
+            show(&issued, output)
+        }
+        Command::List { owner, output } => list(service, owner.as_deref(), output),
+        Command::Show { id, output } => show(&service.read_key(&host(service, "key show")?, &id)?, output),
+        Command::Revoke { id, reason, output } => {
+            show(&service.revoke_key(&host(service, "key revoke")?, &id, reason.as_deref())?, output)
+        }
+    }
+}
+
+/// An owner as people name one.
+fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
+    if owner == OPERATOR {
+        return Ok(Owner::Operator);
+    }
+    let Some(id) = Id::parse(owner) else { return Ok(Owner::UserName(owner.to_owned())) };
+    let principal = service.read_user(&host(service, "key issue")?, owner)?;
+    let kind = principal.get("type").and_then(Value::as_str).and_then(PrincipalKind::parse);
+    Ok(Owner::Principal(kind.unwrap_or(PrincipalKind::User), id))
+}
+
+fn list(service: &Service, owner: Option<&str>, output: Output) -> Result<(), Error> {
+    let context = host(service, "key list")?;
+    let owner = match owner {
+        None => None,
+        Some(owner) => {
+            let principal = service.read_user(&context, owner)?;
+            principal.get("id").and_then(Value::as_str).and_then(Id::parse)
+        }
+    };
+    let (mut keys, mut cursor) = (vec![], None::<String>);
+    loop {
+        let page = service.list_keys(&context, owner.as_ref(), None, cursor.as_deref())?;
+        keys.extend(page.get("keys").and_then(Value::as_array).into_iter().flatten().cloned());
+        cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if output.json {
+        return print::json(&serde_json::json!({"keys": keys, "next": null}));
+    }
+    print::table(&keys, &["id", "display", "name", "owner.id", "status", "reasons", "expires_at"]);
+    Ok(())
+}
+
+fn show(value: &Value, output: Output) -> Result<(), Error> {
+    if output.json {
+        return print::json(value);
+    }
+    print::record(value);
+    Ok(())
+}

@@ -1,0 +1,110 @@
+//! The command line: parse, call the service, print. Exit codes: 0 done, 1 refused, 2 usage, 3 conflict,
+//! 4 unavailable.
+
+mod key;
+mod log;
+mod print;
+mod serve;
+mod user;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::config::{self, Config, Place, Serving};
+use crate::domain::Caller;
+use crate::domain::log::RequestRef;
+use crate::service::init::DEFAULT;
+use crate::service::runtime::{SystemClock, SystemEntropy};
+use crate::service::{Context, Error, Limits, Service, Settings};
+
+/// A SCIM 2.0 provisioning server whose API keys die with their owner.
+#[derive(Parser, Debug)]
+#[command(name = "keyroll", version, about, max_term_width = 100)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Serve SCIM and the API; on an empty database do first what init does
+    Serve(Serving),
+    /// Make the database, tenant, operator and connection, and print their keys once
+    Init(Output),
+    /// Issue, list and revoke keys
+    #[command(subcommand)]
+    Key(key::Command),
+    /// List, suspend and delete people
+    #[command(subcommand)]
+    User(user::Command),
+    /// Check and show the log
+    #[command(subcommand)]
+    Log(log::Command),
+}
+
+/// How to print.
+#[derive(Args, Clone, Copy, Debug, Default)]
+struct Output {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    env_logger::Builder::from_env(env_logger::Env::new().filter_or("KEYROLL_LOG", "info")).init();
+    if let Err(message) = config::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
+    {
+        return print::failure(&Error::Refused(message));
+    }
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => print::failure(&error),
+    }
+}
+
+fn run(cli: Cli) -> Result<(), Error> {
+    let serving = match &cli.command {
+        Command::Serve(serving) => serving.clone(),
+        _ => Serving::default(),
+    };
+    let config = Config::load(&cli.place, &serving).map_err(Error::Refused)?;
+    match cli.command {
+        Command::Serve(_) => serve::serve(&config),
+        Command::Init(_) => print::json(&open(&config)?.init(DEFAULT)?),
+        Command::Key(command) => key::run(&open(&config)?, command),
+        Command::User(command) => user::run(&open(&config)?, command),
+        Command::Log(command) => log::run(&open(&config)?, command),
+    }
+}
+
+/// Opens the data folder and the database beside whatever server runs on them.
+fn open(config: &Config) -> Result<Service, Error> {
+    service(config, config.public_url_at(config.listen))
+}
+
+fn service(config: &Config, public_url: String) -> Result<Service, Error> {
+    let settings = Settings {
+        data_dir: config.data_dir.clone(),
+        database_url: config.database_url.clone(),
+        readers: READERS,
+        public_url,
+        limits: Limits { requests_per_minute: config.requests_per_minute, ..Limits::default() },
+    };
+    Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+/// Read connections that are kept open.
+const READERS: u32 = 8;
+
+/// The host itself asks, about the one tenant.
+fn host(service: &Service, command: &str) -> Result<Context, Error> {
+    let tenant = service.tenant(DEFAULT)?;
+    let request = RequestRef { id: service.mint().to_string(), method: "CLI".to_owned(), route: command.to_owned() };
+    Ok(Context { caller: Caller::host(tenant), request })
+}

@@ -1,0 +1,265 @@
+//! Settings: flags over `KEYROLL_*` environment over `keyroll.toml` (design §10).
+//!
+//! What cannot be honoured refuses to start, with a message that names the fix: unknown keys, unknown
+//! variables, addresses off this machine without a proxy, databases off it without TLS.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// The name of the settings file in the working folder.
+pub const FILE: &str = "keyroll.toml";
+
+/// Where data, database and URLs are: every command takes these.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Place {
+    /// The folder of root.key and of the embedded database
+    #[arg(long, env = "KEYROLL_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// sqlite:PATH or postgres://…
+    #[arg(long, env = "KEYROLL_DATABASE_URL", value_name = "URL", hide_env_values = true, global = true)]
+    pub database_url: Option<String>,
+    /// The base of every URL that is given out
+    #[arg(long, env = "KEYROLL_PUBLIC_URL", value_name = "URL", global = true)]
+    pub public_url: Option<String>,
+    /// The settings file, instead of keyroll.toml in the working folder
+    #[arg(long, env = "KEYROLL_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+}
+
+/// What only `serve` takes.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Serving {
+    /// The address to listen on; port 0 takes a free one and prints it
+    #[arg(long, env = "KEYROLL_LISTEN", value_name = "ADDRESS")]
+    pub listen: Option<SocketAddr>,
+    /// The proxies that end TLS and may connect; needed to listen off loopback
+    #[arg(long, env = "KEYROLL_BEHIND_PROXY", value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
+    pub behind_proxy: Vec<IpNet>,
+    /// SCIM requests of a connection: N/min, or off
+    #[arg(long, env = "KEYROLL_RATE_LIMIT", value_name = "N/min|off")]
+    pub rate_limit: Option<String>,
+}
+
+/// The settings file. A key that it does not know is refused.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    data_dir: Option<PathBuf>,
+    database_url: Option<String>,
+    public_url: Option<String>,
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    behind_proxy: Vec<IpNet>,
+    rate_limit: Option<String>,
+}
+
+/// The settings that hold.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder of `root.key`.
+    pub data_dir: PathBuf,
+    /// The database.
+    pub database_url: String,
+    /// The base of URLs, if one was given.
+    pub public_url: Option<String>,
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The proxies that may connect.
+    pub behind_proxy: Vec<IpNet>,
+    /// SCIM requests of a connection per minute; `None` is no limit.
+    pub requests_per_minute: Option<u32>,
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const DATA_DIR: &str = "keyroll-data";
+const RATE_LIMIT: &str = "6000/min";
+
+impl Config {
+    /// Puts flags, environment and file together.
+    ///
+    /// # Errors
+    /// What cannot be honoured, and what to do about it.
+    pub fn load(place: &Place, serving: &Serving) -> Result<Config, String> {
+        let file = read_file(place.config.as_deref())?;
+        let data_dir = place.data_dir.clone().or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
+        let url = place.database_url.clone().or(file.database_url);
+        let database_url = url.unwrap_or_else(|| format!("sqlite:{}", data_dir.join("keyroll.db").display()));
+        check_database_url(&database_url)?;
+        let public_url = place.public_url.clone().or(file.public_url).map(check_public_url).transpose()?;
+        let listen = serving.listen.or(file.listen).unwrap_or(LISTEN);
+        let flags = &serving.behind_proxy;
+        let behind_proxy = if flags.is_empty() { file.behind_proxy } else { flags.clone() };
+        if !listen.ip().is_loopback() && behind_proxy.is_empty() {
+            return Err(format!(
+                "listening on {listen} would send keys in the clear: end TLS in a proxy and name it with \
+                 --behind-proxy CIDR, or listen on 127.0.0.1"
+            ));
+        }
+        let rate = serving.rate_limit.clone().or(file.rate_limit).unwrap_or_else(|| RATE_LIMIT.to_owned());
+        let requests_per_minute = parse_rate(&rate)?;
+        Ok(Config { data_dir, database_url, public_url, listen, behind_proxy, requests_per_minute })
+    }
+
+    /// The base of URLs for a server on this address.
+    pub fn public_url_at(&self, address: SocketAddr) -> String {
+        self.public_url.clone().unwrap_or_else(|| format!("http://{address}"))
+    }
+}
+
+fn read_file(named: Option<&Path>) -> Result<File, String> {
+    let path = named.unwrap_or_else(|| Path::new(FILE));
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(File::default()),
+        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+    };
+    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+/// `6000/min` or `off`.
+fn parse_rate(text: &str) -> Result<Option<u32>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    let number = text.strip_suffix("/min").and_then(|number| number.parse::<u32>().ok()).filter(|number| *number > 0);
+    number
+        .map(Some)
+        .ok_or_else(|| format!("--rate-limit {text}: expected a number and /min, such as {RATE_LIMIT}, or off"))
+}
+
+fn check_public_url(url: String) -> Result<String, String> {
+    let url = url.trim_end_matches('/').to_owned();
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
+    if rest.is_empty() || rest.contains(['?', '#', ' ', '@', '"', '\\']) {
+        return Err(format!("--public-url {url}: expected http:// or https://, a host and perhaps a path"));
+    }
+    Ok(url)
+}
+
+/// A database elsewhere gets its password and every row over the network: TLS, or an explicit no.
+fn check_database_url(url: &str) -> Result<(), String> {
+    if url.starts_with("sqlite:") {
+        return Ok(());
+    }
+    let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
+        return Err("--database-url: expected sqlite:PATH or postgres://…".to_owned());
+    };
+    let (authority, tail) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let mut hosts: Vec<String> = host.split(',').map(|one| without_port(one).to_owned()).collect();
+    let mut mode = None;
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        match &*name {
+            "host" | "hostaddr" => hosts.extend(value.split(',').map(str::to_owned)),
+            "sslmode" => mode = Some(value.into_owned()),
+            _ => {}
+        }
+    }
+    let _ = tail;
+    let local = |host: &String| {
+        host.is_empty()
+            || host.starts_with('/')
+            || host == "localhost"
+            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    };
+    let strong = matches!(mode.as_deref(), Some("require" | "verify-ca" | "verify-full"));
+    if strong && !cfg!(feature = "postgres-tls") {
+        return Err("this build speaks no TLS to PostgreSQL: build it with --features postgres-tls".to_owned());
+    }
+    if hosts.iter().all(local) || strong || mode.as_deref() == Some("disable") {
+        return Ok(());
+    }
+    Err("--database-url: a database on another host needs sslmode=require or stronger, or an explicit sslmode=disable"
+        .to_owned())
+}
+
+fn without_port(host: &str) -> &str {
+    if let Some(rest) = host.strip_prefix('[') {
+        return rest.split(']').next().unwrap_or_default();
+    }
+    host.rsplit_once(':').map_or(host, |(host, _)| host)
+}
+
+/// Variables that Keyroll knows, beside the prefixes that it leaves alone.
+const VARIABLES: &[&str] = &[
+    "KEYROLL_DATA_DIR",
+    "KEYROLL_DATABASE_URL",
+    "KEYROLL_PUBLIC_URL",
+    "KEYROLL_CONFIG",
+    "KEYROLL_LISTEN",
+    "KEYROLL_BEHIND_PROXY",
+    "KEYROLL_RATE_LIMIT",
+    "KEYROLL_LOG",
+];
+const IGNORED: &[&str] = &["KEYROLL_TEST_", "KEYROLL_SERVICE_", "KEYROLL_PORT"];
+
+/// Refuses variables that look like settings and are none: a typing error must not be a silent default.
+///
+/// # Errors
+/// The first such variable.
+pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), String> {
+    for name in names.filter(|name| name.starts_with("KEYROLL_")) {
+        if !VARIABLES.contains(&name.as_str()) && !IGNORED.iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(format!("{name} is no setting of Keyroll: known are {}", VARIABLES.join(", ")));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_numbers_per_minute_or_off() {
+        assert_eq!(parse_rate("6000/min"), Ok(Some(6000)));
+        assert_eq!(parse_rate("off"), Ok(None));
+        for bad in ["", "0/min", "6000", "6000/s", "-1/min", "OFF"] {
+            assert!(parse_rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_database_elsewhere_needs_tls_or_an_explicit_no() {
+        for good in [
+            "sqlite:/var/lib/keyroll/keyroll.db",
+            "postgres://u:p@127.0.0.1:5432/k",
+            "postgres://localhost/k",
+            "postgres://u@[::1]:5432/k",
+            "postgres:///k?host=/run/postgresql",
+            "postgres://db.example/k?sslmode=disable",
+        ] {
+            assert_eq!(check_database_url(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "mysql://x",
+            "postgres://db.example/k",
+            "postgres://u:p@10.0.0.1/k?sslmode=prefer",
+            "postgres:///k?host=db.example",
+        ] {
+            assert!(check_database_url(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unknown_variables_are_refused_and_foreign_ones_left_alone() {
+        let check = |names: &[&str]| check_environment(names.iter().map(|name| (*name).to_owned()));
+        assert_eq!(check(&["PATH", "KEYROLL_LISTEN", "KEYROLL_TEST_SQLITE_ONLY", "KEYROLL_PORT_80_TCP"]), Ok(()));
+        assert!(check(&["KEYROLL_LISTNE"]).unwrap_err().starts_with("KEYROLL_LISTNE is no setting"));
+    }
+
+    #[test]
+    fn off_loopback_a_proxy_is_named() {
+        let serving = Serving { listen: "0.0.0.0:8080".parse().ok(), ..Serving::default() };
+        assert!(Config::load(&Place::default(), &serving).unwrap_err().contains("--behind-proxy"));
+        let behind_proxy = vec!["10.0.0.0/8".parse().unwrap()];
+        let config = Config::load(&Place::default(), &Serving { behind_proxy, ..serving }).unwrap();
+        assert_eq!(config.database_url, "sqlite:keyroll-data/keyroll.db");
+        assert_eq!(config.requests_per_minute, Some(6000));
+    }
+}

@@ -1,0 +1,76 @@
+//! `/v1`: keys, people, verification; and the server's own health.
+
+use serde_json::{Value, json};
+
+use super::handle::Call;
+use super::respond::Reply;
+use super::{Shared, run};
+use crate::domain::Operation;
+use crate::scim::json::{self, Limits};
+use crate::service::{Error, Service};
+
+/// Answers a request beside SCIM.
+pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
+    let place = call.operation.place();
+    run(&shared.service, place, move |service| carry_out(service, &call)).await
+}
+
+fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request = &call.request;
+    let ok = |value: Value| Ok(Reply::json(200, &value));
+    match call.operation {
+        Operation::Health => ok(json!({"status": "ok"})),
+        Operation::Ready => service.ready().and_then(|()| ok(json!({"status": "ready"}))),
+        Operation::Whoami => ok(service.whoami(call.context()?)),
+        Operation::KeyIssue => Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)),
+        Operation::KeyList => {
+            let owner = match request.parameter("owner") {
+                Some(text) => Some(service.principal_id(call.context()?, text)?),
+                None => None,
+            };
+            let (count, cursor) = (request.number("count")?, request.parameter("cursor"));
+            ok(service.list_keys(call.context()?, owner.as_ref(), count, cursor)?)
+        }
+        Operation::KeyRead => ok(service.read_key(call.context()?, &request.id)?),
+        Operation::KeyRevoke => {
+            let body = optional_body(call)?;
+            ok(service.revoke_key(call.context()?, &request.id, text(&body, "reason")?)?)
+        }
+        Operation::KeyVerify => {
+            let body = body(call)?;
+            let key = text(&body, "key")?.ok_or_else(|| Error::invalid("/key", "key: a key is required"))?;
+            ok(service.verify(call.context()?, key)?)
+        }
+        Operation::UserList => {
+            ok(service.list_users(call.context()?, request.number("count")?, request.parameter("cursor"))?)
+        }
+        Operation::UserRead => ok(service.read_user(call.context()?, &request.id)?),
+        Operation::UserSuspend | Operation::UserActivate => {
+            let (body, hold) = (optional_body(call)?, call.operation == Operation::UserSuspend);
+            ok(service.hold_user(call.context()?, &request.id, hold, text(&body, "reason")?)?)
+        }
+        Operation::UserDelete => {
+            service.delete_user(call.context()?, &request.id)?;
+            Ok(Reply::empty(204))
+        }
+        _ => Err(Error::NotFound),
+    }
+}
+
+fn body(call: &Call) -> Result<Value, Error> {
+    let value = json::parse(&call.body, &Limits::default())?;
+    if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
+}
+
+fn optional_body(call: &Call) -> Result<Value, Error> {
+    if call.body.is_empty() { Ok(json!({})) } else { body(call) }
+}
+
+/// A member that is a text if it is there.
+fn text<'b>(body: &'b Value, name: &str) -> Result<Option<&'b str>, Error> {
+    match body.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(Error::invalid(format!("/{name}"), format!("{name}: expected a text"))),
+    }
+}

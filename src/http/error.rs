@@ -1,0 +1,103 @@
+//! One error, rendered as the endpoint's clients expect it: SCIM (RFC 7644 §3.12) or problem+json (RFC 9457).
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use serde_json::{Value, json};
+
+use super::respond::SCIM_JSON;
+use crate::scim;
+use crate::service::Error;
+
+/// The response to a refused or failed request. The cause of a failure goes to the log, once.
+pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpResponse {
+    if error.status() >= 500 {
+        log::error!(request = request_id; "{}", causes(error));
+    }
+    let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
+    let detail = if failed { format!("internal error, request {request_id}") } else { error.to_string() };
+    let body = if path.starts_with("/scim") {
+        scim::Error { detail, ..error.to_scim() }.body()
+    } else {
+        problem(error, detail, request_id)
+    };
+    let mut response = respond(error.status(), path, &body);
+    let headers = response.headers_mut();
+    let mut insert = |name, value: String| {
+        if let Ok(value) = value.parse() {
+            headers.insert(name, value);
+        }
+    };
+    match error {
+        Error::Unauthenticated(_) => insert(WWW_AUTHENTICATE, "Bearer realm=\"keyroll\"".to_owned()),
+        Error::RateLimited { retry_after_seconds } => insert(RETRY_AFTER, retry_after_seconds.to_string()),
+        Error::Busy(_) | Error::Unavailable(_) => insert(RETRY_AFTER, "1".to_owned()),
+        _ => {}
+    }
+    response
+}
+
+/// A response with a status alone, for what no operation answers.
+pub(super) fn status(path: &str, status: u16, detail: &str, request_id: &str) -> HttpResponse {
+    let mut response = render(&scim::Error::status(status, detail).into(), path, request_id);
+    if let Ok(value) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert(HeaderName::from_static(super::handle::REQUEST_ID), value);
+    }
+    response
+}
+
+fn respond(status: u16, path: &str, body: &Value) -> HttpResponse {
+    let media_type = if path.starts_with("/scim") { SCIM_JSON } else { "application/problem+json" };
+    HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+        .insert_header((CONTENT_TYPE, media_type))
+        .body(body.to_string())
+}
+
+fn problem(error: &Error, detail: String, request_id: &str) -> Value {
+    let mut body = json!({
+        "type": "about:blank",
+        "title": StatusCode::from_u16(error.status()).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error"),
+        "status": error.status(),
+        "code": code(error),
+        "detail": detail,
+        "request_id": request_id,
+    });
+    if let (Error::Invalid { pointer, .. }, Some(body)) = (error, body.as_object_mut()) {
+        body.insert("pointer".to_owned(), pointer.as_str().into());
+    }
+    body
+}
+
+/// The stable code of a problem.
+fn code(error: &Error) -> &'static str {
+    match error {
+        Error::Conflict { code, .. } => code,
+        Error::Invalid { .. } => "invalid",
+        other => match other.status() {
+            400 => "malformed",
+            401 => "unauthenticated",
+            403 => "forbidden",
+            404 => "not_found",
+            405 => "method_not_allowed",
+            408 => "timeout",
+            412 => "precondition_failed",
+            413 => "too_large",
+            415 => "unsupported_media_type",
+            429 => "rate_limited",
+            503 => "unavailable",
+            _ => "internal",
+        },
+    }
+}
+
+/// The error and everything behind it, in one line.
+fn causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}

@@ -1,0 +1,199 @@
+//! What a request says: path, query, conditions, media types, body.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::{HttpRequest, web};
+use futures_util::StreamExt;
+
+use super::Shared;
+use crate::domain::secret::PlainKey;
+use crate::scim;
+use crate::service::Error;
+use crate::service::resources::{Conditions, Wanted};
+
+/// A body larger than this is large: only so many are in memory at once.
+const LARGE_BODY_BYTES: usize = 1 << 20;
+const LARGE_BODIES_MAX: usize = 4;
+/// All header fields together.
+const HEADER_BYTES_MAX: usize = 16 << 10;
+/// How long a client may take to send its body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The head of a request, as far as operations look at it.
+#[derive(Debug)]
+pub(super) struct Head {
+    /// The first variable segment of a SCIM path, or nothing.
+    pub(super) endpoint: String,
+    /// The `{id}` of the path, percent-decoded.
+    pub(super) id: String,
+    /// The path as sent.
+    pub(super) path: String,
+    pub(super) is_post: bool,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) conditions: Conditions,
+}
+
+impl Head {
+    /// Reads the head.
+    ///
+    /// # Errors
+    /// 400 for a key in the URL, which is in logs and histories by now; 431 for too large a head.
+    pub(super) fn read(request: &HttpRequest) -> Result<Head, Error> {
+        let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+        if bytes + request.uri().to_string().len() > HEADER_BYTES_MAX + scim::filter::Limits::default().bytes_max * 3 {
+            return Err(scim::Error::status(431, "the header fields are too large").into());
+        }
+        if bytes > HEADER_BYTES_MAX {
+            return Err(
+                scim::Error::status(431, format!("the header fields have more than {HEADER_BYTES_MAX} bytes")).into()
+            );
+        }
+        let query: Vec<(String, String)> =
+            form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
+        if query.iter().any(|(name, value)| PlainKey::parse(value).is_some() || PlainKey::parse(name).is_some()) {
+            let detail = "a key must not be in a URL: revoke it, it is in logs by now";
+            return Err(Error::Malformed(detail.to_owned()));
+        }
+        let segment = |name: &str| {
+            let raw = request.match_info().get(name).unwrap_or_default();
+            percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
+        };
+        Ok(Head {
+            endpoint: segment("endpoint"),
+            id: segment("id"),
+            path: request.path().to_owned(),
+            is_post: request.method() == actix_web::http::Method::POST,
+            query,
+            conditions: Conditions { if_match: list(request, &IF_MATCH), if_none_match: list(request, &IF_NONE_MATCH) },
+        })
+    }
+
+    /// A query parameter.
+    pub(super) fn parameter(&self, name: &str) -> Option<&str> {
+        self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// A query parameter that is a number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Error> {
+        let number = self.parameter(name).map(|text| text.parse::<usize>()).transpose();
+        number.map_err(|_| Error::Malformed(format!("{name}: expected a number")))
+    }
+
+    /// `attributes` and `excludedAttributes`.
+    pub(super) fn wanted(&self) -> Result<Wanted, Error> {
+        let request = scim::message::SearchRequest::from_query(
+            &self
+                .query
+                .iter()
+                .filter(|(name, _)| name.to_ascii_lowercase().ends_with("attributes"))
+                .cloned()
+                .collect::<Vec<_>>(),
+        )?;
+        Ok(Wanted { attributes: request.attributes, excluded_attributes: request.excluded_attributes })
+    }
+}
+
+/// The values of a header that may be a list or stand several times. One that is no text stays a value:
+/// a condition that nobody can read must not pass as none.
+fn list(request: &HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<String> {
+    let values: Vec<_> =
+        request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+    (!values.is_empty()).then(|| values.join(", "))
+}
+
+/// Refuses a request whose `Accept` no JSON can satisfy (RFC 7644 §3.8).
+pub(super) fn check_accept(request: &HttpRequest) -> Result<(), Error> {
+    let Some(accept) = list(request, &ACCEPT) else { return Ok(()) };
+    let known = ["*/*", "application/*", "application/scim+json", "application/json"];
+    let wants = |range: &str| {
+        let kind = range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        kind.is_empty() || known.contains(&kind.as_str())
+    };
+    if accept.split(',').any(wants) {
+        return Ok(());
+    }
+    Err(scim::Error::status(406, "Accept: only application/scim+json and application/json can be had").into())
+}
+
+/// Reads the body, within its limits: media type, size, time, and how many large ones there are.
+///
+/// A large body comes with a permit, to be kept as long as anything of it is in memory.
+pub(super) async fn body(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &Shared,
+) -> Result<(web::Bytes, Option<Permit>), Error> {
+    let read = read_body(request, payload, shared);
+    match actix_web::rt::time::timeout(BODY_TIMEOUT, read).await {
+        Ok(result) => result,
+        Err(_) => Err(scim::Error::status(408, "the body did not arrive in 30 seconds").into()),
+    }
+}
+
+async fn read_body(
+    request: &HttpRequest,
+    mut payload: web::Payload,
+    shared: &Shared,
+) -> Result<(web::Bytes, Option<Permit>), Error> {
+    let max = shared.service.settings().limits.body_bytes_max;
+    let too_large = || {
+        let detail = format!("the body has more than {max} bytes: maxPayloadSize is {max}");
+        Error::from(scim::Error::status(413, detail))
+    };
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    if length.is_some_and(|length| length > max) {
+        return Err(too_large());
+    }
+    let mut bytes = web::BytesMut::new();
+    let mut permit = None;
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Error::Malformed("the body was cut off".to_owned()))?;
+        if bytes.is_empty() && !chunk.is_empty() {
+            check_content(request)?;
+        }
+        if bytes.len() + chunk.len() > max {
+            return Err(too_large());
+        }
+        if permit.is_none() && bytes.len() + chunk.len() > LARGE_BODY_BYTES {
+            permit = Some(Permit::take(&shared.large_bodies)?);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok((bytes.freeze(), permit))
+}
+
+fn check_content(request: &HttpRequest) -> Result<(), Error> {
+    let unsupported = |detail: &str| Error::from(scim::Error::status(415, detail));
+    let encoding = list(request, &CONTENT_ENCODING).unwrap_or_default();
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(unsupported("Content-Encoding: compressed bodies are not accepted"));
+    }
+    let kind = list(request, &CONTENT_TYPE).unwrap_or_default().to_ascii_lowercase();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    if ["", "application/scim+json", "application/json"].contains(&kind) {
+        return Ok(());
+    }
+    Err(unsupported("Content-Type: expected application/scim+json or application/json"))
+}
+
+/// The right to hold a large body in memory.
+pub(super) struct Permit(Arc<AtomicUsize>);
+
+impl Permit {
+    fn take(count: &Arc<AtomicUsize>) -> Result<Permit, Error> {
+        let permit = Permit(Arc::clone(count));
+        if count.fetch_add(1, Ordering::AcqRel) < LARGE_BODIES_MAX {
+            return Ok(permit);
+        }
+        Err(Error::Busy("too many large bodies at once: try again"))
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}

@@ -1,0 +1,145 @@
+//! The one path that every request takes.
+
+use std::panic::AssertUnwindSafe;
+
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+
+use super::respond::Reply;
+use super::{Shared, admin, auth, error, extract, run, scim};
+use crate::domain::Operation;
+use crate::domain::log::RequestRef;
+use crate::domain::operation::{Keys, Place};
+use crate::service::{Context, Error};
+
+pub(super) const REQUEST_ID: &str = "x-request-id";
+
+/// What an operation is called with.
+pub(super) struct Call {
+    pub(super) operation: Operation,
+    /// `None` only where no key is needed and none was sent.
+    pub(super) context: Option<Context>,
+    pub(super) request: extract::Head,
+    pub(super) body: web::Bytes,
+}
+
+impl Call {
+    /// Who asks; a route that needs a key has one by now.
+    pub(super) fn context(&self) -> Result<&Context, Error> {
+        self.context.as_ref().ok_or(Error::Unauthenticated("a key is required"))
+    }
+}
+
+/// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
+pub(super) async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    shared: web::Data<Shared>,
+    operation: Operation,
+    template: &'static str,
+) -> HttpResponse {
+    let started = now();
+    let id = request_id(&request, &shared);
+    let work = AssertUnwindSafe(answer(&request, payload, &shared, operation, template, &id)).catch_unwind();
+    let reply = match work.await {
+        Ok(Ok(reply)) => Ok(reply),
+        Ok(Err(error)) => Err(error),
+        Err(_) => Err(Error::internal("the handler panicked")),
+    };
+    let mut response = match reply {
+        Ok(reply) => reply.into_response(&shared.service),
+        Err(error) => error::render(&error, template, &id),
+    };
+    name(&mut response, &id);
+    log::info!(
+        request = id.as_str(), method = request.method().as_str(), route = template,
+        status = response.status().as_u16(), micros = started.elapsed().as_micros() as u64;
+        "{}", operation.name()
+    );
+    response
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: web::Payload,
+    shared: &web::Data<Shared>,
+    operation: Operation,
+    template: &'static str,
+    id: &str,
+) -> Result<Reply, Error> {
+    if !shared.admits(request.peer_addr().map(|address| address.ip())) {
+        return Err(Error::Forbidden("connect through the proxy".to_owned()));
+    }
+    let head = extract::Head::read(request)?;
+    let context = authenticate(request, shared, operation, template, id).await?;
+    if template.starts_with("/scim/") {
+        extract::check_accept(request)?;
+        if let Some(context) = &context {
+            shared.service.count_request(&context.caller)?;
+        }
+    }
+    let (body, _permit) = extract::body(request, payload, shared).await?;
+    let call = Call { operation, context, request: head, body };
+    if template.starts_with("/scim/") { scim::answer(shared, call).await } else { admin::answer(shared, call).await }
+}
+
+/// The caller. A route that needs no key still refuses a bad one.
+async fn authenticate(
+    request: &HttpRequest,
+    shared: &web::Data<Shared>,
+    operation: Operation,
+    template: &'static str,
+    id: &str,
+) -> Result<Option<Context>, Error> {
+    let caller = match auth::bearer(request)? {
+        Some(token) => run(&shared.service, Place::Inline, move |service| service.authenticate(&token)).await?,
+        None if operation.keys() == Keys::None => return Ok(None),
+        None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
+    };
+    let method = request.method().as_str().to_owned();
+    let request = RequestRef { id: id.to_owned(), method, route: template.to_owned() };
+    Ok(Some(Context { caller, request }))
+}
+
+/// The client's request id if it is one that can be logged, or a new one.
+fn request_id(request: &HttpRequest, shared: &Shared) -> String {
+    let sent = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let usable = |id: &&str| {
+        (8..=64).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            // A key that strays into this header must not reach the log.
+            && !id.starts_with("kr")
+    };
+    sent.filter(usable).map_or_else(|| shared.service.mint().to_string(), str::to_owned)
+}
+
+#[expect(clippy::disallowed_methods, reason = "the home of the request timer")]
+fn now() -> std::time::Instant {
+    std::time::Instant::now()
+}
+
+/// 405, with what is allowed (RFC 9110 §15.5.6).
+pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: &str) -> HttpResponse {
+    let id = request_id(request, shared);
+    let mut response = error::status(request.path(), 405, "this method is not allowed here", &id);
+    name(&mut response, &id);
+    if let Ok(value) = HeaderValue::from_str(allow) {
+        response.headers_mut().insert(ALLOW, value);
+    }
+    response
+}
+
+/// 404 for a path that no operation has.
+pub(super) fn not_found(request: &HttpRequest, shared: &Shared) -> HttpResponse {
+    let id = request_id(request, shared);
+    let mut response = error::status(request.path(), 404, "there is no such endpoint", &id);
+    name(&mut response, &id);
+    response
+}
+
+/// Gives the answer its request id.
+fn name(response: &mut HttpResponse, id: &str) {
+    if let Ok(value) = HeaderValue::from_str(id) {
+        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+    }
+}

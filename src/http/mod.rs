@@ -1,0 +1,116 @@
+//! HTTP: extract, call the service, render. No rules and no SQL are here.
+//!
+//! `routes` builds the application from the table of operations; `handle` is the one path that every
+//! request takes: request id → peer → key → rate → body → operation → answer → one line in the log.
+
+mod admin;
+mod auth;
+mod error;
+mod extract;
+mod handle;
+mod respond;
+mod routes;
+mod scim;
+
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::middleware::NormalizePath;
+use actix_web::{App, HttpServer, web};
+use ipnet::IpNet;
+
+use routes::configure;
+
+use crate::domain::operation::Place;
+use crate::service::{Error, Service};
+
+/// What the HTTP side needs to know.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Worker threads; 0 is one per core.
+    pub workers: usize,
+    /// The proxies that may connect; empty means that only this machine may.
+    pub behind_proxy: Vec<IpNet>,
+}
+
+/// What every request shares.
+#[derive(Clone)]
+pub struct Shared {
+    service: Service,
+    settings: Arc<Settings>,
+    /// Large bodies in memory at this moment.
+    large_bodies: Arc<AtomicUsize>,
+}
+
+impl Shared {
+    /// The state of an application.
+    pub fn new(service: Service, settings: Settings) -> Shared {
+        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default() }
+    }
+
+    /// Whether this peer may talk to the server: this machine, or a proxy that was named.
+    fn admits(&self, peer: Option<IpAddr>) -> bool {
+        // In-process tests have no peer; a socket always has one.
+        peer.is_none_or(|peer| peer.is_loopback() || self.settings.behind_proxy.iter().any(|net| net.contains(&peer)))
+    }
+}
+
+/// The application, the same for the server and for tests.
+pub fn app(
+    shared: Shared,
+) -> App<
+    impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = actix_web::Error, InitError = ()>,
+> {
+    App::new().wrap(NormalizePath::trim()).app_data(web::Data::new(shared)).configure(configure)
+}
+
+/// Serves until a signal ends it; then what was accepted is finished.
+///
+/// # Errors
+/// If the listener cannot be used.
+pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std::io::Result<()> {
+    let workers = settings.workers;
+    let shared = Shared::new(service, settings);
+    actix_web::rt::System::new().block_on(async move {
+        let mut server = HttpServer::new(move || app(shared.clone()))
+            .client_request_timeout(HEADER_TIMEOUT)
+            .shutdown_timeout(SHUTDOWN_SECONDS);
+        if workers > 0 {
+            server = server.workers(workers);
+        }
+        server.listen(listener)?.run().await
+    })
+}
+
+/// How long a client may take to send its request's head.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long requests that were accepted may take once the server is told to stop.
+const SHUTDOWN_SECONDS: u64 = 60;
+
+/// The address that a listener really has: port 0 becomes a number.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Runs the service's synchronous work where it belongs: short look-ups of the embedded database right
+/// here, since a thread hop costs more than they do; everything else on the blocking pool.
+#[expect(clippy::disallowed_methods, reason = "the home of the decision")]
+async fn run<T: Send + 'static>(
+    service: &Service,
+    place: Place,
+    work: impl FnOnce(&Service) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if place == Place::Inline && service.is_embedded() {
+        return work(service);
+    }
+    let service = service.clone();
+    web::block(move || work(&service)).await.map_err(Error::internal)?
+}

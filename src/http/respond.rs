@@ -1,0 +1,101 @@
+//! From what the service answers to an HTTP response; long answers are read while they are sent.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::{HttpResponse, web};
+use futures_util::stream;
+
+use super::run;
+use crate::domain::operation::Place;
+use crate::service::body::Body;
+use crate::service::{Error, Service};
+
+const TOLERANCE: HeaderName = HeaderName::from_static("keyroll-tolerance");
+
+/// The media type of SCIM (RFC 7644 §8.1).
+pub(super) const SCIM_JSON: &str = "application/scim+json";
+
+/// An answer before it is a response.
+pub(super) struct Reply {
+    status: u16,
+    media_type: &'static str,
+    headers: Vec<(HeaderName, String)>,
+    body: Option<Body>,
+}
+
+impl Reply {
+    /// An answer of SCIM.
+    pub(super) fn scim(status: u16, body: Option<Body>) -> Reply {
+        Reply { status, media_type: SCIM_JSON, headers: vec![], body }
+    }
+
+    /// An answer of `/v1`. It may hold a secret: nobody caches it.
+    pub(super) fn json(status: u16, value: &serde_json::Value) -> Reply {
+        let body = Some(Body::text(value.to_string()));
+        Reply { status, media_type: "application/json", headers: vec![], body }.with(CACHE_CONTROL, "no-store")
+    }
+
+    /// An answer without a body.
+    pub(super) fn empty(status: u16) -> Reply {
+        Reply { status, media_type: "", headers: vec![], body: None }
+    }
+
+    /// Adds a header; an empty value adds none.
+    pub(super) fn with(mut self, name: HeaderName, value: impl Into<String>) -> Reply {
+        let value = value.into();
+        if !value.is_empty() {
+            self.headers.push((name, value));
+        }
+        self
+    }
+
+    /// Adds what every answer about one resource carries.
+    pub(super) fn about(self, location: &str, etag: &str, tolerances: String) -> Reply {
+        let name = if self.status == 201 { LOCATION } else { CONTENT_LOCATION };
+        self.with(name, location).with(ETAG, etag).with(TOLERANCE, tolerances)
+    }
+
+    /// Adds the tolerances that a request needed.
+    pub(super) fn tolerating(self, tolerances: String) -> Reply {
+        self.with(TOLERANCE, tolerances)
+    }
+
+    pub(super) fn into_response(self, service: &Service) -> HttpResponse {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut builder = HttpResponse::build(status);
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                builder.insert_header((name, value));
+            }
+        }
+        let Some(body) = self.body else { return builder.finish() };
+        builder.insert_header((CONTENT_TYPE, HeaderValue::from_static(self.media_type)));
+        match body.into_text() {
+            Ok(text) => builder.body(text),
+            Err(body) => builder.streaming(chunks(service.clone(), body)),
+        }
+    }
+}
+
+/// The pieces of a long answer. If one cannot be read, the connection is cut: half an answer must not
+/// look like a whole one.
+fn chunks(service: Service, body: Body) -> impl stream::Stream<Item = Result<web::Bytes, actix_web::Error>> {
+    stream::unfold(Some(body), move |body| {
+        let service = service.clone();
+        async move {
+            let mut body = body?;
+            let read = run(&service, Place::Blocking, move |service| {
+                let chunk = body.next_chunk(service)?;
+                Ok::<_, Error>((chunk, body))
+            });
+            match read.await {
+                Ok((Some(chunk), body)) => Some((Ok(web::Bytes::from(chunk)), Some(body))),
+                Ok((None, _)) => None,
+                Err(error) => {
+                    log::error!("an answer was cut off: {error}");
+                    Some((Err(actix_web::error::ErrorInternalServerError("cut off")), None))
+                }
+            }
+        }
+    })
+}

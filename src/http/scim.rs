@@ -1,0 +1,149 @@
+//! The SCIM operations: from a call to the service and back.
+
+use serde_json::Value;
+
+use super::handle::Call;
+use super::respond::Reply;
+use super::{Shared, run};
+use crate::domain::Operation;
+use crate::domain::operation::Place;
+use crate::scim::json::{self, Limits};
+use crate::scim::message::SearchRequest;
+use crate::scim::{self, ResourceType, discovery};
+use crate::service::body::Body;
+use crate::service::resources::Answer;
+use crate::service::{Error, Service, registry};
+
+/// Answers a SCIM request.
+pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
+    if call.operation == Operation::Discover {
+        return discover(&shared.service, &call);
+    }
+    let place = match (call.operation, call.request.parameter("filter")) {
+        (Operation::Search, Some(filter)) if shared.service.is_lookup(filter) => Place::Inline,
+        (operation, _) => operation.place(),
+    };
+    run(&shared.service, place, move |service| match call.operation {
+        Operation::Create => create(service, &call),
+        Operation::Read => read(service, &call),
+        Operation::Replace => replace(service, &call),
+        Operation::Patch => patch(service, &call),
+        Operation::Delete => delete(service, &call),
+        Operation::Search | Operation::SearchAll => search(service, &call),
+        Operation::Me => me(service, &call),
+        Operation::MeWrite => Err(service.refuse_me(call.context()?)),
+        Operation::Bulk => bulk(service, &call),
+        _ => Err(Error::NotFound),
+    })
+    .await
+}
+
+fn resource_type(call: &Call) -> Result<&'static ResourceType, Error> {
+    registry().by_endpoint(&call.request.endpoint).ok_or(Error::NotFound)
+}
+
+fn body(call: &Call) -> Result<Value, Error> {
+    if call.body.is_empty() {
+        return Err(scim::Error::syntax("the request has no body").into());
+    }
+    Ok(json::parse(&call.body, &Limits::default())?)
+}
+
+/// 200 with the representation, 304 or 204 without.
+fn represent(answer: Answer, status: u16) -> Reply {
+    let status = if answer.body.is_some() { status } else { 204 };
+    Reply::scim(status, answer.body).about(&answer.location, &answer.etag, answer.tolerances)
+}
+
+fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let answer = service.create_resource(call.context()?, resource_type, body(call)?, &wanted)?;
+    Ok(represent(answer, 201))
+}
+
+fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let request = &call.request;
+    let answer = service.read_resource(call.context()?, resource_type, &request.id, &wanted, &request.conditions)?;
+    Ok(unless_modified(answer))
+}
+
+fn unless_modified(answer: Answer) -> Reply {
+    let status = if answer.body.is_some() { 200 } else { 304 };
+    Reply::scim(status, answer.body).about(&answer.location, &answer.etag, answer.tolerances)
+}
+
+fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let (context, request) = (call.context()?, &call.request);
+    let (body, conditions) = (body(call)?, &request.conditions);
+    Ok(represent(service.replace_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
+}
+
+fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let (context, request) = (call.context()?, &call.request);
+    let (body, conditions) = (body(call)?, &request.conditions);
+    Ok(represent(service.patch_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
+}
+
+fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (resource_type, request) = (resource_type(call)?, &call.request);
+    service.delete_resource(call.context()?, resource_type, &request.id, &request.conditions)?;
+    Ok(Reply::empty(204))
+}
+
+fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let context = call.context()?;
+    let one = match call.operation {
+        Operation::SearchAll => None,
+        _ => Some(resource_type(call)?),
+    };
+    let mut tolerances = service.tolerances(context);
+    let request = if call.request.is_post {
+        SearchRequest::from_body(&body(call)?, &mut tolerances)?
+    } else {
+        SearchRequest::from_query(&call.request.query)?
+    };
+    let found = service.search(context, one, &request)?;
+    Ok(Reply::scim(200, Some(found.body)).tolerating(found.tolerances))
+}
+
+fn me(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let wanted = call.request.wanted()?;
+    Ok(unless_modified(service.read_me(call.context()?, &wanted, &call.request.conditions)?))
+}
+
+fn bulk(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let done = service.bulk(call.context()?, &call.body)?;
+    Ok(Reply::scim(200, Some(done.body)).tolerating(done.tolerances))
+}
+
+/// Discovery (RFC 7644 §4) ignores every parameter but `filter`, which it refuses.
+fn discover(service: &Service, call: &Call) -> Result<Reply, Error> {
+    if call.request.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
+        return Err(Error::Forbidden("discovery cannot be filtered (RFC 7644 §4)".to_owned()));
+    }
+    let base = service.scim_base_url();
+    let path = call.request.path.trim_end_matches('/');
+    let segments: Vec<&str> = path.trim_start_matches("/scim/v2/").split('/').collect();
+    let found = match segments.as_slice() {
+        ["ServiceProviderConfig" | "ServiceProviderConfigs"] => service.provider_config(call.context.as_ref()),
+        ["Schemas"] => listed(&discovery::schemas(&base)),
+        ["ResourceTypes"] => listed(&discovery::resource_types(&base)),
+        ["Schemas", _] => discovery::schema(&call.request.id, &base).ok_or(Error::NotFound)?,
+        ["ResourceTypes", _] => discovery::resource_type(&call.request.id, &base).ok_or(Error::NotFound)?,
+        _ => return Err(Error::NotFound),
+    };
+    Ok(Reply::scim(200, Some(Body::text(found.to_string()))))
+}
+
+fn listed(resources: &[Value]) -> Value {
+    serde_json::json!({
+        "schemas": [scim::message::LIST_URN],
+        "totalResults": resources.len(),
+        "startIndex": 1,
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    })
+}

@@ -1,0 +1,292 @@
+//! Applies operations to a copy of a document, one after the other.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::super::attribute::{Attribute, Mutability};
+use super::super::error::Error;
+use super::super::path::AttrRef;
+use super::super::schema::{COMMON, ResourceType, Schema};
+use super::super::tolerance::{Tolerance, Tolerances};
+use super::super::validate;
+use super::elements::{self, Choice};
+use super::{Applied, Op, Operation, Target, in_operation, rows};
+
+/// Applies operations to a stored document: `schemas`, `externalId` and the attributes, without `id`,
+/// `meta`, `groups` and rows. An error leaves nothing changed (RFC 7644 §3.5.2). That the result is
+/// complete is [`validate::complete`]'s to say.
+pub fn apply(
+    document: &Map<String, Value>,
+    operations: &[Operation],
+    rtype: &'static ResourceType,
+    tolerances: &mut Tolerances,
+) -> Result<Applied, Error> {
+    let mut patch = Patch { document: document.clone(), rtype, tolerances, rows: vec![], members: 0 };
+    for operation in operations {
+        patch.operation(operation).map_err(|error| in_operation(operation.index, error))?;
+    }
+    let after = validate::ordered(patch.document, rtype);
+    let touched = differences(document, &after, rtype);
+    let changed = !touched.is_empty();
+    let document = if changed { after } else { document.clone() };
+    Ok(Applied { document, rows: patch.rows, touched, changed })
+}
+
+struct Patch<'p> {
+    document: Map<String, Value>,
+    rtype: &'static ResourceType,
+    tolerances: &'p mut Tolerances,
+    rows: Vec<super::RowChange>,
+    /// Members named so far, against the limit of a request.
+    members: usize,
+}
+
+impl Patch<'_> {
+    fn operation(&mut self, operation: &Operation) -> Result<(), Error> {
+        let (attr, leaf) = match &operation.target {
+            Target::Attribute(attr) => (*attr, attr.leaf()),
+            Target::Elements { attr, sub, .. } => (*attr, sub.unwrap_or(attr.attribute)),
+            Target::Extension(schema) => return self.drop_extension(schema),
+        };
+        if attr.extension.is_none() && attr.attribute.name == "schemas" {
+            return self.schemas(operation);
+        }
+        if attr.attribute.mutability == Mutability::ReadOnly || leaf.mutability == Mutability::ReadOnly {
+            // RFC 7644 §3.5.2: an error; but whole resources come back with their id and meta.
+            if operation.pathless && self.tolerances.allow(Tolerance::ReadOnlyIgnored) {
+                return Ok(());
+            }
+            return Err(Error::mutability(format!("{attr}: is read-only")));
+        }
+        if let Some(rows) = self.rtype.rows
+            && std::ptr::eq(rows, attr.attribute)
+        {
+            let change = rows::change(rows, operation, &mut self.members, self.tolerances)?;
+            self.rows.extend(change);
+            return Ok(());
+        }
+        let old = self.take(&attr);
+        let new = match (&operation.target, attr.attribute.multi_valued) {
+            (Target::Elements { filter, written, sub, .. }, _) => {
+                let choice = Choice { filter: Some((filter, written)), sub: *sub };
+                elements::chosen(&attr, old, operation, &choice, self.tolerances)?
+            }
+            (_, true) if attr.sub.is_some() => {
+                let choice = Choice { filter: None, sub: attr.sub };
+                elements::chosen(&attr, old, operation, &choice, self.tolerances)?
+            }
+            (_, true) => elements::whole(&attr, old, operation, self.tolerances)?,
+            (_, false) => single(&attr, old, operation, self.tolerances)?,
+        };
+        self.put(&attr, new);
+        Ok(())
+    }
+
+    fn holder(&mut self, attr: &AttrRef) -> Option<&mut Map<String, Value>> {
+        match attr.extension {
+            None => Some(&mut self.document),
+            Some(extension) => {
+                self.document.entry(extension.id.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()
+            }
+        }
+    }
+
+    fn take(&mut self, attr: &AttrRef) -> Option<Value> {
+        self.holder(attr)?.remove(&attr.attribute.name)
+    }
+
+    fn put(&mut self, attr: &AttrRef, value: Option<Value>) {
+        if let (Some(holder), Some(value)) = (self.holder(attr), value) {
+            holder.insert(attr.attribute.name.clone(), value);
+        }
+    }
+
+    fn drop_extension(&mut self, schema: &'static Schema) -> Result<(), Error> {
+        let Some(Value::Object(container)) = self.document.remove(&schema.id) else { return Ok(()) };
+        for attribute in &schema.attributes {
+            if let Some(old) = container.get(&attribute.name) {
+                settled(attribute, Some(old), None, &format!("{}:{}", schema.id, attribute.name))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// `schemas` follows from the values, so naming known schemas changes nothing.
+    fn schemas(&mut self, operation: &Operation) -> Result<(), Error> {
+        if operation.op == Op::Remove {
+            return Err(Error::mutability("schemas: is required"));
+        }
+        let urns = match &operation.value {
+            Some(Value::Array(urns)) => urns.as_slice(),
+            Some(one) => std::slice::from_ref(one),
+            None => &[],
+        };
+        for urn in urns {
+            let Some(text) = urn.as_str() else { return Err(Error::value("schemas: expected URNs")) };
+            if self.rtype.schema_by_urn(text).is_none() && !self.tolerances.allow(Tolerance::UnknownSchema) {
+                return Err(Error::syntax(format!("schemas: {text} is no schema of {}", self.rtype.name)));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Changes an attribute that has one value.
+fn single(
+    attr: &AttrRef,
+    old: Option<Value>,
+    operation: &Operation,
+    tolerances: &mut Tolerances,
+) -> Result<Option<Value>, Error> {
+    let attribute = attr.attribute;
+    let at = attr.to_string();
+    let value = match operation.op {
+        Op::Remove => Value::Null,
+        Op::Add | Op::Replace => operation.value.clone().unwrap_or_default(),
+    };
+    if let Some(sub) = attr.sub {
+        let mut members = object(old);
+        set_sub(&mut members, sub, value, &at, tolerances)?;
+        return whole_or_nothing(attribute, members, &at);
+    }
+    if !attribute.is_complex() {
+        let new = validate::value(attribute, value, &at, tolerances)?;
+        return settled(attribute, old.as_ref(), new, &at);
+    }
+    match given_object(attribute, value, &at, tolerances)? {
+        None => settled(attribute, old.as_ref(), None, &at),
+        Some(given) => {
+            let mut members = object(old);
+            merge(&mut members, attribute, given, &at, tolerances)?;
+            whole_or_nothing(attribute, members, &at)
+        }
+    }
+}
+
+fn whole_or_nothing(attribute: &Attribute, members: Map<String, Value>, at: &str) -> Result<Option<Value>, Error> {
+    if members.is_empty() { settled(attribute, None, None, at) } else { Ok(Some(Value::Object(members))) }
+}
+
+/// The members to merge into a complex value, as sent if it is an object; `None` means unassigned.
+pub(super) fn given_object(
+    attribute: &Attribute,
+    value: Value,
+    at: &str,
+    tolerances: &mut Tolerances,
+) -> Result<Option<Map<String, Value>>, Error> {
+    match value {
+        // Not checked as a whole: a null in it takes that sub-attribute away.
+        Value::Object(given) => Ok(Some(given)),
+        // A single value as a list of one, or bare (entra-006).
+        other => {
+            let read = if attribute.multi_valued { validate::element } else { validate::value };
+            Ok(match read(attribute, other, at, tolerances)? {
+                Some(Value::Object(given)) => Some(given),
+                _ => None,
+            })
+        }
+    }
+}
+
+/// Sets the given sub-attributes and leaves the others (RFC 7644 §3.5.2.1, §3.5.2.3).
+pub(super) fn merge(
+    members: &mut Map<String, Value>,
+    attribute: &Attribute,
+    given: Map<String, Value>,
+    at: &str,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    for (key, value) in given {
+        let Some(sub) = attribute.sub(&key) else {
+            if tolerances.allow(Tolerance::UnknownAttribute) {
+                continue;
+            }
+            return Err(Error::syntax(format!("{at}.{key}: no such attribute")));
+        };
+        let at = format!("{at}.{}", sub.name);
+        if !seen.insert(&sub.name) {
+            return Err(Error::syntax(format!("{at}: is there twice")));
+        }
+        if sub.mutability == Mutability::ReadOnly {
+            if tolerances.allow(Tolerance::ReadOnlyIgnored) {
+                continue;
+            }
+            return Err(Error::mutability(format!("{at}: is read-only")));
+        }
+        set_sub(members, sub, value, &at, tolerances)?;
+    }
+    Ok(())
+}
+
+/// Sets one sub-attribute; null unassigns it.
+pub(super) fn set_sub(
+    members: &mut Map<String, Value>,
+    sub: &Attribute,
+    value: Value,
+    at: &str,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    let new = validate::value(sub, value, at, tolerances)?;
+    let old = members.get(&sub.name);
+    let moved = sub.name == "value" && old.is_some() && old != new.as_ref();
+    match settled(sub, old, new, at)? {
+        Some(new) => members.insert(sub.name.clone(), new),
+        None => members.shift_remove(&sub.name),
+    };
+    if moved {
+        // It named the old value.
+        members.shift_remove("$ref");
+    }
+    Ok(())
+}
+
+/// What mutability says about a change (RFC 7643 §7, RFC 7644 §3.5.2).
+pub(super) fn settled(
+    attribute: &Attribute,
+    old: Option<&Value>,
+    new: Option<Value>,
+    at: &str,
+) -> Result<Option<Value>, Error> {
+    if attribute.mutability == Mutability::Immutable && old.is_some() && old != new.as_ref() {
+        return Err(Error::mutability(format!("{at}: is immutable and has another value")));
+    }
+    if attribute.required && new.is_none() {
+        return Err(Error::mutability(format!("{at}: is required")));
+    }
+    Ok(new)
+}
+
+fn object(value: Option<Value>) -> Map<String, Value> {
+    match value {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    }
+}
+
+/// Canonical paths of what differs.
+fn differences(before: &Map<String, Value>, after: &Map<String, Value>, rtype: &'static ResourceType) -> Vec<String> {
+    let base = COMMON.iter().filter(|a| a.name != "schemas").chain(&rtype.schema.attributes).map(|a| (None, a));
+    let extended = rtype.extensions.iter().flat_map(|schema| schema.attributes.iter().map(|a| (Some(*schema), a)));
+    let mut found = vec![];
+    for (extension, attribute) in base.chain(extended) {
+        let attr = AttrRef { extension, attribute, sub: None };
+        let (old, new) = (attr.find(before), attr.find(after));
+        if old == new {
+            continue;
+        }
+        if attribute.multi_valued || !attribute.is_complex() {
+            found.push(attr.to_string());
+            continue;
+        }
+        let part = |value: Option<&Value>, sub: &Attribute| value.and_then(|value| value.get(&sub.name)).cloned();
+        let subs = attribute.sub_attributes.iter().filter(|sub| part(old, sub) != part(new, sub));
+        found.extend(subs.map(|sub| AttrRef { sub: Some(sub), ..attr }.to_string()));
+    }
+    found
+}
+
+#[cfg(test)]
+#[path = "apply_test.rs"]
+mod tests;

@@ -1,0 +1,164 @@
+use serde_json::json;
+
+use super::super::super::schema::registry;
+use super::super::super::tolerance::Dialect;
+use super::*;
+
+const E: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+fn read(dialect: Dialect, body: Value) -> String {
+    let mut tolerances = Tolerances::new(dialect);
+    let shown = match parse(body, registry().by_name("User").unwrap(), &mut tolerances) {
+        Ok(operations) => operations.iter().map(show).collect::<Vec<_>>().join("; "),
+        Err(error) => format!("{} {}", error.scim_type.map_or("none", ScimType::name), error.detail),
+    };
+    let used = tolerances.header();
+    let shown = shown.replace(E, "{E}").replace(PATCH_URN, "{P}");
+    if used.is_empty() { shown } else { format!("{shown} | {used}") }
+}
+
+fn show(operation: &Operation) -> String {
+    let target = match &operation.target {
+        Target::Attribute(attr) => attr.to_string(),
+        Target::Extension(schema) => schema.id.clone(),
+        Target::Elements { attr, written, sub, .. } => {
+            format!("{attr}[{written}]{}", sub.map_or(String::new(), |sub| format!(".{}", sub.name)))
+        }
+    };
+    let value = operation.value.clone().unwrap_or_default();
+    format!("{}{} {target} {value}", operation.index, name(operation.op))
+}
+
+/// Reads operations in a good envelope.
+fn check(dialect: Dialect, operations: &str, expected: &str) {
+    let operations: Value = serde_json::from_str(&operations.replace("{E}", E)).unwrap();
+    let body = json!({"schemas": [PATCH_URN], "Operations": operations});
+    assert_eq!(read(dialect, body), expected, "{operations}");
+}
+
+use Dialect::{Auto, Entra, Okta, Rfc, Strict};
+
+#[test]
+fn the_envelope() {
+    let ops = json!([{"op": "remove", "path": "title"}]);
+    let envelope = |dialect, body: Value, expected: &str| assert_eq!(read(dialect, body), expected);
+    envelope(Rfc, json!({"SCHEMAS": [PATCH_URN], "operations": ops}), "0remove title null");
+    envelope(Rfc, json!({"schemas": PATCH_URN.to_lowercase(), "Operations": ops}), "0remove title null");
+    envelope(Auto, json!({"Operations": ops}), "0remove title null | okta-001");
+    envelope(Rfc, json!({"Operations": ops}), "invalidSyntax patch: schemas must contain {P}");
+    envelope(Strict, json!({"schemas": [], "Operations": ops}), "invalidSyntax patch: schemas must contain {P}");
+    envelope(
+        Rfc,
+        json!({"schemas": [PATCH_URN], "Operations": []}),
+        "invalidSyntax patch: Operations must not be empty",
+    );
+    envelope(Rfc, json!({"schemas": [PATCH_URN]}), "invalidSyntax patch: Operations must be an array");
+    envelope(Rfc, json!([]), "invalidSyntax patch: expected an object");
+    envelope(Rfc, json!({"Operations": [], "operations": []}), "invalidSyntax patch: Operations is there twice");
+    let many = |n| json!({"schemas": [PATCH_URN], "Operations": vec![ops[0].clone(); n]});
+    assert_eq!(read(Rfc, many(1000)).matches("remove").count(), 1000);
+    envelope(Rfc, many(1001), "none patch: 1001 operations; the limit is 1000");
+    let error = parse(many(1001), registry().by_name("User").unwrap(), &mut Tolerances::new(Rfc)).unwrap_err();
+    assert_eq!(error.status, 413);
+}
+
+#[test]
+fn verbs() {
+    check(Auto, r#"[{"op":"Add","path":"title","value":"x"}]"#, r#"0add title "x" | entra-001"#);
+    check(Okta, r#"[{"OP":"REPLACE","Path":"title","Value":"x"}]"#, r#"0replace title "x" | entra-001"#);
+    check(
+        Rfc,
+        r#"[{"op":"Add","path":"title","value":"x"}]"#,
+        "invalidSyntax Operations[0]: op: Add is none of add, remove, replace",
+    );
+    check(
+        Auto,
+        r#"[{"op":"remove","path":"title"},{"op":"copy"}]"#,
+        "invalidSyntax Operations[1]: op: copy is none of add, remove, replace",
+    );
+    check(Auto, r#"[{"path":"title"}]"#, "invalidSyntax Operations[0]: op: expected a string");
+    check(Auto, r#"["x"]"#, "invalidSyntax Operations[0]: expected an object");
+    check(Auto, r#"[{"op":"add","path":"title"}]"#, "invalidValue Operations[0]: value: is missing, and add needs one");
+    check(Auto, r#"[{"op":"replace"}]"#, "invalidValue Operations[0]: value: is missing, and replace needs one");
+    check(Auto, r#"[{"op":"remove"}]"#, "noTarget Operations[0]: path: is missing, and remove needs one");
+    check(
+        Auto,
+        r#"[{"op":"remove","path":null,"value":{"title":"x"}}]"#,
+        "noTarget Operations[0]: path: is missing, and remove needs one",
+    );
+    check(Auto, r#"[{"op":"add","path":7,"value":1}]"#, "invalidPath Operations[0]: path: expected a string");
+    check(
+        Auto,
+        r#"[{"op":"add","OP":"add","path":"title","value":1}]"#,
+        "invalidSyntax Operations[0]: patch: op is there twice",
+    );
+    check(
+        Auto,
+        r#"[{"op":"add","path":"/name/givenName","value":1}]"#,
+        "invalidPath Operations[0]: path: User has no such attribute: /name/givenName",
+    );
+    check(Rfc, r#"[{"op":"replace","path":"title","value":null}]"#, "0replace title null");
+}
+
+#[test]
+fn path_less_values() {
+    check(Rfc, r#"[{"op":"add","value":{"TITLE":"x","active":true}}]"#, r#"0add title "x"; 0add active true"#);
+    check(
+        Rfc,
+        r#"[{"op":"replace","value":{"{E}":{"Department":"x"},"externalId":"e"}}]"#,
+        r#"0replace {E}:department "x"; 0replace externalId "e""#,
+    );
+    check(Rfc, r#"[{"op":"add","value":{"{E}":null}}]"#, "0remove {E} null");
+    check(Auto, r#"[{"op":"add","path":"{E}","value":""}]"#, "0remove {E} null | entra-007");
+    check(Rfc, r#"[{"op":"add","path":"{E}","value":""}]"#, "invalidValue Operations[0]: {E}: expected an object");
+    check(Rfc, r#"[{"op":"add","path":"{E}","value":{"division":"x"}}]"#, r#"0add {E}:division "x""#);
+    check(Rfc, r#"[{"op":"remove","path":"{E}"}]"#, "0remove {E} null");
+    check(
+        Rfc,
+        r#"[{"op":"add","value":"x"}]"#,
+        "invalidValue Operations[0]: value: expected an object, because there is no path",
+    );
+    check(
+        Rfc,
+        r#"[{"op":"add","value":null}]"#,
+        "invalidValue Operations[0]: value: expected an object, because there is no path",
+    );
+    check(
+        Rfc,
+        r#"[{"op":"add","value":{"title":"x","TITLE":"y"}}]"#,
+        "invalidSyntax Operations[0]: value: title is there twice",
+    );
+}
+
+#[test]
+fn keys_that_are_paths() {
+    let dotted = r#"[{"op":"replace","value":{"name.givenName":"M","{E}:employeeNumber":"N","emails[type eq \"work\"].value":"x"}}]"#;
+    let expected = r#"0replace name.givenName "M"; 0replace {E}:employeeNumber "N"; 0replace emails[type eq "work"].value "x" | entra-008"#;
+    check(Auto, dotted, expected);
+    check(Entra, dotted, expected);
+    for dialect in [Rfc, Okta, Strict] {
+        check(dialect, dotted, "invalidPath Operations[0]: value: name.givenName is a path, where a name is expected");
+    }
+    check(Auto, r#"[{"op":"add","value":{"{E}":{"manager.value":"x"}}}]"#, r#"0add {E}:manager.value "x" | entra-008"#);
+    check(
+        Auto,
+        r#"[{"op":"add","value":{"emails[type is 1].value":"x"}}]"#,
+        "invalidFilter Operations[0]: filter: expected an operator at column 6 | entra-008",
+    );
+}
+
+#[test]
+fn unknown_keys() {
+    check(Rfc, r#"[{"op":"add","value":{"shoe":1,"name.shoe":1,"{E}":{"shoe":2}}}]"#, " | auto-001");
+    check(
+        Strict,
+        r#"[{"op":"add","value":{"shoe":1}}]"#,
+        "invalidSyntax Operations[0]: value: User has no such attribute: shoe",
+    );
+    check(Auto, r#"[{"op":"add","value":{"urn:x:y":{"a":1},"shoes[value pr].x":1}}]"#, " | entra-009, auto-001");
+    check(
+        Rfc,
+        r#"[{"op":"add","value":{"urn:x:y":1}}]"#,
+        "invalidSyntax Operations[0]: value: User has no such schema: urn:x:y",
+    );
+}

@@ -1,0 +1,109 @@
+//! PATCH paths (RFC 7644 §3.5.2 Figure 7).
+//!
+//! ```text
+//! PATH      = attrPath / valuePath [subAttr]
+//! valuePath = attrPath "[" valFilter "]"
+//! subAttr   = "." ATTRNAME
+//! ```
+
+use serde_json::{Map, Value};
+
+use super::super::attribute::Attribute;
+use super::super::error::Error;
+use super::super::filter::{self, Bound, Filter, Literal, Operator};
+use super::super::path::{AttrRef, Name, resolve};
+use super::super::schema::{ResourceType, Schema};
+use super::super::tolerance::Tolerances;
+
+/// What an operation changes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Target {
+    /// An attribute or a sub-attribute.
+    Attribute(AttrRef),
+    /// The elements of a multi-valued attribute that match a filter.
+    Elements {
+        /// The attribute.
+        attr: AttrRef,
+        /// Which elements.
+        filter: Bound,
+        /// The filter as written: its values become those of a created element.
+        written: Filter,
+        /// The sub-attribute of each element, if the path names one.
+        sub: Option<&'static Attribute>,
+    },
+    /// An extension as a whole.
+    Extension(&'static Schema),
+}
+
+impl Target {
+    /// Reads a path. What is malformed or unknown is `invalidPath`; a bad filter is `invalidFilter`.
+    pub fn parse(path: &str, rtype: &'static ResourceType, tolerances: &mut Tolerances) -> Result<Target, Error> {
+        let path = path.trim();
+        let Some((head, rest)) = path.split_once('[') else {
+            return match resolve(rtype, path) {
+                Some(Name::Attribute(attr)) => Ok(Target::Attribute(attr)),
+                Some(Name::Extension(schema)) => Ok(Target::Extension(schema)),
+                None => Err(Error::path(format!("path: {} has no such attribute: {path}", rtype.name))),
+            };
+        };
+        // No name holds a bracket, so the last one closes even if strings in the filter hold others.
+        let Some((inside, tail)) = rest.rsplit_once(']') else {
+            return Err(Error::path(format!("path: {path} has no closing bracket")));
+        };
+        let attr = match resolve(rtype, head.trim_end()) {
+            Some(Name::Attribute(attr)) => attr,
+            _ => return Err(Error::path(format!("path: {} has no such attribute: {head}", rtype.name))),
+        };
+        if attr.sub.is_some() || !attr.attribute.is_complex() || !attr.attribute.multi_valued {
+            return Err(Error::path(format!("path: {attr} has no elements to choose from")));
+        }
+        let sub = match tail.trim() {
+            "" => None,
+            tail => match tail.strip_prefix('.').and_then(|name| attr.attribute.sub(name)) {
+                Some(sub) => Some(sub),
+                None => return Err(Error::path(format!("path: {attr} has no such sub-attribute: {tail}"))),
+            },
+        };
+        let written = filter::parse(inside, tolerances)?;
+        let filter = filter::bind_elements(&written, attr, tolerances)?;
+        Ok(Target::Elements { attr, filter, written, sub })
+    }
+}
+
+/// The element that a filter of `eq` terms joined by `and` describes, with values as written; `None` for
+/// any other filter, and for one that wants two things at once.
+pub(super) fn described(attribute: &Attribute, filter: &Filter) -> Option<Map<String, Value>> {
+    let terms = match filter {
+        Filter::And(terms) => terms.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let mut element = Map::new();
+    for term in terms {
+        let Filter::Compare(path, Operator::Eq, literal) = term else { return None };
+        let sub = attribute.sub(&path.text)?;
+        // `eq null` asks for absence, which is what a new element has.
+        if *literal != Literal::Null && element.insert(sub.name.clone(), literal.value()).is_some() {
+            return None;
+        }
+    }
+    Some(element)
+}
+
+/// The ids that a filter `value eq "…" or value eq "…"` lists; `None` for any other filter.
+pub(super) fn listed_ids(filter: &Filter) -> Option<Vec<String>> {
+    let terms = match filter {
+        Filter::Or(terms) => terms.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let id = |term: &Filter| match term {
+        Filter::Compare(path, Operator::Eq, Literal::Text(id)) if path.text.eq_ignore_ascii_case("value") => {
+            Some(id.clone())
+        }
+        _ => None,
+    };
+    terms.iter().map(id).collect()
+}
+
+#[cfg(test)]
+#[path = "target_test.rs"]
+mod tests;

@@ -1,0 +1,381 @@
+//! Bulk jobs (RFC 7644 §3.7): many operations in one request, each atomic and authorized by itself.
+//!
+//! `plan` finds out who waits for whom, `references` replaces `bulkId:` by ids. Operations whose
+//! references form a circle are created together in one transaction: all of them or none.
+
+mod plan;
+mod references;
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+use self::plan::{Plan, Step};
+use self::references::{Ids, Stripped};
+use super::body::Body;
+use super::resources::{self, Conditions, Saved, create_in, patch_in, replace_in, tolerances};
+use super::{Change, Context, Error, Service, Work, authorize, registry};
+use crate::domain::Operation;
+use crate::scim::json::Limits;
+use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
+use crate::scim::tolerance::Tolerances;
+use crate::scim::{self, ResourceType, patch, validate};
+
+/// The outcome of a job.
+#[derive(Debug)]
+pub struct Done {
+    /// The BulkResponse.
+    pub body: Body,
+    /// The tolerances that the operations needed.
+    pub tolerances: String,
+}
+
+/// Operations in one commit at most.
+const BATCH: usize = 64;
+
+/// A job while it runs.
+struct Job<'j> {
+    service: &'j Service,
+    context: &'j Context,
+    operations: &'j [&'j RawValue],
+    ids: Ids,
+    results: BTreeMap<usize, BulkResult>,
+    tolerances: Tolerances,
+}
+
+impl Service {
+    /// Carries out a job. The operations are read one by one, so that its memory is that of its largest.
+    ///
+    /// # Errors
+    /// 400 for a job that is malformed, 413 for one over the limits; nothing has changed then.
+    pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
+        let mut tolerances = tolerances(context);
+        authorize(&context.caller, Operation::Bulk, None)?;
+        let request = BulkRequest::parse(body, &Limits::default(), &mut tolerances)?;
+        let max = self.settings().limits.bulk_operations_max;
+        if request.operations.len() > max {
+            let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
+            return Err(scim::Error::status(413, detail).into());
+        }
+        let plan = Plan::new(&request.operations)?;
+        let mut job = Job {
+            service: self,
+            context,
+            operations: &request.operations,
+            ids: HashMap::new(),
+            results: BTreeMap::new(),
+            tolerances,
+        };
+        job.run(plan, request.fail_on_errors);
+        let results = job.results.into_values().collect();
+        let body = Body::text(serde_json::to_string(&bulk_response(results))?);
+        Ok(Done { body, tolerances: job.tolerances.header() })
+    }
+}
+
+impl Job<'_> {
+    /// Takes step after step, until as many have failed as the client bears (RFC 7644 §3.7.3).
+    fn run(&mut self, mut plan: Plan, fail_on_errors: Option<u64>) {
+        // Whoever counts errors wants nothing done after the last one.
+        let most = if fail_on_errors.is_some() { 1 } else { BATCH };
+        while fail_on_errors.is_none_or(|limit| self.failed() < limit) {
+            let batch = plan.batch(most);
+            let indices = match batch.is_empty().then(|| plan.next()) {
+                None => {
+                    self.batch(&batch);
+                    batch
+                }
+                Some(Some(Step::One(index))) => {
+                    self.batch(&[index]);
+                    vec![index]
+                }
+                Some(Some(Step::Orphan(index, missing))) => {
+                    self.orphan(index, &missing);
+                    vec![index]
+                }
+                Some(Some(Step::Circle(indices))) => {
+                    self.circle(&indices);
+                    indices
+                }
+                Some(None) => break,
+            };
+            for index in indices {
+                plan.done(index, self.results.get(&index).is_some_and(|result| result.status < 400));
+            }
+        }
+    }
+
+    fn failed(&self) -> u64 {
+        self.results.values().filter(|result| result.status >= 400).count() as u64
+    }
+
+    /// Operations one after the other. On the embedded database they share one commit, each in a savepoint
+    /// of its own: a commit costs more than most operations.
+    fn batch(&mut self, indices: &[usize]) {
+        let mut prepared = vec![];
+        for index in indices {
+            let operation = self.parse(*index).and_then(|operation| {
+                let echo = self.echo(&operation);
+                let bulk_id = operation.bulk_id.clone();
+                match self.prepare(operation) {
+                    Ok(work) => Ok((*index, echo, bulk_id, work)),
+                    Err(error) => Err(Box::new(echo.failed(&error.to_scim()))),
+                }
+            });
+            match operation {
+                Ok(work) => prepared.push(work),
+                Err(result) => {
+                    self.results.insert(*index, *result);
+                }
+            }
+        }
+        let (echoes, work): (Vec<_>, Vec<_>) =
+            prepared.into_iter().map(|(index, echo, bulk_id, work)| ((index, echo, bulk_id), work)).unzip();
+        let outcomes = self.service.perform_each(self.context, work);
+        for ((index, echo, bulk_id), outcome) in echoes.into_iter().zip(outcomes) {
+            let result = match outcome {
+                Ok((outcome, tolerances)) => {
+                    self.tolerances.absorb(&tolerances);
+                    if let (Some(bulk_id), Some(id)) = (bulk_id, &outcome.created) {
+                        self.ids.insert(bulk_id, id.clone());
+                    }
+                    outcome.result(echo)
+                }
+                Err(error) => echo.failed(&error.to_scim()),
+            };
+            self.results.insert(index, result);
+        }
+    }
+
+    /// Resolves the references of an operation and finds out what it is, before any transaction.
+    fn prepare(&self, mut operation: BulkOperation) -> Result<Work<(Outcome, Tolerances)>, Error> {
+        self.service.count_request(&self.context.caller)?;
+        references::resolve_text(&mut operation.path, &self.ids);
+        if let Some(data) = &mut operation.data {
+            references::resolve(data, &self.ids);
+        }
+        let target = Target::parse(&operation)?;
+        let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
+        authorize(&self.context.caller, kind, Some(resource_type))?;
+        let mut tolerances = self.tolerances.clone();
+        Ok(Work::new(kind, resource_type, move |change| {
+            let outcome = target.apply(change, operation, &mut tolerances)?;
+            Ok((outcome, tolerances))
+        }))
+    }
+
+    /// An operation that waits for one that failed or is not there (RFC 7644 §3.7.2: 409).
+    fn orphan(&mut self, index: usize, missing: &str) {
+        let detail = format!("Operations[{index}]: bulkId:{missing} was not created");
+        let error = scim::Error::status(409, detail);
+        let result = match self.parse(index) {
+            Ok(operation) => self.echo(&operation).failed(&error),
+            Err(result) => *result,
+        };
+        self.results.insert(index, result);
+    }
+
+    fn parse(&self, index: usize) -> Result<BulkOperation, Box<BulkResult>> {
+        match self.operations.get(index) {
+            Some(raw) => BulkOperation::parse(raw, index, &Limits::default()),
+            None => Err(Box::default()),
+        }
+    }
+
+    /// What a result repeats of its operation. Only a failed POST has no location (RFC 7644 §3.7.3).
+    fn echo(&self, operation: &BulkOperation) -> BulkResult {
+        let location = || {
+            let mut path = operation.path.clone();
+            references::resolve_text(&mut path, &self.ids);
+            format!("{}{path}", self.service.scim_base_url())
+        };
+        BulkResult {
+            location: (operation.method != BulkMethod::Post).then(location),
+            method: Some(operation.method.name().to_owned()),
+            bulk_id: operation.bulk_id.clone(),
+            ..BulkResult::default()
+        }
+    }
+
+    /// Operations that refer to each other in a circle: created without the references, which are then
+    /// patched in; all in one transaction, so that no reference is ever left dangling.
+    fn circle(&mut self, indices: &[usize]) {
+        let mut echoes = vec![];
+        let mut operations = vec![];
+        for index in indices {
+            match self.parse(*index) {
+                Ok(operation) => {
+                    echoes.push((*index, self.echo(&operation)));
+                    operations.push(operation);
+                }
+                Err(result) => echoes.push((*index, *result)),
+            }
+        }
+        match self.create_circle(operations) {
+            Ok(outcomes) => {
+                for ((index, echo), (bulk_id, outcome)) in echoes.into_iter().zip(outcomes) {
+                    if let Some(id) = &outcome.created {
+                        self.ids.insert(bulk_id, id.clone());
+                    }
+                    self.results.insert(index, outcome.result(echo));
+                }
+            }
+            Err(error) => {
+                let detail = format!("the circle of references was not created: {}", error.to_scim().detail);
+                let error = scim::Error::status(409, detail);
+                for (index, echo) in echoes {
+                    self.results.insert(index, echo.failed(&error));
+                }
+            }
+        }
+    }
+
+    fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
+        let mut ids = self.ids.clone();
+        let mut drafts: Vec<(String, Target, Value)> = vec![];
+        for operation in operations {
+            self.service.count_request(&self.context.caller)?;
+            let target = Target::parse(&operation)?;
+            authorize(&self.context.caller, Operation::Create, Some(target.resource_type))?;
+            drafts.push((operation.bulk_id.unwrap_or_default(), target, operation.data.unwrap_or_default()));
+        }
+        let first = drafts.first().map(|(_, target, _)| target.resource_type);
+        let mut tolerances = self.tolerances.clone();
+        let service = self.service;
+        let (outcomes, tolerances) = service.perform(self.context, Operation::Create, first, move |change| {
+            let mut stripped: Vec<(String, &'static ResourceType, Stripped)> = vec![];
+            for (bulk_id, target, mut data) in drafts {
+                references::resolve(&mut data, &ids);
+                let rest = references::strip(&mut data);
+                change.operation = Operation::Create;
+                let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
+                let saved = create_in(change, target.resource_type, incoming)?;
+                ids.insert(bulk_id.clone(), saved.resource.id.to_string());
+                stripped.push((bulk_id, target.resource_type, rest));
+            }
+            let mut outcomes = vec![];
+            for (bulk_id, resource_type, rest) in stripped {
+                let id = ids.get(&bulk_id).cloned().unwrap_or_default();
+                let saved = patch_back(change, resource_type, &id, rest, &ids, &mut tolerances)?;
+                outcomes.push((bulk_id, Outcome::of(change.service, resource_type, &saved, 201)));
+            }
+            Ok((outcomes, tolerances))
+        })?;
+        self.tolerances = tolerances;
+        Ok(outcomes)
+    }
+}
+
+/// Gives a created resource the references that were taken out of its body.
+fn patch_back(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    id: &str,
+    rest: Stripped,
+    ids: &Ids,
+    tolerances: &mut Tolerances,
+) -> Result<Saved, Error> {
+    change.operation = Operation::Patch;
+    if rest.is_empty() {
+        return resources::saved(change, resource_type, id);
+    }
+    let operations = patch::parse(rest.patch(ids), resource_type, tolerances)?;
+    patch_in(change, resource_type, id, &operations, &Conditions::default(), tolerances)
+}
+
+/// What an operation came to.
+struct Outcome {
+    status: u16,
+    location: String,
+    version: Option<String>,
+    /// The id of a resource that it created.
+    created: Option<String>,
+}
+
+impl Outcome {
+    fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
+        Outcome {
+            status,
+            location: service.location(resource_type, &saved.resource.id),
+            version: Some(resources::etag(saved.resource.version)),
+            created: (status == 201).then(|| saved.resource.id.to_string()),
+        }
+    }
+
+    fn result(self, echo: BulkResult) -> BulkResult {
+        BulkResult { status: self.status, location: Some(self.location), version: self.version, ..echo }
+    }
+}
+
+/// The endpoint or resource that a path names.
+struct Target {
+    resource_type: &'static ResourceType,
+    id: Option<String>,
+}
+
+impl Target {
+    fn parse(operation: &BulkOperation) -> Result<Target, Error> {
+        let refused = |detail: String| Error::from(scim::Error::syntax(detail));
+        let path = operation.path.as_str();
+        if path.contains(['?', '#']) {
+            return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
+        }
+        let mut segments = path.trim_start_matches('/').split('/');
+        let endpoint = segments.next().unwrap_or_default();
+        let id = segments.next().filter(|id| !id.is_empty()).map(str::to_owned);
+        let resource_type = registry().by_endpoint(endpoint);
+        let (Some(resource_type), None) = (resource_type, segments.next()) else {
+            return Err(refused(format!("path: {path} names no resource type")));
+        };
+        match (operation.method, &id) {
+            (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
+            (BulkMethod::Put | BulkMethod::Patch | BulkMethod::Delete, None) => {
+                Err(refused(format!("path: {} goes to a resource", operation.method.name())))
+            }
+            _ => Ok(Target { resource_type, id }),
+        }
+    }
+
+    fn operation(&self, method: BulkMethod) -> Operation {
+        match method {
+            BulkMethod::Post => Operation::Create,
+            BulkMethod::Put => Operation::Replace,
+            BulkMethod::Patch => Operation::Patch,
+            BulkMethod::Delete => Operation::Delete,
+        }
+    }
+
+    fn apply(
+        self,
+        change: &mut Change<'_>,
+        operation: BulkOperation,
+        tolerances: &mut Tolerances,
+    ) -> Result<Outcome, Error> {
+        let Target { resource_type, id } = self;
+        let id = id.unwrap_or_default();
+        let data = operation.data.unwrap_or_default();
+        let conditions = Conditions { if_match: operation.version, if_none_match: None };
+        let (saved, status) = match operation.method {
+            BulkMethod::Post => {
+                let incoming = validate::document(data, resource_type, tolerances)?;
+                (create_in(change, resource_type, incoming)?, 201)
+            }
+            BulkMethod::Put => {
+                let incoming = validate::document(data, resource_type, tolerances)?;
+                (replace_in(change, resource_type, &id, incoming, &conditions)?, 200)
+            }
+            BulkMethod::Patch => {
+                let operations = patch::parse(data, resource_type, tolerances)?;
+                (patch_in(change, resource_type, &id, &operations, &conditions, tolerances)?, 200)
+            }
+            BulkMethod::Delete => {
+                let loaded = resources::load(change, resource_type, &id, &conditions)?;
+                resources::delete(change, resource_type, &loaded.resource)?;
+                let location = change.service.location(resource_type, &loaded.resource.id);
+                return Ok(Outcome { status: 204, location, version: None, created: None });
+            }
+        };
+        Ok(Outcome::of(change.service, resource_type, &saved, status))
+    }
+}

@@ -1,0 +1,208 @@
+//! What the server remembers between requests: callers that proved their key, and rendered documents.
+//!
+//! Nothing is answered from memory unless no commit by anybody, a command-line process included, has
+//! touched it: SQLite tells when anything was committed (`PRAGMA data_version`), and then the log tells
+//! what. On PostgreSQL the question would cost as much as the read, so nothing is remembered there.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use quick_cache::Weighter;
+use quick_cache::sync::Cache as Sized;
+use sha2::{Digest, Sha256};
+
+use super::{Error, Service};
+use crate::domain::{Id, TenantKey};
+use crate::scim::ResourceType;
+use crate::store::{self, credentials::Holder};
+
+/// Bytes of rendered documents that are kept.
+const DOCUMENT_BYTES_MAX: u64 = 24 << 20;
+/// Unique values that are kept.
+const NAMES_MAX: usize = 40_000;
+/// Callers that are kept.
+const CALLERS_MAX: usize = 4_096;
+/// If more records than this are new, forgetting everything is cheaper than reading them.
+const RECORDS_MAX: i64 = 4_096;
+
+/// The memory of one server.
+pub(super) struct Cache {
+    state: Mutex<State>,
+    documents: Sized<(TenantKey, Id), Arc<Document>, Bytes>,
+    names: quick_cache::sync::Cache<Name, (Id, i64)>,
+}
+
+/// A unique value as a look-up asks for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Name {
+    pub(super) tenant: TenantKey,
+    pub(super) connection: Option<i64>,
+    pub(super) type_name: &'static str,
+    pub(super) attribute: &'static str,
+    pub(super) value: String,
+}
+
+#[derive(Default)]
+struct State {
+    /// The commit up to which everything remembered is true.
+    version: Option<i64>,
+    /// Where each log is read on.
+    next_seqs: HashMap<TenantKey, i64>,
+    /// Counts the changes of groups: a user's document shows the groups it is in.
+    group_changes: HashMap<TenantKey, u64>,
+    callers: HashMap<[u8; 32], Arc<Holder>>,
+}
+
+/// The state of the world that something was read in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    version: i64,
+    group_changes: u64,
+}
+
+/// A document as one connection sees it.
+pub(super) struct Document {
+    pub(super) type_name: &'static str,
+    pub(super) connection: Option<i64>,
+    pub(super) version: i64,
+    pub(super) text: String,
+    group_changes: u64,
+}
+
+impl Document {
+    pub(super) fn new(
+        resource_type: &'static ResourceType,
+        connection: Option<i64>,
+        version: i64,
+        text: &str,
+        stamp: Stamp,
+    ) -> Document {
+        let (text, group_changes) = (text.to_owned(), stamp.group_changes);
+        Document { type_name: &resource_type.name, connection, version, text, group_changes }
+    }
+}
+
+#[derive(Clone)]
+struct Bytes;
+
+impl Weighter<(TenantKey, Id), Arc<Document>> for Bytes {
+    fn weight(&self, _: &(TenantKey, Id), document: &Arc<Document>) -> u64 {
+        document.text.len() as u64 + 200
+    }
+}
+
+impl Default for Cache {
+    fn default() -> Cache {
+        let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
+        let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
+        Cache { state: Mutex::default(), documents, names: Sized::new(NAMES_MAX) }
+    }
+}
+
+impl Cache {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Whoever panicked with the lock left entries that the next commit checks like any other.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The key of a caller: only who has the whole secret finds the entry, so that a wrong secret costs
+    /// what an unknown selector costs (attack case A01).
+    fn caller_key(token: &str) -> [u8; 32] {
+        Sha256::digest(token).into()
+    }
+}
+
+impl Service {
+    /// Forgets what has changed since the last request; `None` where nothing is remembered.
+    pub(super) fn stamp(&self, tenant: Option<TenantKey>) -> Result<Option<Stamp>, Error> {
+        let Some(version) = self.inner.store.data_version()? else { return Ok(None) };
+        let mut state = self.inner.cache.state();
+        if state.version != Some(version) {
+            self.catch_up(&mut state)?;
+            state.version = Some(version);
+        }
+        let group_changes = tenant.and_then(|tenant| state.group_changes.get(&tenant)).copied().unwrap_or(0);
+        Ok(Some(Stamp { version, group_changes }))
+    }
+
+    /// Reads every log from where it was last read and drops what it names.
+    fn catch_up(&self, state: &mut State) -> Result<(), Error> {
+        let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        for (tenant, next) in heads {
+            let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
+            if next - from > RECORDS_MAX {
+                state.callers.clear();
+                *state.group_changes.entry(tenant).or_default() += 1;
+                self.inner.cache.documents.clear();
+                continue;
+            }
+            let records = self.read(|conn| Ok(store::log::records(conn, tenant, from, next - from)?))?;
+            for record in records {
+                self.forget(state, tenant, &record.subject_kind, &record.subject_id);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self, state: &mut State, tenant: TenantKey, kind: &str, id: &str) {
+        let id = Id::parse(id);
+        match (kind, id) {
+            ("credential", Some(id)) => state.callers.retain(|_, holder| holder.stored.credential.id != id),
+            ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
+            (_, Some(id)) => {
+                self.inner.cache.documents.remove(&(tenant, id));
+                let concerns = |holder: &Holder| {
+                    holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
+                };
+                state.callers.retain(|_, holder| !concerns(holder));
+            }
+            (_, None) => state.callers.clear(),
+        }
+    }
+
+    /// The holder of a key that was proven before.
+    pub(super) fn known_caller(&self, token: &str) -> Option<Arc<Holder>> {
+        self.inner.cache.state().callers.get(&Cache::caller_key(token)).cloned()
+    }
+
+    /// Remembers the holder of a proven key, unless the world has moved on since it was read.
+    pub(super) fn remember_caller(&self, token: &str, holder: &Arc<Holder>, stamp: Stamp) {
+        let mut state = self.inner.cache.state();
+        if state.version == Some(stamp.version) {
+            if state.callers.len() >= CALLERS_MAX {
+                state.callers.clear();
+            }
+            state.callers.insert(Cache::caller_key(token), Arc::clone(holder));
+        }
+    }
+
+    /// Whose this unique value was, and in which version: true as long as that version is the current one.
+    pub(super) fn known_name(&self, name: &Name) -> Option<(Id, i64)> {
+        self.inner.cache.names.get(name)
+    }
+
+    /// Remembers whose a unique value is.
+    pub(super) fn remember_name(&self, name: Name, id: Id, version: i64) {
+        self.inner.cache.names.insert(name, (id, version));
+    }
+
+    /// A document rendered before, as this connection sees it.
+    pub(super) fn known_document(
+        &self,
+        tenant: TenantKey,
+        id: Id,
+        connection: Option<i64>,
+        stamp: Stamp,
+    ) -> Option<Arc<Document>> {
+        let document = self.inner.cache.documents.get(&(tenant, id))?;
+        (document.connection == connection && document.group_changes == stamp.group_changes).then_some(document)
+    }
+
+    /// Remembers a rendered document, unless the world has moved on since it was read.
+    pub(super) fn remember_document(&self, key: (TenantKey, Id), document: Document, stamp: Stamp) {
+        let state = self.inner.cache.state();
+        if state.version == Some(stamp.version) {
+            self.inner.cache.documents.insert(key, Arc::new(document));
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! What the server says about itself to a caller.
+
+use serde_json::Value;
+
+use super::{Context, Error, Service, resources};
+use crate::domain::{Id, Tenant};
+use crate::scim::discovery::{self, Features};
+use crate::scim::tolerance::{Dialect, Tolerances};
+use crate::store;
+
+impl Service {
+    /// ServiceProviderConfig: the server's view, or that of the caller's connection.
+    pub fn provider_config(&self, context: Option<&Context>) -> Value {
+        let limits = &self.settings().limits;
+        let dialect = context.and_then(|context| context.caller.connection()).map(|connection| connection.dialect);
+        let features = Features {
+            bulk_operations_max: limits.bulk_operations_max as u64,
+            bulk_payload_bytes_max: limits.body_bytes_max as u64,
+            filter_results_max: limits.page_size_max as u64,
+            page_size_default: limits.page_size_default as u64,
+            page_size_max: limits.page_size_max as u64,
+            cursor_timeout_seconds: limits.cursor_timeout_seconds.unsigned_abs(),
+            // The profile's claim holds only where unknown attributes are refused.
+            interop_profile: (dialect == Some(Dialect::Strict)).then_some(true),
+            documentation_uri: None,
+        };
+        discovery::service_provider_config(&self.scim_base_url(), &features)
+    }
+
+    /// The tolerances that a request of this caller starts with.
+    pub fn tolerances(&self, context: &Context) -> Tolerances {
+        resources::tolerances(context)
+    }
+
+    /// A tenant by name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is none: `keyroll init` makes it.
+    pub fn tenant(&self, name: &str) -> Result<Tenant, Error> {
+        let tenant = self.read(|conn| Ok(store::tenants::by_name(conn, name)?))?;
+        tenant.ok_or_else(|| Error::Refused(format!("the database has no tenant {name}: run keyroll init")))
+    }
+
+    /// A new id, for a request.
+    pub fn mint(&self) -> Id {
+        Id::mint(self.now(), self.entropy())
+    }
+}

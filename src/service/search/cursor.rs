@@ -1,0 +1,53 @@
+//! Cursors on the wire: sealed, so that nobody can read or make one (RFC 9865 §5).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chacha20poly1305::aead::Aead;
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
+use sha2::{Digest, Sha256};
+
+use super::Part;
+use crate::scim::cursor::Cursor;
+use crate::scim::message::SearchRequest;
+use crate::scim::{self, ScimType};
+use crate::service::{Context, Error, Service};
+
+impl Service {
+    /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
+    pub(super) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
+        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
+        let mut nonce = [0; 24];
+        self.entropy().fill(&mut nonce);
+        let sealed = cipher.encrypt(&nonce.into(), cursor.to_bytes().as_slice());
+        let sealed = sealed.map_err(|_| Error::internal("a cursor cannot be sealed"))?;
+        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), sealed.as_slice()].concat()))
+    }
+
+    pub(super) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
+        let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(refused)?;
+        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
+        let plain = cipher.decrypt(nonce.into(), sealed).map_err(|_| refused())?;
+        Ok(Cursor::from_bytes(&plain)?)
+    }
+}
+
+/// Binds a cursor to the query, the tenant, the caller and the type that it stands in.
+pub(super) fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: usize) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(&context.caller.tenant.id.to_string());
+    add(&context.caller.key().map(|key| key.owner.id.to_string()).unwrap_or_default());
+    add(request.filter.as_deref().unwrap_or_default());
+    add(request.sort_by.as_deref().unwrap_or_default());
+    add(if request.descending { "descending" } else { "ascending" });
+    add(if parts.len() > 1 { "root" } else { "" });
+    add(parts.get(at).map_or("", |part| &part.resource_type.name));
+    let mut short = [0; 16];
+    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    short
+}

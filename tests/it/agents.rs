@@ -1,0 +1,79 @@
+//! Agents: machine identities.
+
+use keyroll::service::credentials::Owner;
+use serde_json::{Value, json};
+
+use crate::support::app::*;
+
+#[test]
+fn agents_are_resources_like_others() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let body = and(
+            agent("deploy"),
+            json!({"displayName": "Deployer", "externalId": "a1",
+            "owners": [{"value": mira, "primary": true}], "roles": [{"value": "ci"}], "groups": [{"value": "x"}]}),
+        );
+        let made = idp.post("/Agents", body.clone()).expect(201);
+        assert_eq!((&made["active"], &made["externalId"], &made["groups"]), (&json!(true), &json!("a1"), &Value::Null));
+        assert_eq!(made["meta"]["resourceType"], json!("Agent"));
+        let path = format!("/Agents/{}", made.id());
+        let team = idp.post("/Groups", group("bots", &[&made.id()])).expect(201);
+        assert_eq!(team["members"][0]["type"], json!("Agent"));
+        assert_eq!(idp.get(&path).expect(200)["groups"][0]["display"], json!("bots"));
+        idp.post("/Agents", json!({"schemas": [AGENT]})).scim_error(400, "invalidValue");
+        idp.post("/Agents", agent("DEPLOY")).scim_error(409, "uniqueness");
+        // A user may have the same name: they are looked up in different places.
+        idp.post("/Users", user("deploy")).expect(201);
+        let changed = idp.patch(&path, replace("owners", json!([]))).expect(200);
+        assert_eq!(changed["owners"], Value::Null);
+        idp.delete(&path).expect(204);
+        idp.post("/Agents", body).expect(201);
+    });
+}
+
+#[test]
+fn an_agent_follows_active_as_a_user_does() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let id = idp.post("/Agents", agent("deploy")).expect(201).id();
+        let live = || admin.get(&format!("/v1/users/{id}")).expect(200)["live"] == json!(true);
+        let path = format!("/Agents/{id}");
+        assert!(live());
+        idp.patch(&path, replace("active", "False")).expect(200);
+        assert!(!live());
+        assert_eq!(idp.put(&path, agent("deploy")).expect(200)["active"], json!(false));
+        idp.patch(&path, replace("active", true)).expect(200);
+        assert!(live());
+        admin.post(&format!("/v1/users/{id}/suspend"), json!({})).expect(200);
+        assert!(!live());
+        assert_eq!(
+            app.actions(),
+            [
+                "agent.created",
+                "agent.patched",
+                "principal.suspended",
+                "agent.patched",
+                "principal.activated",
+                "principal.suspended"
+            ]
+        );
+    });
+}
+
+#[test]
+fn the_agent_of_a_connection_is_no_door_to_its_keys() {
+    for_each_app(|app| {
+        let admin = app.admin();
+        let people = admin.get("/v1/users").expect(200);
+        let local = people["users"].as_array().unwrap().iter().find(|one| one["type"] == "agent").unwrap();
+        let id = local["id"].as_str().unwrap();
+        let refused = admin.post("/v1/keys", json!({"owner": {"type": "agent", "id": id}}));
+        assert_eq!(refused.problem(422, "invalid"), "keys of agents are provisioning keys of their connection");
+        admin.post("/v1/keys", json!({"owner": {"type": "user", "id": id}})).problem(422, "invalid");
+        let another = app.with_key(&app.issue_on_host(Owner::Connection("default".to_owned()), &[]));
+        assert_eq!(another.get("/v1/whoami").expect(200)["owner"]["id"], json!(id));
+        another.post("/Users", user("mira@example.com")).expect(201);
+    });
+}

@@ -1,0 +1,287 @@
+//! The command line as scripts see it: what it prints, how it ends, what it refuses, and what `log verify` finds.
+
+mod help;
+mod log;
+
+use std::io::{Read, Write};
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
+use serde_json::{Value, json};
+
+use crate::support::server::{Installation, Output, USER, connect, finish, raw, read_answer};
+
+/// The names of an object's members, in order.
+fn names(value: &Value) -> Vec<&str> {
+    value.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn init_prints_the_keys_once_and_a_second_one_changes_nothing() {
+    for place in Installation::each() {
+        let made = place.run(&["init", "--json", "--public-url", "https://scim.example/"]).expect(0);
+        assert_eq!(made.stdout.lines().count(), 1);
+        let made = made.json();
+        assert_eq!(names(&made), ["tenant", "scim_base_url", "provisioning_key", "admin_key"]);
+        assert_eq!(
+            (&made["tenant"], &made["scim_base_url"]),
+            (&json!("default"), &json!("https://scim.example/scim/v2"))
+        );
+        let state = || {
+            [["key", "list", "--json"], ["user", "list", "--json"], ["log", "tail", "--json"]]
+                .map(|c| place.run(&c).stdout)
+        };
+        let before = state();
+        let again = place.run(&["init", "--json"]).expect(3);
+        assert_eq!(
+            (again.stdout.as_str(), again.stderr.as_str()),
+            ("", "keyroll: the database has a tenant default already\n")
+        );
+        assert_eq!(state(), before);
+        let server = place.serve(&[]);
+        assert!(server.printed.is_empty(), "{:?}", server.printed);
+        server.client(made["provisioning_key"].as_str().unwrap()).get("/scim/v2/Users").expect(200);
+        server.client(made["admin_key"].as_str().unwrap()).get("/v1/keys").expect(200);
+        assert!(state()[0].contains(&made["admin_key"].as_str().unwrap()[..8]) && !state()[0].contains("\"key\":"));
+    }
+}
+
+#[test]
+fn serve_prints_the_keys_once_and_never_logs_them() {
+    let place = Installation::sqlite();
+    let server = place.serve_with(&[], &[("KEYROLL_LOG", "trace")]);
+    assert_eq!(server.printed.len(), 1);
+    let printed: Value = serde_json::from_str(&server.printed[0]).unwrap();
+    assert_eq!(printed["scim_base_url"], format!("http://{}/scim/v2", server.address));
+    let keys = server.keys();
+    server.admin().get("/v1/whoami").expect(200);
+    server.terminate();
+    let (status, stdout, stderr) = server.wait();
+    assert_eq!((status.code(), stdout.as_str()), (Some(0), ""));
+    assert!(!stderr.contains(&keys.admin) && !stderr.contains(&keys.provisioning));
+    assert!(place.serve(&[]).printed.is_empty());
+}
+
+#[test]
+fn every_command_ends_with_a_code_that_says_how() {
+    let place = Installation::sqlite();
+    let refused = |output: Output, code: i32, message: &str| {
+        assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:?}");
+        assert_eq!(output.stderr.trim_end(), format!("keyroll: {message}"));
+    };
+    for command in
+        [&["key", "list"][..], &["user", "list"], &["log", "verify"], &["key", "issue", "--owner", "operator"]]
+    {
+        refused(place.run(command), 1, "the database has no tenant default: run keyroll init");
+    }
+    place.run(&["init"]).expect(0);
+    for usage in [
+        &[][..],
+        &["nope"],
+        &["key", "issue"],
+        &["key", "show"],
+        &["log", "tail", "-n", "0"],
+        &["serve", "--listen", "x"],
+    ] {
+        let output = place.run(usage).expect(2);
+        assert!(
+            output.stdout.is_empty() && output.stderr.contains("Usage: keyroll") || output.stderr.contains("error:")
+        );
+    }
+    refused(place.run(&["key", "show", "nope"]), 1, "not found");
+    refused(place.run(&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab"]), 1, "not found");
+    refused(place.run(&["user", "show", "ghost"]), 1, "not found");
+    refused(place.run(&["key", "issue", "--owner", "ghost"]), 1, "no user is named ghost");
+    refused(place.run(&["key", "issue", "--connection", "ghost"]), 1, "no connection is named ghost");
+    refused(place.run(&["user", "delete", "operator"]), 3, "a local principal cannot be deleted");
+    let gone = ["key", "list", "--database-url", "postgres:///keyroll?host=/nonexistent"];
+    let gone = place.run(&gone).expect(4);
+    assert!(gone.stderr.contains("cannot connect to PostgreSQL"), "{gone:?}");
+}
+
+#[test]
+fn every_command_prints_json_of_one_shape() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let issued = place.run(&["key", "issue", "--owner", "operator", "--name", "n", "--expires-in", "P1D", "--json"]);
+    let issued = issued.expect(0).json();
+    let record = [
+        "id",
+        "name",
+        "display",
+        "class",
+        "owner",
+        "status",
+        "reasons",
+        "grant",
+        "created_at",
+        "expires_at",
+        "revoked_at",
+        "revoke_reason",
+    ];
+    assert_eq!(names(&issued)[..12], record);
+    assert_eq!(names(&issued)[12..], ["key"]);
+    let id = issued["id"].as_str().unwrap();
+    let shown = place.run(&["key", "show", id, "--json"]).expect(0).json();
+    assert_eq!(names(&shown), record);
+    let revoked = place.run(&["key", "revoke", id, "--reason", "left_company", "--json"]).expect(0).json();
+    assert_eq!((names(&revoked), &revoked["revoke_reason"]), (record.to_vec(), &json!("left_company")));
+    let bad = place.run(&["key", "revoke", id, "--reason", "He left"]).expect(1);
+    assert_eq!(bad.stderr, "keyroll: reason: a code of a–z and _, at most 64 letters\n");
+    assert_eq!(names(&place.run(&["key", "list", "--json"]).expect(0).json()), ["keys", "next"]);
+    let users = place.run(&["user", "list", "--json"]).expect(0).json();
+    assert_eq!(names(&users), ["users", "next"]);
+    let user =
+        ["id", "type", "name", "origin", "live", "active", "admin_hold", "suspended_at", "deleted_at", "permissions"];
+    assert_eq!(names(&users["users"][0]), user);
+    assert_eq!(names(&place.run(&["log", "verify", "--json"]).expect(0).json()), ["intact", "records", "note"]);
+    for line in place.run(&["log", "tail", "-n", "3"]).expect(0).stdout.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(
+            names(&record),
+            ["action", "actor", "change", "log", "outcome", "prev", "request", "seq", "subject", "time", "v"]
+        );
+    }
+}
+
+#[test]
+fn the_host_always_finds_its_way_back_in() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let listed = place.run(&["key", "list", "--json"]).expect(0).json();
+        for key in listed["keys"].as_array().unwrap() {
+            place.run(&["key", "revoke", key["id"].as_str().unwrap()]).expect(0);
+        }
+        server.admin().get("/v1/keys").expect(401);
+        server.idp().get("/scim/v2/Users").expect(401);
+        let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+        assert_eq!(issued["grant"], json!([{"permissions": ["keyroll:*:*"]}]));
+        server.client(issued["key"].as_str().unwrap()).get("/v1/keys").expect(200);
+        let issued = place.run(&["key", "issue", "--connection", "default", "--json"]).expect(0).json();
+        assert_eq!(issued["class"], "p");
+        let idp = server.client(issued["key"].as_str().unwrap());
+        idp.post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "ann"})).expect(201);
+    }
+}
+
+#[test]
+fn what_cannot_be_honoured_does_not_start() {
+    let place = Installation::sqlite();
+    let start = |flags: &[&str], variables: &[(&str, &str)]| {
+        let mut command = place.command(&["serve"]);
+        command.args(flags).envs(variables.iter().copied());
+        let output = finish(command).expect(1);
+        assert_eq!(output.stdout, "");
+        output.stderr
+    };
+    let says = |message: String, expected: &str| assert!(message.contains(expected), "{message}");
+    says(
+        start(&[], &[("KEYROLL_FOO", "1")]),
+        "keyroll: KEYROLL_FOO is no setting of Keyroll: known are KEYROLL_DATA_DIR, ",
+    );
+    says(start(&["--config", "none.toml"], &[]), "keyroll: cannot read none.toml: No such file");
+    let folder = place.data_dir().parent().unwrap();
+    std::fs::write(folder.join("keyroll.toml"), "listen = \"127.0.0.1:0\"\nlog_level = \"info\"\n").unwrap();
+    says(start(&[], &[]), "unknown field `log_level`, expected one of `data_dir`, `database_url`, ");
+    std::fs::write(folder.join("keyroll.toml"), "rate_limit = \"fast\"\n").unwrap();
+    says(start(&[], &[]), "--rate-limit fast: expected a number and /min");
+    // A flag wins over the file.
+    says(start(&["--rate-limit", "often"], &[]), "--rate-limit often: expected");
+    says(
+        start(&["--rate-limit", "off", "--listen", "0.0.0.0:0"], &[]),
+        "would send keys in the clear: end TLS in a proxy and name it with --behind-proxy",
+    );
+    std::fs::remove_file(folder.join("keyroll.toml")).unwrap();
+    let remote = start(&["--listen", "127.0.0.1:0", "--database-url", "postgres://u:secret@db.example/k"], &[]);
+    says(
+        remote.clone(),
+        "a database on another host needs sslmode=require or stronger, or an explicit sslmode=disable",
+    );
+    assert!(!remote.contains("secret"));
+    says(start(&["--public-url", "scim.example"], &[]), "--public-url scim.example: expected http:// or https://");
+    assert!(!place.data_dir().exists(), "nothing was made");
+    // Variables of others are left alone.
+    place.serve_with(&[], &[("KEYROLL_TEST_X", "1"), ("KEYROLL_SERVICE_HOST", "x"), ("KEYROLL_PORT_80_TCP", "x")]);
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_finishes_what_it_accepted() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let (idle, key) = (server.idp(), server.keys().provisioning);
+        idle.get("/scim/v2/Users").expect(200);
+        // `100 Continue` says that the request has been accepted and its body is awaited.
+        let mut accepted: Vec<_> = (0..10)
+            .map(|n| {
+                let body = json!({"schemas": [USER], "userName": format!("last{n}")}).to_string();
+                let head = format!(
+                    "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {}\r\n\
+                     Content-Type: application/scim+json\r\nExpect: 100-continue\r\n\r\n",
+                    body.len()
+                );
+                let mut stream = connect(server.address);
+                stream.write_all(head.as_bytes()).unwrap();
+                let mut go_on = [0; 25];
+                stream.read_exact(&mut go_on).unwrap();
+                assert_eq!(&go_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+                (stream, body)
+            })
+            .collect();
+        server.terminate();
+        for (stream, body) in &mut accepted {
+            stream.write_all(body.as_bytes()).unwrap();
+        }
+        for (stream, _) in &mut accepted {
+            read_answer(stream).expect("an answer").expect(201);
+        }
+        let address = server.address;
+        let (status, _, stderr) = server.wait();
+        assert_eq!((status.code(), stderr.as_str()), (Some(0), ""));
+        assert!(std::net::TcpStream::connect(address).is_err());
+        let users = place.run(&["user", "list", "--json"]).expect(0).json();
+        assert_eq!(users["users"].as_array().unwrap().iter().filter(|user| user["origin"] == "scim").count(), 10);
+    }
+}
+
+#[test]
+fn health_says_that_it_runs_and_readiness_that_it_can_work() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let nobody = server.client("");
+        assert_eq!(nobody.get("/healthz").expect(200).json(), json!({"status": "ok"}));
+        assert_eq!(nobody.get("/readyz").expect(200).json(), json!({"status": "ready"}));
+        if place.is_embedded() {
+            continue;
+        }
+        let url = place.database_url();
+        let name = url.strip_prefix("postgres:///").unwrap().split('?').next().unwrap().to_owned();
+        let mut cluster = PgConnection::establish(&url.replacen(&name, "postgres", 1)).unwrap();
+        let mut run = |sql: &str| cluster.batch_execute(sql).unwrap();
+        run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS false"));
+        run(&format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'"));
+        let gone = nobody.get("/readyz").expect(503);
+        assert_eq!((gone.header("retry-after"), &gone.json()["code"]), (Some("1"), &json!("unavailable")));
+        assert_eq!(gone.json()["detail"], "the store is unavailable", "and nothing of the driver");
+        nobody.get("/healthz").expect(200);
+        let read = server.idp().get("/scim/v2/Users").expect(503);
+        assert_eq!((read.error().as_str(), read.header("retry-after")), ("503 -: the store is unavailable", Some("1")));
+        run(&format!("ALTER DATABASE {name} ALLOW_CONNECTIONS true"));
+        nobody.get("/readyz").expect(200);
+        server.idp().get("/scim/v2/Users").expect(200);
+    }
+}
+
+#[test]
+fn what_is_not_there_is_said_so_with_a_request_id() {
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    for (line, status) in
+        [("GET /nowhere", 404), ("GET /scim/v2/Users/a/b", 404), ("TRACE /scim/v2/Users", 405), ("PUT /v1/keys", 405)]
+    {
+        let answer = raw(server.address, format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()).unwrap();
+        assert_eq!(answer.status, status, "{answer:?}");
+        let id = answer.header("x-request-id").expect("a request id");
+        let body = answer.json();
+        assert!(body["request_id"] == id || body["schemas"].is_array(), "{answer:?}");
+    }
+}

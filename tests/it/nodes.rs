@@ -1,0 +1,152 @@
+//! Several processes on one database: servers side by side, and the command line beside a server.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::support::server::{GROUP, Installation, PATCH, Server, USER};
+
+/// Two servers that start at the same moment.
+fn two(first: &Installation, second: &Installation) -> (Server, Server) {
+    let (a, b) = (first.start(&[], &[]), second.start(&[], &[]));
+    (a.ready(), b.ready())
+}
+
+#[test]
+fn of_two_nodes_that_start_at_once_one_prints_keys_and_both_serve() {
+    // The race is lost or won anew each time.
+    for _ in 0..5 {
+        for place in Installation::each() {
+            let (a, b) = two(&place, &place);
+            assert_eq!(a.printed.len() + b.printed.len(), 1, "{:?} {:?}", a.printed, b.printed);
+            let made = a.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "ann"})).expect(201);
+            let id = made.json()["id"].as_str().unwrap().to_owned();
+            let seen = b.idp().get(&format!("/scim/v2/Users/{id}")).expect(200);
+            assert_eq!((seen.version(), seen.json()["userName"].clone()), (1, json!("ann")));
+        }
+    }
+}
+
+#[test]
+fn a_key_that_one_node_revokes_is_dead_on_the_next_request_to_the_other() {
+    for place in Installation::each() {
+        let (a, b) = two(&place, &place);
+        let operator = a.admin().get("/v1/whoami").json()["owner"].clone();
+        for _ in 0..20 {
+            let issued = a.admin().post("/v1/keys", &json!({"owner": operator, "name": "short"})).expect(201).json();
+            let holder = b.client(issued["key"].as_str().unwrap());
+            // Whatever the node could remember of the key, it remembers now.
+            holder.get("/v1/whoami").expect(200);
+            a.admin().post(&format!("/v1/keys/{}/revoke", issued["id"].as_str().unwrap()), &json!({})).expect(200);
+            let refused = holder.get("/v1/whoami").expect(401).json();
+            assert_eq!(
+                (&refused["code"], &refused["detail"]),
+                (&json!("unauthenticated"), &json!("the key is not valid"))
+            );
+        }
+    }
+}
+
+#[test]
+fn a_key_that_the_command_line_revokes_is_dead_on_the_servers_next_request() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+        let holder = server.client(issued["key"].as_str().unwrap());
+        holder.get("/v1/keys").expect(200);
+        let revoked = place.run(&["key", "revoke", issued["id"].as_str().unwrap(), "--json"]).expect(0).json();
+        assert_eq!(revoked["status"], "revoked");
+        holder.get("/v1/keys").expect(401);
+        // A leaver's keys too.
+        let idp = server.idp();
+        idp.post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "ben"})).expect(201);
+        let issued = place.run(&["key", "issue", "--owner", "ben", "--json"]).expect(0).json();
+        let holder = server.client(issued["key"].as_str().unwrap());
+        holder.get("/scim/v2/Me").expect(200);
+        place.run(&["user", "suspend", "ben"]).expect(0);
+        holder.get("/scim/v2/Me").expect(401);
+        place.run(&["user", "activate", "ben"]).expect(0);
+        holder.get("/scim/v2/Me").expect(200);
+    }
+}
+
+#[test]
+fn a_node_with_another_root_key_does_not_start_and_names_the_file_to_copy() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let stranger = place.elsewhere("stranger");
+        let file = stranger.data_dir().join("root.key");
+        for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["key", "list"]] {
+            let refused = stranger.run(command).expect(1);
+            let expected = format!(
+                "keyroll: the database belongs to another root.key: copy root.key of the node that made the database to {}\n",
+                file.display()
+            );
+            assert_eq!((refused.stdout.as_str(), refused.stderr), ("", expected));
+        }
+        // The named fix is one.
+        std::fs::copy(place.data_dir().join("root.key"), &file).unwrap();
+        stranger.serve(&[]).idp().get("/scim/v2/Users").expect(200);
+        server.idp().get("/scim/v2/Users").expect(200);
+    }
+}
+
+#[test]
+fn of_two_installations_that_start_at_once_on_one_database_one_refuses() {
+    for _ in 0..5 {
+        let Some(place) = Installation::postgres() else { return };
+        let (a, b) = (place.start(&[], &[]), place.elsewhere("stranger").start(&[], &[]));
+        let (served, refused): (Vec<_>, Vec<_>) = [a.outcome(), b.outcome()].into_iter().partition(Result::is_ok);
+        let served = served.into_iter().next().unwrap().ok().unwrap();
+        assert_eq!(served.printed.len(), 1);
+        let refused = refused.into_iter().next().unwrap().err().unwrap();
+        assert_eq!((refused.code, refused.stdout.as_str()), (1, ""));
+        assert!(refused.stderr.starts_with("keyroll: the database belongs to another root.key: copy"), "{refused:?}");
+    }
+}
+
+#[test]
+fn two_nodes_that_change_one_group_lose_nothing() {
+    const EACH: usize = 30;
+    for place in Installation::each() {
+        let (a, b) = two(&place, &place);
+        let idp = a.idp();
+        let make = |endpoint: &str, body: Value| {
+            idp.post(endpoint, &body).expect(201).json()["id"].as_str().unwrap().to_owned()
+        };
+        let group = make("/scim/v2/Groups", json!({"schemas": [GROUP], "displayName": "everybody"}));
+        let path = format!("/scim/v2/Groups/{group}");
+        let people: Vec<String> = (0..4 * EACH)
+            .map(|n| make("/scim/v2/Users", json!({"schemas": [USER], "userName": format!("user{n}")})))
+            .collect();
+        let operation = |op: &str, id: &str| {
+            let value = json!([{"value": id}]);
+            json!({"schemas": [PATCH], "Operations": [{"op": op, "path": "members", "value": value}]})
+        };
+        // Two clients at each node add; every second one is removed again.
+        std::thread::scope(|scope| {
+            for (client, people) in people.chunks(EACH).enumerate() {
+                let idp = if client % 2 == 0 { a.idp() } else { b.idp() };
+                let (path, operation) = (&path, &operation);
+                scope.spawn(move || {
+                    for (n, id) in people.iter().enumerate() {
+                        let answer = idp.patch(path, &operation("add", id));
+                        assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+                        if n % 2 == 0 {
+                            let answer = idp.patch(path, &operation("remove", id));
+                            assert!(matches!(answer.status, 200 | 204), "{answer:?}");
+                        }
+                    }
+                });
+            }
+        });
+        let found = b.idp().get(&path).expect(200);
+        let members = found.json()["members"].as_array().unwrap().clone();
+        let members: BTreeSet<&str> = members.iter().map(|member| member["value"].as_str().unwrap()).collect();
+        let expected = people.chunks(EACH).flat_map(|chunk| chunk.iter().skip(1).step_by(2));
+        assert_eq!(members, expected.map(String::as_str).collect());
+        let writes = 4 * (EACH + EACH / 2);
+        assert_eq!(found.version(), 1 + writes as i64, "every write made a version");
+        place.run(&["log", "verify"]).expect(0);
+    }
+}

@@ -1,0 +1,198 @@
+//! Requests at the same time: threads, each with a System of its own, against one server.
+
+use std::sync::Barrier;
+
+use serde_json::{Value, json};
+
+use crate::support::app::*;
+
+/// Sends two requests at the same moment.
+fn together(one: impl FnOnce() -> Answer + Send, other: impl FnOnce() -> Answer + Send) -> (Answer, Answer) {
+    let barrier = Barrier::new(2);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            barrier.wait();
+            one()
+        });
+        barrier.wait();
+        let second = other();
+        (first.join().unwrap(), second)
+    })
+}
+
+#[test]
+fn patches_of_one_group_lose_nothing() {
+    const CLIENTS: usize = 5;
+    const EACH: usize = 12;
+    for_each_app(|app| {
+        let idp = app.idp();
+        let ids: Vec<String> = (0..CLIENTS * EACH)
+            .map(|n| idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id())
+            .collect();
+        let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[])).expect(201).id());
+        let (team, idp) = (&team, &idp);
+        std::thread::scope(|scope| {
+            for mine in ids.chunks(EACH) {
+                scope.spawn(move || {
+                    for id in mine {
+                        idp.patch(team, add("members", json!([{"value": id}]))).expect(200);
+                    }
+                });
+            }
+        });
+        let stored = idp.get(team).expect(200);
+        assert_eq!(stored.members(), ids.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!(stored["meta"]["version"], json!(format!("W/\"{}\"", 1 + CLIENTS * EACH)));
+        // Half of them go while the others are named again.
+        std::thread::scope(|scope| {
+            for (n, mine) in ids.chunks(EACH).enumerate() {
+                scope.spawn(move || {
+                    for id in mine {
+                        let one = if n % 2 == 0 {
+                            remove(&format!("members[value eq \"{id}\"]"))
+                        } else {
+                            add("members", json!([{"value": id}]))
+                        };
+                        idp.patch(team, one).expect(200);
+                    }
+                });
+            }
+        });
+        let kept: Vec<&str> = ids.chunks(EACH).skip(1).step_by(2).flatten().map(String::as_str).collect();
+        assert_eq!(idp.get(team).expect(200).members(), kept);
+    });
+}
+
+#[test]
+fn one_name_is_given_once() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        for n in 0..20 {
+            let (lower, upper) = (format!("u{n}@example.com"), format!("U{n}@EXAMPLE.COM"));
+            let (one, other) = together(|| idp.post("/Users", user(&lower)), || idp.post("/Users", user(&upper)));
+            let (won, lost) = if one.status == 201 { (one, other) } else { (other, one) };
+            won.expect(201);
+            assert_eq!(lost.scim_error(409, "uniqueness"), "userName: the value is taken");
+        }
+        assert_eq!(app.actions(), vec!["user.created"; 20]);
+    });
+}
+
+#[test]
+fn one_version_is_changed_once() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let path = format!("/Users/{}", idp.post("/Users", user("mira@example.com")).expect(201).id());
+        for n in 1..=20 {
+            let tag = format!("W/\"{n}\"");
+            let send =
+                |title: String| idp.send("PATCH", &path, &[("if-match", &tag)], replace("title", title).to_string());
+            let (one, other) = together(|| send(format!("a{n}")), || send(format!("b{n}")));
+            let mut statuses = [one.status, other.status];
+            statuses.sort_unstable();
+            assert_eq!(statuses, [200, 412], "{one} {other}");
+        }
+    });
+}
+
+#[test]
+fn no_key_slips_out_beside_a_deactivation_a09() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mut issued = 0;
+        for n in 0..200 {
+            let mira = idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id();
+            let issue = || admin.post("/v1/keys", json!({"owner": {"type": "user", "id": mira}}));
+            let (issue, stop) = together(issue, || idp.patch(&format!("/Users/{mira}"), replace("active", false)));
+            stop.expect(200);
+            match issue.status {
+                201 => {
+                    issued += 1;
+                    assert_eq!(app.verify(issue["key"].as_str().unwrap()), "OWNER_INACTIVE");
+                }
+                _ => assert!(issue.problem(409, "owner_not_active").contains(&mira)),
+            }
+            let keys = admin.get(&format!("/v1/keys?owner={mira}")).expect(200);
+            for key in keys["keys"].as_array().unwrap() {
+                assert_eq!(key["reasons"], json!(["owner_suspended"]));
+            }
+        }
+        println!("{issued} of 200 keys were issued first");
+    });
+}
+
+#[test]
+fn no_key_outlives_a_deletion() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        for n in 0..40 {
+            let mira = idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id();
+            let issue = || admin.post("/v1/keys", json!({"owner": {"type": "user", "id": mira}}));
+            let (issue, gone) = together(issue, || idp.delete(&format!("/Users/{mira}")));
+            gone.expect(204);
+            if issue.status == 201 {
+                assert_eq!(app.verify(issue["key"].as_str().unwrap()), "REVOKED");
+            }
+            let keys = admin.get(&format!("/v1/keys?owner={mira}")).expect(200);
+            assert!(
+                keys["keys"].as_array().unwrap().iter().all(|key| key["revoke_reason"] == "owner_deleted"),
+                "{keys}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_key_is_revoked_once_whoever_asks() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        for n in 0..40 {
+            let mira = idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id();
+            let key = app.id_of(&app.issue(&mira));
+            let revoke = || admin.post(&format!("/v1/keys/{key}/revoke"), json!({}));
+            // Neither waits for what the other holds.
+            let (revoked, gone) = together(revoke, || idp.delete(&format!("/Users/{mira}")));
+            revoked.expect(200);
+            gone.expect(204);
+            let records = app.log().into_iter().filter(|record| record["subject"]["id"] == json!(key));
+            let actions: Vec<Value> = records.map(|record| record["action"].clone()).collect();
+            assert_eq!(actions, ["credential.issued", "credential.revoked"]);
+        }
+    });
+}
+
+#[test]
+fn opposite_edges_make_no_circle() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        for n in 0..30 {
+            let a = idp.post("/Groups", group(&format!("a{n}"), &[])).expect(201).id();
+            let b = idp.post("/Groups", group(&format!("b{n}"), &[])).expect(201).id();
+            let put = |inner: &str, outer: &str| {
+                idp.patch(&format!("/Groups/{outer}"), add("members", json!([{"value": inner}])))
+            };
+            let (one, other) = together(|| put(&a, &b), || put(&b, &a));
+            let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
+            won.expect(200);
+            lost.scim_error(400, "invalidValue");
+        }
+    });
+}
+
+#[test]
+fn whoever_is_deleted_is_no_member_afterwards() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[])).expect(201).id());
+        for n in 0..40 {
+            let mira = idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id();
+            let join = || idp.patch(&team, add("members", json!([{"value": mira}])));
+            let (joined, gone) = together(join, || idp.delete(&format!("/Users/{mira}")));
+            gone.expect(204);
+            if joined.status != 200 {
+                joined.scim_error(400, "invalidValue");
+            }
+            assert_eq!(idp.get(&team).expect(200).members(), Vec::<&str>::new());
+        }
+    });
+}

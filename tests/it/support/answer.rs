@@ -1,0 +1,130 @@
+//! What the server answered, and how to look at it.
+
+use std::fmt;
+use std::ops::Index;
+
+use actix_web::test::{TestRequest, init_service, read_body};
+use keyroll::http;
+use serde_json::{Value, json};
+
+/// What came back.
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    /// The JSON, or null where there is none.
+    pub body: Value,
+    pub text: String,
+}
+
+/// The headers that a snapshot shows.
+const SHOWN: &[&str] =
+    &["allow", "content-location", "etag", "keyroll-tolerance", "location", "retry-after", "www-authenticate"];
+
+impl Answer {
+    /// Each in a System of its own, so that threads do not wait for each other.
+    pub(super) fn to(request: TestRequest, shared: &http::Shared) -> Answer {
+        actix_web::rt::System::new().block_on(async {
+            let service = init_service(http::app(shared.clone())).await;
+            let response = actix_web::test::call_service(&service, request.to_request()).await;
+            let headers = response.headers().iter();
+            let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+            let status = response.status().as_u16();
+            let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+            let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
+            Answer { status, headers, body, text }
+        })
+    }
+
+    /// This answer, if it has the status; or the test fails and shows it.
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status, status, "{self}");
+        self
+    }
+
+    /// A header's value; empty if there is none.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)
+    }
+
+    #[track_caller]
+    pub fn id(&self) -> String {
+        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {self}")).to_owned()
+    }
+
+    /// The detail of a SCIM error, whose form is checked: RFC 7644 §3.12.
+    #[track_caller]
+    pub fn scim_error(&self, status: u16, scim_type: &str) -> &str {
+        assert_eq!(self.status, status, "{self}");
+        assert_eq!(self.header("content-type"), "application/scim+json", "{self}");
+        assert_eq!(self.body["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]), "{self}");
+        assert_eq!(self.body["status"], json!(status.to_string()), "{self}");
+        assert_eq!(self.body.get("scimType").and_then(Value::as_str).unwrap_or_default(), scim_type, "{self}");
+        self.body["detail"].as_str().unwrap()
+    }
+
+    /// The detail of a problem, whose form is checked: RFC 9457.
+    #[track_caller]
+    pub fn problem(&self, status: u16, code: &str) -> &str {
+        assert_eq!(self.status, status, "{self}");
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self}");
+        assert_eq!(self.body["status"], json!(status), "{self}");
+        assert_eq!(self.body["code"], json!(code), "{self}");
+        assert_eq!(self.body["request_id"], json!(self.header("x-request-id")), "{self}");
+        self.body["detail"].as_str().unwrap()
+    }
+
+    /// The values of one member of every resource of a list: `answer.each("userName")`.
+    #[track_caller]
+    pub fn each(&self, name: &str) -> Vec<&str> {
+        let resources = self.body["Resources"].as_array().unwrap_or_else(|| panic!("no list: {self}"));
+        resources.iter().map(|resource| resource[name].as_str().unwrap_or_default()).collect()
+    }
+
+    /// The ids of the members of a group.
+    pub fn members(&self) -> Vec<&str> {
+        let members = self.body["members"].as_array();
+        members.into_iter().flatten().map(|member| member["value"].as_str().unwrap()).collect()
+    }
+}
+
+impl Index<&str> for Answer {
+    type Output = Value;
+
+    fn index(&self, name: &str) -> &Value {
+        &self.body[name]
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", self.status)?;
+        for name in SHOWN {
+            for (_, value) in self.headers.iter().filter(|(key, _)| key == name) {
+                writeln!(f, "{name}: {value}")?;
+            }
+        }
+        match &self.body {
+            Value::Null => Ok(()),
+            body => f.write_str(&pretty(body, "")),
+        }
+    }
+}
+
+/// JSON over several lines where one would be long.
+fn pretty(value: &Value, indent: &str) -> String {
+    let short = value.to_string();
+    if short.len() + indent.len() <= 90 {
+        return short;
+    }
+    let deeper = format!("{indent}  ");
+    let (open, items, close) = match value {
+        Value::Array(items) => ('[', items.iter().map(|item| pretty(item, &deeper)).collect::<Vec<_>>(), ']'),
+        Value::Object(members) => {
+            let member = |(name, value): (&String, &Value)| format!("{}: {}", json!(name), pretty(value, &deeper));
+            ('{', members.iter().map(member).collect(), '}')
+        }
+        _ => return short,
+    };
+    format!("{open}\n{deeper}{}\n{indent}{close}", items.join(&format!(",\n{deeper}")))
+}

@@ -1,0 +1,373 @@
+//! The whole server in one process, and the people who talk to it.
+//!
+//! A story looks like this:
+//!
+//! ```ignore
+//! #[test]
+//! fn a_leaver_loses_the_key() {
+//!     for_each_app(|app| {
+//!         let (idp, admin) = (app.idp(), app.admin());
+//!         let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+//!         let key = app.issue(&mira);
+//!         assert_eq!(app.verify(&key), "VALID");
+//!         idp.patch(&format!("/Users/{mira}"), replace("active", false)).expect(200);
+//!         assert_eq!(app.verify(&key), "OWNER_INACTIVE");
+//!         assert_eq!(app.actions(), ["user.created", "credential.issued", "user.patched", "principal.suspended"]);
+//!     });
+//! }
+//! ```
+//!
+//! - [`for_each_app`] runs it on SQLite and on PostgreSQL, each time on a new database after `init`; at the
+//!   end it checks that the log's chain is intact and that no personal value and no key got into the log.
+//!   [`TestApp::sqlite`] is enough for what storage has no part in.
+//! - Actors send requests through `keyroll::http::app`, so all of the real stack answers, without a socket.
+//!   Paths lie under `/scim/v2`, but for those that begin with `/v1`, `/scim` or `/healthz`, `/readyz`.
+//! - Time stands still at [`START`] until `app.clock.advance(…)`. Ids count (`…-000000000001` is the first
+//!   that `init` minted) and secrets are hashes of a counter, so everything can be asserted as it is:
+//!   `assert_snapshot!(answer, @"…")` shows the status, the headers that matter and the body.
+//! - To see a defence bite, remove it and run the test.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use actix_web::http::Method;
+use actix_web::test::TestRequest;
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::connection::SimpleConnection;
+use diesel::{Connection as _, PgConnection, SqliteConnection};
+use keyroll::domain::clock::{Clock, Entropy};
+use keyroll::domain::log::RequestRef;
+use keyroll::domain::{Caller, Connection, Id, Principal};
+use keyroll::http;
+use keyroll::scim::tolerance::Dialect;
+use keyroll::service::credentials::Owner;
+use keyroll::service::log::Verification;
+use keyroll::service::{Context, Service, Settings};
+use keyroll::store::{self, Store};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+pub use super::answer::Answer;
+pub use super::bodies::*;
+
+/// When every story begins: Monday, 2026-01-05, 09:00 UTC.
+pub const START: i64 = 1_767_603_600_000;
+
+/// A clock that stands still until it is advanced.
+pub struct FixedClock(AtomicI64);
+
+impl FixedClock {
+    pub fn advance(&self, by: TimeDelta) {
+        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for FixedClock {
+    fn now(&self) -> DateTime<Utc> {
+        DateTime::from_timestamp_millis(self.0.load(Ordering::SeqCst)).unwrap()
+    }
+}
+
+/// Gives ids that count, and secrets that look random; the same in every run.
+#[derive(Default)]
+struct CountingEntropy {
+    ids: AtomicU64,
+    secrets: AtomicU64,
+}
+
+/// What an id takes.
+const ID_BYTES: usize = 10;
+
+impl Entropy for CountingEntropy {
+    fn fill(&self, bytes: &mut [u8]) {
+        if bytes.len() == ID_BYTES {
+            let number = self.ids.fetch_add(1, Ordering::SeqCst) + 1;
+            bytes.fill(0);
+            bytes[ID_BYTES - 8..].copy_from_slice(&number.to_be_bytes());
+            return;
+        }
+        let number = self.secrets.fetch_add(1, Ordering::SeqCst);
+        for (n, chunk) in bytes.chunks_mut(32).enumerate() {
+            let hash = Sha256::digest(format!("secret {number} {n}"));
+            chunk.copy_from_slice(&hash[..chunk.len()]);
+        }
+    }
+}
+
+/// The server, after `keyroll init`.
+pub struct TestApp {
+    pub service: Service,
+    pub clock: Arc<FixedClock>,
+    shared: http::Shared,
+    url: String,
+    admin_key: String,
+    provisioning_key: String,
+    requests: AtomicU64,
+    keys: Mutex<HashMap<String, String>>,
+    _folder: tempfile::TempDir,
+}
+
+/// Runs a story on both databases.
+pub fn for_each_app(story: impl Fn(&TestApp)) {
+    let run = |app: TestApp| {
+        // Shown only if the test fails.
+        println!("on {}", if app.service.is_embedded() { "SQLite" } else { "PostgreSQL" });
+        // An inline snapshot is the same on both.
+        insta::allow_duplicates! { story(&app) };
+        app.check_log();
+    };
+    run(TestApp::sqlite());
+    if let Some(url) = super::postgres::url() {
+        run(TestApp::on(&url));
+    }
+}
+
+impl TestApp {
+    /// On a new SQLite database.
+    pub fn sqlite() -> TestApp {
+        TestApp::with(None, |_| {})
+    }
+
+    /// On the database with this URL.
+    pub fn on(url: &str) -> TestApp {
+        TestApp::with(Some(url), |_| {})
+    }
+
+    /// With other settings than the tests' own.
+    pub fn with(url: Option<&str>, change: impl FnOnce(&mut Settings)) -> TestApp {
+        let folder = tempfile::tempdir().unwrap();
+        let sqlite = format!("sqlite:{}", folder.path().join("keyroll.db").display());
+        let url = url.map_or(sqlite, str::to_owned);
+        let mut settings = Settings {
+            data_dir: folder.path().to_owned(),
+            database_url: url.clone(),
+            readers: 4,
+            public_url: "https://keyroll.example".to_owned(),
+            limits: keyroll::service::Limits { requests_per_minute: None, ..keyroll::service::Limits::default() },
+        };
+        change(&mut settings);
+        let clock = Arc::new(FixedClock(AtomicI64::new(START)));
+        let service = Service::open(settings, clock.clone(), Arc::new(CountingEntropy::default())).unwrap();
+        let init = service.init("default").unwrap();
+        let key = |name: &str| init[name].as_str().unwrap().to_owned();
+        TestApp {
+            shared: http::Shared::new(service.clone(), http::Settings::default()),
+            service,
+            clock,
+            url,
+            admin_key: key("admin_key"),
+            provisioning_key: key("provisioning_key"),
+            requests: AtomicU64::new(0),
+            keys: Mutex::default(),
+            _folder: folder,
+        }
+    }
+
+    /// The identity provider, with the first provisioning key.
+    pub fn idp(&self) -> Actor<'_> {
+        self.with_key(&self.provisioning_key)
+    }
+
+    /// The operator, with the first admin key.
+    pub fn admin(&self) -> Actor<'_> {
+        self.with_key(&self.admin_key)
+    }
+
+    pub fn with_key(&self, key: &str) -> Actor<'_> {
+        Actor { app: self, key: Some(key.to_owned()) }
+    }
+
+    pub fn anonymous(&self) -> Actor<'_> {
+        Actor { app: self, key: None }
+    }
+
+    /// Another identity provider of the tenant, speaking a dialect; its name is the dialect's.
+    pub fn connect(&self, dialect: Dialect) -> Actor<'_> {
+        let store = Store::open(&store::Settings { url: self.url.clone(), readers: 1 }).unwrap();
+        let (tenant, now) = (self.service.tenant("default").unwrap().key, self.clock.now());
+        let (agent, id) = (self.service.mint(), self.service.mint());
+        let write = move |conn: &mut store::Conn| {
+            let default = store::connections::by_name(conn, tenant, "default")?.unwrap();
+            let first = store::principals::find(conn, tenant, &default.agent)?.unwrap();
+            let principal = Principal { id: agent, name: dialect.name().to_owned(), ..first };
+            store::principals::insert(conn, tenant, &principal)?;
+            let new = Connection { id, agent, dialect, name: dialect.name().to_owned(), ..default };
+            store::connections::insert(conn, tenant, &new, now).map(|_| ())
+        };
+        store.write::<_, store::Error>(write).unwrap();
+        self.with_key(&self.issue_on_host(Owner::Connection(dialect.name().to_owned()), &[]))
+    }
+
+    /// Another tenant: its identity provider and its operator.
+    pub fn tenant(&self, name: &str) -> (Actor<'_>, Actor<'_>) {
+        let init = self.service.init(name).unwrap();
+        let actor = |name: &str| self.with_key(init[name].as_str().unwrap());
+        (actor("provisioning_key"), actor("admin_key"))
+    }
+
+    /// A key that the admin issues to a user: without a grant, it proves who its owner is.
+    pub fn issue(&self, owner: &str) -> String {
+        let issued = self.admin().post("/v1/keys", json!({"owner": {"type": "user", "id": owner}})).expect(201);
+        let key = issued["key"].as_str().unwrap().to_owned();
+        self.keys.lock().unwrap().insert(key.clone(), issued.id());
+        key
+    }
+
+    /// A key from the command line.
+    pub fn issue_on_host(&self, owner: Owner, grant: &[&str]) -> String {
+        let grant: Vec<String> = grant.iter().map(|text| (*text).to_owned()).collect();
+        let issued = self.service.issue_key_on_host(&self.host(), owner, "host", &grant, None).unwrap();
+        let key = issued["key"].as_str().unwrap().to_owned();
+        self.keys.lock().unwrap().insert(key.clone(), issued["id"].as_str().unwrap().to_owned());
+        key
+    }
+
+    /// The id of a key that [`TestApp::issue`] gave.
+    pub fn id_of(&self, key: &str) -> String {
+        self.keys.lock().unwrap()[key].clone()
+    }
+
+    /// What the admin is told about a key.
+    pub fn verify(&self, key: &str) -> String {
+        let answer = self.admin().post("/v1/verify", json!({"key": key})).expect(200);
+        let code = answer["code"].as_str().unwrap().to_owned();
+        assert_eq!(answer["valid"], json!(code == "VALID"));
+        code
+    }
+
+    /// The command line's context.
+    pub fn host(&self) -> Context {
+        self.host_of("default")
+    }
+
+    fn host_of(&self, tenant: &str) -> Context {
+        let caller = Caller::host(self.service.tenant(tenant).unwrap());
+        Context {
+            caller,
+            request: RequestRef { id: String::new(), method: "CLI".to_owned(), route: "test".to_owned() },
+        }
+    }
+
+    /// The log since `init`, oldest first.
+    pub fn log(&self) -> Vec<Value> {
+        let mut log = self.service.tail_log(&self.host(), 100_000).unwrap();
+        log.drain(..INIT_RECORDS.min(log.len()));
+        log
+    }
+
+    /// The actions of the log since `init`.
+    pub fn actions(&self) -> Vec<String> {
+        self.log().iter().map(|record| record["action"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The chain is whole, and nobody's name or key is in it. Every e-mail-like value of a story has an `@`.
+    pub fn check_log(&self) {
+        for tenant in ["default", "second"] {
+            if self.service.tenant(tenant).is_err() {
+                continue;
+            }
+            let context = self.host_of(tenant);
+            let found = self.service.verify_log(&context).unwrap();
+            assert!(matches!(found, Verification::Intact { .. }), "{found:?}");
+            for record in self.service.tail_log(&context, 100_000).unwrap() {
+                let text = record.to_string();
+                let key = ["kru_", "krs_", "krp_"].iter().any(|prefix| text.contains(prefix));
+                assert!(!text.contains('@') && !key, "a value in the log: {text}");
+            }
+        }
+    }
+
+    /// Changes the database from outside, as somebody with SQL would.
+    pub fn sql(&self, sql: &str) {
+        match self.url.strip_prefix("sqlite:") {
+            Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
+            None => PgConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap(),
+        }
+    }
+
+    /// How SQL on this database writes bytes.
+    pub fn bytes(&self, id: &str) -> String {
+        let hex = id.replace('-', "");
+        if self.service.is_embedded() { format!("X'{hex}'") } else { format!("'\\x{hex}'::bytea") }
+    }
+
+    /// The id that was minted as the `number`-th at the current time.
+    pub fn id(&self, number: u64) -> String {
+        let mut bytes = [0; 16];
+        let millis = self.clock.now().timestamp_millis() as u64;
+        bytes[..6].copy_from_slice(&millis.to_be_bytes()[2..]);
+        bytes[6] = 0x70;
+        bytes[8..].copy_from_slice(&number.to_be_bytes());
+        bytes[8] |= 0x80;
+        Id::from_bytes(&bytes).unwrap().to_string()
+    }
+}
+
+/// What `init` records: tenant, two principals, a connection and two keys.
+const INIT_RECORDS: usize = 6;
+
+/// Somebody with a key, or without.
+pub struct Actor<'a> {
+    app: &'a TestApp,
+    key: Option<String>,
+}
+
+impl Actor<'_> {
+    /// The key in the actor's hand.
+    pub fn key(&self) -> &str {
+        self.key.as_deref().unwrap()
+    }
+
+    #[must_use]
+    pub fn get(&self, path: &str) -> Answer {
+        self.send("GET", path, &[], "")
+    }
+
+    #[must_use]
+    pub fn post(&self, path: &str, body: Value) -> Answer {
+        self.send("POST", path, &[], &body.to_string())
+    }
+
+    #[must_use]
+    pub fn put(&self, path: &str, body: Value) -> Answer {
+        self.send("PUT", path, &[], &body.to_string())
+    }
+
+    #[must_use]
+    pub fn patch(&self, path: &str, body: Value) -> Answer {
+        self.send("PATCH", path, &[], &body.to_string())
+    }
+
+    #[must_use]
+    pub fn delete(&self, path: &str) -> Answer {
+        self.send("DELETE", path, &[], "")
+    }
+
+    /// Any request. A body is `application/scim+json` unless a header says otherwise.
+    #[must_use]
+    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let outside = ["/v1", "/scim", "/healthz", "/readyz"].iter().any(|prefix| path.starts_with(prefix));
+        let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
+        let number = self.app.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut request = TestRequest::default().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(&uri);
+        let given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
+        if !given("x-request-id") {
+            request = request.insert_header(("x-request-id", format!("request-{number:04}")));
+        }
+        if let Some(key) = &self.key {
+            request = request.insert_header(("authorization", format!("Bearer {key}")));
+        }
+        let body = body.as_ref();
+        if !body.is_empty() {
+            if !given("content-type") {
+                request = request.insert_header(("content-type", "application/scim+json"));
+            }
+            request = request.set_payload(body.to_vec());
+        }
+        for header in headers {
+            request = request.append_header(*header);
+        }
+        Answer::to(request, &self.app.shared)
+    }
+}
