@@ -44,7 +44,7 @@ fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
     let made = service.init("default").unwrap();
     let context = |name: &str| {
         let caller: Caller = service.authenticate(made[name].as_str().unwrap()).unwrap();
-        Context { caller, request: RequestRef::default() }
+        Context::new(caller, RequestRef::default())
     };
     let (idp, admin) = (context("provisioning_key"), context("admin_key"));
     let users = registry().by_name("User").unwrap();

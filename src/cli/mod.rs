@@ -106,5 +106,5 @@ const READERS: u32 = 8;
 fn host(service: &Service, command: &str) -> Result<Context, Error> {
     let tenant = service.tenant(DEFAULT)?;
     let request = RequestRef { id: service.mint().to_string(), method: "CLI".to_owned(), route: command.to_owned() };
-    Ok(Context { caller: Caller::host(tenant), request })
+    Ok(Context::new(Caller::host(tenant), request))
 }

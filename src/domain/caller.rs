@@ -1,5 +1,7 @@
 //! Who asks: the host itself, or the holder of a key.
 
+use std::sync::Arc;
+
 use super::credential::{Class, Grant};
 use super::id::Id;
 use super::permission::{Permission, Permissions};
@@ -21,7 +23,7 @@ pub enum Identity {
     /// The command line on the host: whoever can read the data folder is the admin.
     Host,
     /// The holder of a key.
-    Key(Box<KeyHolder>),
+    Key(Arc<KeyHolder>),
 }
 
 /// The holder of a key, as it stood when the request was authenticated.

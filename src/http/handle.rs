@@ -92,14 +92,14 @@ async fn authenticate(
     template: &'static str,
     id: &str,
 ) -> Result<Option<Context>, Error> {
-    let caller = match auth::bearer(request)? {
-        Some(token) => run(&shared.service, Place::Inline, move |service| service.authenticate(&token)).await?,
+    let token = match auth::bearer(request)? {
+        Some(token) => token,
         None if operation.keys() == Keys::None => return Ok(None),
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let method = request.method().as_str().to_owned();
     let request = RequestRef { id: id.to_owned(), method, route: template.to_owned() };
-    Ok(Some(Context { caller, request }))
+    run(&shared.service, Place::Inline, move |service| service.enter(&token, request).map(Some)).await
 }
 
 /// The client's request id if it is one that can be logged, or a new one.

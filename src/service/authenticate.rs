@@ -7,9 +7,11 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use super::{Error, Service};
+use super::cache::Stamp;
+use super::{Context, Error, Service};
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
+use crate::domain::log::RequestRef;
 use crate::domain::secret::{Digest, PlainKey};
 use crate::domain::{Caller, Id, Permissions};
 use crate::store::{self, Conn, credentials::Holder};
@@ -22,9 +24,18 @@ pub(super) struct Found {
     pub(super) proven: bool,
     /// The row, with its owner.
     pub(super) holder: Arc<Holder>,
+    /// The same as a caller, once it was made.
+    key: Option<Arc<KeyHolder>>,
 }
 
 impl Found {
+    fn caller(self) -> Caller {
+        match self.key {
+            Some(key) => Caller { tenant: self.holder.tenant.clone(), identity: Identity::Key(key) },
+            None => caller(&self.holder),
+        }
+    }
+
     /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
     pub(super) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
         if self.proven { self.holder.stored.credential.verdict(&self.holder.owner, now) } else { Verdict::NotFound }
@@ -37,23 +48,34 @@ impl Service {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every reason.
     pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        Ok(self.enter(token, RequestRef::default())?.caller)
+    }
+
+    /// Begins a request with this bearer token.
+    ///
+    /// # Errors
+    /// [`Error::Unauthenticated`], the same for every reason.
+    pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
         let Some(key) = PlainKey::parse(token) else { return Err(REFUSED) };
-        let found = self.prove(token, &key)?;
-        match found {
-            Some(found) if found.verdict(self.now()) == Verdict::Valid => Ok(caller(&found.holder)),
+        let seen = self.stamp()?;
+        match self.prove(token, &key, seen)? {
+            Some(found) if found.verdict(self.now()) == Verdict::Valid => {
+                Ok(Context { caller: found.caller(), request, seen })
+            }
             _ => Err(REFUSED),
         }
     }
 
     /// Looks a key up: in memory if it was proven before and nothing about it has changed since.
-    pub(super) fn prove(&self, token: &str, key: &PlainKey) -> Result<Option<Found>, Error> {
-        let stamp = self.stamp(None)?;
-        if let (Some(_), Some(holder)) = (stamp, self.known_caller(token)) {
-            return Ok(Some(Found { proven: true, holder }));
+    pub(super) fn prove(&self, token: &str, key: &PlainKey, stamp: Option<Stamp>) -> Result<Option<Found>, Error> {
+        if let (Some(_), Some((holder, key))) = (stamp, self.known_caller(token)) {
+            return Ok(Some(Found { proven: true, holder, key: Some(key) }));
         }
         let found = self.read(|conn| self.find(conn, key))?;
-        if let (Some(stamp), Some(Found { proven: true, holder })) = (stamp, &found) {
-            self.remember_caller(token, holder, stamp);
+        if let (Some(stamp), Some(Found { proven: true, holder, .. })) = (stamp, &found)
+            && let Identity::Key(key) = caller(holder).identity
+        {
+            self.remember_caller(token, (Arc::clone(holder), key), stamp);
         }
         Ok(found)
     }
@@ -81,7 +103,7 @@ impl Service {
         };
         Ok(holder.map(|holder| {
             let same_class = holder.stored.credential.class == key.class();
-            Found { proven: matched && intact && same_class, holder: Arc::new(holder) }
+            Found { proven: matched && intact && same_class, holder: Arc::new(holder), key: None }
         }))
     }
 
@@ -123,5 +145,5 @@ fn caller(holder: &Holder) -> Caller {
         owner: holder.owner.clone(),
         connection: holder.connection.clone(),
     };
-    Caller { tenant: holder.tenant.clone(), identity: Identity::Key(Box::new(key)) }
+    Caller { tenant: holder.tenant.clone(), identity: Identity::Key(Arc::new(key)) }
 }

@@ -12,6 +12,7 @@ use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
 
 use super::{Error, Service};
+use crate::domain::caller::KeyHolder;
 use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
 use crate::store::{self, credentials::Holder};
@@ -32,6 +33,9 @@ pub(super) struct Cache {
     names: quick_cache::sync::Cache<Name, (Id, i64)>,
 }
 
+/// A key's row, and its holder as a caller.
+type Known = (Arc<Holder>, Arc<KeyHolder>);
+
 /// A unique value as a look-up asks for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Name {
@@ -50,14 +54,13 @@ struct State {
     next_seqs: HashMap<TenantKey, i64>,
     /// Counts the changes of groups: a user's document shows the groups it is in.
     group_changes: HashMap<TenantKey, u64>,
-    callers: HashMap<[u8; 32], Arc<Holder>>,
+    callers: HashMap<[u8; 32], Known>,
 }
 
 /// The state of the world that something was read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     version: i64,
-    group_changes: u64,
 }
 
 /// A document as one connection sees it.
@@ -75,10 +78,9 @@ impl Document {
         connection: Option<i64>,
         version: i64,
         text: &str,
-        stamp: Stamp,
     ) -> Document {
-        let (text, group_changes) = (text.to_owned(), stamp.group_changes);
-        Document { type_name: &resource_type.name, connection, version, text, group_changes }
+        let text = text.to_owned();
+        Document { type_name: &resource_type.name, connection, version, text, group_changes: 0 }
     }
 }
 
@@ -99,6 +101,12 @@ impl Default for Cache {
     }
 }
 
+impl State {
+    fn group_changes(&self, tenant: TenantKey) -> u64 {
+        self.group_changes.get(&tenant).copied().unwrap_or(0)
+    }
+}
+
 impl Cache {
     fn state(&self) -> MutexGuard<'_, State> {
         // Whoever panicked with the lock left entries that the next commit checks like any other.
@@ -114,15 +122,14 @@ impl Cache {
 
 impl Service {
     /// Forgets what has changed since the last request; `None` where nothing is remembered.
-    pub(super) fn stamp(&self, tenant: Option<TenantKey>) -> Result<Option<Stamp>, Error> {
+    pub(super) fn stamp(&self) -> Result<Option<Stamp>, Error> {
         let Some(version) = self.inner.store.data_version()? else { return Ok(None) };
         let mut state = self.inner.cache.state();
         if state.version != Some(version) {
             self.catch_up(&mut state)?;
             state.version = Some(version);
         }
-        let group_changes = tenant.and_then(|tenant| state.group_changes.get(&tenant)).copied().unwrap_or(0);
-        Ok(Some(Stamp { version, group_changes }))
+        Ok(Some(Stamp { version }))
     }
 
     /// Reads every log from where it was last read and drops what it names.
@@ -147,32 +154,32 @@ impl Service {
     fn forget(&self, state: &mut State, tenant: TenantKey, kind: &str, id: &str) {
         let id = Id::parse(id);
         match (kind, id) {
-            ("credential", Some(id)) => state.callers.retain(|_, holder| holder.stored.credential.id != id),
+            ("credential", Some(id)) => state.callers.retain(|_, (holder, _)| holder.stored.credential.id != id),
             ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
             (_, Some(id)) => {
                 self.inner.cache.documents.remove(&(tenant, id));
                 let concerns = |holder: &Holder| {
                     holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
                 };
-                state.callers.retain(|_, holder| !concerns(holder));
+                state.callers.retain(|_, (holder, _)| !concerns(holder));
             }
             (_, None) => state.callers.clear(),
         }
     }
 
     /// The holder of a key that was proven before.
-    pub(super) fn known_caller(&self, token: &str) -> Option<Arc<Holder>> {
+    pub(super) fn known_caller(&self, token: &str) -> Option<Known> {
         self.inner.cache.state().callers.get(&Cache::caller_key(token)).cloned()
     }
 
     /// Remembers the holder of a proven key, unless the world has moved on since it was read.
-    pub(super) fn remember_caller(&self, token: &str, holder: &Arc<Holder>, stamp: Stamp) {
+    pub(super) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
         let mut state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
             if state.callers.len() >= CALLERS_MAX {
                 state.callers.clear();
             }
-            state.callers.insert(Cache::caller_key(token), Arc::clone(holder));
+            state.callers.insert(Cache::caller_key(token), known);
         }
     }
 
@@ -187,21 +194,17 @@ impl Service {
     }
 
     /// A document rendered before, as this connection sees it.
-    pub(super) fn known_document(
-        &self,
-        tenant: TenantKey,
-        id: Id,
-        connection: Option<i64>,
-        stamp: Stamp,
-    ) -> Option<Arc<Document>> {
+    pub(super) fn known_document(&self, tenant: TenantKey, id: Id, connection: Option<i64>) -> Option<Arc<Document>> {
         let document = self.inner.cache.documents.get(&(tenant, id))?;
-        (document.connection == connection && document.group_changes == stamp.group_changes).then_some(document)
+        let group_changes = self.inner.cache.state().group_changes(tenant);
+        (document.connection == connection && document.group_changes == group_changes).then_some(document)
     }
 
     /// Remembers a rendered document, unless the world has moved on since it was read.
-    pub(super) fn remember_document(&self, key: (TenantKey, Id), document: Document, stamp: Stamp) {
+    pub(super) fn remember_document(&self, key: (TenantKey, Id), mut document: Document, stamp: Stamp) {
         let state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
+            document.group_changes = state.group_changes(key.0);
             self.inner.cache.documents.insert(key, Arc::new(document));
         }
     }

@@ -243,7 +243,7 @@ impl Service {
         authorize(&context.caller, Operation::KeyVerify, None)?;
         let not_found = json!({"valid": false, "code": Verdict::NotFound.code()});
         let Some(plain) = PlainKey::parse(key) else { return Ok(not_found) };
-        let Some(found) = self.prove(key, &plain)? else { return Ok(not_found) };
+        let Some(found) = self.prove(key, &plain, self.stamp()?)? else { return Ok(not_found) };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
             return Ok(not_found);

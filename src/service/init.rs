@@ -50,7 +50,7 @@ impl Service {
         let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
         store::log::start(conn, tenant.key, &Head { next_seq: 0, hash: NO_HASH, time: now })?;
         let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "init".to_owned() };
-        let context = Context { caller: Caller::host(tenant.clone()), request };
+        let context = Context::new(Caller::host(tenant.clone()), request);
         let mut change = Change::new(self, conn, &context, Operation::Init, None);
         change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
 

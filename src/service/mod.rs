@@ -109,6 +109,15 @@ pub struct Context {
     pub caller: Caller,
     /// The request, for the log.
     pub request: RequestRef,
+    /// The commit up to which this request has seen what is remembered.
+    seen: Option<cache::Stamp>,
+}
+
+impl Context {
+    /// A request that has seen nothing yet.
+    pub fn new(caller: Caller, request: RequestRef) -> Context {
+        Context { caller, request, seen: None }
+    }
 }
 
 /// The server without its HTTP: cheap to clone.
@@ -220,7 +229,7 @@ impl Service {
         // A key that was revoked or lost its permission since authentication writes nothing.
         let caller = self.refresh(conn, &context.caller)?;
         authorize(&caller, operation, resource_type)?;
-        let context = Context { caller, request: context.request.clone() };
+        let context = Context { caller, request: context.request.clone(), seen: None };
         let mut change = Change::new(self, conn, &context, operation, resource_type);
         let value = f(&mut change)?;
         change.finish()?;

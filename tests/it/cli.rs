@@ -228,6 +228,8 @@ fn a_server_that_is_told_to_stop_finishes_what_it_accepted() {
             })
             .collect();
         server.terminate();
+        // Once nobody new is let in, it is stopping.
+        while std::net::TcpStream::connect(server.address).is_ok() {}
         for (stream, body) in &mut accepted {
             stream.write_all(body.as_bytes()).unwrap();
         }

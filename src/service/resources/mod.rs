@@ -149,11 +149,15 @@ impl Service {
         let tenant = context.caller.tenant.key;
         // A document with rows changes with every member's name: it is rendered each time.
         let cacheable = projection.is_default() && resource_type.rows.is_none();
-        let stamp = if cacheable { self.stamp(Some(tenant))? } else { None };
+        let stamp = match (cacheable, context.seen) {
+            (false, _) => None,
+            (true, None) => self.stamp()?,
+            (true, seen) => seen,
+        };
         let connection = context.caller.connection().map(|connection| connection.key);
-        if let (Some(stamp), Some(id)) = (stamp, Id::parse(id)) {
+        if let (Some(_), Some(id)) = (stamp, Id::parse(id)) {
             authorize(&context.caller, Operation::Read, Some(resource_type))?;
-            let known = self.known_document(tenant, id, connection, stamp);
+            let known = self.known_document(tenant, id, connection);
             if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
                 let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.clone()));
                 return Ok(self.answered(resource_type, &id, document.version, body));
@@ -163,7 +167,7 @@ impl Service {
             let resource = find(conn, tenant, resource_type, id)?;
             let answer = self.answer(conn, context, resource_type, &resource, &projection, conditions)?;
             if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
-                let document = Document::new(resource_type, connection, resource.version, text, stamp);
+                let document = Document::new(resource_type, connection, resource.version, text);
                 self.remember_document((tenant, resource.id), document, stamp);
             }
             Ok(answer)
