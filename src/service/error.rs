@@ -108,6 +108,7 @@ impl From<store::Error> for Error {
         match error {
             store::Error::Unavailable(_) => Error::Unavailable(error),
             store::Error::Refused(message) => Error::Refused(message),
+            store::Error::TooMany(detail) => scim::Error::new(scim::ScimType::TooMany, detail).into(),
             other => Error::internal(other),
         }
     }

@@ -102,8 +102,8 @@ pub fn search(
     if plan.is_empty() {
         return Ok(Page { resources: vec![], total: want_total.then_some(0), end: None });
     }
-    let finder = Finder { tenant, query, plan: &plan, order: Order::of(query) };
-    let found = finder.find(conn, start, limit, want_total)?;
+    let finder = Finder { query, plan: &plan, order: Order::of(query) };
+    let found = finder.find(conn, tenant, start, limit, want_total)?;
     let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
     let end = match (found.more, found.places.last(), start) {
         (false, ..) => None,

@@ -43,12 +43,12 @@ fn explain(database: &Database, type_name: &str, filter: &str, by: &str, resumed
     let sort = (!by.is_empty()).then(|| sort(resource_type, by));
     let query = Query { resource_type, filter: filter.as_ref(), connection: Some(1), base_url: "", sort };
     let plan = Plan::new(resource_type, query.filter, query.connection);
-    let finder = Finder { tenant: TenantKey(1), query: &query, plan: &plan, order: Order::of(&query) };
+    let finder = Finder { query: &query, plan: &plan, order: Order::of(&query) };
     let statement = |segment: &Segment| {
         let value = if matches!(segment, Segment::Present(..)) { "x" } else { "7" };
         let place = Place { key: ResourceKey(7), value: Some(value.to_owned()) };
         let slice = Slice { after: resumed.then_some(&place), offset: 0, limit: 100 };
-        let sql = finder.rows(false, *segment, slice, Some(&[7; 16])).unwrap();
+        let sql = finder.rows(TenantKey(1), false, *segment, slice, Some(&[7; 16])).unwrap();
         let (text, binds) = sql.parts();
         let text = format!("EXPLAIN QUERY PLAN {text}");
         let steps = database

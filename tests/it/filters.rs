@@ -3,6 +3,7 @@
 
 mod directory;
 mod filter;
+mod index;
 
 use std::cell::RefCell;
 
@@ -65,24 +66,19 @@ impl Question<'_> {
             })
         };
         let of_type = |entry: &&Entry| entry.type_name == self.query.resource_type.name;
-        let mut found: Vec<&Entry> = self.directory.entries.iter().filter(of_type).filter(matches).collect();
-        found.sort_by_key(|entry| entry.key);
-        if let Some(sort) = self.query.sort {
-            let value = |entry: &Entry| {
-                let view = self.directory.view(entry, self.query.connection.is_some());
-                directory::sort_text(sort.by, &view)
-            };
-            found.sort_by(|a, b| {
-                let order = match (value(a), value(b)) {
-                    (None, None) => std::cmp::Ordering::Equal,
-                    (None, _) => std::cmp::Ordering::Greater,
-                    (_, None) => std::cmp::Ordering::Less,
-                    (Some(a), Some(b)) => a.cmp(&b),
-                };
-                if sort.descending { order.reverse() } else { order }
-            });
-        }
-        found.iter().map(|entry| entry.key).collect()
+        let sort_text = |entry: &Entry| {
+            let sort = self.query.sort?;
+            directory::sort_text(sort.by, &self.directory.view(entry, self.query.connection.is_some()))
+        };
+        let found = self.directory.entries.iter().filter(of_type).filter(matches);
+        // No value comes after every value.
+        let mut found: Vec<_> = found.map(|entry| (sort_text(entry), entry.key)).collect();
+        let descending = self.query.sort.is_some_and(|sort| sort.descending);
+        found.sort_by(|(a, a_key), (b, b_key)| {
+            let order = (a.is_none(), a).cmp(&(b.is_none(), b));
+            (if descending { order.reverse() } else { order }).then(a_key.cmp(b_key))
+        });
+        found.into_iter().map(|(_, key)| key).collect()
     }
 
     /// Everything that can be asked gives the same answer as brute force.
@@ -312,6 +308,27 @@ fn several_values_of_a_resource_count_once() {
                 println!("{text} {by:?}");
                 let sort = by.map(|by| Sort { by: attribute(user, by), descending: false });
                 directory.ask(user, Some(&bound), sort, true).check(&store, 1);
+            }
+        }
+    }
+}
+
+/// More than a chunk of candidates, with matches on both sides of its ends.
+#[test]
+fn scans_go_on_behind_a_chunk() {
+    for (_, store) in stores() {
+        let directory = Directory::fill(&store, &directory::crowd(2_100));
+        let user = registry().by_name("User").unwrap();
+        for text in [r#"title ew "99""#, r#"not (title ew "7")"#, r#"displayName co "9" and title pr"#] {
+            let bound = bound(text, user);
+            for by in [None, Some("displayName"), Some("title"), Some("meta.created")] {
+                let sort = by.map(|by| Sort { by: attribute(user, by), descending: true });
+                let question = directory.ask(user, Some(&bound), sort, true);
+                let expected = question.expected();
+                question.check_cursor_pages(&store, &expected, 900);
+                let page = question.page(&store, &Start::Offset(15), 3, true);
+                assert_eq!(Question::keys(&page), expected[15..18], "{text} {by:?}");
+                assert_eq!(page.total, Some(expected.len() as u64));
             }
         }
     }

@@ -17,7 +17,7 @@ pub(in crate::store) struct Plan<'f> {
     /// What must be decided by the document unless `sure` holds.
     pub(in crate::store) residual: Vec<&'f Bound>,
     /// Whether the SQL is one of few, so that it is worth keeping it prepared.
-    pub(in crate::store) is_common: bool,
+    pub(in crate::store) is_kept: bool,
 }
 
 /// What a database plans in no time; the rest of a longer filter is decided by the document.
@@ -57,8 +57,8 @@ impl<'f> Plan<'f> {
         let mut rest = upper.conjuncts().to_vec();
         rest.sort_by_key(rank);
         let driver = rest.first().is_some_and(|first| rank(first) < RANK_NONE).then(|| rest.remove(0));
-        let is_common = residual.is_empty() && rest.len() <= 1 && upper.leaves() <= 2 && !has_list(&upper);
-        Plan { driver, rest, sure, residual, is_common }
+        let is_kept = residual.is_empty() && rest.len() <= 1 && upper.leaves() <= 2 && !has_list(&upper);
+        Plan { driver, rest, sure, residual, is_kept }
     }
 
     /// Whether documents are needed.

@@ -17,8 +17,9 @@ pub(in crate::store) struct Sql<'p> {
 }
 
 /// The end of `EXISTS (SELECT …`. Without a limit SQLite 3.51 makes it a join, and then OFFSET counts a row
-/// of the outer query once for each inner one; PostgreSQL knows that the limit says nothing.
-const EXISTS_END: &str = " LIMIT 1)";
+/// of the outer query once for each inner one. Without an offset PostgreSQL joins with all that the inner
+/// query could find, though the outer one stops when a page is full.
+const EXISTS_END: &str = " LIMIT 1 OFFSET 0)";
 
 /// What a condition is about.
 #[derive(Clone)]
@@ -158,12 +159,13 @@ impl<'p> Sql<'p> {
         }
     }
 
-    /// Climbs from the resource: what it is in is little, what the group holds may be much.
+    /// Climbs from the resource: what it is in is little, what the group holds may be much. Not `key IN`:
+    /// the key of a group that is not there is NULL, and so is its opposite.
     fn in_group(&mut self, id: &'p Id, key: &str) {
-        self.key_of(id).push(" IN (WITH RECURSIVE up (grp) AS (SELECT m.group_key FROM memberships m WHERE ");
-        self.push("m.member_key = ").push(key).push(" AND m.until_seq IS NULL AND m.tenant = ").tenant();
+        self.push("EXISTS (WITH RECURSIVE up (grp) AS (SELECT m.group_key FROM memberships m WHERE m.member_key = ");
+        self.push(key).push(" AND m.until_seq IS NULL AND m.tenant = ").tenant();
         self.push(" UNION SELECT m.group_key FROM up JOIN memberships m ON m.member_key = up.grp ");
-        self.push("AND m.until_seq IS NULL) SELECT grp FROM up)");
+        self.push("AND m.until_seq IS NULL) SELECT 1 FROM up WHERE up.grp = ").key_of(id).push(EXISTS_END);
     }
 
     fn row_of(&mut self, row: &'p RowTest, rest: Option<&'p Cond>, scope: &Scope) {

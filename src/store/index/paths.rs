@@ -11,9 +11,10 @@ use super::{derive_path, insert};
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
 use crate::scim::schema::registry;
-use crate::store::connection::{Bind, CHUNK, Conn, on, transaction};
+use crate::store::connection::{Bind, CHUNK, Conn, Failed, on, transaction};
 use crate::store::error::{Error, Result};
 use crate::store::schema::{index_paths, resource_index};
+use crate::store::tenants;
 use crate::store::types::{Column, ResourceKey};
 
 /// The number of a path of a type: 24 bits of FNV-1a, three bytes in a row.
@@ -45,43 +46,49 @@ pub(in crate::store) fn ensure_paths(conn: &mut Conn) -> Result<()> {
     if new.is_empty() && known.is_empty() {
         return Ok(());
     }
-    transaction(conn, |conn| {
-        known.iter().try_for_each(|(key, ..)| drop_path(conn, *key))?;
-        new.iter().try_for_each(|(key, one, path)| add_path(conn, *key, one, path))
-    })
-    .map_err(crate::store::connection::Failed::<Error>::into_error)
+    let changed = transaction(conn, |conn| {
+        let tenants: Vec<TenantKey> = tenants::all(conn)?.iter().map(|tenant| tenant.key).collect();
+        for (key, ..) in known {
+            tenants.iter().try_for_each(|tenant| forget(conn, *tenant, key))?;
+            on!(conn, |c| diesel::delete(index_paths::table.find(key)).execute(c))?;
+        }
+        for (key, one, path) in new {
+            let name = &one.name;
+            let values = (index_paths::key.eq(key), index_paths::type_name.eq(name), index_paths::path.eq(path));
+            let insert = diesel::insert_into(index_paths::table).values(values).on_conflict_do_nothing();
+            if on!(conn, |c| insert.execute(c))? == 0 {
+                let what = format!("the indexed path {name}.{path} has the number of another one: rename it");
+                return Err(Error::Refused(what));
+            }
+            tenants.iter().try_for_each(|tenant| fill(conn, *tenant, one, path))?;
+        }
+        Ok(())
+    });
+    changed.map_err(Failed::into_error)
 }
 
-fn drop_path(conn: &mut Conn, key: i32) -> Result<()> {
-    on!(conn, |c| diesel::delete(resource_index::table.filter(resource_index::path.eq(key))).execute(c))?;
-    on!(conn, |c| diesel::delete(index_paths::table.find(key)).execute(c))?;
+fn forget(conn: &mut Conn, tenant: TenantKey, key: i32) -> Result<()> {
+    let own = resource_index::table.filter(resource_index::tenant.eq(tenant.0)).filter(resource_index::path.eq(key));
+    on!(conn, |c| diesel::delete(own).execute(c))?;
     Ok(())
 }
 
-fn add_path(conn: &mut Conn, key: i32, resource_type: &'static ResourceType, path: &str) -> Result<()> {
-    let values = (index_paths::key.eq(key), index_paths::type_name.eq(&resource_type.name), index_paths::path.eq(path));
-    let insert = diesel::insert_into(index_paths::table).values(values).on_conflict_do_nothing();
-    if on!(conn, |c| insert.execute(c))? == 0 {
-        let name = &resource_type.name;
-        return Err(Error::Refused(format!("the indexed path {name}.{path} has the number of another one: rename it")));
-    }
-    fill(conn, resource_type, path)
-}
-
 /// Indexes the documents that are there already.
-fn fill(conn: &mut Conn, resource_type: &'static ResourceType, path: &str) -> Result<()> {
-    const SQL: &str = "SELECT key, tenant, document FROM resources WHERE type = ? AND key > ? ORDER BY key LIMIT ?";
+fn fill(conn: &mut Conn, tenant: TenantKey, resource_type: &'static ResourceType, path: &str) -> Result<()> {
+    const SQL: &str =
+        "SELECT key, document FROM resources WHERE tenant = ? AND type = ? AND key > ? ORDER BY key LIMIT ?";
     let mut after = 0;
     loop {
-        let binds = [Bind::Text(&resource_type.name), Bind::Int(after), Bind::Int(CHUNK as i64)];
-        let rows = conn.load_sql::<(BigInt, BigInt, Text), (i64, i64, String)>(SQL, &binds)?;
-        let Some((last, ..)) = rows.last() else { return Ok(()) };
+        let (own, limit) = (Bind::Int(tenant.0), Bind::Int(CHUNK as i64));
+        let binds = [own, Bind::Text(&resource_type.name), Bind::Int(after), limit];
+        let rows = conn.load_sql::<(BigInt, Text), (i64, String)>(SQL, &binds)?;
+        let Some((last, _)) = rows.last() else { return Ok(()) };
         after = *last;
-        for (key, tenant, document) in &rows {
+        for (key, document) in &rows {
             let document: Map<String, Value> = serde_json::from_str(document)
                 .map_err(|_| Column("resources", "document").corrupt("no JSON object"))?;
             for row in derive_path(resource_type, path, &document) {
-                insert(conn, TenantKey(*tenant), ResourceKey(*key), &row)?;
+                insert(conn, tenant, ResourceKey(*key), &row)?;
             }
         }
     }

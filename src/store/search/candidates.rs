@@ -4,6 +4,7 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
 use super::order::{Column, Direction, Place, Segment};
 use super::page::Finder;
+use crate::domain::TenantKey;
 use crate::store::connection::Conn;
 use crate::store::error::{Error, Result};
 use crate::store::filter::{Cond, Leaf, RANK_MANY, RowTest, Scope, Sql, Test, rank};
@@ -40,33 +41,40 @@ enum From<'p> {
 
 impl<'q> Finder<'q> {
     /// Candidates of one segment, in its order.
-    pub(super) fn fetch(&self, conn: &mut Conn, segment: Segment, slice: Slice<'_>) -> Result<Vec<Candidate>> {
+    pub(super) fn fetch(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        segment: Segment,
+        slice: Slice<'_>,
+    ) -> Result<Vec<Candidate>> {
         let bytes = after_id(segment, slice.after)?;
-        let sql = self.rows(matches!(conn, Conn::Postgres(_)), segment, slice, bytes.as_deref())?;
+        let sql = self.rows(tenant, matches!(conn, Conn::Postgres(_)), segment, slice, bytes.as_deref())?;
         let (text, binds) = sql.parts();
-        let rows = conn.load_sql_kept::<Columns, (i64, Option<String>, i32)>(text, binds, self.plan.is_common)?;
+        let rows = conn.load_sql_kept::<Columns, (i64, Option<String>, i32)>(text, binds, self.plan.is_kept)?;
         let candidate =
             |(key, value, sure)| Candidate { place: Place { key: ResourceKey(key), value }, sure: sure == 1 };
         Ok(rows.into_iter().map(candidate).collect())
     }
 
     /// How many candidates a segment has.
-    pub(super) fn count(&self, conn: &mut Conn, segment: Segment) -> Result<u64> {
-        let mut sql = self.sql(matches!(conn, Conn::Postgres(_)));
+    pub(super) fn count(&self, conn: &mut Conn, tenant: TenantKey, segment: Segment) -> Result<u64> {
+        let mut sql = self.sql(tenant, matches!(conn, Conn::Postgres(_)));
         sql.push("SELECT count(*)");
         self.body(&mut sql, segment, &self.from(segment));
         let (text, binds) = sql.parts();
-        let rows = conn.load_sql_kept::<BigInt, i64>(text, binds, self.plan.is_common)?;
+        let rows = conn.load_sql_kept::<BigInt, i64>(text, binds, self.plan.is_kept)?;
         Ok(rows.into_iter().next().and_then(|count| u64::try_from(count).ok()).unwrap_or(0))
     }
 
-    fn sql(&self, postgres: bool) -> Sql<'q> {
-        Sql::new(self.tenant, &self.query.resource_type.name, postgres)
+    fn sql(&self, tenant: TenantKey, postgres: bool) -> Sql<'q> {
+        Sql::new(tenant, &self.query.resource_type.name, postgres)
     }
 
     /// The statement for candidates; `bytes` is the id that the slice begins behind, if they are sorted by it.
     pub(super) fn rows<'s>(
         &self,
+        tenant: TenantKey,
         postgres: bool,
         segment: Segment,
         slice: Slice<'s>,
@@ -75,7 +83,7 @@ impl<'q> Finder<'q> {
     where
         'q: 's,
     {
-        let mut sql: Sql<'s> = self.sql(postgres);
+        let mut sql: Sql<'s> = self.sql(tenant, postgres);
         let from = self.from(segment);
         sql.push("SELECT ").push(key(&from)).push(", ").push(value(segment, postgres)).push(", ");
         sql.push("CASE WHEN ").cond(&self.plan.sure, &scope(&from));

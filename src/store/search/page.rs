@@ -12,7 +12,6 @@ use crate::store::resources;
 
 /// A search under way.
 pub(super) struct Finder<'q> {
-    pub(super) tenant: TenantKey,
     pub(super) query: &'q Query<'q>,
     pub(super) plan: &'q Plan<'q>,
     pub(super) order: Order,
@@ -59,18 +58,25 @@ impl Taker {
 }
 
 impl Finder<'_> {
-    pub(super) fn find(&self, conn: &mut Conn, start: &Start, limit: usize, want_total: bool) -> Result<Found> {
+    pub(super) fn find(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        start: &Start,
+        limit: usize,
+        want_total: bool,
+    ) -> Result<Found> {
         let count_tells = limit == 0 && want_total && matches!(start, Start::Offset(_));
         let mut found = match self.order {
-            Order::Document(by, direction) => self.sorted(conn, by, direction, start, limit)?,
-            _ if !self.plan.is_exact() => self.decided(conn, start, limit, want_total)?,
+            Order::Document(by, direction) => self.sorted(conn, tenant, by, direction, start, limit)?,
+            _ if !self.plan.is_exact() => self.decided(conn, tenant, start, limit, want_total)?,
             _ if count_tells => Found::default(),
-            _ => self.indexed(conn, start, limit)?,
+            _ => self.indexed(conn, tenant, start, limit)?,
         };
         if !want_total {
             found.total = None;
         } else if found.total.is_none() {
-            let total = self.total(conn, start, &found)?;
+            let total = self.total(conn, tenant, start, &found)?;
             found.total = Some(total);
             found.more |= count_tells && total > 0;
         }
@@ -78,7 +84,7 @@ impl Finder<'_> {
     }
 
     /// A page that the index alone finds.
-    fn indexed(&self, conn: &mut Conn, start: &Start, limit: usize) -> Result<Found> {
+    fn indexed(&self, conn: &mut Conn, tenant: TenantKey, start: &Start, limit: usize) -> Result<Found> {
         let (mut at, mut after, mut offset) = self.begin(start);
         let mut places = vec![];
         let segments = self.order.segments();
@@ -86,13 +92,13 @@ impl Finder<'_> {
             && places.len() <= limit
         {
             let slice = Slice { after: after.as_ref(), offset, limit: limit + 1 - places.len() };
-            let rows = self.fetch(conn, *segment, slice)?;
+            let rows = self.fetch(conn, tenant, *segment, slice)?;
             at += 1;
             after = None;
             offset = match offset {
                 0 => 0,
                 _ if !rows.is_empty() || at == segments.len() => 0,
-                _ => offset.saturating_sub(self.count(conn, *segment)?),
+                _ => offset.saturating_sub(self.count(conn, tenant, *segment)?),
             };
             places.extend(rows.into_iter().map(|candidate| candidate.place));
         }
@@ -112,11 +118,18 @@ impl Finder<'_> {
     }
 
     /// A page for which documents are read, in the order of the answer.
-    fn decided(&self, conn: &mut Conn, start: &Start, limit: usize, want_total: bool) -> Result<Found> {
+    fn decided(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        start: &Start,
+        limit: usize,
+        want_total: bool,
+    ) -> Result<Found> {
         let (at, after, skip) = self.begin(start);
         let mut taker = Taker::new(skip, limit);
         let counts = want_total && matches!(start, Start::Offset(_));
-        self.walk(conn, at, after, &mut |place| {
+        self.walk(conn, tenant, at, after, &mut |place| {
             taker.take(place);
             counts || !taker.more
         })?;
@@ -128,6 +141,7 @@ impl Finder<'_> {
     fn walk(
         &self,
         conn: &mut Conn,
+        tenant: TenantKey,
         from: usize,
         mut after: Option<Place>,
         visit: &mut dyn FnMut(Place) -> bool,
@@ -136,10 +150,10 @@ impl Finder<'_> {
         for segment in self.order.segments().into_iter().skip(from) {
             loop {
                 let slice = Slice { after: after.as_ref(), offset: 0, limit: CHUNK };
-                let chunk = self.fetch(conn, segment, slice)?;
+                let chunk = self.fetch(conn, tenant, segment, slice)?;
                 let is_last = chunk.len() < CHUNK;
                 after = chunk.last().map(|candidate| candidate.place.clone());
-                for place in self.matching(conn, &viewer, chunk)? {
+                for place in self.matching(conn, tenant, &viewer, chunk)? {
                     if !visit(place) {
                         return Ok(());
                     }
@@ -154,11 +168,17 @@ impl Finder<'_> {
     }
 
     /// Those of the candidates that match.
-    fn matching(&self, conn: &mut Conn, viewer: &Viewer<'_>, chunk: Vec<Candidate>) -> Result<Vec<Place>> {
+    fn matching(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        viewer: &Viewer<'_>,
+        chunk: Vec<Candidate>,
+    ) -> Result<Vec<Place>> {
         let open: Vec<_> = chunk.iter().filter(|c| !c.sure).map(|c| c.place.key).collect();
         let mut passed = std::collections::HashSet::with_capacity(open.len());
         if !open.is_empty() {
-            viewer.each(conn, &open, |key, document| {
+            viewer.each(conn, tenant, &open, |key, document| {
                 if viewer.matches(document) {
                     passed.insert(key);
                 }
@@ -169,9 +189,9 @@ impl Finder<'_> {
     }
 
     /// The total, if it did not come with the page.
-    fn total(&self, conn: &mut Conn, start: &Start, found: &Found) -> Result<u64> {
+    fn total(&self, conn: &mut Conn, tenant: TenantKey, start: &Start, found: &Found) -> Result<u64> {
         if self.query.filter.is_none() {
-            let total = resources::count(conn, self.tenant, &self.query.resource_type.name)?;
+            let total = resources::count(conn, tenant, &self.query.resource_type.name)?;
             return Ok(u64::try_from(total).unwrap_or(0));
         }
         // The page that ends the answer says how long it is.
@@ -182,10 +202,10 @@ impl Finder<'_> {
             return Ok(offset + found.places.len() as u64);
         }
         if self.plan.is_exact() {
-            return self.count(conn, super::order::Segment::Key);
+            return self.count(conn, tenant, super::order::Segment::Key);
         }
         let mut total = 0;
-        self.walk(conn, 0, None, &mut |_| {
+        self.walk(conn, tenant, 0, None, &mut |_| {
             total += 1;
             true
         })?;

@@ -10,6 +10,7 @@ use super::candidates::Slice;
 use super::order::{Direction, Place, Segment};
 use super::page::{Finder, Found, Taker};
 use super::view::Viewer;
+use crate::domain::TenantKey;
 use crate::scim::filter::{Scalar, scalar};
 use crate::scim::path::AttrRef;
 use crate::store::connection::{CHUNK, Conn};
@@ -48,6 +49,7 @@ impl Finder<'_> {
     pub(super) fn sorted(
         &self,
         conn: &mut Conn,
+        tenant: TenantKey,
         by: AttrRef,
         direction: Direction,
         start: &Start,
@@ -66,9 +68,9 @@ impl Finder<'_> {
         let mut last: Option<Place> = None;
         loop {
             let slice = Slice { after: last.as_ref(), offset: 0, limit: CHUNK };
-            let chunk = self.fetch(conn, Segment::Key, slice)?;
+            let chunk = self.fetch(conn, tenant, Segment::Key, slice)?;
             let keys: Vec<_> = chunk.iter().map(|candidate| candidate.place.key).collect();
-            viewer.each(conn, &keys, |key, document| {
+            viewer.each(conn, tenant, &keys, |key, document| {
                 if !viewer.matches(document) {
                     return;
                 }

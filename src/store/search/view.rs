@@ -23,7 +23,6 @@ const MEMBERS_MAX: usize = 100_000;
 
 /// Makes views with what the rest of a filter and the order look at.
 pub(super) struct Viewer<'q> {
-    tenant: TenantKey,
     resource_type: &'static ResourceType,
     base_url: &'q str,
     residual: &'q [&'q Bound],
@@ -40,7 +39,6 @@ impl<'q> Viewer<'q> {
         let names = |name: &str| named.iter().any(|a| a.extension.is_none() && a.attribute.name == name);
         let resource_type = finder.query.resource_type;
         Viewer {
-            tenant: finder.tenant,
             resource_type,
             base_url: finder.query.base_url,
             residual,
@@ -58,15 +56,16 @@ impl<'q> Viewer<'q> {
     pub(super) fn each(
         &self,
         conn: &mut Conn,
+        tenant: TenantKey,
         keys: &[ResourceKey],
         mut show: impl FnMut(ResourceKey, &Map<String, Value>),
     ) -> Result<()> {
         let external_ids = match self.connection {
-            Some(connection) => external_ids::many(conn, self.tenant, connection, keys)?,
+            Some(connection) => external_ids::many(conn, tenant, connection, keys)?,
             None => HashMap::new(),
         };
-        let groups = if self.groups { members::groups_of(conn, self.tenant, keys)? } else { HashMap::new() };
-        for resource in resources::by_keys(conn, self.tenant, keys)? {
+        let groups = if self.groups { members::groups_of(conn, tenant, keys)? } else { HashMap::new() };
+        for resource in resources::by_keys(conn, tenant, keys)? {
             let mut document = self.document(&resource)?;
             if let Some(external_id) = external_ids.get(&resource.key) {
                 document.insert("externalId".to_owned(), external_id.as_str().into());
@@ -76,7 +75,7 @@ impl<'q> Viewer<'q> {
                 document.insert("groups".to_owned(), groups);
             }
             if let (true, Some(rows)) = (self.members, self.resource_type.rows) {
-                document.insert(rows.name.clone(), self.all_members(conn, resource.key)?);
+                document.insert(rows.name.clone(), self.all_members(conn, tenant, resource.key)?);
             }
             show(resource.key, &document);
         }
@@ -111,10 +110,10 @@ impl<'q> Viewer<'q> {
         })
     }
 
-    fn all_members(&self, conn: &mut Conn, group: ResourceKey) -> Result<Value> {
+    fn all_members(&self, conn: &mut Conn, tenant: TenantKey, group: ResourceKey) -> Result<Value> {
         let (mut all, mut after) = (vec![], None);
         loop {
-            let page = members::page(conn, self.tenant, group, after, CHUNK as i64)?;
+            let page = members::page(conn, tenant, group, after, CHUNK as i64)?;
             all.extend(page.iter().map(|member| self.member(member)));
             after = page.last().map(|member| member.key);
             if page.len() < CHUNK {

@@ -81,7 +81,7 @@ fn emails() -> impl Strategy<Value = Option<Value>> {
     prop::option::of(prop::collection::vec(email, 0..4).prop_map(Value::from))
 }
 
-fn document() -> impl Strategy<Value = Value> {
+pub fn document() -> impl Strategy<Value = Value> {
     let name = object(vec![put("givenName", text()), put("familyName", text()), put("formatted", text())]);
     let extension = object(vec![
         put("employeeNumber", text()),
@@ -136,6 +136,18 @@ pub fn twins() -> Plan {
         millisecond: 0,
     };
     Plan { users: (0..3).map(user).collect(), groups: vec![] }
+}
+
+/// Many users, some without a value here and there.
+pub fn crowd(count: i64) -> Plan {
+    let user = |n: i64| {
+        let mut document = json!({"title": format!("t{}", n * 7919 % count)});
+        if n % 3 > 0 {
+            document["displayName"] = format!("d{}", n * 104_729 % count).into();
+        }
+        UserPlan { document, external_id: None, second: n / 10, millisecond: 0 }
+    };
+    Plan { users: (0..count).map(user).collect(), groups: vec![] }
 }
 
 /// A resource as it was stored.
@@ -290,10 +302,13 @@ impl Directory {
         Question { directory: self, query: Query { resource_type, filter, connection, base_url: BASE, sort } }
     }
 
-    /// A filter with `@n` replaced by the id of a resource.
+    /// A filter with `@n` replaced by the id of a resource, or by one that nothing has.
     pub fn named(&self, filter: &str) -> String {
         (0..16).rev().fold(filter.to_owned(), |text, n| {
-            let id = self.entries.get(n).map_or_else(|| "nobody".to_owned(), |entry| entry.id.to_string());
+            let id = self.entries.get(n).map_or_else(
+                || if n % 2 == 0 { "nobody".to_owned() } else { "01939e7a-5b1c-7def-8abc-0123456789ab".to_owned() },
+                |entry| entry.id.to_string(),
+            );
             text.replace(&format!("@{n}"), &id)
         })
     }
@@ -318,7 +333,7 @@ impl Directory {
             let member = |one: &Entry| json!({"value": one.id, "$ref": url(one), "type": one.type_name, "display": display(one)});
             view.insert("members".into(), members.map(member).collect());
         } else {
-            let groups = self.entries.iter().filter(|group| self.holds(group, entry.key));
+            let groups = self.entries.iter().filter(|one| one.type_name == "Group" && self.holds(one, entry.key));
             let kind = |group: &Entry| if group.members.contains(&entry.key) { "direct" } else { "indirect" };
             let group =
                 |one: &Entry| json!({"value": one.id, "$ref": url(one), "type": kind(one), "display": display(one)});
