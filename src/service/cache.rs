@@ -135,6 +135,14 @@ impl Service {
     /// Reads every log from where it was last read and drops what it names.
     fn catch_up(&self, state: &mut State) -> Result<(), Error> {
         let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
+        // anything. A key's row that was edited is found out when it is read again (attack case A24).
+        if heads.iter().all(|(tenant, next)| state.next_seqs.get(tenant) == Some(next)) {
+            state.callers.clear();
+            state.group_changes.values_mut().for_each(|changes| *changes += 1);
+            self.inner.cache.documents.clear();
+            self.inner.cache.names.clear();
+        }
         for (tenant, next) in heads {
             let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
             if next - from > RECORDS_MAX {
