@@ -2,7 +2,7 @@
 //!
 //! `verify/*` is also the print-out of attack case A01: an unknown selector and a known selector with a
 //! wrong secret take the same time, since both do the same look-up, digest and comparisons.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, reason = "a bench")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -8,7 +8,13 @@
 //!
 //! The people are in `examples/joiners.csv`: when they join, move, leave, return and are deleted. Every
 //! answer of the server is compared with what the file says; the first difference ends the program.
-#![allow(clippy::print_stdout, clippy::expect_used, reason = "a program for people")]
+#![allow(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a program for people"
+)]
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -11,8 +11,8 @@
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
-    clippy::unwrap_used,
     clippy::indexing_slicing,
+    clippy::disallowed_methods,
     reason = "a program for people"
 )]
 

@@ -72,7 +72,10 @@ fn every_command_ends_with_a_code_that_says_how() {
     for command in
         [&["key", "list"][..], &["user", "list"], &["log", "verify"], &["key", "issue", "--owner", "operator"]]
     {
-        refused(place.run(command), 1, "the database has no tenant default: run keyroll init");
+        let output = place.run(command);
+        assert_eq!((output.code, output.stdout.as_str()), (1, ""), "{output:?}");
+        assert!(output.stderr.starts_with("keyroll: there is no database at "), "{output:?}");
+        assert!(output.stderr.ends_with("keyroll.db: run keyroll init, or keyroll serve\n"), "{output:?}");
     }
     place.run(&["init"]).expect(0);
     for usage in [
