@@ -353,7 +353,7 @@ fn tenants(source: &Source) -> Vec<String> {
     let file = source.modules().last().copied().unwrap_or_default();
     let exempt = |name: &str| {
         let listed = |entry: &&str| *entry == file || *entry == format!("{file}::{name}");
-        FINDERS.iter().chain(NO_TENANT).any(|entry| listed(entry))
+        FINDERS.iter().chain(NO_TENANT).any(listed)
     };
     let mut offences = vec![];
     for function in source.functions() {

@@ -323,17 +323,17 @@ impl Actor<'_> {
 
     #[must_use]
     pub fn post(&self, path: &str, body: Value) -> Answer {
-        self.send("POST", path, &[], &body.to_string())
+        self.send("POST", path, &[], body.to_string())
     }
 
     #[must_use]
     pub fn put(&self, path: &str, body: Value) -> Answer {
-        self.send("PUT", path, &[], &body.to_string())
+        self.send("PUT", path, &[], body.to_string())
     }
 
     #[must_use]
     pub fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send("PATCH", path, &[], &body.to_string())
+        self.send("PATCH", path, &[], body.to_string())
     }
 
     #[must_use]
