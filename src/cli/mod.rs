@@ -105,7 +105,7 @@ fn service(config: &Config, public_url: String) -> Result<Service, Error> {
 }
 
 /// Read connections that are kept open.
-const READERS: u32 = 8;
+const READERS: u32 = 4;
 
 /// The host itself asks, about the one tenant.
 fn host(service: &Service, command: &str) -> Result<Context, Error> {

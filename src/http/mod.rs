@@ -76,6 +76,7 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     let shared = Shared::new(service, settings);
     actix_web::rt::System::new().block_on(async move {
         let mut server = HttpServer::new(move || app(shared.clone()))
+            .worker_max_blocking_threads(BLOCKING_THREADS)
             .client_request_timeout(HEADER_TIMEOUT)
             .shutdown_timeout(SHUTDOWN_SECONDS);
         if workers > 0 {
@@ -85,6 +86,9 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     })
 }
 
+/// Threads of each worker for work that blocks: as many writes as one commit can well take together, and
+/// few enough that their stacks and heaps stay small.
+const BLOCKING_THREADS: usize = 32;
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.

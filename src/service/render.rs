@@ -15,7 +15,7 @@ use crate::scim::project::Projection;
 use crate::scim::text::render_time;
 use crate::scim::{ResourceType, text};
 use crate::store::members::{GroupRef, Member};
-use crate::store::resources::Resource;
+use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn, ResourceKey};
 
 /// What a page of resources shows beside their documents, read set-wise.
@@ -50,6 +50,23 @@ impl Service {
         if projection.wants("groups") {
             let keys: Vec<_> = resources.iter().map(|r| r.key).collect();
             views.groups = store::members::groups_of(conn, tenant, &keys)?;
+        }
+        Ok(views)
+    }
+
+    /// The same for one resource that was read with its externalId, or was written just now.
+    pub(super) fn view(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        sight: &Sight,
+        projection: &Projection,
+    ) -> Result<Views, Error> {
+        let key = sight.resource.key;
+        let mut views = Views::default();
+        views.external_ids.extend(sight.external_id.clone().map(|id| (key, id)));
+        if sight.is_member && projection.wants("groups") {
+            views.groups = store::members::groups_of(conn, context.caller.tenant.key, &[key])?;
         }
         Ok(views)
     }

@@ -6,11 +6,11 @@ mod paths;
 use std::collections::HashSet;
 
 use diesel::prelude::*;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 pub(super) use self::paths::ensure_paths;
 pub(in crate::store) use self::paths::path_key;
-use super::connection::{Conn, on};
+use super::connection::{Bind, Conn, on};
 use super::error::Result;
 use super::schema::resource_index;
 use super::types::ResourceKey;
@@ -123,23 +123,38 @@ pub fn write(
     for row in before.iter().filter(|row| !new.contains(row)) {
         delete(conn, tenant, key, row)?;
     }
-    for row in after.iter().filter(|row| !old.contains(row)) {
-        insert(conn, tenant, key, row)?;
-    }
-    Ok(())
+    let fresh: Vec<&IndexRow> = after.iter().filter(|row| !old.contains(row)).collect();
+    insert(conn, tenant, key, &fresh)
 }
 
-fn insert(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, row: &IndexRow) -> Result<()> {
-    let values = (
-        resource_index::tenant.eq(tenant.0),
-        resource_index::path.eq(row.path),
-        resource_index::value.eq(&row.value),
-        resource_index::resource.eq(key.0),
-        resource_index::element.eq(row.element),
-        resource_index::is_primary.eq(row.is_primary),
-        resource_index::cut.eq(row.cut),
-    );
-    on!(conn, |c| diesel::insert_into(resource_index::table).values(values).execute(c))?;
+/// All rows in one statement: a statement costs more than a row. SQLite takes them as one JSON text, since
+/// a list of values of any length would be prepared anew each time.
+fn insert(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, rows: &[&IndexRow]) -> Result<()> {
+    const SQL: &str = "INSERT INTO resource_index (tenant, resource, path, value, element, is_primary, cut) \
+         SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)";
+    if rows.is_empty() {
+        return Ok(());
+    }
+    if let Conn::Postgres(postgres) = conn {
+        let values = |row: &&IndexRow| {
+            (
+                resource_index::tenant.eq(tenant.0),
+                resource_index::path.eq(row.path),
+                resource_index::value.eq(row.value.clone()),
+                resource_index::resource.eq(key.0),
+                resource_index::element.eq(row.element),
+                resource_index::is_primary.eq(row.is_primary),
+                resource_index::cut.eq(row.cut),
+            )
+        };
+        let values: Vec<_> = rows.iter().map(values).collect();
+        diesel::insert_into(resource_index::table).values(values).execute(postgres)?;
+        return Ok(());
+    }
+    let flag = i32::from;
+    let row = |row: &&IndexRow| json!([row.path, row.value, row.element, flag(row.is_primary), flag(row.cut)]);
+    let text = Value::from_iter(rows.iter().map(row)).to_string();
+    conn.execute_sql(SQL, &[Bind::Int(tenant.0), Bind::Int(key.0), Bind::Text(&text)])?;
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Text};
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, List, locked, on};
 use super::error::Result;
@@ -118,6 +118,47 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Res
         .get_result::<Row>(c)
         .optional())?;
     row.map(Row::into_resource).transpose()
+}
+
+/// A resource with what one connection sees beside its document.
+#[derive(Clone, Debug)]
+pub struct Sight {
+    /// The resource.
+    pub resource: Resource,
+    /// The connection's externalId.
+    pub external_id: Option<String>,
+    /// Whether it is a member of any group.
+    pub is_member: bool,
+}
+
+/// Finds a resource of a type by id, as a connection sees it: one statement instead of three.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn see(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    type_name: &str,
+    id: &Id,
+    connection: Option<i64>,
+) -> Result<Option<Sight>> {
+    const SQL: &str = "SELECT r.key, r.id, r.type, r.connection, r.display, r.document, r.version, r.created, \
+         r.modified, x.value, CASE WHEN EXISTS (SELECT 1 FROM memberships m WHERE m.member_key = r.key \
+         AND m.until_seq IS NULL) THEN 1 ELSE 0 END \
+         FROM resources r LEFT JOIN external_ids x ON x.connection = ? AND x.resource = r.key \
+         WHERE r.tenant = ? AND r.id = ? AND r.type = ?";
+    type Columns =
+        (BigInt, Binary, Text, Nullable<BigInt>, Nullable<Text>, Text, BigInt, BigInt, BigInt, Nullable<Text>, Integer);
+    type Values = (i64, Vec<u8>, String, Option<i64>, Option<String>, String, i64, i64, i64, Option<String>, i32);
+    // No connection has the key 0.
+    let connection = Bind::Int(connection.unwrap_or(0));
+    let binds = [connection, Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..]), Bind::Text(type_name)];
+    let row = conn.load_sql::<Columns, Values>(SQL, &binds)?.pop();
+    row.map(|(key, id, type_name, connection, display, document, version, created, modified, external_id, member)| {
+        let row = Row { key, id, type_name, connection, display, document, version, created, modified };
+        Ok(Sight { resource: row.into_resource()?, external_id, is_member: member == 1 })
+    })
+    .transpose()
 }
 
 /// Finds a resource of a type by id and locks it until the transaction ends.

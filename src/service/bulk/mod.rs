@@ -251,7 +251,7 @@ impl Job<'_> {
                 change.operation = Operation::Create;
                 let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
                 let saved = create_in(change, target.resource_type, incoming)?;
-                ids.insert(bulk_id.clone(), saved.resource.id.to_string());
+                ids.insert(bulk_id.clone(), saved.sight.resource.id.to_string());
                 stripped.push((bulk_id, target.resource_type, rest));
             }
             let mut outcomes = vec![];
@@ -297,9 +297,9 @@ impl Outcome {
     fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
         Outcome {
             status,
-            location: service.location(resource_type, &saved.resource.id),
-            version: Some(resources::etag(saved.resource.version)),
-            created: (status == 201).then(|| saved.resource.id.to_string()),
+            location: service.location(resource_type, &saved.sight.resource.id),
+            version: Some(resources::etag(saved.sight.resource.version)),
+            created: (status == 201).then(|| saved.sight.resource.id.to_string()),
         }
     }
 

@@ -20,7 +20,8 @@ use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{self, ResourceType};
-use crate::store::{self, Conn, resources::Resource};
+use crate::store::resources::{Resource, Sight};
+use crate::store::{self, Conn};
 
 /// What a client asked to see: `attributes` and `excludedAttributes`.
 #[derive(Clone, Debug, Default)]
@@ -92,7 +93,8 @@ pub(super) fn find(
 /// A resource as it stands inside a change.
 pub(super) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &str) -> Result<Saved, Error> {
     let tenant = change.key();
-    Ok(Saved { resource: find(change.conn, tenant, resource_type, id)? })
+    let resource = find(change.conn, tenant, resource_type, id)?;
+    Ok(Saved { sight: Sight { resource, external_id: None, is_member: false } })
 }
 
 /// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
@@ -164,11 +166,13 @@ impl Service {
             }
         }
         self.ask(context, Operation::Read, Some(resource_type), |conn| {
-            let resource = find(conn, tenant, resource_type, id)?;
-            let answer = self.answer(conn, context, resource_type, &resource, &projection, conditions)?;
+            let id = Id::parse(id).ok_or(Error::NotFound)?;
+            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
+            let sight = sight.ok_or(Error::NotFound)?;
+            let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
             if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
-                let document = Document::new(resource_type, connection, resource.version, text);
-                self.remember_document((tenant, resource.id), document, stamp);
+                let document = Document::new(resource_type, connection, sight.resource.version, text);
+                self.remember_document((tenant, id), document, stamp);
             }
             Ok(answer)
         })
@@ -185,14 +189,15 @@ impl Service {
         conn: &mut Conn,
         context: &Context,
         resource_type: &'static ResourceType,
-        resource: &Resource,
+        sight: &Sight,
         projection: &Projection,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
+        let resource = &sight.resource;
         let body = if conditions.is_unmodified(resource.version) {
             None
         } else {
-            let views = self.views(conn, context, std::slice::from_ref(resource), projection)?;
+            let views = self.view(conn, context, sight, projection)?;
             Some(self.render(conn, context, resource_type, &views, resource, projection)?)
         };
         Ok(self.answered(resource_type, &resource.id, resource.version, body))
@@ -214,9 +219,9 @@ impl Service {
         let resource_type = super::registry().by_name(name).ok_or(Error::NotFound)?;
         let projection = wanted.projection(resource_type)?;
         self.ask(context, Operation::Me, None, |conn| {
-            let id = holder.owner.id.to_string();
-            let resource = find(conn, context.caller.tenant.key, resource_type, &id)?;
-            self.answer(conn, context, resource_type, &resource, &projection, conditions)
+            let (tenant, id) = (context.caller.tenant.key, holder.owner.id);
+            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, None)?;
+            self.answer(conn, context, resource_type, &sight.ok_or(Error::NotFound)?, &projection, conditions)
         })
     }
 

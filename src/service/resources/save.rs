@@ -15,7 +15,7 @@ use crate::scim::{ResourceType, Uniqueness, text, validate};
 use crate::service::cascade::{self, Consequence};
 use crate::service::members::{self, Delta};
 use crate::service::{Change, Error, credentials};
-use crate::store::resources::{NewResource, Resource};
+use crate::store::resources::{NewResource, Resource, Sight};
 use crate::store::{self, ResourceKey};
 
 /// What a resource shall become.
@@ -29,7 +29,7 @@ pub(super) struct Draft {
 
 /// A resource as stored.
 pub(in crate::service) struct Saved {
-    pub(in crate::service) resource: Resource,
+    pub(in crate::service) sight: Sight,
 }
 
 /// Member ids in one log record at most.
@@ -50,12 +50,13 @@ pub(super) fn create(
         cascade::decide(None, &mut principal, change.now);
         store::principals::insert(change.conn, tenant, &principal)?;
     }
+    let document = serde_json::to_string(&draft.document)?;
     let new = NewResource {
         id,
         type_name: &resource_type.name,
         connection: Some(connection.key),
         display: display(&draft.document),
-        document: &serde_json::to_string(&draft.document)?,
+        document: &document,
         created: change.now,
     };
     let key = store::resources::insert(change.conn, tenant, &new)?;
@@ -64,10 +65,20 @@ pub(super) fn create(
     store::index::write(change.conn, tenant, resource_type, key, None, Some(&draft.document))?;
     let delta = members::apply(change, key, draft.rows)?;
     let mut paths = changed::paths(&Map::new(), &draft.document);
-    paths.extend(draft.external_id.map(|_| "externalId".to_owned()));
+    paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
     record(change, resource_type, &id, paths, delta);
-    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?;
-    Ok(Saved { resource: resource.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+    let resource = Resource {
+        key,
+        id,
+        type_name: resource_type.name.clone(),
+        connection: Some(connection.key),
+        display: display(&draft.document).map(str::to_owned),
+        document,
+        version: 1,
+        created: change.now,
+        modified: change.now,
+    };
+    Ok(Saved { sight: Sight { resource, external_id: draft.external_id, is_member: false } })
 }
 
 /// Stores a changed resource; a change that changes nothing writes nothing (RFC 7644 §3.5.2.1).
@@ -101,15 +112,17 @@ pub(super) fn update(
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
-        return Ok(Saved { resource: before.resource });
+        // Whether it is in any group was not asked: rendering finds out.
+        let sight = Sight { resource: before.resource, external_id: before.external_id, is_member: true };
+        return Ok(Saved { sight });
     }
     let id = before.resource.id;
     record(change, resource_type, &id, paths, delta);
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
-    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?;
-    Ok(Saved { resource: resource.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+    let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, Some(connection.key))?;
+    Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
 }
 
 /// SCIM writes come from connections; `authorize` has seen to it.

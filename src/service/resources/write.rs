@@ -185,17 +185,17 @@ fn answer(
     let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
     let quiet = change.operation == Operation::Patch && rows_shown && wanted.attributes.is_empty() && {
         let (key, limit) = (change.key(), ECHOED_MEMBERS_MAX + 1);
-        store::members::count_up_to(change.conn, key, saved.resource.key, limit)? > ECHOED_MEMBERS_MAX
+        store::members::count_up_to(change.conn, key, saved.sight.resource.key, limit)? > ECHOED_MEMBERS_MAX
     };
     let body = if quiet {
         None
     } else {
-        let views = service.views(change.conn, change.context, std::slice::from_ref(&saved.resource), &projection)?;
-        Some(service.render(change.conn, change.context, resource_type, &views, &saved.resource, &projection)?)
+        let views = service.view(change.conn, change.context, &saved.sight, &projection)?;
+        Some(service.render(change.conn, change.context, resource_type, &views, &saved.sight.resource, &projection)?)
     };
     Ok(Answer {
-        location: service.location(resource_type, &saved.resource.id),
-        etag: version::etag(saved.resource.version),
+        location: service.location(resource_type, &saved.sight.resource.id),
+        etag: version::etag(saved.sight.resource.version),
         body,
         tolerances: tolerances.header(),
     })
