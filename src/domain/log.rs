@@ -2,9 +2,11 @@
 //!
 //! A record names attribute paths and ids, never values: the log carries no personal data.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use super::caller::{Caller, Identity};
@@ -62,7 +64,8 @@ impl Entry {
         Entry { action: action.into(), subject: Subject { kind: kind.into(), id: id.to_string() }, change: Map::new() }
     }
 
-    /// Adds a detail: ids, attribute paths or codes.
+    /// Adds a detail: ids, attribute paths or codes, or lists of them; never an object, whose members would
+    /// have to be sorted.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Entry {
         self.change.insert(name.to_owned(), value.into());
@@ -101,20 +104,19 @@ pub fn append(
     now: DateTime<Utc>,
 ) -> Result<(Record, Head), serde_json::Error> {
     let time = now.max(head.time);
-    let body = json!({
-        "v": 1,
-        "log": caller.tenant.id,
-        "seq": head.next_seq,
-        "time": time.to_rfc3339_opts(SecondsFormat::Micros, true),
-        "prev": hex(&head.hash),
-        "action": entry.action,
-        "outcome": "success",
-        "actor": actor(caller),
-        "subject": entry.subject,
-        "request": request,
-        "change": entry.change,
-    });
-    let bytes = serde_json_canonicalizer::to_vec(&body)?;
+    let bytes = serde_json::to_vec(&Body {
+        action: &entry.action,
+        actor: actor(caller),
+        change: entry.change.iter().collect(),
+        log: caller.tenant.id,
+        outcome: "success",
+        prev: hex(&head.hash),
+        request,
+        seq: head.next_seq,
+        subject: SubjectBody { id: &entry.subject.id, kind: &entry.subject.kind },
+        time: time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        v: 1,
+    })?;
     let hash: [u8; 32] = Sha256::digest(&bytes).into();
     let record = Record {
         seq: head.next_seq,
@@ -129,13 +131,58 @@ pub fn append(
     Ok((record, head))
 }
 
-fn actor(caller: &Caller) -> Value {
+/// A record's members in the order of RFC 8785 §3.2.3: written so, serde_json's text is the canonical one.
+/// A test holds it to the canonicalizer, which would sort a tree for each record.
+#[derive(Serialize)]
+struct Body<'r> {
+    action: &'r str,
+    actor: ActorBody<'r>,
+    change: BTreeMap<&'r String, &'r Value>,
+    log: Id,
+    outcome: &'static str,
+    prev: String,
+    request: &'r RequestRef,
+    seq: i64,
+    subject: SubjectBody<'r>,
+    time: String,
+    v: u8,
+}
+
+#[derive(Serialize)]
+struct ActorBody<'r> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    class: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Id>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<OwnerBody<'r>>,
+    #[serde(rename = "type")]
+    kind: &'static str,
+}
+
+#[derive(Serialize)]
+struct OwnerBody<'r> {
+    id: Id,
+    #[serde(rename = "type")]
+    kind: &'r str,
+}
+
+#[derive(Serialize)]
+struct SubjectBody<'r> {
+    id: &'r str,
+    #[serde(rename = "type")]
+    kind: &'r str,
+}
+
+fn actor(caller: &Caller) -> ActorBody<'_> {
     match &caller.identity {
-        Identity::Host => json!({"type": "host"}),
-        Identity::Key(holder) => json!({
-            "type": "key", "id": holder.credential, "class": holder.class.letter().to_string(),
-            "owner": {"type": holder.owner.kind.name(), "id": holder.owner.id},
-        }),
+        Identity::Host => ActorBody { class: None, id: None, owner: None, kind: "host" },
+        Identity::Key(holder) => ActorBody {
+            class: Some(holder.class.letter()),
+            id: Some(holder.credential),
+            owner: Some(OwnerBody { id: holder.owner.id, kind: holder.owner.kind.name() }),
+            kind: "key",
+        },
     }
 }
 
@@ -209,8 +256,19 @@ impl ChainCheck {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
     use crate::domain::{Tenant, TenantKey};
+
+    #[test]
+    fn records_are_what_the_canonicalizer_would_write() {
+        let (_, records, _) = log(2);
+        for record in records {
+            let parsed: Value = serde_json::from_slice(&record.bytes).unwrap();
+            assert_eq!(record.bytes, serde_json_canonicalizer::to_vec(&parsed).unwrap());
+        }
+    }
 
     fn log(entries: usize) -> (Id, Vec<Record>, Head) {
         let id = Id::parse("01939e7a-5b1c-7def-8abc-0123456789ab").unwrap();

@@ -18,9 +18,9 @@ use super::error::{Error, Result};
 use super::migrate;
 use super::writer::Writer;
 
-/// What every connection sets. Page caches are kept small, for they add up: 8 MB for each connection.
+/// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection.
 const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-     PRAGMA cache_size = -8192; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+     PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
 
 /// How many readers may be open beyond those that are kept, when scans hold them.
 const SPARE: u32 = 8;

@@ -7,12 +7,18 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
 
-use super::connection::{Conn, Failed, transaction};
+use super::connection::Conn;
 use super::error::{Error, Result};
 use super::sqlite;
 
 /// The most jobs in one commit, so that the first of them does not wait for ever.
 const TOGETHER: usize = 256;
+
+/// A job's savepoint. Written out, since diesel prepares its own anew each time; what a job itself opens
+/// through diesel nests inside.
+const MARK: &str = "SAVEPOINT job";
+const UNDO: &str = "ROLLBACK TO job";
+const RELEASE: &str = "RELEASE job";
 
 pub(super) struct Writer {
     /// `None` only while it is dropped: without senders the thread ends.
@@ -84,18 +90,21 @@ where
     fn run(&mut self, conn: &mut Conn) -> Result<()> {
         let Some(work) = self.work.take() else { return Ok(()) };
         let depth = conn.depth();
-        let (outcome, transaction) = match catch_unwind(AssertUnwindSafe(|| transaction(conn, work))) {
-            Ok(Ok(value)) => (Ok(value), Ok(())),
-            Ok(Err(Failed::Work(error))) => (Err(error), Ok(())),
-            Ok(Err(Failed::Transaction(error))) => {
-                (Err(Error::Unavailable("the transaction was lost".to_owned()).into()), Err(error))
-            }
-            Err(_) => (Err(Error::Panicked.into()), conn.unwind(depth)),
+        conn.execute_sql(MARK, &[])?;
+        let (outcome, kept) = match catch_unwind(AssertUnwindSafe(|| work(conn))) {
+            Ok(Ok(value)) => (Ok(value), true),
+            Ok(Err(error)) => (Err(error), false),
+            // Savepoints that the work had opened by itself go first.
+            Err(_) => (Err(Error::Panicked.into()), conn.unwind(depth).map(|()| false)?),
         };
         self.outcome = Some(outcome);
         // SQLite ends the whole transaction by itself when the disk is full or fails. Its savepoints are
-        // gone then, and what came next would be committed one by one: the round must end.
-        transaction.map_err(Error::from)
+        // gone then, and what came next would be committed one by one: these fail and the round ends.
+        if !kept {
+            conn.execute_sql(UNDO, &[])?;
+        }
+        conn.execute_sql(RELEASE, &[])?;
+        Ok(())
     }
 
     fn reply(self: Box<Self>, failure: Option<&str>) {

@@ -161,7 +161,7 @@ impl Service {
             authorize(&context.caller, Operation::Read, Some(resource_type))?;
             let known = self.known_document(tenant, id, connection);
             if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
-                let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.clone()));
+                let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.to_string()));
                 return Ok(self.answered(resource_type, &id, document.version, body));
             }
         }

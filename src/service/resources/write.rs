@@ -31,11 +31,10 @@ impl Service {
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Create, Some(resource_type))?;
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
-        let wanted = wanted.clone();
-        self.perform(context, Operation::Create, Some(resource_type), move |change| {
-            let saved = create_in(change, resource_type, incoming)?;
-            answer(change, resource_type, saved, &wanted, tolerances)
-        })
+        let saved = self.perform(context, Operation::Create, Some(resource_type), move |change| {
+            create_in(change, resource_type, incoming)
+        })?;
+        self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`.
@@ -55,11 +54,11 @@ impl Service {
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
-        let (id, wanted, conditions) = (id.to_owned(), wanted.clone(), conditions.clone());
-        self.perform(context, Operation::Replace, Some(resource_type), move |change| {
-            let saved = replace_in(change, resource_type, &id, incoming, &conditions)?;
-            answer(change, resource_type, saved, &wanted, tolerances)
-        })
+        let (id, conditions) = (id.to_owned(), conditions.clone());
+        let saved = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
+            replace_in(change, resource_type, &id, incoming, &conditions)
+        })?;
+        self.answer_saved(context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
     }
 
     /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none.
@@ -79,10 +78,44 @@ impl Service {
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
         let operations = patch::parse(body, resource_type, &mut tolerances)?;
-        let (id, wanted, conditions) = (id.to_owned(), wanted.clone(), conditions.clone());
-        self.perform(context, Operation::Patch, Some(resource_type), move |change| {
+        let (id, conditions) = (id.to_owned(), conditions.clone());
+        let (saved, tolerances) = self.perform(context, Operation::Patch, Some(resource_type), move |change| {
             let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
-            answer(change, resource_type, saved, &wanted, tolerances)
+            Ok((saved, tolerances))
+        })?;
+        self.answer_saved(context, Operation::Patch, resource_type, &saved, wanted, &tolerances)
+    }
+}
+
+impl Service {
+    /// The answer to a write, rendered after its commit: the transaction is not kept open for it. A large
+    /// group is not echoed by PATCH unless the client limits what it wants.
+    fn answer_saved(
+        &self,
+        context: &Context,
+        operation: Operation,
+        resource_type: &'static ResourceType,
+        saved: &Saved,
+        wanted: &Wanted,
+        tolerances: &Tolerances,
+    ) -> Result<Answer, Error> {
+        let (projection, resource) = (wanted.projection(resource_type)?, &saved.sight.resource);
+        let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
+        let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
+        let body = self.read(|conn| {
+            let (tenant, limit) = (context.caller.tenant.key, ECHOED_MEMBERS_MAX + 1);
+            let count = |conn| store::members::count_up_to(conn, tenant, resource.key, limit);
+            if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
+                return Ok(None);
+            }
+            let views = self.view(conn, context, &saved.sight, &projection)?;
+            self.render(conn, context, resource_type, &views, resource, &projection).map(Some)
+        })?;
+        Ok(Answer {
+            location: self.location(resource_type, &resource.id),
+            etag: version::etag(resource.version),
+            body,
+            tolerances: tolerances.header(),
         })
     }
 }
@@ -170,35 +203,6 @@ fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {
         Some(Value::String(text)) => Some(text),
         _ => None,
     }
-}
-
-/// The answer to a write. A large group is not echoed by PATCH unless the client limits what it wants.
-fn answer(
-    change: &mut Change<'_>,
-    resource_type: &'static ResourceType,
-    saved: Saved,
-    wanted: &Wanted,
-    tolerances: Tolerances,
-) -> Result<Answer, Error> {
-    let projection = wanted.projection(resource_type)?;
-    let service = change.service;
-    let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
-    let quiet = change.operation == Operation::Patch && rows_shown && wanted.attributes.is_empty() && {
-        let (key, limit) = (change.key(), ECHOED_MEMBERS_MAX + 1);
-        store::members::count_up_to(change.conn, key, saved.sight.resource.key, limit)? > ECHOED_MEMBERS_MAX
-    };
-    let body = if quiet {
-        None
-    } else {
-        let views = service.view(change.conn, change.context, &saved.sight, &projection)?;
-        Some(service.render(change.conn, change.context, resource_type, &views, &saved.sight.resource, &projection)?)
-    };
-    Ok(Answer {
-        location: service.location(resource_type, &saved.sight.resource.id),
-        etag: version::etag(saved.sight.resource.version),
-        body,
-        tolerances: tolerances.header(),
-    })
 }
 
 /// Names that SCIM may not give to anybody (design §5).

@@ -122,7 +122,7 @@ impl Service {
         if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
             && let ([one], true) = (resources.as_slice(), self.is_embedded())
         {
-            self.remember_name(name, one.id, one.version);
+            self.remember_name(&name, one.id, one.version);
         }
         let body = self.list(context, request, results)?;
         Ok(Found { body, tolerances: tolerances.header() })
