@@ -44,21 +44,29 @@ pub(crate) struct Load {
 impl Load {
     /// Sends requests for a while; gives answers per second. Every answer must be a 2xx.
     pub(crate) fn run(&self, address: SocketAddr, request: impl Fn(u64) -> Request) -> f64 {
+        let end = Instant::now() + Duration::from_secs(self.seconds);
+        self.go(address, request, |_| Instant::now() < end)
+    }
+
+    /// Sends so many requests, one of each number; gives answers per second.
+    pub(crate) fn each(&self, address: SocketAddr, requests: usize, request: impl Fn(u64) -> Request) -> f64 {
+        self.go(address, request, |n| n < requests as u64)
+    }
+
+    fn go(&self, address: SocketAddr, request: impl Fn(u64) -> Request, goes_on: impl Fn(u64) -> bool) -> f64 {
         let next = Rc::new(Cell::new(0u64));
         let done = Rc::new(Cell::new(0u64));
         let started = Instant::now();
-        let end = started + Duration::from_secs(self.seconds);
         System::new().block_on(async {
-            let request = &request;
+            let (request, goes_on) = (&request, &goes_on);
             let connections = (0..self.connections).map(|_| {
                 let (next, done) = (Rc::clone(&next), Rc::clone(&done));
                 async move {
                     let mut stream = TcpStream::connect(address).await.expect("connects");
                     stream.set_nodelay(true).expect("nodelay");
                     let mut buffer = Vec::with_capacity(16 << 10);
-                    while Instant::now() < end {
-                        let n = next.get();
-                        next.set(n + 1);
+                    while goes_on(next.get()) {
+                        let n = next.replace(next.get() + 1);
                         exchange(&mut stream, &request(n), &mut buffer).await;
                         done.set(done.get() + 1);
                     }

@@ -59,7 +59,7 @@ impl PlainKey {
         }
         let class = Class::from_letter(body.strip_prefix("kr")?.chars().next()?)?;
         let (selector, secret) = body.get(3..)?.strip_prefix('_')?.split_once('_')?;
-        if selector.len() != SELECTOR_LEN || !selector.bytes().all(|b| ALPHABET.contains(&b)) {
+        if selector.len() != SELECTOR_LEN || !selector.bytes().all(|b| digit(b).is_some()) {
             return None;
         }
         let secret = unbase62(secret)?;
@@ -110,6 +110,17 @@ fn base62(bytes: &[u8], len: usize) -> String {
     String::from_utf8(text).unwrap_or_default()
 }
 
+/// The value of a letter.
+fn digit(letter: u8) -> Option<u32> {
+    let (first, value) = match letter {
+        b'0'..=b'9' => (b'0', 0),
+        b'A'..=b'Z' => (b'A', 10),
+        b'a'..=b'z' => (b'a', 36),
+        _ => return None,
+    };
+    Some(u32::from(letter - first) + value)
+}
+
 /// The 32 bytes of a secret; `None` for what is not base62 or would not fit, so each secret has one text.
 fn unbase62(text: &str) -> Option<[u8; 32]> {
     if text.len() != SECRET_LEN {
@@ -117,7 +128,7 @@ fn unbase62(text: &str) -> Option<[u8; 32]> {
     }
     let mut number = [0u8; 32];
     for letter in text.bytes() {
-        let mut carry = ALPHABET.iter().position(|b| *b == letter)? as u32;
+        let mut carry = digit(letter)?;
         for byte in number.iter_mut().rev() {
             let value = u32::from(*byte) * 62 + carry;
             *byte = value as u8;

@@ -147,10 +147,9 @@ impl Service {
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
-        let projection = wanted.projection(resource_type)?;
         let tenant = context.caller.tenant.key;
         // A document with rows changes with every member's name: it is rendered each time.
-        let cacheable = projection.is_default() && resource_type.rows.is_none();
+        let cacheable = wanted.is_default() && resource_type.rows.is_none();
         let stamp = match (cacheable, context.seen) {
             (false, _) => None,
             (true, None) => self.stamp()?,
@@ -165,6 +164,7 @@ impl Service {
                 return Ok(self.answered(resource_type, &id, document.version, body));
             }
         }
+        let projection = wanted.projection(resource_type)?;
         self.ask(context, Operation::Read, Some(resource_type), |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
