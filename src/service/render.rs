@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
 use super::body::{Body, CHUNK, Rest};
 use super::resources::stored_document;
 use super::{Context, Error, Service, registry};
+use crate::domain::Id;
 use crate::scim::project::Projection;
 use crate::scim::text::render_time;
 use crate::scim::{ResourceType, text};
@@ -23,6 +25,22 @@ use crate::store::{self, Conn, ResourceKey};
 pub(super) struct Views {
     external_ids: HashMap<ResourceKey, String>,
     groups: HashMap<ResourceKey, Vec<GroupRef>>,
+}
+
+/// What `meta` says of a resource.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dated {
+    pub(super) id: Id,
+    pub(super) version: i64,
+    pub(super) created: DateTime<Utc>,
+    pub(super) modified: DateTime<Utc>,
+}
+
+impl Dated {
+    pub(super) fn of(resource: &Resource) -> Dated {
+        let Resource { id, version, created, modified, .. } = *resource;
+        Dated { id, version, created, modified }
+    }
 }
 
 impl Service {
@@ -120,15 +138,19 @@ impl Service {
         if let Some(groups) = views.groups.get(&resource.key).filter(|groups| !groups.is_empty()) {
             let _ = write!(head, ",\"groups\":{}", self.groups(groups));
         }
-        let (created, modified) = (render_time(resource.created), render_time(resource.modified));
-        let tail = format!(
+        (head, self.tail(resource_type, &Dated::of(resource)))
+    }
+
+    /// What a representation ends with: `meta`.
+    pub(super) fn tail(&self, resource_type: &ResourceType, dated: &Dated) -> String {
+        let (created, modified) = (render_time(dated.created), render_time(dated.modified));
+        format!(
             ",\"meta\":{{\"resourceType\":\"{}\",\"created\":\"{created}\",\"lastModified\":\"{modified}\",\
              \"location\":\"{}\",\"version\":\"W/\\\"{}\\\"\"}}}}",
             resource_type.name,
-            self.location(resource_type, &resource.id),
-            resource.version,
-        );
-        (head, tail)
+            self.location(resource_type, &dated.id),
+            dated.version,
+        )
     }
 
     /// The projected text, in the same two pieces; rows are projected one by one as they are read.

@@ -23,7 +23,7 @@ const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; P
      PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
 
 /// How many readers may be open beyond those that are kept, when scans hold them.
-const SPARE: u32 = 8;
+const SPARE: u32 = 4;
 
 /// How long a request waits for a reader before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(10);

@@ -15,6 +15,7 @@ pub(super) use self::version::etag;
 pub(super) use self::write::{create_in, patch_in, replace_in};
 use super::body::Body;
 use super::cache::Document;
+use super::render::Dated;
 use super::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
@@ -160,8 +161,10 @@ impl Service {
             authorize(&context.caller, Operation::Read, Some(resource_type))?;
             let known = self.known_document(tenant, id, connection);
             if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
-                let body = (!conditions.is_unmodified(document.version)).then(|| Body::text(document.text.to_string()));
-                return Ok(self.answered(resource_type, &id, document.version, body));
+                let version = document.dated.version;
+                let whole = || Body::text([&*document.head, &self.tail(resource_type, &document.dated)].concat());
+                let body = (!conditions.is_unmodified(version)).then(whole);
+                return Ok(self.answered(resource_type, &id, version, body));
             }
         }
         let projection = wanted.projection(resource_type)?;
@@ -171,8 +174,10 @@ impl Service {
             let sight = sight.ok_or(Error::NotFound)?;
             let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
             if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
-                let document = Document::new(resource_type, connection, sight.resource.version, text);
-                self.remember_document((tenant, id), document, stamp);
+                let dated = Dated::of(&sight.resource);
+                if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
+                    self.remember_document((tenant, id), Document::new(resource_type, connection, head, dated), stamp);
+                }
             }
             Ok(answer)
         })
