@@ -88,7 +88,7 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
 
 /// Threads of each worker for work that blocks: as many writes as one commit can well take together, and
 /// few enough that their stacks and heaps stay small.
-const BLOCKING_THREADS: usize = 16;
+const BLOCKING_THREADS: usize = 10;
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.

@@ -18,8 +18,8 @@ use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
 use crate::store::{self, credentials::Holder};
 
-/// Bytes of rendered documents that are kept, their share of the tables included: those of 100 000 users.
-const DOCUMENT_BYTES_MAX: u64 = 84 << 20;
+/// Bytes of rendered documents that are kept, their share of the tables included: those of some 80 000 users.
+const DOCUMENT_BYTES_MAX: u64 = 66 << 20;
 /// Unique values that are kept.
 const NAMES_MAX: usize = 100_000;
 /// Callers that are kept.
