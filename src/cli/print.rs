@@ -40,7 +40,14 @@ pub(super) fn record(value: &Value) {
     println!("{table}");
 }
 
+/// A value as a cell. Identity providers choose names: control characters in them must not reach a
+/// terminal.
 fn cell(row: &Value, column: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    plain(row, column).chars().map(escaped).collect()
+}
+
+fn plain(row: &Value, column: &str) -> String {
     let mut value = row;
     for part in column.split('.') {
         value = value.get(part).unwrap_or(&Value::Null);

@@ -102,8 +102,7 @@ operations! {
     Bulk: Any, "", "", Blocking, [POST "/scim/v2/Bulk"];
     /// Tells what the server can do.
     Discover: None, "", "", Inline, [
-        GET "/scim/v2/ServiceProviderConfig", GET "/scim/v2/ServiceProviderConfigs", GET "/scim/v2/Schemas",
-        GET "/scim/v2/Schemas/{id}", GET "/scim/v2/ResourceTypes", GET "/scim/v2/ResourceTypes/{id}"];
+        GET "/scim/v2/ServiceProviderConfig", HEAD "/scim/v2/ServiceProviderConfig", GET "/scim/v2/ServiceProviderConfigs", HEAD "/scim/v2/ServiceProviderConfigs", GET "/scim/v2/Schemas", HEAD "/scim/v2/Schemas", GET "/scim/v2/Schemas/{id}", HEAD "/scim/v2/Schemas/{id}", GET "/scim/v2/ResourceTypes", HEAD "/scim/v2/ResourceTypes", GET "/scim/v2/ResourceTypes/{id}", HEAD "/scim/v2/ResourceTypes/{id}"];
 
     // Keys.
     /// Issues a key.

@@ -34,10 +34,13 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::KeyRead => ok(service.read_key(call.context()?, &request.id)?),
         Operation::KeyRevoke => {
             let body = optional_body(call)?;
+            only(&body, &["reason"])?;
             ok(service.revoke_key(call.context()?, &request.id, text(&body, "reason")?)?)
         }
         Operation::KeyVerify => {
             let body = body(call)?;
+            // Whoever asks for more than is looked at must not take the answer for it.
+            only(&body, &["key"])?;
             let key = text(&body, "key")?.ok_or_else(|| Error::invalid("/key", "key: a key is required"))?;
             ok(service.verify(call.context()?, key)?)
         }
@@ -47,6 +50,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::UserRead => ok(service.read_user(call.context()?, &request.id)?),
         Operation::UserSuspend | Operation::UserActivate => {
             let (body, hold) = (optional_body(call)?, call.operation == Operation::UserSuspend);
+            only(&body, &["reason"])?;
             ok(service.hold_user(call.context()?, &request.id, hold, text(&body, "reason")?)?)
         }
         Operation::UserDelete => {
@@ -64,6 +68,14 @@ fn body(call: &Call) -> Result<Value, Error> {
 
 fn optional_body(call: &Call) -> Result<Value, Error> {
     if call.body.is_empty() { Ok(json!({})) } else { body(call) }
+}
+
+/// Refuses a body with members that nobody looks at.
+fn only(body: &Value, known: &[&str]) -> Result<(), Error> {
+    match body.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&name.as_str())) {
+        Some((unknown, _)) => Err(Error::invalid(format!("/{unknown}"), format!("{unknown}: no such member"))),
+        None => Ok(()),
+    }
 }
 
 /// A member that is a text if it is there.

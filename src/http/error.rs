@@ -11,7 +11,7 @@ use crate::service::Error;
 
 /// The response to a refused or failed request. The cause of a failure goes to the log, once.
 pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpResponse {
-    if error.status() >= 500 {
+    if matches!(error.status(), 500 | 503) {
         log::error!(request = request_id; "{}", causes(error));
     }
     let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
@@ -79,11 +79,14 @@ fn code(error: &Error) -> &'static str {
             403 => "forbidden",
             404 => "not_found",
             405 => "method_not_allowed",
+            406 => "not_acceptable",
             408 => "timeout",
             412 => "precondition_failed",
             413 => "too_large",
             415 => "unsupported_media_type",
             429 => "rate_limited",
+            431 => "header_too_large",
+            501 => "not_implemented",
             503 => "unavailable",
             _ => "internal",
         },

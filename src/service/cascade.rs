@@ -11,27 +11,27 @@ pub(super) enum Consequence {
     None,
     /// It stops being live: its keys are suspended by derivation, no key row changes.
     Suspend,
-    /// It is live again within the window: its keys work again.
+    /// It is live again: its keys work again, unless they are too late.
     Activate,
-    /// It is live again too late: its keys are revoked.
-    ActivateLate,
 }
 
-/// Compares a principal before and after a change and sets `suspended_at` accordingly.
-pub(super) fn decide(before: Option<&Principal>, after: &mut Principal, now: DateTime<Utc>) -> Consequence {
-    let was_live = before.is_none_or(Principal::is_live);
-    match (was_live, after.is_live()) {
-        (true, false) => {
-            after.suspended_at = Some(now);
-            Consequence::Suspend
-        }
-        (false, true) => {
-            let late = after.is_past_window(now);
-            after.suspended_at = None;
-            if late { Consequence::ActivateLate } else { Consequence::Activate }
-        }
-        (true, true) | (false, false) => Consequence::None,
+/// Compares a principal before and after a change and sets `suspended_at`, which counts from the identity
+/// provider's deactivation alone: an admin's hold has no window. Also gives whether the window has passed:
+/// then the keys are revoked, whatever else holds them back.
+pub(super) fn decide(before: Option<&Principal>, after: &mut Principal, now: DateTime<Utc>) -> (Consequence, bool) {
+    let was_active = before.is_none_or(|before| before.active);
+    let late = !was_active && after.active && after.is_past_window(now);
+    match (was_active, after.active) {
+        (true, false) => after.suspended_at = Some(now),
+        (_, true) => after.suspended_at = None,
+        (false, false) => {}
     }
+    let consequence = match (before.is_none_or(Principal::is_live), after.is_live()) {
+        (true, false) => Consequence::Suspend,
+        (false, true) => Consequence::Activate,
+        (true, true) | (false, false) => Consequence::None,
+    };
+    (consequence, late)
 }
 
 #[cfg(test)]
@@ -58,14 +58,14 @@ mod tests {
     fn the_window_decides_what_a_reactivation_gives_back() {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let mut gone = principal(false, false);
-        assert_eq!(decide(Some(&principal(true, false)), &mut gone, now), Consequence::Suspend);
+        assert_eq!(decide(Some(&principal(true, false)), &mut gone, now), (Consequence::Suspend, false));
         assert_eq!(gone.suspended_at, Some(now));
         let back = |after: TimeDelta| {
             let mut live = Principal { active: true, ..gone.clone() };
             (decide(Some(&gone), &mut live, now + after), live.suspended_at)
         };
-        assert_eq!(back(TimeDelta::days(7) - TimeDelta::milliseconds(1)), (Consequence::Activate, None));
-        assert_eq!(back(TimeDelta::days(7)), (Consequence::ActivateLate, None));
+        assert_eq!(back(TimeDelta::days(7) - TimeDelta::milliseconds(1)), ((Consequence::Activate, false), None));
+        assert_eq!(back(TimeDelta::days(7)), ((Consequence::Activate, true), None));
     }
 
     #[test]
@@ -73,9 +73,21 @@ mod tests {
         let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let held = Principal { suspended_at: Some(now), ..principal(false, true) };
         let mut still = Principal { active: true, ..held.clone() };
-        assert_eq!(decide(Some(&held), &mut still, now), Consequence::None);
-        assert_eq!(still.suspended_at, Some(now));
+        assert_eq!(decide(Some(&held), &mut still, now), (Consequence::None, false));
+        // Too late is too late, even while the hold goes on.
+        assert_eq!(decide(Some(&held), &mut still, now + TimeDelta::days(8)), (Consequence::None, false));
+        let mut late = Principal { active: true, suspended_at: Some(now), ..held.clone() };
+        assert_eq!(decide(Some(&held), &mut late, now + TimeDelta::days(8)), (Consequence::None, true));
         let mut created_inactive = principal(false, false);
-        assert_eq!(decide(None, &mut created_inactive, now), Consequence::Suspend);
+        assert_eq!(decide(None, &mut created_inactive, now), (Consequence::Suspend, false));
+    }
+
+    #[test]
+    fn an_admins_hold_has_no_window() {
+        let now = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+        let mut held = principal(true, true);
+        assert_eq!(decide(Some(&principal(true, false)), &mut held, now), (Consequence::Suspend, false));
+        let mut free = Principal { admin_hold: false, ..held.clone() };
+        assert_eq!(decide(Some(&held), &mut free, now + TimeDelta::days(30)), (Consequence::Activate, false));
     }
 }

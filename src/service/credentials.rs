@@ -93,7 +93,7 @@ struct IssueRequest {
     owner: Owner,
     name: String,
     grant: Option<Permissions>,
-    lifetime: TimeDelta,
+    lifetime: Option<TimeDelta>,
 }
 
 /// Whom a request names as the owner of a new key.
@@ -152,7 +152,8 @@ impl Service {
             }
             let new = match connection {
                 Some(connection) => {
-                    NewKey { name: request.name, lifetime: request.lifetime, ..NewKey::provisioning(&connection) }
+                    let new = NewKey::provisioning(&connection);
+                    NewKey { name: request.name, lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
                 }
                 None => user_key(&change.context.caller, &owner, request)?,
             };
@@ -206,7 +207,13 @@ impl Service {
     fn render_stored(&self, conn: &mut Conn, context: &Context, stored: &StoredCredential) -> Result<Value, Error> {
         let owner = store::principals::find(conn, context.caller.tenant.key, &stored.credential.owner)?;
         let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;
-        Ok(Value::Object(render(&stored.credential, &owner, self.now())))
+        let mut record = render(&stored.credential, &owner, self.now());
+        let canonical = stored.credential.canonical(&context.caller.tenant.id);
+        if !self.keyring().row_mac_matches(&canonical, &stored.mac) {
+            // Its fields are whoever's edited the row: the key itself is refused.
+            record.insert("status".to_owned(), "tampered".into());
+        }
+        Ok(Value::Object(record))
     }
 
     /// Revokes a key for good; doing it again changes nothing and answers alike.
@@ -326,7 +333,8 @@ fn user_key(caller: &Caller, owner: &Principal, request: IssueRequest) -> Result
             Grant::Permissions(permissions)
         }
     };
-    Ok(NewKey { name: request.name, class: Class::User, grant, lifetime: request.lifetime, connection: None })
+    let lifetime = request.lifetime.unwrap_or(LIFETIME_DEFAULT);
+    Ok(NewKey { name: request.name, class: Class::User, grant, lifetime, connection: None })
 }
 
 fn check_caps(caller: &Caller, owner: &Principal, grant: &Permissions) -> Result<(), Error> {
@@ -419,14 +427,14 @@ fn parse_permissions<'t>(texts: impl IntoIterator<Item = &'t str>) -> Result<Per
     Ok(permissions)
 }
 
-fn lifetime(text: Option<&str>) -> Result<TimeDelta, Error> {
-    let Some(text) = text else { return Ok(LIFETIME_DEFAULT) };
+fn lifetime(text: Option<&str>) -> Result<Option<TimeDelta>, Error> {
+    let Some(text) = text else { return Ok(None) };
     let lifetime = duration::parse(text)
         .ok_or_else(|| Error::invalid("/expires_in", format!("expires_in: {text} is not a duration such as P30D")))?;
     if lifetime <= TimeDelta::zero() || lifetime > LIFETIME_MAX {
         return Err(Error::invalid("/expires_in", "expires_in: more than nothing and at most P365D"));
     }
-    Ok(lifetime)
+    Ok(Some(lifetime))
 }
 
 /// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).

@@ -14,6 +14,29 @@ use super::error::Error;
 /// The name of the file that holds the 32 bytes everything secret is derived from.
 pub(super) const ROOT_KEY: &str = "root.key";
 
+/// Refuses to make a new key beside a database that has one: the next backup of the folder would keep a
+/// key that opens nothing.
+///
+/// # Errors
+/// If `root.key` is missing and the database was made with one.
+pub(super) fn check_key_is_there(data_dir: &Path, database: &store::Settings) -> Result<(), Error> {
+    let path = data_dir.join(ROOT_KEY);
+    let is_new = database.url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists());
+    if is_new || path.exists() {
+        return Ok(());
+    }
+    let known = store::Store::open(database)?.read(store::installation::fingerprint)?;
+    // A node that starts beside this one may have made both meanwhile.
+    if known.is_none() || path.exists() {
+        return Ok(());
+    }
+    Err(Error::Refused(format!(
+        "the database has a {ROOT_KEY} and this folder has none: copy {ROOT_KEY} of the node that made the \
+         database to {}",
+        path.display()
+    )))
+}
+
 /// Reads `root.key`, or makes it if there is none; the folder is made with mode 0700, the file with 0600.
 ///
 /// # Errors

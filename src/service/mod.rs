@@ -143,8 +143,10 @@ impl Service {
     /// # Errors
     /// If the folder, the key or the database cannot be opened or do not belong together.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Service, Error> {
+        let database = store::Settings { url: settings.database_url.clone(), readers: settings.readers };
+        installation::check_key_is_there(&settings.data_dir, &database)?;
         let keyring = installation::open_keyring(&settings.data_dir, entropy.as_ref())?;
-        let store = Store::open(&store::Settings { url: settings.database_url.clone(), readers: settings.readers })?;
+        let store = Store::open(&database)?;
         let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
         store.write(move |conn| installation::check_fingerprint(conn, &ring, &data_dir))?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);

@@ -65,7 +65,8 @@ impl Row {
         let class = letters.next().and_then(Class::from_letter).filter(|_| letters.next().is_none());
         let grant = match &self.permissions {
             None => Grant::Identity,
-            Some(permissions) => Grant::Permissions(column("permissions").permissions(permissions)?),
+            // What cannot be read allows nothing; that somebody wrote it, the row's MAC tells.
+            Some(permissions) => Grant::Permissions(column("permissions").permissions(permissions).unwrap_or_default()),
         };
         let revoked_at = column("revoked_at").time_opt(self.revoked_at)?;
         let revoked = revoked_at.map(|at| Revocation { at, reason: self.revoke_reason.unwrap_or_default() });

@@ -40,8 +40,16 @@ pub fn value(
     }
     let mut kept = Vec::with_capacity(elements.len());
     for (index, item) in elements.into_iter().enumerate() {
-        if let Some(item) = element(attribute, item, &format!("{at}[{index}]"), tolerances)? {
-            kept.push(item);
+        let said_something = item.as_object().is_some_and(|members| !members.is_empty());
+        let at = format!("{at}[{index}]");
+        match element(attribute, item, &at, tolerances)? {
+            Some(item) => kept.push(item),
+            // Dropping an element that names nobody would take the others for the whole list.
+            None if said_something => match attribute.sub_attributes.iter().find(|sub| sub.required) {
+                Some(sub) => return Err(Error::value(format!("{at}.{}: is required", sub.name))),
+                None => {}
+            },
+            None => {}
         }
     }
     let kept = distinct(attribute, kept);

@@ -11,7 +11,7 @@ use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
 use crate::domain::{Connection, Id, Permissions};
 use crate::scim::patch::RowChange;
-use crate::scim::{ResourceType, Uniqueness, text, validate};
+use crate::scim::{self, ResourceType, Uniqueness, text, validate};
 use crate::service::cascade::{self, Consequence};
 use crate::service::members::{self, Delta};
 use crate::service::{Change, Error, credentials};
@@ -43,6 +43,7 @@ pub(super) fn create(
 ) -> Result<Saved, Error> {
     validate::complete(&draft.document, resource_type)?;
     check_reserved(&draft.document)?;
+    check_sponsors(change, &draft.document)?;
     let connection = connection(change)?;
     let (id, tenant) = (change.mint(), change.key());
     if resource_type.principal {
@@ -92,6 +93,9 @@ pub(super) fn update(
     let connection = connection(change)?;
     let (tenant, key) = (change.key(), before.resource.key);
     let mut paths = changed::paths(&before.document, &draft.document);
+    if paths.iter().any(|path| path == OWNERS) {
+        check_sponsors(change, &draft.document)?;
+    }
     if !paths.is_empty() {
         check_reserved(&draft.document)?;
         claim_unique(change, resource_type, &connection, key, Some(&before.document), &draft.document)?;
@@ -123,6 +127,25 @@ pub(super) fn update(
     }
     let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, Some(connection.key))?;
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// The attribute of an agent that names its sponsors.
+const OWNERS: &str = "owners";
+
+/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then.
+fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Value>) -> Result<(), Error> {
+    let owners = document.get(OWNERS).and_then(Value::as_array);
+    for (index, owner) in owners.into_iter().flatten().enumerate() {
+        let text = owner.get("value").and_then(Value::as_str).unwrap_or_default();
+        let known = match Id::parse(text) {
+            Some(id) => store::principals::find(change.conn, change.key(), &id)?,
+            None => None,
+        };
+        if !known.is_some_and(|p| p.kind == PrincipalKind::User && !p.local && p.deleted_at.is_none()) {
+            return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {text:?}")).into());
+        }
+    }
+    Ok(())
 }
 
 /// SCIM writes come from connections; `authorize` has seen to it.
@@ -173,7 +196,7 @@ pub(in crate::service) fn settle(
     mut after: Principal,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    let consequence = cascade::decide(Some(before), &mut after, change.now);
+    let (consequence, late) = cascade::decide(Some(before), &mut after, change.now);
     if *before == after {
         return Ok(());
     }
@@ -191,10 +214,9 @@ pub(in crate::service) fn settle(
         Consequence::None => {}
         Consequence::Suspend => change.record(entry("principal.suspended")),
         Consequence::Activate => change.record(entry("principal.activated")),
-        Consequence::ActivateLate => {
-            change.record(entry("principal.activated"));
-            credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
-        }
+    }
+    if late {
+        credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
     }
     Ok(())
 }

@@ -186,16 +186,19 @@ fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Dra
     let Incoming { mut document, unassigned } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
-        Some(members) => vec![RowChange::Replace(members_of(&members))],
+        Some(members) => vec![RowChange::Replace(members_of(&members)?)],
         None => vec![],
     };
     Ok(Draft { document, external_id, rows, unassigned })
 }
 
-/// The members that a validated body names; each has a value.
-fn members_of(value: &Value) -> Vec<patch::Member> {
-    let named = value.as_array().into_iter().flatten().filter_map(|element| element.get("value")?.as_str());
-    named.map(|value| patch::Member { value: value.to_owned(), type_hint: None }).collect()
+/// The members that a body names; one without a value refuses it.
+fn members_of(value: &Value) -> Result<Vec<patch::Member>, Error> {
+    let member = |(index, element): (usize, &Value)| match element.get("value").and_then(Value::as_str) {
+        Some(value) => Ok(patch::Member { value: value.to_owned(), type_hint: None }),
+        None => Err(scim::Error::value(format!("members[{index}].value: is required")).into()),
+    };
+    value.as_array().into_iter().flatten().enumerate().map(member).collect()
 }
 
 fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {
