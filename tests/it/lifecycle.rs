@@ -270,7 +270,7 @@ fn an_admins_hold_is_lifted_by_an_admin_only() {
               "live": false,
               "active": true,
               "admin_hold": true,
-              "suspended_at": "2026-01-05T09:00:00.000Z",
+              "suspended_at": null,
               "deleted_at": null,
               "permissions": []
             }
