@@ -77,3 +77,21 @@ fn the_agent_of_a_connection_is_no_door_to_its_keys() {
         another.post("/Users", user("mira@example.com")).expect(201);
     });
 }
+
+#[test]
+fn sponsors_are_users_of_the_tenant() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let bot = idp.post("/Agents", agent("bot")).expect(201).id();
+        let team = idp.post("/Groups", group("team", &[])).expect(201).id();
+        for stranger in ["xx", "01939e7a-5b1c-7def-8abc-0123456789ab", &bot, &team] {
+            let body = and(agent("deploy"), json!({"owners": [{"value": stranger}]}));
+            let refused = idp.post("/Agents", body);
+            assert!(refused.scim_error(400, "invalidValue").starts_with("owners[0].value: no user has the id"));
+            let path = format!("/Agents/{bot}");
+            idp.patch(&path, replace("owners", json!([{"value": stranger}]))).scim_error(400, "invalidValue");
+        }
+        let nobody = and(agent("deploy"), json!({"owners": [{"display": "x"}]}));
+        assert_eq!(idp.post("/Agents", nobody).scim_error(400, "invalidValue"), "owners[0].value: is required");
+    });
+}

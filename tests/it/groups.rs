@@ -238,3 +238,19 @@ fn group_names_may_be_taken_in_another_connection_only() {
         idp.post("/Groups", group("crew", &[])).expect(201);
     });
 }
+
+#[test]
+fn a_member_without_a_value_refuses_the_whole_list() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let team = idp.post("/Groups", group("team", &[&mira])).expect(201).id();
+        let path = format!("/Groups/{team}");
+        for members in [json!([{"display": "x"}]), json!([{"value": mira}, {"$ref": format!("Users/{mira}")}])] {
+            let body = and(group("team", &[]), json!({ "members": members }));
+            assert!(idp.put(&path, body.clone()).scim_error(400, "invalidValue").ends_with("].value: is required"));
+            idp.post("/Groups", and(body, json!({"displayName": "other"}))).scim_error(400, "invalidValue");
+        }
+        assert_eq!(idp.get(&path).expect(200).members(), [&mira]);
+    });
+}

@@ -350,3 +350,32 @@ fn people_are_listed_in_pages() {
         admin.get("/v1/users/nobody").problem(404, "not_found");
     });
 }
+
+#[test]
+fn a_question_with_more_than_is_looked_at_is_refused() {
+    let app = TestApp::sqlite();
+    let admin = app.admin();
+    let asked = admin.post("/v1/verify", json!({"key": "kru_x", "permission": "billing:invoices:read"}));
+    assert_eq!(asked.problem(422, "invalid"), "permission: no such member");
+    let mine = admin.get("/v1/whoami").expect(200)["key_id"].as_str().unwrap().to_owned();
+    admin.post(&format!("/v1/keys/{mine}/revoke"), json!({"foo": 1})).problem(422, "invalid");
+    admin.get("/v1/whoami").expect(200);
+}
+
+#[test]
+fn an_edited_row_is_listed_as_tampered_and_hides_no_other() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let issued = admin.post("/v1/keys", and(owned_by(&mira), json!({"name": "ci"}))).expect(201);
+        let key = issued["key"].as_str().unwrap().to_owned();
+        app.sql("UPDATE credentials SET permissions = 'keyroll:*:*' WHERE name = 'ci'");
+        let listed = admin.get(&format!("/v1/keys?owner={mira}")).expect(200);
+        assert_eq!(
+            (&listed["keys"][0]["status"], &listed["keys"][0]["grant"][0]["permissions"]),
+            (&json!("tampered"), &json!([]))
+        );
+        assert_eq!(admin.get("/v1/keys").expect(200)["keys"].as_array().unwrap().len(), 3);
+        assert_eq!(admin.post("/v1/verify", json!({ "key": key })).expect(200)["code"], json!("NOT_FOUND"));
+    });
+}
