@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use actix_web::http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH};
+use actix_web::http::header::{
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING, UPGRADE,
+};
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 
@@ -53,7 +55,7 @@ impl Head {
         }
         let query: Vec<(String, String)> =
             form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
-        if query.iter().any(|(name, value)| PlainKey::parse(value).is_some() || PlainKey::parse(name).is_some()) {
+        if holds_key(request.path()) || query.iter().any(|(name, value)| holds_key(name) || holds_key(value)) {
             let detail = "a key must not be in a URL: revoke it, it is in logs by now";
             return Err(Error::Malformed(detail.to_owned()));
         }
@@ -94,6 +96,12 @@ impl Head {
         )?;
         Ok(Wanted { attributes: request.attributes, excluded_attributes: request.excluded_attributes })
     }
+}
+
+/// Whether a key stands anywhere in a text, alone or inside a filter.
+fn holds_key(text: &str) -> bool {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.filter(|word| word.starts_with("kr")).any(|word| PlainKey::parse(word).is_some())
 }
 
 /// The values of a header that may be a list or stand several times. One that is no text stays a value:
@@ -146,6 +154,11 @@ async fn read_body(
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > max) {
         return Err(too_large());
+    }
+    let headers = request.headers();
+    // Behind `Upgrade` the rest of the connection would be the body, and it has no end.
+    if headers.contains_key(UPGRADE) && length.is_none() && !headers.contains_key(TRANSFER_ENCODING) {
+        return Ok((web::Bytes::new(), None));
     }
     let mut bytes = web::BytesMut::new();
     let mut permit = None;

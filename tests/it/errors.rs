@@ -72,6 +72,7 @@ fn a_key_is_taken_from_one_header_only() {
     for query in [
         format!("access_token={key}"),
         format!("filter={key}"),
+        format!("filter=userName%20eq%20%22{key}%22"),
         format!("{key}=1"),
         format!("x={}", key.replace('_', "%5F")),
     ] {

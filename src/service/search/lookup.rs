@@ -12,6 +12,9 @@ use crate::service::cache::Name;
 use crate::service::resources::{Conditions, Wanted, etag, tolerances};
 use crate::service::{Context, Error, Service, authorize};
 
+/// A longer filter is no look-up: it is not parsed to find that out.
+const FILTER_BYTES_MAX: usize = 1_024;
+
 impl Service {
     /// The unique value that a request looks up, if that is all it does.
     pub(super) fn name(
@@ -20,6 +23,9 @@ impl Service {
         resource_type: &'static ResourceType,
         request: &SearchRequest,
     ) -> Option<Name> {
+        if request.filter.as_ref().is_none_or(|filter| filter.len() > FILTER_BYTES_MAX) {
+            return None;
+        }
         let simple = SearchRequest { filter: request.filter.clone(), ..SearchRequest::default() };
         let first = SearchRequest { start_index: None, count: None, ..request.clone() };
         if first != simple
@@ -72,6 +78,9 @@ impl Service {
 
     /// Whether a filter is a look-up by a unique value, which costs less than a thread hop.
     pub fn is_lookup(&self, filter: &str) -> bool {
+        if filter.len() > FILTER_BYTES_MAX {
+            return false;
+        }
         let parsed = filter::parse(filter, &mut Tolerances::new(Dialect::default()));
         let Ok(Filter::Compare(path, Operator::Eq, _)) = parsed else { return false };
         ["userName", "externalId", "id"].iter().any(|name| path.text.eq_ignore_ascii_case(name))
