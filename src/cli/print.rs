@@ -73,7 +73,7 @@ pub(super) fn failure(error: &Error) -> ExitCode {
     }
     eprintln!("keyroll: {text}");
     ExitCode::from(match error {
-        Error::Conflict { .. } | Error::PreconditionFailed => 3,
+        Error::Conflict { .. } | Error::PreconditionFailed(_) => 3,
         Error::Unavailable(_) | Error::Busy(_) => 4,
         _ => 1,
     })

@@ -37,9 +37,9 @@ pub enum Error {
     /// The request is malformed.
     #[error("{0}")]
     Malformed(String),
-    /// `If-Match` names another version.
-    #[error("the resource has another version")]
-    PreconditionFailed,
+    /// `If-Match` names another version, or `If-None-Match` of a change names this one.
+    #[error("{0}")]
+    PreconditionFailed(&'static str),
     /// Too much of this is going on at once.
     #[error("{0}")]
     Busy(&'static str),
@@ -85,7 +85,7 @@ impl Error {
             Error::Forbidden(_) => 403,
             Error::NotFound => 404,
             Error::Conflict { .. } => 409,
-            Error::PreconditionFailed => 412,
+            Error::PreconditionFailed(_) => 412,
             Error::Invalid { .. } => 422,
             Error::RateLimited { .. } => 429,
             Error::Internal(_) | Error::Refused(_) => 500,

@@ -118,6 +118,29 @@ fn references_may_point_forward_and_into_paths() {
 }
 
 #[test]
+fn text_may_speak_of_bulk_ids() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let titled = |name: &str, title: &str| and(user(name), json!({"title": title}));
+        let done = idp.post("/Bulk", bulk(json!([
+            post("/Users", "q1", titled("bulkId:z1", "see bulkId:q1")),
+            post("/Users", "q12", titled("b@example.com", "notes on bulkId:unknown thing")),
+            post("/Groups", "team", group("bulkId:q1", &["bulkId:q1", "bulkId:q12"])),
+            {"method": "PATCH", "path": "/Groups/bulkId:team", "data": remove("members[value eq \"bulkId:q12\"]")},
+            {"method": "PATCH", "path": "/Users/bulkId:q12", "data": replace("nickName", "bulkId:q1")},
+        ]))).expect(200);
+        assert_eq!(done.statuses(), ["201", "201", "201", "200", "200"], "{done}");
+        let first = idp.get(&format!("/Users/{}", done.made(0))).expect(200);
+        assert_eq!((&first["userName"], &first["title"]), (&json!("bulkId:z1"), &json!("see bulkId:q1")));
+        let second = idp.get(&format!("/Users/{}", done.made(1))).expect(200);
+        assert_eq!(second["nickName"], json!("bulkId:q1"));
+        let team = idp.get(&format!("/Groups/{}", done.made(2))).expect(200);
+        assert_eq!(team["displayName"], json!("bulkId:q1"));
+        assert_eq!(team.members(), [done.made(0)]);
+    });
+}
+
+#[test]
 fn circles_are_made_whole() {
     for_each_app(|app| {
         let idp = app.idp();

@@ -20,7 +20,8 @@ fn a_change_needs_the_version_that_it_was_made_for() {
                     };
                     idp.send(method, &path, &[("if-match", tags)], body)
                 };
-                for stale in ["W/\"2\"", "\"0\"", "W/\"11\"", "\"\"", "\"x\"", "W/\"2\", W/\"3\""] {
+                for stale in ["W/\"2\"", "\"0\"", "W/\"11\"", "\"\"", "\"x\"", "W/\"2\", W/\"3\"", "W/\"1", "1", "W/1"]
+                {
                     let refused = send(stale);
                     assert_eq!(refused.scim_error(412, ""), "the resource has another version", "{method} {stale}");
                 }
@@ -61,6 +62,42 @@ fn who_has_a_version_is_not_sent_it_again() {
         idp.patch(&path, replace("title", "x")).expect(200);
         let changed = idp.send("GET", &path, &[("if-none-match", "W/\"1\"")], "").expect(200);
         assert_eq!((&changed["title"], changed.header("etag")), (&json!("x"), "W/\"2\""));
+    });
+}
+
+#[test]
+fn both_conditions_hold_for_every_method() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let id = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let path = format!("/Users/{id}");
+        let me = app.with_key(&app.issue(&id));
+        let send = |method: &str, header: &str, tags: &str| {
+            let body = match method {
+                "PUT" => user("mira@example.com").to_string(),
+                "PATCH" => replace("title", "x").to_string(),
+                _ => String::new(),
+            };
+            idp.send(method, &path, &[(header, tags)], body)
+        };
+        // The second time the document is in the cache.
+        for _ in 0..2 {
+            for tags in ["W/\"2\"", "W/\"1", "1", "W/1", ""] {
+                send("GET", "if-match", tags).scim_error(412, "");
+                me.send("GET", "/Me", &[("if-match", tags)], "").scim_error(412, "");
+            }
+            for tags in ["W/\"1\"", "*"] {
+                send("GET", "if-match", tags).expect(200);
+                for method in ["PUT", "PATCH", "DELETE"] {
+                    let refused = send(method, "if-none-match", tags);
+                    assert_eq!(refused.scim_error(412, ""), "If-None-Match: the resource has that version");
+                }
+            }
+            send("GET", "if-none-match", "1").expect(200);
+        }
+        assert_eq!(send("GET", "if-match", "W/\"1\"").header("etag"), "W/\"1\"");
+        send("PATCH", "if-none-match", "W/\"1").expect(200);
+        assert_eq!(send("DELETE", "if-none-match", "W/\"1\"").status, 204);
     });
 }
 

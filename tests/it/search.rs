@@ -174,8 +174,12 @@ fn filters_are_refused() {
         assert_eq!(root("userName ne \"eve@example.com\""), json!(7));
         assert_eq!(root("shoeSize pr"), json!(0));
         // A user's name has parts: whoever compares names compares those of agents.
-        let names = idp.get(&format!("/scim/v2?filter={}", encode("name eq \"deploy\"")));
-        names.scim_error(400, "invalidFilter");
+        assert_eq!(root("name eq \"deploy\""), json!(1));
+        idp.get(&format!("/Users?filter={}", encode("name eq \"deploy\""))).scim_error(400, "invalidFilter");
+        // Nor does a user have an order by it.
+        let sorted = idp.get("/scim/v2?sortBy=name").expect(200);
+        assert_eq!(sorted["totalResults"], idp.get("/scim/v2").expect(200)["totalResults"]);
+        idp.get("/scim/v2?sortBy=groups").scim_error(400, "invalidValue");
     });
 }
 

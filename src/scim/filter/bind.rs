@@ -170,7 +170,7 @@ impl Binder<'_> {
 
     fn compare(&mut self, path: &AttrPath, op: Operator, literal: &Literal) -> Result<Bound, Error> {
         let target = match self.target(path)? {
-            Some(target) => Some(comparable(target, path)?),
+            Some(target) => self.comparable(target, path)?,
             None => None,
         };
         if *literal == Literal::Null {
@@ -189,6 +189,20 @@ impl Binder<'_> {
             // What has no value is not equal to anything.
             None if op == Operator::Ne => Ok(Bound::Not(Box::new(Bound::Never))),
             None => Ok(Bound::Never),
+        }
+    }
+
+    /// What a comparison with a complex attribute means: its `value`, as the RFC's own `emails co` reads.
+    /// Without one it compares with nothing, which is no error where another type may have a plain
+    /// attribute of that name.
+    fn comparable(&self, target: AttrRef, path: &AttrPath) -> Result<Option<AttrRef>, Error> {
+        if !target.leaf().is_complex() {
+            return Ok(Some(target));
+        }
+        match target.attribute.sub("value") {
+            Some(value) => Ok(Some(AttrRef { sub: Some(value), ..target })),
+            None if self.unknown == Unknown::NoValue => Ok(None),
+            None => Err(at(path, "it is complex: name a sub-attribute")),
         }
     }
 
@@ -268,17 +282,6 @@ fn at(path: &AttrPath, what: &str) -> Error {
 
 fn hidden(attr: &Attribute) -> bool {
     attr.mutability == Mutability::WriteOnly || attr.returned == Returned::Never
-}
-
-/// What a comparison with a complex attribute means: its `value`, as the RFC's own `emails co` reads.
-fn comparable(target: AttrRef, path: &AttrPath) -> Result<AttrRef, Error> {
-    if !target.leaf().is_complex() {
-        return Ok(target);
-    }
-    match target.attribute.sub("value") {
-        Some(value) => Ok(AttrRef { sub: Some(value), ..target }),
-        None => Err(at(path, "it is complex: name a sub-attribute")),
-    }
 }
 
 /// Which operators a type has (RFC 7644 Table 3).

@@ -127,6 +127,21 @@ fn unknown_attributes() {
 }
 
 #[test]
+fn what_is_complex_in_one_type_may_be_text_in_another() {
+    for (text, user, agent) in [
+        (r#"name eq "x""#, "never", r#"name eq Text("x")"#),
+        (r#"name ne "x""#, "not(never)", r#"name ne Text("x")"#),
+        ("name pr", "name pr", "name pr"),
+    ] {
+        for (rtype, expected) in [("User", user), ("Agent", agent)] {
+            let (bound, _) = bound(text, rtype, Unknown::NoValue, Dialect::Auto).unwrap();
+            assert_eq!(show(&bound), expected, "{text} {rtype}");
+        }
+    }
+    assert!(bound("active eq \"x\"", "User", Unknown::NoValue, Dialect::Auto).is_err());
+}
+
+#[test]
 fn every_attribute_is_visited() {
     let (bound, _) =
         bound(r#"not (id eq "g") and (groups[value eq "u"] or title pr)"#, "User", Unknown::Refuse, Dialect::Rfc)

@@ -151,7 +151,7 @@ impl Job<'_> {
     /// Resolves the references of an operation and finds out what it is, before any transaction.
     fn prepare(&self, mut operation: BulkOperation) -> Result<Work<(Outcome, Tolerances)>, Error> {
         self.service.count_request(&self.context.caller)?;
-        references::resolve_text(&mut operation.path, &self.ids);
+        references::resolve_path(&mut operation.path, &self.ids);
         if let Some(data) = &mut operation.data {
             references::resolve(data, &self.ids);
         }
@@ -187,7 +187,7 @@ impl Job<'_> {
     fn echo(&self, operation: &BulkOperation) -> BulkResult {
         let location = || {
             let mut path = operation.path.clone();
-            references::resolve_text(&mut path, &self.ids);
+            references::resolve_path(&mut path, &self.ids);
             format!("{}{path}", self.service.scim_base_url())
         };
         BulkResult {

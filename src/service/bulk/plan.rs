@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::references;
@@ -183,23 +184,29 @@ impl Tarjan<'_> {
 /// The bulkId of an operation, whether it creates something, and which bulkIds it refers to.
 fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
     let Ok(value) = json::parse(raw.get().as_bytes(), &Limits::default()) else { return (None, false, vec![]) };
-    let Some(operation) = value.as_object() else { return (None, false, vec![]) };
-    let member = |name: &str| operation.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    let Value::Object(mut operation) = value else { return (None, false, vec![]) };
+    let mut member = |name: &str| {
+        let key = operation.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();
+        operation.get_mut(&key).map(Value::take)
+    };
+    let mut text = |name: &str| match member(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    };
     let mut found = vec![];
-    if let Some(path) = member("path").and_then(|path| path.as_str()) {
-        references::find_in_text(path, &mut found);
+    if let Some(path) = text("path") {
+        references::find_in_path(&path, &mut found);
     }
+    let (method, bulk_id) = (text("method").unwrap_or_default(), text("bulkId"));
     if let Some(data) = member("data") {
         references::find(data, &mut found);
     }
-    let method = member("method").and_then(|method| method.as_str()).unwrap_or_default();
-    let bulk_id = member("bulkId").and_then(|id| id.as_str()).map(str::to_owned);
     (bulk_id, method.eq_ignore_ascii_case("POST"), found)
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
 

@@ -139,7 +139,7 @@ impl Service {
     /// Reads one resource.
     ///
     /// # Errors
-    /// 404 if the tenant has none with this id and type.
+    /// 404 if the tenant has none with this id and type, 412 for another version than `If-Match` names.
     pub fn read_resource(
         &self,
         context: &Context,
@@ -163,7 +163,7 @@ impl Service {
             if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
                 let version = document.dated.version;
                 let whole = || Body::text([&*document.head, &self.tail(resource_type, &document.dated)].concat());
-                let body = (!conditions.is_unmodified(version)).then(whole);
+                let body = (!conditions.is_unmodified(version)?).then(whole);
                 return Ok(self.answered(resource_type, &id, version, body));
             }
         }
@@ -199,7 +199,7 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
         let resource = &sight.resource;
-        let body = if conditions.is_unmodified(resource.version) {
+        let body = if conditions.is_unmodified(resource.version)? {
             None
         } else {
             let views = self.view(conn, context, sight, projection)?;

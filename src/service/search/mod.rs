@@ -276,6 +276,8 @@ fn sort(
     let by = match (named.attribute.is_complex(), named.sub) {
         (true, None) => match named.attribute.sub("value") {
             Some(value) => AttrRef { sub: Some(value), ..named },
+            // Another type may have a plain attribute of that name.
+            None if unknown == Unknown::NoValue => return Ok(None),
             None => return refused("is complex: name one of its sub-attributes"),
         },
         _ => named,
