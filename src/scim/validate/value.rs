@@ -45,11 +45,11 @@ pub fn value(
         match element(attribute, item, &at, tolerances)? {
             Some(item) => kept.push(item),
             // Dropping an element that names nobody would take the others for the whole list.
-            None if said_something => match attribute.sub_attributes.iter().find(|sub| sub.required) {
-                Some(sub) => return Err(Error::value(format!("{at}.{}: is required", sub.name))),
-                None => {}
-            },
-            None => {}
+            None => {
+                if let Some(sub) = attribute.sub_attributes.iter().find(|sub| sub.required && said_something) {
+                    return Err(Error::value(format!("{at}.{}: is required", sub.name)));
+                }
+            }
         }
     }
     let kept = distinct(attribute, kept);
