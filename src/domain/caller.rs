@@ -31,8 +31,6 @@ pub enum Identity {
 pub struct KeyHolder {
     /// The credential.
     pub credential: Id,
-    /// Its version then: a write checks that it still stands.
-    pub credential_version: i64,
     /// The public part of the key, by which it is looked up again before a write.
     pub selector: String,
     /// Its class.

@@ -138,7 +138,6 @@ fn caller(holder: &Holder) -> Caller {
     };
     let key = KeyHolder {
         credential: credential.id,
-        credential_version: credential.version,
         selector: credential.selector.clone(),
         class: credential.class,
         grant,

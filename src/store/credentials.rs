@@ -259,15 +259,3 @@ pub fn list(
     })?;
     rows.into_iter().map(|row| Ok::<_, Error>((row.key, row.into_stored()?))).collect()
 }
-
-/// The version of a credential: what a write checks before it does what the key asked for.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn version(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<i64>> {
-    let query = credentials::table
-        .select(credentials::version)
-        .filter(credentials::tenant.eq(tenant.0))
-        .filter(credentials::id.eq(&id.as_bytes()[..]));
-    Ok(on!(conn, |c| query.get_result::<i64>(c).optional())?)
-}

@@ -72,8 +72,6 @@ fn a_credential_is_found_with_everything_about_its_holder() {
         assert!(read(store, |c| credentials::holder(c, "selector0022")).is_none());
         assert!(read(store, |c| credentials::holder(c, &plain.selector.to_uppercase())).is_none());
         assert!(read(store, |c| credentials::find(c, other, &id(20))).is_none());
-        assert_eq!(read(store, |c| credentials::version(c, key, &id(20))), Some(1));
-        assert_eq!(read(store, |c| credentials::version(c, other, &id(20))), None);
         // P1: no credential without an owner, and no taking it away.
         let orphan = credential(22, 99);
         assert!(store.write(move |c| credentials::insert(c, key, &orphan, &[])).is_err());

@@ -264,8 +264,8 @@ fn hot_statements_are_prepared_once() {
     type Hot = fn(&mut Conn, TenantKey) -> Result<(), Error>;
     let hot: [(&str, Hot); 7] = [
         ("credentials::holder", |conn, _| credentials::holder(conn, "selector").map(drop)),
-        ("credentials::version", |conn, tenant| credentials::version(conn, tenant, &id(1)).map(drop)),
         ("resources::find", |conn, tenant| resources::find(conn, tenant, "User", &id(1)).map(drop)),
+        ("resources::see", |conn, tenant| resources::see(conn, tenant, "User", &id(1), Some(1)).map(drop)),
         ("unique::holder", |conn, tenant| unique::holder(conn, tenant, "userName", "mira").map(drop)),
         ("groups_of", |conn, tenant| members::groups_of(conn, tenant, &[ResourceKey(1)]).map(drop)),
         ("members::page", |conn, tenant| members::page(conn, tenant, ResourceKey(1), None, 10).map(drop)),
