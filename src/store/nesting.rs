@@ -124,3 +124,24 @@ pub fn lock_nesting(conn: &mut Conn, tenant: TenantKey) -> Result<()> {
 
 /// Where the advisory locks of tenants begin: "nest" in ASCII, far from the one of the migrations.
 const NESTING: i64 = 0x6e65_7374_0000_0000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Error, Settings, Store};
+
+    #[test]
+    fn a_climb_looks_groups_up_and_scans_no_resources() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("k.db").display());
+        let store = Store::open(&Settings { url, readers: 1 }).unwrap();
+        let binds = [Bind::Int(1), Bind::Int(1), Bind::Int(1)];
+        let explain = concat!("EXPLAIN QUERY PLAN ", climb!("= ?"));
+        type Step = (i32, i32, i32, String);
+        let steps = store.read(|conn| conn.load_sql::<(Integer, Integer, Integer, Text), Step>(explain, &binds));
+        let steps: Result<Vec<Step>, Error> = steps;
+        let steps: Vec<String> = steps.unwrap().into_iter().map(|step| step.3).collect();
+        assert!(steps.contains(&"SEARCH r USING INTEGER PRIMARY KEY (rowid=?)".to_owned()), "{steps:?}");
+        assert!(!steps.iter().any(|step| step.contains("BLOOM")), "{steps:?}");
+    }
+}

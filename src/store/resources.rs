@@ -252,15 +252,16 @@ pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id,
     Ok(found)
 }
 
+/// The plus hides the tenant from SQLite's planner, which would scan all of its resources otherwise: it
+/// cannot know how short the list of keys is.
+const BY_KEYS: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
+     FROM resources WHERE +tenant = ? AND key IN ?";
+
 /// The resources of these keys, in the order of the keys; those that there are not are left out.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn by_keys(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Result<Vec<Resource>> {
-    // The plus hides the tenant from SQLite's planner, which would scan all of its resources otherwise:
-    // it cannot know how short the list of keys is.
-    const SQL: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
-         FROM resources WHERE +tenant = ? AND key IN ?";
     if let [key] = keys {
         let row = on!(conn, |c| resources::table
             .select(Row::as_select())
@@ -272,7 +273,7 @@ pub fn by_keys(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Resu
     }
     let mut found = HashMap::with_capacity(keys.len());
     for keys in keys.chunks(CHUNK) {
-        let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::keys(keys))])?;
+        let rows = conn.load_sql::<SqlRow, Row>(BY_KEYS, &[Bind::Int(tenant.0), Bind::List(List::keys(keys))])?;
         for row in rows {
             found.insert(row.key, row);
         }
@@ -310,4 +311,26 @@ fn add_to_count(conn: &mut Conn, tenant: TenantKey, type_name: &str, change: i64
         .set(counters::total.eq(counters::total + change))
         .execute(c))?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use diesel::sql_types::Integer;
+
+    use super::*;
+    use crate::store::{Error, Settings, Store};
+
+    #[test]
+    fn resources_are_found_by_their_keys_not_by_their_tenant() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("k.db").display());
+        let store = Store::open(&Settings { url, readers: 1 }).unwrap();
+        let keys = [ResourceKey(1), ResourceKey(2)];
+        let binds = [Bind::Int(1), Bind::List(List::keys(&keys))];
+        let explain = format!("EXPLAIN QUERY PLAN {BY_KEYS}");
+        type Step = (i32, i32, i32, String);
+        let steps = store.read(|conn| conn.load_sql::<(Integer, Integer, Integer, Text), Step>(&explain, &binds));
+        let steps: Result<Vec<Step>, Error> = steps;
+        assert_eq!(steps.unwrap()[0].3, "SEARCH resources USING INTEGER PRIMARY KEY (rowid=?)");
+    }
 }
