@@ -13,7 +13,7 @@ const GROUP: usize = 32;
 const USERS: i64 = 20_000;
 
 type Blob = Vec<u8>;
-type Principal = (i64, Blob, String, bool, String, bool, bool, Option<i64>, Option<i64>, String, i64);
+type Principal = (i64, Blob, String, bool, String, bool, bool, Option<i64>, Option<i64>, i64, Option<String>, i64);
 type Resource = (i64, i64, Blob, String, Option<i64>, Option<String>, String, i64, i64, i64);
 type Index = (i64, i32, String, i64, i32, bool, bool);
 type Unique = (i64, String, Blob, i64);
@@ -110,7 +110,7 @@ fn insert(conn: &mut SqliteConnection, rows: &Rows) -> QueryResult<()> {
         let p = &rows.principal;
         let values = (
             (tenant.eq(p.0), id.eq(&p.1), kind.eq(&p.2), local.eq(p.3), name.eq(&p.4), active.eq(p.5)),
-            (admin_hold.eq(p.6), suspended_at.eq(p.7), deleted_at.eq(p.8), permissions.eq(&p.9), version.eq(p.10)),
+            (admin_hold.eq(p.6), suspended_at.eq(p.7), deleted_at.eq(p.8), created_seq.eq(p.9), version.eq(p.11)),
         );
         diesel::insert_into(principals::table).values(values).execute(conn)?;
     }

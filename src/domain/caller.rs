@@ -41,6 +41,8 @@ pub struct KeyHolder {
     pub owner: Principal,
     /// The connection of a provisioning key.
     pub connection: Option<Connection>,
+    /// What its owner may do at this moment.
+    pub access: Arc<Permissions>,
 }
 
 impl Caller {
@@ -68,13 +70,8 @@ impl Caller {
             Identity::Host => true,
             Identity::Key(holder) => {
                 holder.grant.permissions().is_some_and(|grant| grant.cover(permission))
-                    && holder.owner.permissions.cover(permission)
+                    && holder.access.cover(permission)
             }
         }
-    }
-
-    /// Whether the caller may use every one of the permissions.
-    pub fn may_all(&self, permissions: &Permissions) -> bool {
-        permissions.iter().all(|permission| self.may(permission))
     }
 }

@@ -24,6 +24,10 @@ pub struct Head {
     pub hash: [u8; 32],
     /// The time of the last record; the next is not earlier.
     pub time: DateTime<Utc>,
+    /// The last record that changed what services read of roles and mappings.
+    pub policy_seq: i64,
+    /// A number that no other state of roles and mappings has.
+    pub policy_epoch: i64,
 }
 
 /// What a record is about.
@@ -127,7 +131,7 @@ pub fn append(
         bytes,
         hash,
     };
-    let head = Head { next_seq: head.next_seq + 1, hash, time };
+    let head = Head { next_seq: head.next_seq + 1, hash, time, ..*head };
     Ok((record, head))
 }
 
@@ -275,7 +279,7 @@ mod tests {
         let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let tenant = Tenant { key: TenantKey(1), id, name: "default".into(), created: start };
         let caller = Caller::host(tenant);
-        let mut head = Head { next_seq: 0, hash: NO_HASH, time: start };
+        let mut head = Head { next_seq: 0, hash: NO_HASH, time: start, policy_seq: 0, policy_epoch: 0 };
         let mut records = vec![];
         for n in 0..entries {
             let entry = Entry::new("user.created", "user", n).with("paths", json!(["userName"]));

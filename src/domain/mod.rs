@@ -2,22 +2,31 @@
 //!
 //! Time and randomness come in as arguments; rows, HTTP and use cases are other layers' matters.
 
+pub mod access;
+pub mod api;
 pub mod caller;
 pub mod clock;
 pub mod credential;
 pub mod duration;
 pub mod id;
 pub mod log;
+pub mod mapping;
 pub mod operation;
 pub mod permission;
+pub mod policy;
 pub mod principal;
+pub mod role;
 pub mod secret;
 pub mod tenant;
 
+pub use api::Api;
 pub use caller::Caller;
 pub use credential::Credential;
 pub use id::Id;
+pub use mapping::Mapping;
 pub use operation::Operation;
 pub use permission::{Permission, Permissions};
+pub use policy::Policy;
 pub use principal::Principal;
+pub use role::Role;
 pub use tenant::{Connection, Tenant, TenantKey};

@@ -130,6 +130,38 @@ operations! {
     /// Deletes a User, as DELETE in SCIM does.
     UserDelete: Admin, "keyroll:users:delete", "user.deleted", Blocking, [DELETE "/v1/users/{id}"];
 
+    // Access.
+    /// Lists apis.
+    ApiList: Admin, "keyroll:apis:read", "", Blocking, [GET "/v1/apis"];
+    /// Reads an api.
+    ApiRead: Admin, "keyroll:apis:read", "", Blocking, [GET "/v1/apis/{id}"];
+    /// Registers an api.
+    ApiCreate: Admin, "keyroll:apis:write", "api.created", Blocking, [POST "/v1/apis"];
+    /// Replaces an api.
+    ApiReplace: Admin, "keyroll:apis:write", "api.replaced", Blocking, [PUT "/v1/apis/{id}"];
+    /// Removes an api.
+    ApiDelete: Admin, "keyroll:apis:write", "api.deleted", Blocking, [DELETE "/v1/apis/{id}"];
+    /// Lists roles.
+    RoleList: Admin, "keyroll:roles:read", "", Blocking, [GET "/v1/roles"];
+    /// Reads a role.
+    RoleRead: Admin, "keyroll:roles:read", "", Blocking, [GET "/v1/roles/{id}"];
+    /// Defines a role.
+    RoleCreate: Admin, "keyroll:roles:write", "role.created", Blocking, [POST "/v1/roles"];
+    /// Replaces the definition of a role.
+    RoleReplace: Admin, "keyroll:roles:write", "role.replaced", Blocking, [PUT "/v1/roles/{id}"];
+    /// Removes a role.
+    RoleDelete: Admin, "keyroll:roles:write", "role.deleted", Blocking, [DELETE "/v1/roles/{id}"];
+    /// Reads a mapping.
+    MappingRead: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings/{id}"];
+    /// Makes a mapping.
+    MappingCreate: Admin, "keyroll:mappings:write", "mapping.created", Blocking, [POST "/v1/mappings"];
+    /// Removes a mapping, or tells who would lose what.
+    MappingDelete: Admin, "keyroll:mappings:write", "mapping.deleted", Blocking, [DELETE "/v1/mappings/{id}"];
+    /// Tells what a user may do, and why.
+    UserAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/users/{id}/access"];
+    /// Tells what an agent may do, and why.
+    AgentAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/agents/{id}/access"];
+
     // The server.
     /// Makes the first tenant, operator, connection and keys.
     Init: Host, "", "tenant.created", Blocking, [];

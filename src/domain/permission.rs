@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// Keyroll's own API. A wildcard never reaches it: it must be named.
 pub const KEYROLL: &str = "keyroll";
 
 /// One permission or a pattern of permissions; each part is a name or `*`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Permission {
     text: String,
     first: usize,
@@ -54,6 +57,23 @@ impl Permission {
         api && part(self.resource(), other.resource()) && part(self.action(), other.action())
     }
 
+    /// What both patterns cover.
+    pub fn meet(&self, other: &Permission) -> Option<Permission> {
+        let narrow = |a: &str, b: &str| if a == "*" { b.to_owned() } else { a.to_owned() };
+        let text = format!(
+            "{}:{}:{}",
+            narrow(self.api(), other.api()),
+            narrow(self.resource(), other.resource()),
+            narrow(self.action(), other.action())
+        );
+        if self.overlaps(other) { Permission::parse(&text) } else { None }
+    }
+
+    /// Whether it names one permission and no pattern.
+    pub fn is_single(&self) -> bool {
+        !self.text.contains('*')
+    }
+
     /// Whether some single permission is covered by both patterns.
     pub fn overlaps(&self, other: &Permission) -> bool {
         let part = |a: &str, b: &str| a == "*" || b == "*" || a == b;
@@ -78,9 +98,30 @@ impl fmt::Display for Permission {
     }
 }
 
+impl From<Permission> for String {
+    fn from(permission: Permission) -> String {
+        permission.text
+    }
+}
+
+impl TryFrom<String> for Permission {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Permission, String> {
+        Permission::parse(&text).ok_or_else(|| format!("{text} is not a permission api:resource:action"))
+    }
+}
+
 /// A set of permissions. Empty covers nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Permission>")]
 pub struct Permissions(Vec<Permission>);
+
+impl From<Vec<Permission>> for Permissions {
+    fn from(permissions: Vec<Permission>) -> Permissions {
+        permissions.into_iter().collect()
+    }
+}
 
 impl Permissions {
     /// Parses each text; the first that is no permission is the error.
@@ -96,6 +137,19 @@ impl Permissions {
     /// Whether every one of `other` is covered by one of these.
     pub fn cover_all(&self, other: &Permissions) -> bool {
         other.0.iter().all(|permission| self.cover(permission))
+    }
+
+    /// What both sets cover.
+    pub fn meet(&self, other: &Permissions) -> Permissions {
+        let all: Permissions = self.iter().flat_map(|own| other.iter().filter_map(|theirs| own.meet(theirs))).collect();
+        // What another of them covers says nothing more.
+        let is_new = |one: &&Permission| !all.iter().any(|other| other != *one && other.covers(one));
+        all.iter().filter(is_new).cloned().collect()
+    }
+
+    /// Those of Keyroll's own api.
+    pub fn of_keyroll(&self) -> Permissions {
+        self.iter().filter(|own| own.api() == KEYROLL).cloned().collect()
     }
 
     /// The permissions in order.
@@ -143,6 +197,19 @@ mod tests {
         assert!(covers("keyroll:*:*", "keyroll:keys:issue"));
         assert!(!covers("keyroll:keys:issue", "keyroll:keys:*"));
         assert!(!covers("billing:*:*", "*:*:*"));
+    }
+
+    #[test]
+    fn what_two_sets_share() {
+        let meet = |a: &[&str], b: &[&str]| {
+            let parse = |texts: &[&str]| Permissions::parse(texts.iter().copied()).unwrap();
+            parse(a).meet(&parse(b)).texts().into_iter().map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(meet(&["a:*:read"], &["a:x:*"]), ["a:x:read"]);
+        assert_eq!(meet(&["a:*:*", "a:x:*"], &["a:x:read"]), ["a:x:read"]);
+        assert_eq!(meet(&["*:*:*"], &["keyroll:keys:read"]), Vec::<String>::new());
+        assert_eq!(meet(&["keyroll:*:*"], &["keyroll:*:*"]), ["keyroll:*:*"]);
+        assert_eq!(meet(&["a:*:*"], &["a:x:read", "a:*:read", "b:x:y"]), ["a:*:read"]);
     }
 
     #[test]

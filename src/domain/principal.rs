@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use serde::{Deserialize, Serialize};
+
 use super::id::Id;
-use super::permission::Permissions;
 
 /// The name of the operator that `init` makes.
 pub const OPERATOR: &str = "operator";
@@ -12,7 +13,8 @@ pub const OPERATOR: &str = "operator";
 pub const REACTIVATION_WINDOW: TimeDelta = TimeDelta::days(7);
 
 /// What a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// A person.
     User,
@@ -54,8 +56,6 @@ pub struct Principal {
     pub suspended_at: Option<DateTime<Utc>>,
     /// When its resource was deleted.
     pub deleted_at: Option<DateTime<Utc>>,
-    /// Permissions held by a stored direct grant.
-    pub permissions: Permissions,
 }
 
 impl Principal {

@@ -158,6 +158,7 @@ pub struct Keyring {
     pepper: [u8; 32],
     row: [u8; 32],
     cursor: [u8; 32],
+    subject: [u8; 32],
     fingerprint: [u8; 32],
 }
 
@@ -181,6 +182,7 @@ impl Keyring {
             pepper: label("keyroll/pepper/v1"),
             row: label("keyroll/row-mac/v1"),
             cursor: label("keyroll/cursor/v1"),
+            subject: label("keyroll/subject/v1"),
             fingerprint: label("keyroll/fingerprint/v1"),
         }
     }
@@ -193,6 +195,11 @@ impl Keyring {
     /// The key that seals cursors.
     pub fn cursor(&self) -> &[u8; 32] {
         &self.cursor
+    }
+
+    /// The key that wraps the keys of subjects, under which past documents lie.
+    pub fn subject(&self) -> &[u8; 32] {
+        &self.subject
     }
 
     /// The digest of a key of a tenant (`credentials.md` §3.4).

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, run};
+use super::{Shared, catalogue, run};
 use crate::domain::Operation;
 use crate::scim::json::{self, Limits};
 use crate::service::{Error, Service};
@@ -57,11 +57,11 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             service.delete_user(call.context()?, &request.id)?;
             Ok(Reply::empty(204))
         }
-        _ => Err(Error::NotFound),
+        _ => catalogue::carry_out(service, call)?.ok_or(Error::NotFound),
     }
 }
 
-fn body(call: &Call) -> Result<Value, Error> {
+pub(super) fn body(call: &Call) -> Result<Value, Error> {
     let value = json::parse(&call.body, &Limits::default())?;
     if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
 }

@@ -5,6 +5,7 @@
 
 mod admin;
 mod auth;
+mod catalogue;
 mod error;
 mod extract;
 mod handle;

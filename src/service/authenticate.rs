@@ -3,7 +3,7 @@
 //! A miss costs what a hit costs: one look-up by selector, one digest, one comparison, against a dummy
 //! if there is nothing to compare with (attack case A01).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 
@@ -13,7 +13,7 @@ use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::{Digest, PlainKey};
-use crate::domain::{Caller, Id, Permissions};
+use crate::domain::{Caller, Id, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
 const REFUSED: Error = Error::Unauthenticated("the key is not valid");
@@ -29,13 +29,6 @@ pub(super) struct Found {
 }
 
 impl Found {
-    fn caller(self) -> Caller {
-        match self.key {
-            Some(key) => Caller { tenant: self.holder.tenant.clone(), identity: Identity::Key(key) },
-            None => caller(&self.holder),
-        }
-    }
-
     /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
     pub(super) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
         if self.proven { self.holder.stored.credential.verdict(&self.holder.owner, now) } else { Verdict::NotFound }
@@ -60,7 +53,9 @@ impl Service {
         let seen = self.stamp()?;
         match self.prove(token, &key, seen)? {
             Some(found) if found.verdict(self.now()) == Verdict::Valid => {
-                Ok(Context { caller: found.caller(), request, seen })
+                let key = self.key_holder(token, found, seen)?;
+                let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
+                Ok(Context { caller, request, seen })
             }
             _ => Err(REFUSED),
         }
@@ -71,13 +66,30 @@ impl Service {
         if let (Some(_), Some((holder, key))) = (stamp, self.known_caller(token)) {
             return Ok(Some(Found { proven: true, holder, key: Some(key) }));
         }
-        let found = self.read(|conn| self.find(conn, key))?;
-        if let (Some(stamp), Some(Found { proven: true, holder, .. })) = (stamp, &found)
-            && let Identity::Key(key) = caller(holder).identity
+        self.read(|conn| self.find(conn, key))
+    }
+
+    /// The holder of a key that works, with what its owner may do now; remembered for the next request.
+    fn key_holder(&self, token: &str, found: Found, stamp: Option<Stamp>) -> Result<(Tenant, Arc<KeyHolder>), Error> {
+        let Found { holder, key, .. } = found;
+        let tenant = holder.tenant.clone();
+        let access = match holder.stored.credential.class {
+            Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
+            Class::User | Class::Service => {
+                let access = self.effective(tenant.key, holder.owner.id, stamp)?;
+                Arc::clone(&access.permissions)
+            }
+        };
+        if let Some(key) = key
+            && Arc::ptr_eq(&key.access, &access)
         {
-            self.remember_caller(token, (Arc::clone(holder), key), stamp);
+            return Ok((tenant, key));
         }
-        Ok(found)
+        let key = Arc::new(key_holder(&holder, access));
+        if let Some(stamp) = stamp {
+            self.remember_caller(token, (holder, Arc::clone(&key)), stamp);
+        }
+        Ok((tenant, key))
     }
 
     /// The same caller as the database knows it inside a transaction.
@@ -86,7 +98,15 @@ impl Service {
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
         let verdict = holder.stored.credential.verdict(&holder.owner, self.now());
-        if intact && verdict == Verdict::Valid { Ok(caller(&holder)) } else { Err(REFUSED) }
+        if !intact || verdict != Verdict::Valid {
+            return Err(REFUSED);
+        }
+        let access = match holder.stored.credential.class {
+            Class::Provisioning => scim_access(),
+            Class::User | Class::Service => self.effective_in(conn, holder.tenant.key, holder.owner.id)?.permissions,
+        };
+        let key = Arc::new(key_holder(&holder, access));
+        Ok(Caller { tenant: holder.tenant, identity: Identity::Key(key) })
     }
 
     fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {
@@ -130,19 +150,25 @@ pub(super) fn scim_permissions() -> Permissions {
     texts.filter_map(|text| crate::domain::Permission::parse(&text)).collect()
 }
 
-fn caller(holder: &Holder) -> Caller {
+/// The same as the access of a connection's agent: its authority is the connection's, not a role's.
+fn scim_access() -> Arc<Permissions> {
+    static ACCESS: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(scim_permissions()));
+    Arc::clone(&ACCESS)
+}
+
+fn key_holder(holder: &Holder, access: Arc<Permissions>) -> KeyHolder {
     let credential = &holder.stored.credential;
     let grant = match credential.class {
-        Class::Provisioning => Grant::Permissions(scim_permissions()),
+        Class::Provisioning => Grant::Permissions(Permissions::clone(&access)),
         Class::User | Class::Service => credential.grant.clone(),
     };
-    let key = KeyHolder {
+    KeyHolder {
         credential: credential.id,
         selector: credential.selector.clone(),
         class: credential.class,
         grant,
         owner: holder.owner.clone(),
         connection: holder.connection.clone(),
-    };
-    Caller { tenant: holder.tenant.clone(), identity: Identity::Key(Arc::new(key)) }
+        access,
+    }
 }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
@@ -14,7 +15,9 @@ use sha2::{Digest, Sha256};
 use super::render::Dated;
 use super::{Error, Service};
 use crate::domain::caller::KeyHolder;
-use crate::domain::{Id, TenantKey};
+use crate::domain::log::Record;
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
 use crate::store::{self, credentials::Holder};
 
@@ -22,6 +25,8 @@ use crate::store::{self, credentials::Holder};
 const DOCUMENT_BYTES_MAX: u64 = 66 << 20;
 /// Unique values that are kept.
 const NAMES_MAX: usize = 100_000;
+/// Principals whose access is kept.
+const ACCESSES_MAX: usize = 20_000;
 /// Callers that are kept.
 const CALLERS_MAX: usize = 4_096;
 /// If more records than this are new, forgetting everything is cheaper than reading them.
@@ -32,6 +37,7 @@ pub(super) struct Cache {
     state: Mutex<State>,
     documents: Sized<(TenantKey, Id), Arc<Document>, Bytes>,
     names: quick_cache::sync::Cache<[u8; 16], (Id, i64)>,
+    accesses: quick_cache::sync::Cache<(TenantKey, Id), Arc<Effective>>,
 }
 
 /// A key's row, and its holder as a caller.
@@ -71,6 +77,10 @@ struct State {
     next_seqs: HashMap<TenantKey, i64>,
     /// Counts the changes of groups: a user's document shows the groups it is in.
     group_changes: HashMap<TenantKey, u64>,
+    /// Counts the changes of users' liveness: agents live by their sponsors.
+    life_changes: HashMap<TenantKey, u64>,
+    /// The state of roles and mappings: see `Head::policy_epoch`.
+    policy_epochs: HashMap<TenantKey, i64>,
     callers: HashMap<[u8; 32], Known>,
 }
 
@@ -101,6 +111,31 @@ impl Document {
     }
 }
 
+/// What a principal may do at a moment.
+#[derive(Clone, Debug)]
+pub(super) struct Effective {
+    pub(super) kind: PrincipalKind,
+    pub(super) permissions: Arc<Permissions>,
+    /// When the first of its mappings ends by itself.
+    pub(super) valid_until: Option<DateTime<Utc>>,
+    world: World,
+}
+
+impl Effective {
+    pub(super) fn new(kind: PrincipalKind, permissions: Permissions, valid_until: Option<DateTime<Utc>>) -> Effective {
+        Effective { kind, permissions: Arc::new(permissions), valid_until, world: World::default() }
+    }
+}
+
+/// What access depends on beside the principal itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct World {
+    policy_epoch: i64,
+    group_changes: u64,
+    /// Of agents alone.
+    life_changes: u64,
+}
+
 #[derive(Clone)]
 struct Bytes;
 
@@ -114,13 +149,22 @@ impl Default for Cache {
     fn default() -> Cache {
         let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
         let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
-        Cache { state: Mutex::default(), documents, names: Sized::new(NAMES_MAX) }
+        Cache { state: Mutex::default(), documents, names: Sized::new(NAMES_MAX), accesses: Sized::new(ACCESSES_MAX) }
     }
 }
 
 impl State {
     fn group_changes(&self, tenant: TenantKey) -> u64 {
         self.group_changes.get(&tenant).copied().unwrap_or(0)
+    }
+
+    fn world(&self, tenant: TenantKey, kind: PrincipalKind) -> World {
+        let of = |map: &HashMap<TenantKey, u64>| map.get(&tenant).copied().unwrap_or(0);
+        World {
+            policy_epoch: self.policy_epochs.get(&tenant).copied().unwrap_or(0),
+            group_changes: of(&self.group_changes),
+            life_changes: if kind == PrincipalKind::Agent { of(&self.life_changes) } else { 0 },
+        }
     }
 }
 
@@ -152,37 +196,46 @@ impl Service {
     /// Reads every log from where it was last read and drops what it names.
     fn catch_up(&self, state: &mut State) -> Result<(), Error> {
         let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        state.policy_epochs = heads.iter().map(|(tenant, _, epoch)| (*tenant, *epoch)).collect();
         // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
         // anything. A key's row that was edited is found out when it is read again (attack case A24).
-        if heads.iter().all(|(tenant, next)| state.next_seqs.get(tenant) == Some(next)) {
+        if heads.iter().all(|(tenant, next, _)| state.next_seqs.get(tenant) == Some(next)) {
             state.callers.clear();
             state.group_changes.values_mut().for_each(|changes| *changes += 1);
             self.inner.cache.documents.clear();
             self.inner.cache.names.clear();
+            self.inner.cache.accesses.clear();
         }
-        for (tenant, next) in heads {
+        for (tenant, next, _) in heads {
             let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
             if next - from > RECORDS_MAX {
                 state.callers.clear();
                 *state.group_changes.entry(tenant).or_default() += 1;
                 self.inner.cache.documents.clear();
+                self.inner.cache.accesses.clear();
                 continue;
             }
             let records = self.read(|conn| Ok(store::log::records(conn, tenant, from, next - from)?))?;
             for record in records {
-                self.forget(state, tenant, &record.subject_kind, &record.subject_id);
+                self.forget(state, tenant, &record);
             }
         }
         Ok(())
     }
 
-    fn forget(&self, state: &mut State, tenant: TenantKey, kind: &str, id: &str) {
-        let id = Id::parse(id);
-        match (kind, id) {
+    fn forget(&self, state: &mut State, tenant: TenantKey, record: &Record) {
+        let id = Id::parse(&record.subject_id);
+        if record.action.starts_with("principal.") || record.action.ends_with(".deleted") {
+            *state.life_changes.entry(tenant).or_default() += 1;
+        }
+        match (record.subject_kind.as_str(), id) {
+            // The state of roles and mappings has a number of its own.
+            ("api" | "role" | "mapping", _) => {}
             ("credential", Some(id)) => state.callers.retain(|_, (holder, _)| holder.stored.credential.id != id),
             ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
             (_, Some(id)) => {
                 self.inner.cache.documents.remove(&(tenant, id));
+                self.inner.cache.accesses.remove(&(tenant, id));
                 let concerns = |holder: &Holder| {
                     holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
                 };
@@ -216,6 +269,24 @@ impl Service {
     /// Remembers whose a unique value is.
     pub(super) fn remember_name(&self, name: &Name, id: Id, version: i64) {
         self.inner.cache.names.insert(name.key(), (id, version));
+    }
+
+    /// What a principal may do, if it was found out before and nothing that decides it has changed.
+    pub(super) fn known_access(&self, tenant: TenantKey, id: Id, now: DateTime<Utc>) -> Option<Arc<Effective>> {
+        let known = self.inner.cache.accesses.get(&(tenant, id))?;
+        let is_same = known.world == self.inner.cache.state().world(tenant, known.kind);
+        (is_same && known.valid_until.is_none_or(|end| now < end)).then_some(known)
+    }
+
+    /// Remembers what a principal may do, unless the world has moved on since it was read.
+    pub(super) fn remember_access(&self, key: (TenantKey, Id), mut access: Effective, stamp: Stamp) -> Arc<Effective> {
+        let state = self.inner.cache.state();
+        access.world = state.world(key.0, access.kind);
+        let access = Arc::new(access);
+        if state.version == Some(stamp.version) {
+            self.inner.cache.accesses.insert(key, Arc::clone(&access));
+        }
+        access
     }
 
     /// A document rendered before, as this connection sees it.

@@ -37,7 +37,7 @@ pub(super) fn decide(before: Option<&Principal>, after: &mut Principal, now: Dat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{Id, Permissions, principal::PrincipalKind};
+    use crate::domain::{Id, principal::PrincipalKind};
     use chrono::TimeDelta;
 
     fn principal(active: bool, admin_hold: bool) -> Principal {
@@ -50,7 +50,6 @@ mod tests {
             admin_hold,
             suspended_at: None,
             deleted_at: None,
-            permissions: Permissions::default(),
         }
     }
 

@@ -24,6 +24,18 @@ pub struct Change<'c> {
     resource_type: Option<&'static ResourceType>,
     head: Option<Head>,
     entries: Vec<Entry>,
+    touched: Touched,
+}
+
+/// What a change does to what services read of roles and mappings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Touched {
+    /// Nothing.
+    Nothing,
+    /// A group that is mapped has another name, or comes, or goes.
+    Identity,
+    /// An api, a role or a mapping.
+    Catalogue,
 }
 
 impl<'c> Change<'c> {
@@ -34,7 +46,17 @@ impl<'c> Change<'c> {
         operation: Operation,
         resource_type: Option<&'static ResourceType>,
     ) -> Change<'c> {
-        Change { service, conn, context, operation, resource_type, now: service.now(), head: None, entries: vec![] }
+        Change {
+            service,
+            conn,
+            context,
+            operation,
+            resource_type,
+            now: service.now(),
+            head: None,
+            entries: vec![],
+            touched: Touched::Nothing,
+        }
     }
 
     /// The caller's tenant.
@@ -63,6 +85,22 @@ impl<'c> Change<'c> {
             None => self.lock_head()?,
         };
         Ok(next + self.entries.len() as i64)
+    }
+
+    /// Which state of roles and mappings this transaction found. Locks the log, as [`Change::seq`] does.
+    pub(super) fn policy_epoch(&mut self) -> Result<i64, Error> {
+        self.seq()?;
+        Ok(self.head.as_ref().map_or(0, |head| head.policy_epoch))
+    }
+
+    /// Notes that what services read of roles and mappings is another after this change.
+    pub(super) fn touch_policy(&mut self, touched: Touched) {
+        self.touched = self.touched.max(touched);
+    }
+
+    /// Whether it has changed the catalogue.
+    pub(super) fn has_touched_catalogue(&self) -> bool {
+        self.touched == Touched::Catalogue
     }
 
     /// Locks the log. From here on nothing is recorded before this change, so the caller is looked at once
@@ -97,6 +135,14 @@ impl<'c> Change<'c> {
             let (record, next) = log::append(&head, entry, &self.context.caller, &self.context.request, self.now)?;
             records.push(record);
             head = next;
+        }
+        if self.touched != Touched::Nothing {
+            head.policy_seq = head.next_seq - 1;
+        }
+        if self.touched == Touched::Catalogue {
+            let mut epoch = [0; 8];
+            self.service.entropy().fill(&mut epoch);
+            head.policy_epoch = i64::from_be_bytes(epoch);
         }
         let key = self.context.caller.tenant.key;
         Ok(store::log::append(self.conn, key, &records, &head)?)

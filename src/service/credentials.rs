@@ -155,7 +155,7 @@ impl Service {
                     let new = NewKey::provisioning(&connection);
                     NewKey { name: request.name, lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
                 }
-                None => user_key(&change.context.caller, &owner, request)?,
+                None => user_key(change, &owner, request)?,
             };
             let (credential, key) = issue(change, &owner, new)?;
             let mut record = render(&credential, &owner, change.now);
@@ -322,14 +322,14 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
 }
 
 /// The key that a request asks for, held to both caps: the owner's access and the caller's (design §7).
-fn user_key(caller: &Caller, owner: &Principal, request: IssueRequest) -> Result<NewKey, Error> {
+fn user_key(change: &mut Change<'_>, owner: &Principal, request: IssueRequest) -> Result<NewKey, Error> {
     if owner.kind != PrincipalKind::User {
         return Err(Error::invalid("/owner/type", "keys of agents are provisioning keys of their connection"));
     }
     let grant = match request.grant {
         None => Grant::Identity,
         Some(permissions) => {
-            check_caps(caller, owner, &permissions)?;
+            check_caps(change, owner, &permissions)?;
             Grant::Permissions(permissions)
         }
     };
@@ -337,9 +337,11 @@ fn user_key(caller: &Caller, owner: &Principal, request: IssueRequest) -> Result
     Ok(NewKey { name: request.name, class: Class::User, grant, lifetime, connection: None })
 }
 
-fn check_caps(caller: &Caller, owner: &Principal, grant: &Permissions) -> Result<(), Error> {
+fn check_caps(change: &mut Change<'_>, owner: &Principal, grant: &Permissions) -> Result<(), Error> {
+    let caller = &change.context.caller;
+    let access = change.service.effective_in(change.conn, caller.tenant.key, owner.id)?.permissions;
     for permission in grant.iter() {
-        if !owner.permissions.cover(permission) {
+        if !access.cover(permission) {
             return Err(Error::Forbidden(format!("the owner does not hold {permission}")));
         }
         let Some(holder) = caller.key() else { continue };

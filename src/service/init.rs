@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
+use super::catalogue::mappings;
 use super::credentials::{NewKey, issue};
 use super::{Change, Context, Error, Service, authenticate};
 use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
 use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
-use crate::domain::{Caller, Connection, Id, Operation, Permissions, Principal, Tenant};
+use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};
 use crate::scim::tolerance::Dialect;
 use crate::store::{self, Conn};
 
@@ -43,30 +44,67 @@ impl Service {
         })
     }
 
+    /// Gives those who held permissions before there were mappings a mapping instead, with its record.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) fn map_direct_grants(&self) -> Result<(), Error> {
+        let tenants = self.read(|conn| {
+            let mut found = vec![];
+            for tenant in store::tenants::all(conn)? {
+                if !store::principals::direct_grants(conn, tenant.key)?.is_empty() {
+                    found.push(tenant);
+                }
+            }
+            Ok(found)
+        })?;
+        for tenant in tenants {
+            let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "migrate".to_owned() };
+            let context = Context::new(Caller::host(tenant), request);
+            self.perform(&context, Operation::MappingCreate, None, |change| {
+                // Under the lock of the log: of nodes that start at once, one does it.
+                change.seq()?;
+                for (id, _) in store::principals::direct_grants(change.conn, change.key())? {
+                    let admin = mappings::admin(change, id, "migrated");
+                    mappings::add(change, &admin)?;
+                    store::principals::clear_direct_grant(change.conn, change.key(), &id)?;
+                }
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
     fn make_tenant(&self, conn: &mut Conn, name: &str) -> Result<(Tenant, String, String), Error> {
         let now = self.now();
         let tenant = store::tenants::insert(conn, &Id::mint(now, self.entropy()), name, now);
         // Another node was faster between the look and the insert.
         let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
-        store::log::start(conn, tenant.key, &Head { next_seq: 0, hash: NO_HASH, time: now })?;
+        store::log::start(
+            conn,
+            tenant.key,
+            &Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 },
+        )?;
         let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "init".to_owned() };
         let context = Context::new(Caller::host(tenant.clone()), request);
         let mut change = Change::new(self, conn, &context, Operation::Init, None);
         change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
 
-        let operator = local(&change, PrincipalKind::User, OPERATOR, operator_permissions());
+        let operator = local(&change, PrincipalKind::User, OPERATOR);
         add_principal(&mut change, &operator)?;
         let connection = add_connection(&mut change, DEFAULT)?;
         let admin = NewKey {
             name: "admin".to_owned(),
             class: Class::User,
-            grant: Grant::Permissions(operator_permissions()),
+            grant: Grant::Permissions(Permission::parse("keyroll:*:*").into_iter().collect()),
             lifetime: LIFETIME_DEFAULT,
             connection: None,
         };
         let (_, admin_key) = issue(&mut change, &operator, admin)?;
         let agent = store::principals::find(change.conn, tenant.key, &connection.agent)?.ok_or(Error::NotFound)?;
         let (_, provisioning_key) = issue(&mut change, &agent, NewKey::provisioning(&connection))?;
+        let mapping = mappings::admin(&change, operator.id, "init");
+        mappings::add(&mut change, &mapping)?;
         change.finish()?;
         Ok((tenant, admin_key.reveal(), provisioning_key.reveal()))
     }
@@ -89,12 +127,7 @@ impl NewKey {
     }
 }
 
-/// What the operator holds directly.
-fn operator_permissions() -> Permissions {
-    crate::domain::Permission::parse("keyroll:*:*").into_iter().collect()
-}
-
-fn local(change: &Change<'_>, kind: PrincipalKind, name: &str, permissions: Permissions) -> Principal {
+fn local(change: &Change<'_>, kind: PrincipalKind, name: &str) -> Principal {
     Principal {
         id: change.mint(),
         kind,
@@ -104,19 +137,19 @@ fn local(change: &Change<'_>, kind: PrincipalKind, name: &str, permissions: Perm
         admin_hold: false,
         suspended_at: None,
         deleted_at: None,
-        permissions,
     }
 }
 
 fn add_principal(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error> {
-    store::principals::insert(change.conn, change.key(), principal)?;
+    let seq = change.seq()?;
+    store::principals::insert(change.conn, change.key(), principal, seq)?;
     change.record(Entry::new("principal.created", principal.kind.name(), principal.id).with("origin", "local"));
     Ok(())
 }
 
 /// A connection and the local Agent that owns its keys.
 fn add_connection(change: &mut Change<'_>, name: &str) -> Result<Connection, Error> {
-    let agent = local(change, PrincipalKind::Agent, name, authenticate::scim_permissions());
+    let agent = local(change, PrincipalKind::Agent, name);
     add_principal(change, &agent)?;
     let connection = Connection {
         key: 0,

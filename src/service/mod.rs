@@ -3,23 +3,28 @@
 //! Synchronous throughout; the one door for changes is [`Service::perform`]. HTTP and the command line
 //! call the same functions.
 
+mod access;
 pub mod authenticate;
 pub mod body;
 pub mod bulk;
 mod cache;
 mod cascade;
+pub mod catalogue;
 mod change;
 pub mod credentials;
 pub mod error;
+mod history;
 pub mod init;
 mod installation;
 pub mod log;
 mod members;
+mod policy;
 mod provider;
 pub mod rate;
 mod render;
 pub mod resources;
 pub mod runtime;
+mod sealed;
 pub mod search;
 pub mod users;
 
@@ -68,6 +73,8 @@ pub struct Limits {
     pub cursor_timeout_seconds: i64,
     /// SCIM requests of one connection per minute; `None` is no limit.
     pub requests_per_minute: Option<u32>,
+    /// How long superseded documents are kept, in days.
+    pub history_days: i64,
 }
 
 impl Default for Limits {
@@ -79,6 +86,7 @@ impl Default for Limits {
             page_size_default: 100,
             cursor_timeout_seconds: 3_600,
             requests_per_minute: Some(6_000),
+            history_days: 400,
         }
     }
 }
@@ -135,6 +143,7 @@ struct Inner {
     rate: rate::Limiter,
     scans: search::Scans,
     cache: cache::Cache,
+    policies: policy::Policies,
 }
 
 impl Service {
@@ -159,8 +168,11 @@ impl Service {
             rate,
             scans: search::Scans::default(),
             cache: cache::Cache::default(),
+            policies: policy::Policies::default(),
         };
-        Ok(Service { inner: Arc::new(inner) })
+        let service = Service { inner: Arc::new(inner) };
+        service.map_direct_grants()?;
+        Ok(service)
     }
 
     /// The settings that it was opened with.

@@ -112,7 +112,7 @@ impl Service {
 }
 
 /// Finds a principal by id, by userName, or the operator by its name.
-fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
+pub(super) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
     if let Some(id) = Id::parse(name) {
         return Ok(id);
     }
@@ -142,6 +142,5 @@ fn render(principal: &Principal) -> Value {
         "admin_hold": principal.admin_hold,
         "suspended_at": principal.suspended_at.map(text::render_time),
         "deleted_at": principal.deleted_at.map(text::render_time),
-        "permissions": principal.permissions.texts(),
     })
 }

@@ -120,6 +120,26 @@ pub fn many(
     Ok(found)
 }
 
+/// What every connection calls each of some resources.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn of_resources(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resources: &[ResourceKey],
+) -> Result<Vec<(ResourceKey, i64, String)>> {
+    const SQL: &str = "SELECT resource, connection, value FROM external_ids \
+         WHERE +tenant = ? AND resource IN ? ORDER BY resource, connection";
+    let mut found = vec![];
+    for resources in resources.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(resources))];
+        let rows = conn.load_sql::<(BigInt, BigInt, Text), (i64, i64, String)>(SQL, &binds)?;
+        found.extend(rows.into_iter().map(|(key, connection, value)| (ResourceKey(key), connection, value)));
+    }
+    Ok(found)
+}
+
 /// The resource of a type that a connection calls so.
 ///
 /// # Errors

@@ -2,13 +2,16 @@
 //!
 //! Whoever appends locks the head first: that gives numbers in the order of commits.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
+use diesel::sql_types::BigInt;
 
-use super::connection::{Conn, locked, on};
+use super::connection::{Bind, CHUNK, Conn, List, locked, on};
 use super::error::Result;
 use super::schema::{log_heads, log_records};
-use super::types::Column;
+use super::types::{Column, ResourceKey};
 use crate::domain::TenantKey;
 use crate::domain::log::{Head, Record};
 
@@ -18,6 +21,8 @@ struct HeadRow {
     next_seq: i64,
     hash: Vec<u8>,
     time: i64,
+    policy_seq: i64,
+    policy_epoch: i64,
 }
 
 impl HeadRow {
@@ -26,6 +31,8 @@ impl HeadRow {
             next_seq: self.next_seq,
             hash: Column("log_heads", "hash").hash(&self.hash)?,
             time: micros(Column("log_heads", "time"), self.time)?,
+            policy_seq: self.policy_seq,
+            policy_epoch: self.policy_epoch,
         })
     }
 }
@@ -70,6 +77,8 @@ pub fn start(conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<()> {
         log_heads::next_seq.eq(head.next_seq),
         log_heads::hash.eq(&head.hash[..]),
         log_heads::time.eq(head.time.timestamp_micros()),
+        log_heads::policy_seq.eq(head.policy_seq),
+        log_heads::policy_epoch.eq(head.policy_epoch),
     );
     on!(conn, |c| diesel::insert_into(log_heads::table).values(values).execute(c))?;
     Ok(())
@@ -114,6 +123,8 @@ pub fn append(conn: &mut Conn, tenant: TenantKey, records: &[Record], head: &Hea
         log_heads::next_seq.eq(head.next_seq),
         log_heads::hash.eq(&head.hash[..]),
         log_heads::time.eq(head.time.timestamp_micros()),
+        log_heads::policy_seq.eq(head.policy_seq),
+        log_heads::policy_epoch.eq(head.policy_epoch),
     );
     let rows = on!(conn, |c| diesel::update(log_heads::table.find(tenant.0)).set(values).execute(c))?;
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
@@ -148,12 +159,50 @@ pub fn tail(conn: &mut Conn, tenant: TenantKey, limit: i64) -> Result<Vec<Record
     rows.into_iter().rev().map(Row::into_domain).collect()
 }
 
-/// How far every log has come. Not scoped: caches follow all of them.
+/// How far every log has come, and the state of roles and mappings (see [`Head::policy_epoch`]). Not scoped:
+/// caches follow all of them.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn heads(conn: &mut Conn) -> Result<Vec<(TenantKey, i64)>> {
-    let query = log_heads::table.select((log_heads::tenant, log_heads::next_seq)).order(log_heads::tenant);
-    let rows = on!(conn, |c| query.load::<(i64, i64)>(c))?;
-    Ok(rows.into_iter().map(|(tenant, next)| (TenantKey(tenant), next)).collect())
+pub fn heads(conn: &mut Conn) -> Result<Vec<(TenantKey, i64, i64)>> {
+    let columns = (log_heads::tenant, log_heads::next_seq, log_heads::policy_epoch);
+    let query = log_heads::table.select(columns).order(log_heads::tenant);
+    let rows = on!(conn, |c| query.load::<(i64, i64, i64)>(c))?;
+    Ok(rows.into_iter().map(|(tenant, next, epoch)| (TenantKey(tenant), next, epoch)).collect())
+}
+
+/// When records were written, by number.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn times(conn: &mut Conn, tenant: TenantKey, seqs: &[i64]) -> Result<HashMap<i64, DateTime<Utc>>> {
+    let mut found = HashMap::with_capacity(seqs.len());
+    for seqs in seqs.chunks(CHUNK) {
+        let keys: Vec<ResourceKey> = seqs.iter().copied().map(ResourceKey).collect();
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(&keys))];
+        let rows = conn.load_sql::<(BigInt, BigInt), (i64, i64)>(
+            "SELECT seq, time FROM log_records WHERE tenant = ? AND seq IN ?",
+            &binds,
+        )?;
+        for (seq, time) in rows {
+            found.insert(seq, micros(Column("log_records", "time"), time)?);
+        }
+    }
+    Ok(found)
+}
+
+/// The last record that is not later than a time: times never go back, so the log can be halved.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn seq_at(conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<Option<i64>> {
+    let (mut low, mut high) = (0, head(conn, tenant)?.next_seq);
+    // Invariant: records below `low` are not later, records from `high` on are.
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = times(conn, tenant, &[middle])?;
+        let is_later = found.get(&middle).is_none_or(|at| *at > time);
+        if is_later { high = middle } else { low = middle + 1 }
+    }
+    Ok((low > 0).then(|| low - 1))
 }

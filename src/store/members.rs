@@ -37,9 +37,10 @@ pub fn add(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq) \
-         SELECT ?, ?, list.value, ? FROM ? AS list \
-         WHERE EXISTS (SELECT 1 FROM resources r WHERE r.key = list.value) ON CONFLICT DO NOTHING RETURNING member_key";
+    // Whether the member is a group is kept with the row: see `facts::inside`.
+    const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
+         SELECT ?, ?, r.key, ?, r.type = 'Group' FROM ? AS list CROSS JOIN resources r \
+         WHERE r.key = list.value ON CONFLICT DO NOTHING RETURNING member_key";
     let mut added = vec![];
     for chunk in members.chunks(CHUNK) {
         let list = Bind::List(List::keys(chunk));

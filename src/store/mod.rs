@@ -7,12 +7,15 @@
 //! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
 //! pooled connection and a transaction of its own. Inside, both look the same.
 
+pub mod catalogue;
 pub mod connection;
 pub mod connections;
 pub mod credentials;
 mod error;
 pub mod external_ids;
+pub mod facts;
 mod filter;
+pub mod history;
 pub mod index;
 pub mod installation;
 pub mod log;

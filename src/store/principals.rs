@@ -1,13 +1,14 @@
 //! Principals: they outlive their resources, so that a dead owner's keys can still say why they died.
 
-use diesel::dsl::sql;
+use diesel::dsl::{SqlTypeOf, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
+use super::connection::{Bind, CHUNK, List};
 use super::connection::{Conn, locked, on};
 use super::error::Result;
 use super::schema::principals;
-use super::types::{Column, json, millis_opt};
+use super::types::{Column, millis_opt};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Principal, TenantKey};
 
@@ -22,7 +23,6 @@ pub(super) struct Row {
     admin_hold: bool,
     suspended_at: Option<i64>,
     deleted_at: Option<i64>,
-    permissions: String,
 }
 
 impl Row {
@@ -37,16 +37,15 @@ impl Row {
             admin_hold: self.admin_hold,
             suspended_at: Column("principals", "suspended_at").time_opt(self.suspended_at)?,
             deleted_at: Column("principals", "deleted_at").time_opt(self.deleted_at)?,
-            permissions: Column("principals", "permissions").permissions(&self.permissions)?,
         })
     }
 }
 
-/// Adds a principal.
+/// Adds a principal, from a record of the log on.
 ///
 /// # Errors
 /// A unique violation if the tenant has a principal of that id.
-pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
+pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal, seq: i64) -> Result<()> {
     let values = (
         principals::tenant.eq(tenant.0),
         principals::id.eq(&principal.id.as_bytes()[..]),
@@ -57,7 +56,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Resu
         principals::admin_hold.eq(principal.admin_hold),
         principals::suspended_at.eq(millis_opt(principal.suspended_at)),
         principals::deleted_at.eq(millis_opt(principal.deleted_at)),
-        principals::permissions.eq(json(&principal.permissions.texts())),
+        principals::created_seq.eq(seq),
         principals::version.eq(1),
     );
     on!(conn, |c| diesel::insert_into(principals::table).values(values).execute(c))?;
@@ -88,11 +87,16 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Princi
         .transpose()
 }
 
-/// Stores everything about a principal but its id and kind.
+/// Stores everything about a principal but its id and kind, from a record of the log on, and keeps how it
+/// was before if that decided whether it is live.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such principal.
-pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
+pub fn update(conn: &mut Conn, tenant: TenantKey, before: &Principal, principal: &Principal, seq: i64) -> Result<()> {
+    let liveness = |one: &Principal| (one.active, one.admin_hold, one.deleted_at.is_some());
+    if liveness(before) != liveness(principal) {
+        super::history::end_principal(conn, tenant, before, seq)?;
+    }
     let own = principals::table.find((tenant.0, &principal.id.as_bytes()[..]));
     let values = (
         principals::local.eq(principal.local),
@@ -101,7 +105,6 @@ pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Resu
         principals::admin_hold.eq(principal.admin_hold),
         principals::suspended_at.eq(millis_opt(principal.suspended_at)),
         principals::deleted_at.eq(millis_opt(principal.deleted_at)),
-        principals::permissions.eq(json(&principal.permissions.texts())),
         principals::version.eq(principals::version + 1),
     );
     let rows = on!(conn, |c| diesel::update(own).set(values).execute(c))?;
@@ -144,4 +147,60 @@ pub fn list(conn: &mut Conn, tenant: TenantKey, after: Option<&Id>, limit: i64) 
     .into_iter()
     .map(Row::into_domain)
     .collect()
+}
+
+/// Principals by id, each with the record that made it; those that there are not are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Principal, i64)>> {
+    const SQL: &str = "SELECT id, kind, local, name, active, admin_hold, suspended_at, deleted_at, created_seq \
+         FROM principals WHERE tenant = ? AND id IN ?";
+    type Sql = SqlTypeOf<(
+        principals::id,
+        principals::kind,
+        principals::local,
+        principals::name,
+        principals::active,
+        principals::admin_hold,
+        principals::suspended_at,
+        principals::deleted_at,
+        principals::created_seq,
+    )>;
+    type Values = (Vec<u8>, String, bool, String, bool, bool, Option<i64>, Option<i64>, i64);
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        for (id, kind, local, name, active, admin_hold, suspended_at, deleted_at, seq) in
+            conn.load_sql::<Sql, Values>(SQL, &binds)?
+        {
+            let row = Row { id, kind, local, name, active, admin_hold, suspended_at, deleted_at };
+            found.push((row.into_domain()?, seq));
+        }
+    }
+    Ok(found)
+}
+
+/// The local principals that hold permissions by a direct grant, as JSON: they were made before there
+/// were mappings.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn direct_grants(conn: &mut Conn, tenant: TenantKey) -> Result<Vec<(Id, String)>> {
+    let query = principals::table
+        .select((principals::id, principals::direct_grant.assume_not_null()))
+        .filter(principals::tenant.eq(tenant.0))
+        .filter(principals::direct_grant.is_not_null());
+    let rows = on!(conn, |c| query.load::<(Vec<u8>, String)>(c))?;
+    rows.into_iter().map(|(id, grant)| Ok((Column("principals", "id").id(&id)?, grant))).collect()
+}
+
+/// Takes a direct grant away: a mapping says it now.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn clear_direct_grant(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<()> {
+    let own = principals::table.find((tenant.0, &id.as_bytes()[..]));
+    on!(conn, |c| diesel::update(own).set(principals::direct_grant.eq(None::<String>)).execute(c))?;
+    Ok(())
 }

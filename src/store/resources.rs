@@ -252,6 +252,21 @@ pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id,
     Ok(found)
 }
 
+/// The resources of these ids, in no order; those that there are not are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn of_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Resource>> {
+    const SQL: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
+         FROM resources WHERE tenant = ? AND id IN ?";
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::ids(ids))])?;
+        found.extend(rows);
+    }
+    found.into_iter().map(Row::into_resource).collect()
+}
+
 /// The plus hides the tenant from SQLite's planner, which would scan all of its resources otherwise: it
 /// cannot know how short the list of keys is.
 const BY_KEYS: &str = "SELECT key, id, type, connection, display, document, version, created, modified \

@@ -44,7 +44,8 @@ diesel::table! {
         admin_hold -> Bool,
         suspended_at -> Nullable<BigInt>,
         deleted_at -> Nullable<BigInt>,
-        permissions -> Text,
+        created_seq -> BigInt,
+        direct_grant -> Nullable<Text>,
         version -> BigInt,
     }
 }
@@ -123,6 +124,7 @@ diesel::table! {
         member_key -> BigInt,
         from_seq -> BigInt,
         until_seq -> Nullable<BigInt>,
+        nested -> Bool,
     }
 }
 
@@ -168,6 +170,53 @@ diesel::table! {
         next_seq -> BigInt,
         hash -> Binary,
         time -> BigInt,
+        policy_seq -> BigInt,
+        policy_epoch -> BigInt,
+    }
+}
+
+diesel::table! {
+    catalogue (key) {
+        key -> BigInt,
+        tenant -> BigInt,
+        kind -> Text,
+        name -> Text,
+        document -> Text,
+        from_seq -> BigInt,
+        until_seq -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    principal_history (tenant, id, until_seq) {
+        tenant -> BigInt,
+        id -> Binary,
+        until_seq -> BigInt,
+        active -> Bool,
+        admin_hold -> Bool,
+    }
+}
+
+diesel::table! {
+    resource_history (key) {
+        key -> BigInt,
+        tenant -> BigInt,
+        resource -> BigInt,
+        id -> Binary,
+        #[sql_name = "type"]
+        type_name -> Text,
+        connection -> Nullable<BigInt>,
+        until_seq -> BigInt,
+        at -> BigInt,
+        sealed -> Binary,
+    }
+}
+
+diesel::table! {
+    subject_keys (tenant, id) {
+        tenant -> BigInt,
+        id -> Binary,
+        wrapped -> Binary,
     }
 }
 

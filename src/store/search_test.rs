@@ -133,7 +133,7 @@ fn a_membership_is_a_point() {
         "",
         &format!(
             "SEARCH r USING INDEX sqlite_autoindex_resources_1 (tenant=? AND id=?)\n\
-             SEARCH m USING INDEX memberships_members (group_key=? AND member_key=?)\n{id}"
+             SEARCH m USING INDEX memberships_groups (member_key=? AND until_seq=? AND group_key=?)\n{id}"
         ),
     );
     check(
@@ -142,7 +142,7 @@ fn a_membership_is_a_point() {
         "",
         &format!(
             "SEARCH r USING COVERING INDEX resources_type (tenant=? AND type=? AND key=? AND rowid>?)\n\
-             SEARCH g USING INDEX memberships_groups (member_key=?)\n{id}"
+             SEARCH g USING INDEX memberships_groups (member_key=? AND until_seq=?)\n{id}"
         ),
     );
 }

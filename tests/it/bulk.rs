@@ -46,7 +46,7 @@ fn each_operation_has_its_result() {
               "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkResponse"],
               "Operations": [
                 {
-                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008",
+                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000009",
                   "method": "POST",
                   "bulkId": "a",
                   "version": "W/\"1\"",
@@ -64,13 +64,13 @@ fn each_operation_has_its_result() {
                   }
                 },
                 {
-                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007",
+                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008",
                   "method": "PATCH",
                   "version": "W/\"2\"",
                   "status": "200"
                 },
                 {
-                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007",
+                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008",
                   "method": "PATCH",
                   "status": "400",
                   "response": {
@@ -81,7 +81,7 @@ fn each_operation_has_its_result() {
                   }
                 },
                 {
-                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007",
+                  "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008",
                   "method": "DELETE",
                   "status": "204"
                 }
@@ -264,7 +264,7 @@ fn odd_operations_fail_alone() {
             (json!({"method": "DELETE", "path": "/Me"}), "400", ""),
             (json!({"method": "DELETE", "path": "/Schemas/x"}), "400", ""),
             (json!(7), "400", ""),
-            (json!({"method": "DELETE", "path": format!("/Users/{}", app.id(99))}), "404", "not found"),
+            (json!({"method": "DELETE", "path": format!("/Users/{}", app.id(100))}), "404", "not found"),
             (post("/Users", "z", user("z@example.com")), "201", ""),
         ];
         let job = bulk(cases.iter().map(|(operation, ..)| operation.clone()).collect());

@@ -134,8 +134,7 @@ fn every_command_prints_json_of_one_shape() {
     assert_eq!(names(&place.run(&["key", "list", "--json"]).expect(0).json()), ["keys", "next"]);
     let users = place.run(&["user", "list", "--json"]).expect(0).json();
     assert_eq!(names(&users), ["users", "next"]);
-    let user =
-        ["id", "type", "name", "origin", "live", "active", "admin_hold", "suspended_at", "deleted_at", "permissions"];
+    let user = ["id", "type", "name", "origin", "live", "active", "admin_hold", "suspended_at", "deleted_at"];
     assert_eq!(names(&users["users"][0]), user);
     assert_eq!(names(&place.run(&["log", "verify", "--json"]).expect(0).json()), ["intact", "records", "note"]);
     for line in place.run(&["log", "tail", "-n", "3"]).expect(0).stdout.lines() {

@@ -53,7 +53,7 @@ fn without_a_key_that_works_nobody_gets_in() {
         for scheme in ["bearer", "BEARER"] {
             let header = format!("{scheme} {key}");
             app.anonymous()
-                .send("GET", &format!("/Users/{}", app.id(7)), &[("authorization", &header)], "")
+                .send("GET", &format!("/Users/{}", app.id(8)), &[("authorization", &header)], "")
                 .expect(200);
         }
     });
@@ -130,7 +130,7 @@ fn allowed(answer: &Answer) -> String {
 #[test]
 fn methods_that_are_not_allowed_name_those_that_are() {
     let app = TestApp::sqlite();
-    let id = app.id(9);
+    let id = app.id(10);
     for (method, path, allow) in [
         ("PUT", "/Users".to_owned(), "GET, HEAD, POST"),
         ("DELETE", "/Groups".to_owned(), "GET, HEAD, POST"),
@@ -179,7 +179,7 @@ fn media_types() {
         let refused = idp.send("POST", "/Users", &[("content-encoding", encoding)], user("x@example.com").to_string());
         assert_eq!(refused.scim_error(415, ""), "Content-Encoding: compressed bodies are not accepted");
     }
-    let accept = |value: &str| idp.send("GET", &format!("/Users/{}", app.id(7)), &[("accept", value)], "");
+    let accept = |value: &str| idp.send("GET", &format!("/Users/{}", app.id(8)), &[("accept", value)], "");
     for good in
         ["application/scim+json", "application/json", "*/*", "application/*", "text/html, application/json;q=0.5", ""]
     {
@@ -245,14 +245,14 @@ fn too_many_requests_wait() {
     let app = TestApp::with(None, |settings| settings.limits.requests_per_minute = Some(3));
     let idp = app.idp();
     for _ in 0..3 {
-        idp.get(&format!("/Users/{}", app.id(9))).scim_error(404, "");
+        idp.get(&format!("/Users/{}", app.id(10))).scim_error(404, "");
     }
-    let refused = idp.get(&format!("/Users/{}", app.id(9)));
+    let refused = idp.get(&format!("/Users/{}", app.id(10)));
     assert_eq!(refused.scim_error(429, ""), "the rate limit of this connection is exceeded");
     let wait: u64 = refused.header("retry-after").parse().unwrap();
     assert!((1..=20).contains(&wait), "{wait}");
     // Each operation of a job counts, and admins are not in this queue.
-    app.admin().get(&format!("/Users/{}", app.id(9))).scim_error(404, "");
+    app.admin().get(&format!("/Users/{}", app.id(10))).scim_error(404, "");
     let app = TestApp::with(None, |settings| settings.limits.requests_per_minute = Some(3));
     let one = |n: usize| json!({"method": "POST", "path": "/Users", "bulkId": n.to_string(), "data": user(&format!("u{n}@example.com"))});
     let done = app.idp().post("/Bulk", bulk((0..4).map(one).collect())).expect(200);

@@ -34,7 +34,7 @@ fn a_change_needs_the_version_that_it_was_made_for() {
                 }
             }
         }
-        let gone = format!("/Users/{}", app.id(99));
+        let gone = format!("/Users/{}", app.id(100));
         idp.send("PATCH", &gone, &[("if-match", "*")], replace("title", "x").to_string()).scim_error(404, "");
     });
 }

@@ -175,7 +175,7 @@ fn who_does_not_exist_is_no_member() {
         idp.delete(&format!("/Users/{gone}")).expect(204);
         let team = format!("/Groups/{}", make(app, "team", &[]));
         let before = app.log().len();
-        for id in [foreign.as_str(), &gone, &app.id(99), "x", &gone.to_uppercase()] {
+        for id in [foreign.as_str(), &gone, &app.id(100), "x", &gone.to_uppercase()] {
             let detail = format!("members: no resource has the id {id:?}");
             for answer in [
                 idp.patch(&team, add("members", json!([{"value": id}]))),

@@ -79,9 +79,9 @@ fn defaults() {
             200
             {
               "tenant": "default",
-              "key_id": "019b8d62-7a80-7000-8000-000000000008",
+              "key_id": "019b8d62-7a80-7000-8000-000000000009",
               "class": "u",
-              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000007"},
+              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000008"},
               "connection": null,
               "permissions": []
             }
@@ -173,7 +173,7 @@ fn a_revocation_is_final_and_may_be_repeated() {
         for reason in [json!("Laptop lost"), json!(""), json!("x".repeat(65)), json!(7)] {
             admin.post(&path, json!({"reason": reason})).problem(422, "invalid");
         }
-        admin.post(&format!("/v1/keys/{}/revoke", app.id(99)), json!({})).problem(404, "not_found");
+        admin.post(&format!("/v1/keys/{}/revoke", app.id(100)), json!({})).problem(404, "not_found");
         admin.post("/v1/keys/x/revoke", json!({})).problem(404, "not_found");
     });
 }
@@ -187,7 +187,7 @@ fn every_holder_may_revoke_its_own_key_and_no_other() {
         let refused = holder.post(&format!("/v1/keys/{}/revoke", app.id_of(&other)), json!({}));
         assert_eq!(refused.problem(403, "forbidden"), "this key does not hold keyroll:keys:revoke");
         // Whether a key exists is told to those only who may know.
-        let unknown = holder.post(&format!("/v1/keys/{}/revoke", app.id(99)), json!({}));
+        let unknown = holder.post(&format!("/v1/keys/{}/revoke", app.id(100)), json!({}));
         assert_eq!(unknown.problem(403, "forbidden"), "this key does not hold keyroll:keys:revoke");
         holder.post(&format!("/v1/keys/{}/revoke", app.id_of(&own)), json!({})).expect(200);
         holder.get("/v1/whoami").problem(401, "unauthenticated");

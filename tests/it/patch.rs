@@ -172,10 +172,10 @@ fn a_refused_patch_of_members_leaves_no_row_behind() {
             patch(json!([
                 {"op": "add", "path": "members", "value": [{"value": mira}]},
                 {"op": "remove", "path": format!("members[value eq \"{rolf}\"]")},
-                {"op": "add", "path": "members", "value": [{"value": app.id(99)}]},
+                {"op": "add", "path": "members", "value": [{"value": app.id(100)}]},
             ])),
         );
-        let unknown = format!("members: no resource has the id \"{}\"", app.id(99));
+        let unknown = format!("members: no resource has the id \"{}\"", app.id(100));
         assert_eq!(refused.scim_error(400, "invalidValue"), unknown);
         let team = idp.get(&team).expect(200);
         assert_eq!((team.members(), team.header("etag")), (vec![rolf.as_str()], "W/\"1\""));

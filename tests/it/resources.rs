@@ -70,7 +70,7 @@ fn representations() {
         app.clock.advance(TimeDelta::minutes(1));
         assert_snapshot!(idp.get(&format!("/Users/{mira}")), @r#"
             200
-            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007
+            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008
             etag: W/"1"
             {
               "schemas": [
@@ -82,11 +82,11 @@ fn representations() {
               "active": true,
               "emails": [{"value":"mira@example.com","type":"work","primary":true}],
               "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"employeeNumber":"7"},
-              "id": "019b8d62-7a80-7000-8000-000000000007",
+              "id": "019b8d62-7a80-7000-8000-000000000008",
               "groups": [
                 {
-                  "value": "019b8d62-7a80-7000-8000-000000000008",
-                  "$ref": "https://keyroll.example/scim/v2/Groups/019b8d62-7a80-7000-8000-000000000008",
+                  "value": "019b8d62-7a80-7000-8000-000000000009",
+                  "$ref": "https://keyroll.example/scim/v2/Groups/019b8d62-7a80-7000-8000-000000000009",
                   "display": "team",
                   "type": "direct"
                 }
@@ -95,7 +95,7 @@ fn representations() {
                 "resourceType": "User",
                 "created": "2026-01-05T09:00:00.000Z",
                 "lastModified": "2026-01-05T09:00:00.000Z",
-                "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007",
+                "location": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008",
                 "version": "W/\"1\""
               }
             }
@@ -104,19 +104,19 @@ fn representations() {
         assert_snapshot!(idp.post("/Agents", agent), @r#"
             201
             etag: W/"1"
-            location: https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-000000000009
+            location: https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-00000000000a
             {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"],
               "name": "deploy",
               "description": "ships",
               "active": true,
-              "owners": [{"value":"019b8d62-7a80-7000-8000-000000000007"}],
-              "id": "019b8d63-64e0-7000-8000-000000000009",
+              "owners": [{"value":"019b8d62-7a80-7000-8000-000000000008"}],
+              "id": "019b8d63-64e0-7000-8000-00000000000a",
               "meta": {
                 "resourceType": "Agent",
                 "created": "2026-01-05T09:01:00.000Z",
                 "lastModified": "2026-01-05T09:01:00.000Z",
-                "location": "https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-000000000009",
+                "location": "https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-00000000000a",
                 "version": "W/\"1\""
               }
             }
@@ -137,18 +137,18 @@ fn projections() {
         let mira = idp.post("/Users", body).expect(201).id();
         assert_snapshot!(idp.get(&format!("/Users/{mira}?attributes=userName,emails.value")), @r#"
             200
-            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007
+            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008
             etag: W/"1"
             {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
               "userName": "mira@example.com",
               "emails": [{"value":"mira@example.com"}],
-              "id": "019b8d62-7a80-7000-8000-000000000007"
+              "id": "019b8d62-7a80-7000-8000-000000000008"
             }
             "#);
         assert_snapshot!(idp.get(&format!("/Users/{mira}?excludedAttributes=meta,{ENTERPRISE},groups,name.givenName,id")), @r#"
             200
-            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000007
+            content-location: https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008
             etag: W/"1"
             {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
@@ -156,7 +156,7 @@ fn projections() {
               "name": {"familyName":"Holt"},
               "active": true,
               "emails": [{"value":"mira@example.com","type":"work","primary":true}],
-              "id": "019b8d62-7a80-7000-8000-000000000007"
+              "id": "019b8d62-7a80-7000-8000-000000000008"
             }
             "#);
     });
@@ -180,7 +180,7 @@ fn other_spellings_of_an_id_are_other_ids() {
         "operator".to_owned(),
         "%2e%2e".to_owned(),
         "bulkId:1".to_owned(),
-        app.id(999),
+        app.id(1000),
     ];
     for spelling in spellings {
         let answer = idp.get(&format!("/Users/{spelling}"));
@@ -202,7 +202,7 @@ fn what_is_read_only_is_ignored() {
             "groups": [{"value": "x"}]});
         let created = idp.post("/Users", and(user("mira@example.com"), lies.clone())).expect(201);
         assert_eq!(created.header("keyroll-tolerance"), "");
-        assert_eq!(created.id(), app.id(7));
+        assert_eq!(created.id(), app.id(8));
         assert_eq!((&created["groups"], created.header("etag")), (&Value::Null, "W/\"1\""));
         let path = format!("/Users/{}", created.id());
         let replaced = idp.put(&path, and(user("mira@example.com"), lies)).expect(200);
@@ -390,7 +390,7 @@ fn each_kind_of_key_has_its_door() {
 fn put_creates_nothing() {
     for_each_app(|app| {
         let idp = app.idp();
-        let id = app.id(77);
+        let id = app.id(78);
         idp.put(&format!("/Users/{id}"), user("mira@example.com")).scim_error(404, "");
         idp.get(&format!("/Users/{id}")).scim_error(404, "");
         assert_eq!(app.actions(), Vec::<String>::new());
@@ -448,7 +448,7 @@ fn what_changes_nothing_is_no_change() {
             idp.patch(&team, add("members", json!([{"value": id}]))),
             idp.patch(&team, replace("members", json!([{"value": id}]))),
             idp.put(&team, group("team", &[&id])),
-            idp.patch(&team, remove(&format!("members[value eq \"{}\"]", app.id(99)))),
+            idp.patch(&team, remove(&format!("members[value eq \"{}\"]", app.id(100)))),
         ] {
             assert_eq!(answer.status, 200, "{answer}");
             assert_eq!(answer.header("etag"), "W/\"1\"", "{answer}");

@@ -53,7 +53,7 @@ fn a_list() {
                 {
                   "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
                   "userName": "eve@example.com",
-                  "id": "019b8d62-7a80-7000-8000-000000000007"
+                  "id": "019b8d62-7a80-7000-8000-000000000008"
                 }
               ]
             }

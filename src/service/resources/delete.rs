@@ -7,6 +7,7 @@ use crate::domain::log::Entry;
 use crate::domain::{Id, Operation};
 use crate::scim::ResourceType;
 use crate::scim::path::{self, AttrRef, Name};
+use crate::service::history::Ending;
 use crate::service::{Change, Context, Error, Service, credentials, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, ResourceKey};
@@ -44,9 +45,13 @@ pub(in crate::service) fn delete(
     for group in &groups {
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
     }
-    forget_references(change, resource)?;
+    let mut endings = forget_references(change, resource)?;
+    endings.push(Ending::of(change, resource)?);
     store::resources::delete(change.conn, tenant, resource)?;
     let seq = change.seq()?;
+    for ending in endings {
+        ending.keep(change)?;
+    }
     store::members::clear(change.conn, tenant, resource.key, seq)?;
     let left = store::members::remove_everywhere(change.conn, tenant, resource.key, seq)?;
     for late in left.iter().filter(|key| groups.iter().all(|group| group.key != **key)) {
@@ -57,25 +62,27 @@ pub(in crate::service) fn delete(
     let action = format!("{kind}.deleted");
     change.record(Entry::new(action, kind, resource.id).with("groups", groups));
     if resource_type.principal {
-        bury(change, &resource.id)?;
+        bury(change, &resource.id, seq)?;
     }
     Ok(())
 }
 
 /// Marks the principal as deleted and revokes its keys. It stays, so that they can say why they died.
-fn bury(change: &mut Change<'_>, id: &Id) -> Result<(), Error> {
-    let principal = store::principals::find(change.conn, change.key(), id)?;
-    let mut principal = principal.ok_or_else(|| Error::internal("a resource without its principal"))?;
+fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
+    let before = store::principals::find(change.conn, change.key(), id)?;
+    let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
+    let mut principal = before.clone();
     principal.active = false;
     principal.deleted_at = Some(change.now);
     // The name is personal data; the tombstone needs only the id.
     principal.name.clear();
-    store::principals::update(change.conn, change.key(), &principal)?;
+    store::principals::update(change.conn, change.key(), &before, &principal, seq)?;
     credentials::revoke_all(change, id, "owner_deleted")
 }
 
 /// Takes the deleted id out of `manager`, `owners` and every other indexed reference to resources.
-fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<(), Error> {
+fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec<Ending>, Error> {
+    let mut endings = vec![];
     let id = resource.id.to_string();
     for resource_type in registry().types.iter().copied() {
         for reference in references(resource_type) {
@@ -83,11 +90,11 @@ fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<(),
             let tenant = change.key();
             let referrers = store::index::referrers(change.conn, tenant, resource_type, &path, &id)?;
             for key in referrers.into_iter().filter(|key| *key != resource.key) {
-                forget(change, resource_type, key, reference, &id)?;
+                endings.extend(forget(change, resource_type, key, reference, &id)?);
             }
         }
     }
-    Ok(())
+    Ok(endings)
 }
 
 /// The indexed paths that hold ids of other resources: `value` beside a `$ref`.
@@ -107,9 +114,10 @@ fn forget(
     key: ResourceKey,
     reference: AttrRef,
     id: &str,
-) -> Result<(), Error> {
+) -> Result<Option<Ending>, Error> {
     let tenant = change.key();
-    let Some(resource) = store::resources::by_keys(change.conn, tenant, &[key])?.pop() else { return Ok(()) };
+    let Some(resource) = store::resources::by_keys(change.conn, tenant, &[key])?.pop() else { return Ok(None) };
+    let ending = Ending::of(change, &resource)?;
     let before = stored_document(&resource)?;
     let mut after = before.clone();
     remove_reference(&mut after, reference, id);
@@ -119,7 +127,7 @@ fn forget(
     let kind = resource_type.name.to_ascii_lowercase();
     let paths = super::changed::paths(&before, &after);
     change.record(Entry::new(format!("{kind}.patched"), kind, resource.id).with("paths", paths));
-    Ok(())
+    Ok(Some(ending))
 }
 
 /// Removes the value, the element, or the whole attribute that names the id.

@@ -9,10 +9,11 @@ use super::write::check_reserved;
 use super::{Loaded, changed, taken};
 use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
-use crate::domain::{Connection, Id, Permissions};
+use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
 use crate::scim::{self, ResourceType, Uniqueness, text, validate};
 use crate::service::cascade::{self, Consequence};
+use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
 use crate::service::{Change, Error, credentials};
 use crate::store::resources::{NewResource, Resource, Sight};
@@ -46,11 +47,6 @@ pub(super) fn create(
     check_sponsors(change, &draft.document)?;
     let connection = connection(change)?;
     let (id, tenant) = (change.mint(), change.key());
-    if resource_type.principal {
-        let mut principal = principal(id, &draft.document, resource_type, None);
-        cascade::decide(None, &mut principal, change.now);
-        store::principals::insert(change.conn, tenant, &principal)?;
-    }
     let document = serde_json::to_string(&draft.document)?;
     let new = NewResource {
         id,
@@ -65,6 +61,13 @@ pub(super) fn create(
     set_external_id(change, resource_type, &connection, key, None, draft.external_id.as_deref())?;
     store::index::write(change.conn, tenant, resource_type, key, None, Some(&draft.document))?;
     let delta = members::apply(change, key, draft.rows)?;
+    if resource_type.principal {
+        let mut principal = principal(id, &draft.document, resource_type, None);
+        cascade::decide(None, &mut principal, change.now);
+        // Nobody else knows the id yet: it is no lock that comes too late.
+        let seq = change.seq()?;
+        store::principals::insert(change.conn, tenant, &principal, seq)?;
+    }
     let mut paths = changed::paths(&Map::new(), &draft.document);
     paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
     record(change, resource_type, &id, paths, delta);
@@ -100,6 +103,10 @@ pub(super) fn update(
         check_reserved(&draft.document)?;
         claim_unique(change, resource_type, &connection, key, Some(&before.document), &draft.document)?;
     }
+    let ending = match paths.is_empty() && before.external_id == draft.external_id {
+        true => None,
+        false => Some(Ending::of(change, &before.resource)?),
+    };
     if before.external_id != draft.external_id {
         let (old, new) = (before.external_id.as_deref(), draft.external_id.as_deref());
         set_external_id(change, resource_type, &connection, key, old, new)?;
@@ -121,6 +128,9 @@ pub(super) fn update(
         return Ok(Saved { sight });
     }
     let id = before.resource.id;
+    if let Some(ending) = ending {
+        ending.keep(change)?;
+    }
     record(change, resource_type, &id, paths, delta);
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
@@ -172,7 +182,6 @@ fn principal(
         admin_hold: before.is_some_and(|p| p.admin_hold),
         suspended_at: before.and_then(|p| p.suspended_at),
         deleted_at: None,
-        permissions: before.map_or_else(Permissions::default, |p| p.permissions.clone()),
     }
 }
 
@@ -201,8 +210,8 @@ pub(in crate::service) fn settle(
         return Ok(());
     }
     // Keys may die of it, the caller's own among them: see `Change::seq`.
-    change.seq()?;
-    store::principals::update(change.conn, change.key(), &after)?;
+    let seq = change.seq()?;
+    store::principals::update(change.conn, change.key(), before, &after, seq)?;
     let entry = |action: &str| {
         let entry = Entry::new(action, after.kind.name(), after.id);
         match reason {

@@ -2,33 +2,25 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chacha20poly1305::aead::Aead;
-use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 use sha2::{Digest, Sha256};
 
 use super::Part;
 use crate::scim::cursor::Cursor;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ScimType};
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, sealed};
 
 impl Service {
     /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
     pub(super) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
-        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
-        let mut nonce = [0; 24];
-        self.entropy().fill(&mut nonce);
-        let sealed = cipher.encrypt(&nonce.into(), cursor.to_bytes().as_slice());
-        let sealed = sealed.map_err(|_| Error::internal("a cursor cannot be sealed"))?;
-        Ok(URL_SAFE_NO_PAD.encode([nonce.as_slice(), sealed.as_slice()].concat()))
+        let sealed = sealed::seal(self.keyring().cursor(), b"", &cursor.to_bytes(), self.entropy())?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
     pub(super) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
         let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        let (nonce, sealed) = bytes.split_first_chunk::<24>().ok_or_else(refused)?;
-        let cipher = XChaCha20Poly1305::new(self.keyring().cursor().into());
-        let plain = cipher.decrypt(nonce.into(), sealed).map_err(|_| refused())?;
+        let plain = sealed::open(self.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
         Ok(Cursor::from_bytes(&plain)?)
     }
 }

@@ -25,7 +25,7 @@ fn check(statements: &[&str], expected: &str) {
         for _ in 0..4 {
             place.run(&["key", "issue", "--owner", "operator"]).expect(0);
         }
-        assert_eq!(place.run(&["log", "verify", "--json"]).expect(0).json()["records"], 10);
+        assert_eq!(place.run(&["log", "verify", "--json"]).expect(0).json()["records"], 11);
         let statements: Vec<String> = statements.iter().map(|sql| on(&place, sql)).collect();
         execute(&place, &statements);
         let found = place.run(&["log", "verify", "--json"]).expect(1);

@@ -1,9 +1,9 @@
 //! Principals, credentials and the log.
 
 use chrono::TimeDelta;
+use keyroll::domain::Principal;
 use keyroll::domain::credential::{Class, Grant, Revocation};
 use keyroll::domain::log::{Head, NO_HASH, Record};
-use keyroll::domain::{Permissions, Principal};
 use keyroll::store::credentials::{self, StoredCredential};
 use keyroll::store::{Error, log, principals};
 
@@ -15,7 +15,7 @@ fn principals_read_back_in_full() {
     for_each_database(|store| {
         let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
         for number in [12, 10, 11] {
-            write(store, move |c| principals::insert(c, tenant, &principal(number)));
+            write(store, move |c| principals::insert(c, tenant, &principal(number), 1));
         }
         assert_eq!(read(store, |c| principals::find(c, tenant, &id(10))), Some(principal(10)));
         assert_eq!(read(store, |c| principals::find(c, other, &id(10))), None);
@@ -26,17 +26,16 @@ fn principals_read_back_in_full() {
             admin_hold: true,
             suspended_at: Some(at(9)),
             deleted_at: Some(at(10)),
-            permissions: Permissions::parse(["*:*:*", "keyroll:*:*"]).unwrap(),
             ..principal(10)
         };
         let update = changed.clone();
-        write(store, move |c| principals::update(c, tenant, &update));
+        write(store, move |c| principals::update(c, tenant, &principal(10), &update, 2));
         assert_eq!(write(store, move |c| principals::lock(c, tenant, &id(10))), Some(changed.clone()));
         assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "operator")), Some(changed.clone()));
         assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "principal 11")), None);
         assert_eq!(read(store, |c| principals::local_by_name(c, other, "operator")), None);
         let update = changed.clone();
-        assert!(store.write(move |c| principals::update(c, other, &update)).is_err());
+        assert!(store.write(move |c| principals::update(c, other, &principal(10), &update, 2)).is_err());
         let list = |after: Option<u64>, limit| {
             let after = after.map(id);
             let page = read(store, |c| principals::list(c, tenant, after.as_ref(), limit));
@@ -53,7 +52,7 @@ fn a_credential_is_found_with_everything_about_its_holder() {
         let tenant = tenant(store, 1);
         let (key, other) = (tenant.key, super::fixture::tenant(store, 2).key);
         let from = connection(store, key, 50);
-        write(store, move |c| principals::insert(c, key, &principal(10)));
+        write(store, move |c| principals::insert(c, key, &principal(10), 1));
         let plain = credential(20, 10);
         let mut provisioning = credential(21, 10);
         provisioning.class = Class::Provisioning;
@@ -88,8 +87,8 @@ fn credentials_change_and_are_listed() {
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
         write(store, move |c| {
-            principals::insert(c, tenant, &principal(10))?;
-            principals::insert(c, tenant, &principal(11))?;
+            principals::insert(c, tenant, &principal(10), 1)?;
+            principals::insert(c, tenant, &principal(11), 1)?;
             for (number, owner) in [(20, 10), (21, 11), (22, 10)] {
                 credentials::insert(c, tenant, &credential(number, owner), &[0; 32])?;
             }
@@ -138,7 +137,7 @@ fn record(seq: i64) -> Record {
 fn the_log_keeps_its_bytes_and_its_head() {
     for_each_database(|store| {
         let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
-        let start = Head { next_seq: 0, hash: NO_HASH, time: at(0) };
+        let start = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
         assert!(store.read(|c| log::head(c, tenant)).is_err());
         let first = start.clone();
         write(store, move |c| {
@@ -146,7 +145,7 @@ fn the_log_keeps_its_bytes_and_its_head() {
             log::start(c, other, &first)
         });
         assert_eq!(write(store, move |c| log::lock_head(c, tenant)), start);
-        let last = Head { next_seq: 5, hash: [4; 32], time: record(4).time };
+        let last = Head { next_seq: 5, hash: [4; 32], time: record(4).time, policy_seq: 3, policy_epoch: -7 };
         let head = last.clone();
         write(store, move |c| log::append(c, tenant, &(0..5).map(record).collect::<Vec<_>>(), &head));
         assert_eq!(read(store, |c| log::head(c, tenant)), last);
@@ -154,7 +153,7 @@ fn the_log_keeps_its_bytes_and_its_head() {
         assert_eq!(read(store, |c| log::records(c, tenant, 1, 2)), vec![record(1), record(2)]);
         assert_eq!(read(store, |c| log::records(c, other, 0, 2)), vec![]);
         assert_eq!(read(store, |c| log::tail(c, tenant, 2)), vec![record(3), record(4)]);
-        assert_eq!(read(store, log::heads), vec![(tenant, 5), (other, 0)]);
+        assert_eq!(read(store, log::heads), vec![(tenant, 5, -7), (other, 0, 0)]);
         let head = last.clone();
         assert!(store.write(move |c| log::append(c, tenant, &[record(4)], &head)).is_err());
     });

@@ -73,7 +73,6 @@ pub fn principal(number: u64) -> Principal {
         admin_hold: false,
         suspended_at: None,
         deleted_at: None,
-        permissions: Permissions::default(),
     }
 }
 

@@ -214,7 +214,7 @@ fn look_ups_use_their_indexes() {
                 .to_owned(),
             "memberships_members (group_key=? AND member_key>?)",
         ),
-        (climb.to_owned(), "memberships_groups (member_key=?)"),
+        (climb.to_owned(), "memberships_groups (member_key=? AND until_seq=?)"),
         (
             "SELECT name FROM principals WHERE tenant = 1 AND name = 'operator' AND principals.local = TRUE".to_owned(),
             "principals_local (tenant=? AND name=?)",

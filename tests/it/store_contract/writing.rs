@@ -225,8 +225,8 @@ fn a_deadlock_is_worth_another_try() {
     let store = Store::open(&database.settings).unwrap();
     let tenant = tenant(&store, 1).key;
     write(&store, move |conn| {
-        principals::insert(conn, tenant, &principal(10))?;
-        principals::insert(conn, tenant, &principal(11))
+        principals::insert(conn, tenant, &principal(10), 1)?;
+        principals::insert(conn, tenant, &principal(11), 1)
     });
     let both = Arc::new(Barrier::new(2));
     let lock = |first: u64, second: u64| {
@@ -273,7 +273,7 @@ fn hot_statements_are_prepared_once() {
     ];
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
-        let head = Head { next_seq: 0, hash: NO_HASH, time: at(0) };
+        let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
         write(store, move |conn| log::start(conn, tenant, &head));
         read(store, |conn| {
             for (name, work) in hot {

@@ -191,7 +191,7 @@ impl TestApp {
             let default = store::connections::by_name(conn, tenant, "default")?.unwrap();
             let first = store::principals::find(conn, tenant, &default.agent)?.unwrap();
             let principal = Principal { id: agent, name: dialect.name().to_owned(), ..first };
-            store::principals::insert(conn, tenant, &principal)?;
+            store::principals::insert(conn, tenant, &principal, 0)?;
             let new = Connection { id, agent, dialect, name: dialect.name().to_owned(), ..default };
             store::connections::insert(conn, tenant, &new, now).map(|_| ())
         };
@@ -302,7 +302,7 @@ impl TestApp {
 }
 
 /// What `init` records: tenant, two principals, a connection and two keys.
-const INIT_RECORDS: usize = 6;
+const INIT_RECORDS: usize = 7;
 
 /// Somebody with a key, or without.
 pub struct Actor<'a> {

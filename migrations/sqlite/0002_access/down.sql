@@ -1,0 +1,14 @@
+DROP INDEX memberships_nested;
+DROP INDEX memberships_groups;
+ALTER TABLE memberships DROP COLUMN nested;
+CREATE INDEX memberships_groups ON memberships (member_key, group_key) WHERE until_seq IS NULL;
+DROP TABLE subject_keys;
+DROP TABLE resource_history;
+DROP TABLE principal_history;
+ALTER TABLE principals ADD COLUMN permissions TEXT NOT NULL DEFAULT '[]';
+UPDATE principals SET permissions = direct_grant WHERE direct_grant IS NOT NULL;
+ALTER TABLE principals DROP COLUMN direct_grant;
+ALTER TABLE principals DROP COLUMN created_seq;
+DROP TABLE catalogue;
+ALTER TABLE log_heads DROP COLUMN policy_epoch;
+ALTER TABLE log_heads DROP COLUMN policy_seq;

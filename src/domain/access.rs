@@ -1,0 +1,298 @@
+//! Access: which roles a principal holds, and every reason for each. Computed from facts, never stored.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use chrono::{DateTime, Utc};
+use serde_json::{Map, Value};
+
+use super::id::Id;
+use super::mapping::{GroupName, Source};
+use super::permission::Permissions;
+use super::policy::{Mapped, Policy};
+use super::principal::PrincipalKind;
+use crate::scim::{filter, text};
+
+/// How many ways through groups are followed for one principal; further ones are left out and said to be.
+pub const PATHS_MAX: usize = 1_000;
+
+/// How many groups inside each other a way may have.
+pub const DEPTH_MAX: usize = 100;
+
+/// What is known of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// Its surrogate key.
+    pub key: i64,
+    /// Its id.
+    pub id: Id,
+    /// Its displayName.
+    pub display: Option<String>,
+    /// What connections call it.
+    pub external_ids: Vec<String>,
+}
+
+impl GroupFacts {
+    /// Whether a mapping's name is this group's.
+    pub fn is_named(&self, name: &GroupName) -> bool {
+        match name {
+            GroupName::Id(id) => *id == self.id,
+            GroupName::DisplayName(name) => {
+                self.display.as_ref().is_some_and(|own| text::fold(own) == text::fold(name))
+            }
+            GroupName::ExternalId(name) => self.external_ids.contains(name),
+        }
+    }
+}
+
+/// A membership.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Edge {
+    /// The surrogate key of the group.
+    pub group: i64,
+    /// The record since which it holds.
+    pub from_seq: i64,
+}
+
+/// The groups around some principals.
+#[derive(Clone, Debug, Default)]
+pub struct Groups {
+    /// Each group that any of them is in, by surrogate key.
+    pub known: HashMap<i64, GroupFacts>,
+    /// The groups of each member, principals and groups alike, by its surrogate key.
+    pub of: HashMap<i64, Vec<Edge>>,
+}
+
+/// What is known of a principal.
+#[derive(Clone, Debug)]
+pub struct Facts {
+    /// Its id.
+    pub id: Id,
+    /// User or agent.
+    pub kind: PrincipalKind,
+    /// Whether it may act.
+    pub live: bool,
+    /// The record since which `live` is as it is.
+    pub live_since: i64,
+    /// Its resource; `None` for a local principal.
+    pub resource: Option<ResourceFacts>,
+}
+
+/// What is known of a principal's resource.
+#[derive(Clone, Debug)]
+pub struct ResourceFacts {
+    /// Its surrogate key.
+    pub key: i64,
+    /// Its document; empty if nothing asks for it.
+    pub document: Map<String, Value>,
+    /// The name of the connection that it comes from.
+    pub connection: Option<String>,
+}
+
+/// A mapping that applies, and the group by which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hit {
+    /// The place of the mapping in its policy.
+    pub mapping: usize,
+    /// The surrogate key of the group.
+    pub group: Option<i64>,
+}
+
+/// Why a principal holds a role.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    /// The mapping.
+    pub hit: Hit,
+    /// The including roles, outermost first.
+    pub via: Vec<String>,
+    /// Surrogate keys of groups: the mapped one first, the one that lists the principal last.
+    pub path: Vec<i64>,
+    /// The record since which all links of it hold.
+    pub since: i64,
+    /// When it ends by itself.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// Since when links hold that only history tells.
+#[derive(Clone, Debug, Default)]
+pub struct Dates {
+    /// Since when a hit is one: the group has its name, the user matches.
+    pub hits: HashMap<Hit, i64>,
+    /// Since when a role includes another one.
+    pub inclusions: HashMap<(String, String), i64>,
+}
+
+/// Roles with their reasons.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reasons {
+    /// By role.
+    pub roles: BTreeMap<String, Vec<Reason>>,
+    /// Whether there are more ways through groups than are listed.
+    pub truncated: bool,
+}
+
+/// The mappings that apply to a principal, in order. One that is not live has none (design §6).
+pub fn hits(policy: &Policy, facts: &Facts, groups: &Groups, now: DateTime<Utc>) -> Vec<Hit> {
+    if facts.live { potential(policy, facts, groups, now) } else { vec![] }
+}
+
+/// The mappings that would apply to a principal if it were live.
+pub fn potential(policy: &Policy, facts: &Facts, groups: &Groups, now: DateTime<Utc>) -> Vec<Hit> {
+    let alone = |mapping| Hit { mapping, group: None };
+    let mut hits: Vec<Hit> = vec![];
+    let in_force = |at: &&usize| policy.mapped(**at).is_some_and(|one| is_in_force(one, facts.kind, now));
+    hits.extend(policy.of_person(&facts.id).iter().filter(in_force).copied().map(alone));
+    if let Some(resource) = &facts.resource {
+        if facts.kind == PrincipalKind::User {
+            let matching = policy.rules().filter(|(_, one)| matches(one, &resource.document));
+            hits.extend(matching.map(|(at, _)| alone(at)));
+        }
+        hits.extend(asserted(policy, resource).into_iter().map(alone));
+        for group in around(groups, resource.key) {
+            let Some(known) = groups.known.get(&group) else { continue };
+            hits.extend(policy.of_group(known).into_iter().map(|mapping| Hit { mapping, group: Some(group) }));
+        }
+    }
+    hits.sort_unstable();
+    hits.dedup();
+    hits
+}
+
+fn is_in_force(mapped: &Mapped, kind: PrincipalKind, now: DateTime<Utc>) -> bool {
+    match &mapped.mapping.source {
+        Source::Person { person, expires_at, .. } => person.kind == kind && expires_at.is_none_or(|end| now < end),
+        _ => true,
+    }
+}
+
+/// Whether a document matches a mapping's rule.
+pub fn matches(mapped: &Mapped, document: &Map<String, Value>) -> bool {
+    mapped.rule.as_ref().is_some_and(|rule| filter::matches(rule, document))
+}
+
+/// The mappings of values that the identity provider asserts, for roles that its connection may assert.
+pub fn asserted(policy: &Policy, resource: &ResourceFacts) -> Vec<usize> {
+    let Some(connection) = &resource.connection else { return vec![] };
+    let mut found = vec![];
+    for attribute in ["roles", "entitlements"] {
+        let elements = resource.document.get(attribute).and_then(Value::as_array);
+        for value in elements.into_iter().flatten().filter_map(|one| one.get("value").and_then(Value::as_str)) {
+            let may = |at: &&usize| {
+                let role = policy.mapped(**at).and_then(|one| policy.roles.get(&one.mapping.role));
+                role.is_some_and(|role| role.assertable_by.contains(connection))
+            };
+            found.extend(policy.of_asserted(attribute, value).iter().filter(may));
+        }
+    }
+    found
+}
+
+/// Every group that a resource is in, directly or through others, in no order.
+fn around(groups: &Groups, key: i64) -> Vec<i64> {
+    let (mut seen, mut open) = (HashSet::new(), vec![key]);
+    while let Some(member) = open.pop() {
+        for edge in groups.of.get(&member).into_iter().flatten() {
+            if seen.insert(edge.group) {
+                open.push(edge.group);
+            }
+        }
+    }
+    seen.into_iter().collect()
+}
+
+/// The union of what mappings give.
+pub fn permissions(policy: &Policy, hits: &[Hit]) -> Permissions {
+    let roles = hits.iter().filter_map(|hit| policy.mapped(hit.mapping)).map(|one| one.mapping.role.as_str());
+    let distinct: BTreeSet<&str> = roles.collect();
+    distinct.into_iter().filter_map(|role| policy.permissions(role)).flat_map(Permissions::iter).cloned().collect()
+}
+
+/// When the first of the mappings ends by itself.
+pub fn valid_until(policy: &Policy, hits: &[Hit]) -> Option<DateTime<Utc>> {
+    hits.iter().filter_map(|hit| policy.mapped(hit.mapping)).filter_map(until).min()
+}
+
+fn until(mapped: &Mapped) -> Option<DateTime<Utc>> {
+    match &mapped.mapping.source {
+        Source::Person { expires_at, .. } => *expires_at,
+        _ => None,
+    }
+}
+
+/// Every reason for every role.
+pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], dates: &Dates) -> Reasons {
+    let mut walk = Walk { groups, hits: HashMap::new(), useful: HashSet::new(), found: vec![], truncated: false };
+    for hit in hits {
+        match hit.group {
+            Some(group) => walk.hits.entry(group).or_default().push(*hit),
+            None => walk.found.push((*hit, vec![], 0)),
+        }
+    }
+    if let (Some(resource), false) = (&facts.resource, walk.hits.is_empty()) {
+        walk.useful = below(groups, walk.hits.keys().copied());
+        walk.climb(resource.key, &mut vec![], 0);
+    }
+    let mut reasons = Reasons { roles: BTreeMap::new(), truncated: walk.truncated };
+    for (hit, path, edges_since) in walk.found {
+        let Some(mapped) = policy.mapped(hit.mapping) else { continue };
+        let dated = dates.hits.get(&hit).copied().unwrap_or(0);
+        let since = edges_since.max(mapped.from_seq).max(facts.live_since).max(dated);
+        for gain in policy.gains(&mapped.mapping.role) {
+            let chain = gain.via.iter().zip(gain.via.iter().skip(1).chain([&gain.role]));
+            let links = chain.filter_map(|(outer, inner)| dates.inclusions.get(&(outer.clone(), inner.clone())));
+            let since = links.copied().fold(since, i64::max);
+            let reason = Reason { hit, via: gain.via.clone(), path: path.clone(), since, until: until(mapped) };
+            reasons.roles.entry(gain.role.clone()).or_default().push(reason);
+        }
+    }
+    for list in reasons.roles.values_mut() {
+        list.sort_by(|a, b| (a.hit.mapping, &a.path, &a.via).cmp(&(b.hit.mapping, &b.path, &b.via)));
+    }
+    reasons
+}
+
+/// Some groups and every member that leads to them. Only these are climbed: the ways through groups that
+/// lead nowhere can be more than anybody can count.
+fn below(groups: &Groups, tops: impl Iterator<Item = i64>) -> HashSet<i64> {
+    let mut members: HashMap<i64, Vec<i64>> = HashMap::new();
+    for (member, edges) in &groups.of {
+        edges.iter().for_each(|edge| members.entry(edge.group).or_default().push(*member));
+    }
+    let mut open: Vec<i64> = tops.collect();
+    let mut seen: HashSet<i64> = open.iter().copied().collect();
+    while let Some(group) = open.pop() {
+        open.extend(members.get(&group).into_iter().flatten().filter(|member| seen.insert(**member)));
+    }
+    seen
+}
+
+/// The way up from a principal through every chain of groups.
+struct Walk<'g> {
+    groups: &'g Groups,
+    hits: HashMap<i64, Vec<Hit>>,
+    useful: HashSet<i64>,
+    found: Vec<(Hit, Vec<i64>, i64)>,
+    truncated: bool,
+}
+
+impl Walk<'_> {
+    fn climb(&mut self, member: i64, below: &mut Vec<i64>, since: i64) {
+        let groups = self.groups;
+        for edge in groups.of.get(&member).into_iter().flatten() {
+            // Cycles are refused when they are written; one that is there all the same ends here.
+            if !self.useful.contains(&edge.group) || below.contains(&edge.group) {
+                continue;
+            }
+            if self.found.len() >= PATHS_MAX || below.len() >= DEPTH_MAX {
+                self.truncated = true;
+                return;
+            }
+            let since = since.max(edge.from_seq);
+            below.push(edge.group);
+            for hit in self.hits.get(&edge.group).into_iter().flatten() {
+                self.found.push((*hit, below.iter().rev().copied().collect(), since));
+            }
+            self.climb(edge.group, below, since);
+            below.pop();
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Mappings: from what is true of a principal to a role.
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::id::Id;
+use super::principal::PrincipalKind;
+
+/// A source and the role that it gives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Its id.
+    pub id: Id,
+    /// The name of the role.
+    pub role: String,
+    /// Who gets it.
+    pub source: Source,
+}
+
+/// Who gets a role.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum Source {
+    /// Members of a group, through groups in it as well.
+    Group {
+        /// Which group.
+        group: GroupName,
+    },
+    /// Users that match a SCIM filter.
+    Rule {
+        /// The filter.
+        rule: String,
+    },
+    /// Users whose identity provider says so, if the role is marked as assertable for its connection.
+    Asserted {
+        /// Where it says so.
+        asserted: Asserted,
+    },
+    /// One principal.
+    Person {
+        /// Whom.
+        person: Person,
+        /// Why, for people.
+        reason: String,
+        /// Until when.
+        #[serde(default)]
+        expires_at: Option<DateTime<Utc>>,
+    },
+}
+
+/// How a mapping names a group.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub enum GroupName {
+    /// By id: the group exists.
+    Id(Id),
+    /// By name, in any letter case; such a group may come later, from any connection.
+    DisplayName(String),
+    /// By the id that a connection gave it.
+    ExternalId(String),
+}
+
+/// A value that an identity provider sends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Asserted {
+    /// `roles` or `entitlements`.
+    pub attribute: String,
+    /// The `value` of an element.
+    pub value: String,
+}
+
+/// A principal, as a mapping names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Person {
+    /// User or agent.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// Its id.
+    pub id: Id,
+}
+
+impl Source {
+    /// The word in answers and in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Source::Group { .. } => "group",
+            Source::Rule { .. } => "rule",
+            Source::Asserted { .. } => "asserted",
+            Source::Person { .. } => "person",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_read_as_they_are_written() {
+        for text in [
+            r#"{"group":{"displayName":"Finance"}}"#,
+            r#"{"group":{"externalId":"x"}}"#,
+            r#"{"group":{"id":"01939e7a-5b1c-7def-8abc-0123456789ab"}}"#,
+            r#"{"rule":"userType eq \"Contractor\""}"#,
+            r#"{"asserted":{"attribute":"roles","value":"viewer"}}"#,
+            r#"{"person":{"type":"user","id":"01939e7a-5b1c-7def-8abc-0123456789ab"},"reason":"r","expires_at":null}"#,
+        ] {
+            let source: Source = serde_json::from_str(text).unwrap();
+            assert_eq!(serde_json::to_string(&source).unwrap(), text);
+        }
+    }
+}

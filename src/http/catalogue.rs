@@ -1,0 +1,55 @@
+//! `/v1/apis`, `/v1/roles`, `/v1/mappings`.
+
+use actix_web::http::header::LOCATION;
+use serde_json::Value;
+
+use super::admin::body;
+use super::handle::Call;
+use super::respond::Reply;
+use crate::domain::Operation;
+use crate::domain::principal::PrincipalKind;
+use crate::service::{Error, Service};
+
+/// Answers an operation on the catalogue; `None` for any other.
+pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>, Error> {
+    let id = call.request.id.as_str();
+    let context = || call.context();
+    let reply = match call.operation {
+        Operation::ApiList => ok(service.list_apis(context()?)?),
+        Operation::ApiRead => ok(service.read_api(context()?, id)?),
+        Operation::ApiCreate => created("apis", service.create_api(context()?, &body(call)?)?),
+        Operation::ApiReplace => ok(service.replace_api(context()?, id, &body(call)?)?),
+        Operation::ApiDelete => empty(service.delete_api(context()?, id)?),
+        Operation::RoleList => ok(service.list_roles(context()?)?),
+        Operation::RoleRead => ok(service.read_role(context()?, id)?),
+        Operation::RoleCreate => created("roles", service.create_role(context()?, &body(call)?)?),
+        Operation::RoleReplace => ok(service.replace_role(context()?, id, &body(call)?)?),
+        Operation::RoleDelete => empty(service.delete_role(context()?, id)?),
+        Operation::MappingRead => ok(service.read_mapping(context()?, id)?),
+        Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
+        Operation::MappingDelete => empty(service.delete_mapping(context()?, id)?),
+        Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
+        Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
+        _ => return Ok(None),
+    };
+    Ok(Some(reply))
+}
+
+fn access(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Value, Error> {
+    service.read_access(call.context()?, kind, &call.request.id, call.request.parameter("at"))
+}
+
+fn ok(value: Value) -> Reply {
+    Reply::json(200, &value)
+}
+
+fn empty((): ()) -> Reply {
+    Reply::empty(204)
+}
+
+/// 201, with where it is from now on.
+fn created(list: &str, value: Value) -> Reply {
+    let name = ["id", "name"].into_iter().find_map(|member| value.get(member).and_then(Value::as_str));
+    let location = format!("/v1/{list}/{}", name.unwrap_or_default());
+    Reply::json(201, &value).with(LOCATION, location)
+}

@@ -1,0 +1,39 @@
+//! Access: what principals may do, and why. Computed from facts when it is asked for.
+
+mod dates;
+pub(super) mod facts;
+pub(super) mod report;
+
+use std::sync::Arc;
+
+use super::cache::{Effective, Stamp};
+use super::{Error, Service};
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, Permissions, TenantKey, access};
+use crate::store::{self, Conn};
+
+impl Service {
+    /// What a principal may do now; from memory if nothing that decides it has changed.
+    pub(super) fn effective(&self, tenant: TenantKey, id: Id, stamp: Option<Stamp>) -> Result<Arc<Effective>, Error> {
+        if let (Some(_), Some(known)) = (stamp, self.known_access(tenant, id, self.now())) {
+            return Ok(known);
+        }
+        let found = self.read(|conn| store::snapshot(conn, |conn| self.effective_in(conn, tenant, id)))?;
+        Ok(match stamp {
+            Some(stamp) => self.remember_access((tenant, id), found, stamp),
+            None => Arc::new(found),
+        })
+    }
+
+    /// The same, as a transaction sees it.
+    pub(super) fn effective_in(&self, conn: &mut Conn, tenant: TenantKey, id: Id) -> Result<Effective, Error> {
+        let policy = self.policy_now(conn, tenant)?;
+        let (facts, groups) = self.facts(conn, tenant, &policy, &[id], None)?;
+        let Some(facts) = facts.first() else {
+            return Ok(Effective::new(PrincipalKind::User, Permissions::default(), None));
+        };
+        let hits = access::hits(&policy, facts, &groups, self.now());
+        let until = access::valid_until(&policy, &hits);
+        Ok(Effective::new(facts.kind, access::permissions(&policy, &hits), until))
+    }
+}

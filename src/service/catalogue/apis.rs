@@ -1,0 +1,194 @@
+//! `/v1/apis`: downstream apis, what they offer, and which request needs which permission.
+
+use std::collections::HashSet;
+
+use serde_json::{Value, json};
+
+use super::fields::Fields;
+use super::{end, find, in_use, put, taken};
+use crate::domain::api::{ApiPermission, ApiRoute};
+use crate::domain::log::Entry;
+use crate::domain::permission::KEYROLL;
+use crate::domain::{Api, Operation, Permission};
+use crate::service::{Change, Context, Error, Service};
+use crate::store::catalogue::Kind;
+
+/// Permissions of one api, and routes.
+const PERMISSIONS_MAX: usize = 1_000;
+const ROUTES_MAX: usize = 1_000;
+
+const MEMBERS: [&str; 6] = ["name", "description", "owner_team", "open", "permissions", "routes"];
+
+impl Service {
+    /// Every api, by name, Keyroll's own included.
+    ///
+    /// # Errors
+    /// 403 without the permission.
+    pub fn list_apis(&self, context: &Context) -> Result<Value, Error> {
+        self.ask(context, Operation::ApiList, None, |conn| {
+            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+            Ok(json!({"apis": policy.apis.values().map(render).collect::<Vec<_>>()}))
+        })
+    }
+
+    /// One api.
+    ///
+    /// # Errors
+    /// 404 if there is none of that name.
+    pub fn read_api(&self, context: &Context, name: &str) -> Result<Value, Error> {
+        self.ask(context, Operation::ApiRead, None, |conn| {
+            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+            policy.apis.get(name).map(render).ok_or(Error::NotFound)
+        })
+    }
+
+    /// Registers an api.
+    ///
+    /// # Errors
+    /// 422 for a body that breaks the rules, 409 for a name that is taken.
+    pub fn create_api(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        let api = parse(body, None)?;
+        self.perform(context, Operation::ApiCreate, None, move |change| create(change, &api))
+    }
+
+    /// Replaces an api.
+    ///
+    /// # Errors
+    /// 404 if there is none, 409 if a role uses a permission that would go.
+    pub fn replace_api(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
+        let api = parse(body, Some(name))?;
+        self.perform(context, Operation::ApiReplace, None, move |change| replace(change, &api))
+    }
+
+    /// Removes an api.
+    ///
+    /// # Errors
+    /// 404 if there is none, 409 if a role uses it.
+    pub fn delete_api(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.perform(context, Operation::ApiDelete, None, move |change| {
+            check_not_built_in(&name)?;
+            change.seq()?;
+            if let Some(user) = user_of(change, &name, |_| false)? {
+                return Err(in_use(format!("role {user} uses api {name}")));
+            }
+            end(change, Kind::Api, &name, Entry::new(Operation::ApiDelete.action(), "api", &name))
+        })
+    }
+}
+
+/// Stores a new api inside a change.
+pub(in crate::service) fn create(change: &mut Change<'_>, api: &Api) -> Result<Value, Error> {
+    change.seq()?;
+    if find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.is_some() {
+        return Err(taken("api", &api.name));
+    }
+    put(change, Kind::Api, &api.name, api, Entry::new(Operation::ApiCreate.action(), "api", &api.name))?;
+    Ok(render(api))
+}
+
+/// Stores another state of an api inside a change; the same again changes nothing.
+pub(in crate::service) fn replace(change: &mut Change<'_>, api: &Api) -> Result<Value, Error> {
+    change.seq()?;
+    let before = find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.ok_or(Error::NotFound)?;
+    if before == *api {
+        return Ok(render(api));
+    }
+    if let Some(user) = user_of(change, &api.name, |permission| api.knows(permission))? {
+        return Err(in_use(format!("role {user} uses a permission of api {} that would go", api.name)));
+    }
+    put(change, Kind::Api, &api.name, api, Entry::new(Operation::ApiReplace.action(), "api", &api.name))?;
+    Ok(render(api))
+}
+
+/// A role that names a permission of the api which it would no longer know.
+fn user_of(change: &mut Change<'_>, api: &str, known: impl Fn(&Permission) -> bool) -> Result<Option<String>, Error> {
+    let policy = change.policy()?;
+    let breaks = |permission: &Permission| permission.api() == api && !known(permission);
+    let user = policy.roles.values().find(|role| role.permissions.iter().any(breaks));
+    Ok(user.map(|role| role.name.clone()))
+}
+
+fn check_not_built_in(name: &str) -> Result<(), Error> {
+    if name == KEYROLL {
+        return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
+    }
+    Ok(())
+}
+
+/// Reads a body; for a replacement the name is the URL's.
+pub(in crate::service) fn parse(body: &Value, name: Option<&str>) -> Result<Api, Error> {
+    let fields = Fields::of(body, "", &MEMBERS)?;
+    let name = match name {
+        None => fields.name("name")?,
+        Some(name) if fields.text("name")?.is_none_or(|own| own == name) => name,
+        Some(name) => return Err(fields.refuse("name", format!("is {name}: an api is not renamed"))),
+    };
+    check_not_built_in(name)?;
+    let mut api = Api {
+        name: name.to_owned(),
+        description: fields.text("description")?.unwrap_or_default().to_owned(),
+        owner_team: fields.text("owner_team")?.map(str::to_owned),
+        open: fields.flag("open")?,
+        permissions: vec![],
+        routes: vec![],
+    };
+    for (n, item) in fields.list("permissions", PERMISSIONS_MAX)?.iter().enumerate() {
+        api.permissions.push(permission(&api, item, &format!("/permissions/{n}"))?);
+    }
+    for (n, item) in fields.list("routes", ROUTES_MAX)?.iter().enumerate() {
+        api.routes.push(route(&api, item, &format!("/routes/{n}"))?);
+    }
+    let mut shapes = HashSet::new();
+    if let Some(n) = api.routes.iter().position(|route| !shapes.insert(route.shape())) {
+        let detail = "path: another route has this method and path, and a request needs exactly one permission";
+        return Err(Error::invalid(format!("/routes/{n}/path"), detail));
+    }
+    Ok(api)
+}
+
+fn permission(api: &Api, item: &Value, pointer: &str) -> Result<ApiPermission, Error> {
+    let fields = Fields::of(item, pointer, &["name", "description"])?;
+    let name = fields.required("name")?;
+    let single = Permission::parse(&format!("{}:{name}", api.name)).filter(Permission::is_single);
+    if single.is_none() {
+        return Err(fields.refuse("name", format!("{name} is not resource:action in a–z 0–9 _ . -")));
+    }
+    if api.permissions.iter().any(|own| own.name == name) {
+        return Err(fields.refuse("name", format!("{name} is listed twice")));
+    }
+    Ok(ApiPermission { name: name.to_owned(), description: fields.text("description")?.unwrap_or_default().to_owned() })
+}
+
+fn route(api: &Api, item: &Value, pointer: &str) -> Result<ApiRoute, Error> {
+    let fields = Fields::of(item, pointer, &["method", "path", "permission"])?;
+    let method = fields.required("method")?;
+    if !(method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')) {
+        return Err(fields.refuse("method", "an HTTP method in upper case"));
+    }
+    let permission = fields.required("permission")?;
+    if !api.permissions.iter().any(|own| own.name == permission) {
+        return Err(fields.refuse("permission", format!("{permission} is not among this api's permissions")));
+    }
+    let route = ApiRoute {
+        method: method.to_owned(),
+        path: fields.required("path")?.to_owned(),
+        permission: permission.to_owned(),
+    };
+    if !route.is_template() {
+        return Err(fields.refuse("path", "a template such as /v2/invoices/{id}"));
+    }
+    Ok(route)
+}
+
+fn render(api: &Api) -> Value {
+    json!({
+        "name": api.name,
+        "description": api.description,
+        "owner_team": api.owner_team,
+        "open": api.open,
+        "built_in": api.name == KEYROLL,
+        "permissions": api.permissions,
+        "routes": api.routes,
+    })
+}

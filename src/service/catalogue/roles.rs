@@ -1,0 +1,220 @@
+//! `/v1/roles`: named sets of permissions.
+
+use serde_json::{Value, json};
+
+use super::fields::Fields;
+use super::{end, find, in_use, put, taken};
+use crate::domain::log::Entry;
+use crate::domain::policy::INCLUSIONS_MAX;
+use crate::domain::{Operation, Permission, Policy, Role};
+use crate::service::{Change, Context, Error, Service};
+use crate::store;
+use crate::store::catalogue::Kind;
+
+/// Permissions of one role, and roles that it includes.
+const PERMISSIONS_MAX: usize = 1_000;
+const INCLUDES_MAX: usize = 100;
+
+const MEMBERS: [&str; 5] = ["name", "description", "permissions", "includes", "assertable_by"];
+
+impl Service {
+    /// Every role, by name, built-in ones included.
+    ///
+    /// # Errors
+    /// 403 without the permission.
+    pub fn list_roles(&self, context: &Context) -> Result<Value, Error> {
+        self.ask(context, Operation::RoleList, None, |conn| {
+            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+            Ok(json!({"roles": policy.roles.values().map(|role| render(role, &policy)).collect::<Vec<_>>()}))
+        })
+    }
+
+    /// One role.
+    ///
+    /// # Errors
+    /// 404 if there is none of that name.
+    pub fn read_role(&self, context: &Context, name: &str) -> Result<Value, Error> {
+        self.ask(context, Operation::RoleRead, None, |conn| {
+            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+            policy.roles.get(name).map(|role| render(role, &policy)).ok_or(Error::NotFound)
+        })
+    }
+
+    /// Defines a role.
+    ///
+    /// # Errors
+    /// 422 for a body that breaks the rules, 409 for a name that is taken.
+    pub fn create_role(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        let draft = parse(body, None)?;
+        self.perform(context, Operation::RoleCreate, None, move |change| create(change, &draft))
+    }
+
+    /// Replaces the definition of a role: whoever holds it gains and loses at once.
+    ///
+    /// # Errors
+    /// 404 if there is none, 403 for a built-in one, 422 for a body that breaks the rules.
+    pub fn replace_role(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
+        let draft = parse(body, Some(name))?;
+        self.perform(context, Operation::RoleReplace, None, move |change| replace(change, &draft))
+    }
+
+    /// Removes a role.
+    ///
+    /// # Errors
+    /// 404 if there is none, 403 for a built-in one, 409 if a mapping or another role names it.
+    pub fn delete_role(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.perform(context, Operation::RoleDelete, None, move |change| {
+            check_not_built_in(&name)?;
+            change.seq()?;
+            let policy = change.policy()?;
+            if let Some(mapped) = policy.mappings.iter().find(|one| one.mapping.role == name) {
+                return Err(in_use(format!("mapping {} gives role {name}", mapped.mapping.id)));
+            }
+            if let Some(outer) = policy.roles.values().find(|role| role.includes.contains(&name)) {
+                return Err(in_use(format!("role {} includes role {name}", outer.name)));
+            }
+            end(change, Kind::Role, &name, Entry::new(Operation::RoleDelete.action(), "role", &name))
+        })
+    }
+}
+
+/// A role as a body describes it.
+pub(in crate::service) struct Draft {
+    pub(in crate::service) role: Role,
+    /// Its permissions in the order of the body, to point at one.
+    sent: Vec<Permission>,
+}
+
+/// Stores a new role inside a change.
+pub(in crate::service) fn create(change: &mut Change<'_>, draft: &Draft) -> Result<Value, Error> {
+    change.seq()?;
+    if find::<Role>(change.conn, change.key(), Kind::Role, &draft.role.name)?.is_some() {
+        return Err(taken("role", &draft.role.name));
+    }
+    save(change, draft, Operation::RoleCreate)
+}
+
+/// Stores another definition inside a change; the same again changes nothing.
+pub(in crate::service) fn replace(change: &mut Change<'_>, draft: &Draft) -> Result<Value, Error> {
+    let role = &draft.role;
+    change.seq()?;
+    let before = find::<Role>(change.conn, change.key(), Kind::Role, &role.name)?.ok_or(Error::NotFound)?;
+    if before == *role {
+        let policy = change.policy()?;
+        return Ok(render(role, &policy));
+    }
+    save(change, draft, Operation::RoleReplace)
+}
+
+fn save(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Value, Error> {
+    check(change, draft)?;
+    let role = &draft.role;
+    put(change, Kind::Role, &role.name, role, Entry::new(operation.action(), "role", &role.name))?;
+    let policy = change.policy()?;
+    Ok(render(role, &policy))
+}
+
+/// What a definition must meet in the catalogue that it joins.
+fn check(change: &mut Change<'_>, Draft { role, sent }: &Draft) -> Result<(), Error> {
+    let policy = change.policy()?;
+    for (n, permission) in sent.iter().enumerate() {
+        if !policy.knows(permission) {
+            return Err(Error::invalid(format!("/permissions/{n}"), unknown(&policy, permission)));
+        }
+    }
+    for (n, inner) in role.includes.iter().enumerate() {
+        let pointer = format!("/includes/{n}");
+        if *inner == role.name || policy.gains(inner).iter().any(|gain| gain.role == role.name) {
+            return Err(Error::invalid(pointer, format!("includes: {inner} includes {} already", role.name)));
+        }
+        if !policy.roles.contains_key(inner) {
+            return Err(Error::invalid(pointer, format!("includes: there is no role {inner}")));
+        }
+    }
+    let others = policy.roles.values().filter(|other| other.name != role.name).cloned();
+    let after = Policy::new(vec![], others.chain([role.clone()]).collect(), vec![]);
+    if after.roles.keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
+        let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");
+        return Err(Error::invalid("/includes", detail));
+    }
+    for (n, name) in role.assertable_by.iter().enumerate() {
+        if store::connections::by_name(change.conn, change.key(), name)?.is_none() {
+            let detail = format!("assertable_by: there is no connection {name}");
+            return Err(Error::invalid(format!("/assertable_by/{n}"), detail));
+        }
+    }
+    Ok(())
+}
+
+/// Why a permission is not known.
+pub(in crate::service) fn unknown(policy: &Policy, permission: &Permission) -> String {
+    let api = permission.api();
+    match policy.apis.get(api) {
+        _ if api == "*" => format!("{permission}: name the api; * would seem to include keyroll and never does"),
+        None => format!("{permission}: there is no api {api}"),
+        Some(_) => format!("{permission}: api {api} has no such permission"),
+    }
+}
+
+fn check_not_built_in(name: &str) -> Result<(), Error> {
+    if Role::is_built_in(name) {
+        return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
+    }
+    Ok(())
+}
+
+/// Reads a body; for a replacement the name is the URL's.
+pub(in crate::service) fn parse(body: &Value, name: Option<&str>) -> Result<Draft, Error> {
+    let fields = Fields::of(body, "", &MEMBERS)?;
+    let name = match name {
+        None => {
+            let name = fields.name("name")?;
+            if Role::is_built_in(name) {
+                return Err(fields.refuse("name", "names of built-in roles begin with keyroll."));
+            }
+            name
+        }
+        Some(name) => {
+            check_not_built_in(name)?;
+            if fields.text("name")?.is_some_and(|own| own != name) {
+                return Err(fields.refuse("name", format!("is {name}: a role is not renamed")));
+            }
+            name
+        }
+    };
+    let mut permissions = vec![];
+    for (n, text) in fields.texts("permissions", PERMISSIONS_MAX)?.into_iter().enumerate() {
+        let permission = Permission::parse(text).ok_or_else(|| {
+            Error::invalid(format!("/permissions/{n}"), format!("{text} is not a permission api:resource:action"))
+        })?;
+        permissions.push(permission);
+    }
+    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
+    let (mut includes, mut assertable_by) =
+        (owned(fields.texts("includes", INCLUDES_MAX)?), owned(fields.texts("assertable_by", INCLUDES_MAX)?));
+    for list in [&mut includes, &mut assertable_by] {
+        let mut seen = std::collections::HashSet::new();
+        list.retain(|name| seen.insert(name.clone()));
+    }
+    let role = Role {
+        name: name.to_owned(),
+        description: fields.text("description")?.unwrap_or_default().to_owned(),
+        permissions: permissions.clone().into(),
+        includes,
+        assertable_by,
+    };
+    Ok(Draft { role, sent: permissions })
+}
+
+fn render(role: &Role, policy: &Policy) -> Value {
+    json!({
+        "name": role.name,
+        "description": role.description,
+        "permissions": role.permissions,
+        "includes": role.includes,
+        "assertable_by": role.assertable_by,
+        "built_in": Role::is_built_in(&role.name),
+        "effective_permissions": policy.permissions(&role.name).cloned().unwrap_or_default(),
+    })
+}

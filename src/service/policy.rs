@@ -1,0 +1,66 @@
+//! The policy of a tenant: read from the catalogue when it has changed, and kept.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::{Change, Error, Service};
+use crate::domain::{Policy, TenantKey};
+use crate::store::catalogue::{Item, Kind};
+use crate::store::{self, Conn};
+
+/// The last policy of each tenant, by the number that only its state has: see `Head::policy_epoch`.
+#[derive(Default)]
+pub(super) struct Policies(Mutex<HashMap<TenantKey, (i64, Arc<Policy>)>>);
+
+impl Service {
+    /// The policy of a state.
+    pub(super) fn policy(&self, conn: &mut Conn, tenant: TenantKey, epoch: i64) -> Result<Arc<Policy>, Error> {
+        let policies = || self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, policy)) = policies().get(&tenant)
+            && *known == epoch
+        {
+            return Ok(Arc::clone(policy));
+        }
+        let policy = Arc::new(compile(store::catalogue::current(conn, tenant)?)?);
+        policies().insert(tenant, (epoch, Arc::clone(&policy)));
+        Ok(policy)
+    }
+
+    /// The policy as the connection sees it now.
+    pub(super) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+        let epoch = store::log::head(conn, tenant)?.policy_epoch;
+        self.policy(conn, tenant, epoch)
+    }
+
+    /// The policy as it was after a record.
+    pub(super) fn policy_at(&self, conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
+        Ok(Arc::new(compile(store::catalogue::at(conn, tenant, seq)?)?))
+    }
+}
+
+impl Change<'_> {
+    /// The policy as this transaction found it. Locks the log: see [`Change::seq`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(super) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
+        let epoch = self.policy_epoch()?;
+        if self.has_touched_catalogue() {
+            // What this transaction wrote has no number yet under which it could be kept.
+            return Ok(Arc::new(compile(store::catalogue::current(self.conn, self.key())?)?));
+        }
+        self.service.policy(self.conn, self.key(), epoch)
+    }
+}
+
+fn compile(items: Vec<Item>) -> Result<Policy, Error> {
+    let (mut apis, mut roles, mut mappings) = (vec![], vec![], vec![]);
+    for item in items {
+        match item.kind {
+            Kind::Api => apis.push(serde_json::from_str(&item.document)?),
+            Kind::Role => roles.push(serde_json::from_str(&item.document)?),
+            Kind::Mapping => mappings.push((serde_json::from_str(&item.document)?, item.from_seq)),
+        }
+    }
+    Ok(Policy::new(apis, roles, mappings))
+}

@@ -1,0 +1,156 @@
+//! What access is computed from, read set-wise: who is in which groups, now or after a record of the log.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List};
+use super::error::Result;
+use super::types::{Column, ResourceKey};
+use crate::domain::access::{Edge, GroupFacts};
+use crate::domain::{Id, TenantKey};
+
+/// The climb from members to groups. UNION drops what was seen already, so it ends even in a circle;
+/// CROSS JOIN keeps SQLite from turning the joins round (see `nesting`).
+macro_rules! climb {
+    ($of:literal, $holds:literal) => {
+        concat!(
+            "WITH RECURSIVE up (member, grp, since) AS (",
+            "SELECT m.member_key, m.group_key, m.from_seq FROM memberships m WHERE m.member_key ",
+            $of,
+            " AND ",
+            $holds,
+            " AND m.tenant = ? ",
+            "UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ",
+            "CROSS JOIN memberships m WHERE m.member_key = up.grp AND ",
+            $holds,
+            ") SELECT member, grp, since FROM up"
+        )
+    };
+}
+
+/// The groups of some members, the groups around these, and so on: by member.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn edges(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    members: &[ResourceKey],
+    at: Option<i64>,
+) -> Result<HashMap<i64, Vec<Edge>>> {
+    type Sql = (BigInt, BigInt, BigInt);
+    let mut found: HashMap<i64, Vec<Edge>> = HashMap::new();
+    let scope = || Bind::Int(tenant.0);
+    let mut take = |rows: Vec<(i64, i64, i64)>| {
+        for (member, group, from_seq) in rows {
+            let edges = found.entry(member).or_default();
+            // Two chunks of members may climb through the same groups.
+            if !edges.iter().any(|edge| edge.group == group) {
+                edges.push(Edge { group, from_seq });
+            }
+        }
+    };
+    if let ([member], None) = (members, at) {
+        const SQL: &str = climb!("= ?", "m.until_seq IS NULL");
+        take(conn.load_sql::<Sql, _>(SQL, &[Bind::Int(member.0), scope()])?);
+        return Ok(found);
+    }
+    for members in members.chunks(CHUNK) {
+        let list = Bind::List(List::keys(members));
+        take(match at {
+            None => {
+                const SQL: &str = climb!("IN ?", "m.until_seq IS NULL");
+                conn.load_sql::<Sql, _>(SQL, &[list, scope()])?
+            }
+            Some(at) => {
+                const SQL: &str = climb!("IN ?", "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)");
+                let at = || Bind::Int(at);
+                conn.load_sql::<Sql, _>(SQL, &[list, at(), at(), scope(), at(), at()])?
+            }
+        });
+    }
+    Ok(found)
+}
+
+/// What is known of groups by key; those that there are no longer are left out. What connections call
+/// them is read only if it is asked for.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn groups(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    keys: &[ResourceKey],
+    external_ids: bool,
+) -> Result<HashMap<i64, GroupFacts>> {
+    // The plus hides the tenant from SQLite's planner: see `resources::by_keys`.
+    const SQL: &str = "SELECT key, id, display FROM resources WHERE +tenant = ? AND key IN ?";
+    type Row = (i64, Vec<u8>, Option<String>);
+    let mut found = HashMap::with_capacity(keys.len());
+    for keys in keys.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(keys))];
+        for (key, id, display) in conn.load_sql::<(BigInt, Binary, Nullable<Text>), Row>(SQL, &binds)? {
+            let id = Column("resources", "id").id(&id)?;
+            found.insert(key, GroupFacts { key, id, display, external_ids: vec![] });
+        }
+    }
+    if external_ids {
+        for (key, _, value) in super::external_ids::of_resources(conn, tenant, keys)? {
+            if let Some(group) = found.get_mut(&key.0) {
+                group.external_ids.push(value);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// A group and every group inside it, by key.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn inside(conn: &mut Conn, tenant: TenantKey, group: ResourceKey) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "WITH RECURSIVE down (grp) AS (SELECT m.member_key FROM memberships m \
+         WHERE m.group_key = ? AND m.nested = TRUE AND m.until_seq IS NULL AND m.tenant = ? \
+         UNION SELECT m.member_key FROM down CROSS JOIN memberships m \
+         WHERE m.group_key = down.grp AND m.nested = TRUE AND m.until_seq IS NULL) SELECT grp FROM down";
+    let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
+    let mut keys: Vec<ResourceKey> = rows.into_iter().chain([group.0]).map(ResourceKey).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    Ok(keys)
+}
+
+/// The principals among the direct members of a group, in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn member_keys(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    after: ResourceKey,
+    limit: i64,
+) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "SELECT member_key FROM memberships WHERE group_key = ? AND until_seq IS NULL \
+         AND member_key > ? AND nested = FALSE AND tenant = ? ORDER BY member_key LIMIT ?";
+    let binds = [Bind::Int(group.0), Bind::Int(after.0), Bind::Int(tenant.0), Bind::Int(limit)];
+    Ok(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey).collect())
+}
+
+/// The ids of resources by key; those that there are no longer are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn ids(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Result<Vec<(ResourceKey, Id)>> {
+    const SQL: &str = "SELECT key, id FROM resources WHERE +tenant = ? AND key IN ?";
+    let mut found = vec![];
+    for keys in keys.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(keys))];
+        for (key, id) in conn.load_sql::<(BigInt, Binary), (i64, Vec<u8>)>(SQL, &binds)? {
+            found.push((ResourceKey(key), Column("resources", "id").id(&id)?));
+        }
+    }
+    found.sort_unstable_by_key(|(key, _)| *key);
+    Ok(found)
+}

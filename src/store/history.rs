@@ -1,0 +1,196 @@
+//! What was true before: superseded states of principals and resources, each until a record of the log.
+//!
+//! A state without a row here is the one of the principal's or resource's own row. So the state after a
+//! record is the row with the smallest `until_seq` above it, or else the present one.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::error::Result;
+use super::resources::Resource;
+use super::schema::{principal_history, resource_history, subject_keys};
+use super::types::{Column, ResourceKey, millis};
+use crate::domain::{Id, Principal, TenantKey};
+
+/// How many rows past their retention go with each one that comes.
+const PURGED_WITH_EACH: i64 = 4;
+
+/// How a principal was until a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PastPrincipal {
+    /// Whose state.
+    pub id: Id,
+    /// The record that ended it.
+    pub until_seq: i64,
+    /// SCIM's `active`.
+    pub active: bool,
+    /// An admin's hold.
+    pub admin_hold: bool,
+}
+
+/// How a resource was until a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastResource {
+    /// Its surrogate key.
+    pub key: ResourceKey,
+    /// Its id.
+    pub id: Id,
+    /// The name of its type.
+    pub type_name: String,
+    /// The connection that it came from.
+    pub connection: Option<i64>,
+    /// The record that ended it.
+    pub until_seq: i64,
+    /// Its document and externalIds, under its own key.
+    pub sealed: Vec<u8>,
+}
+
+/// Keeps the state of a principal that a record ends. The first of one record is the one that was seen.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn end_principal(conn: &mut Conn, tenant: TenantKey, before: &Principal, seq: i64) -> Result<()> {
+    let values = (
+        principal_history::tenant.eq(tenant.0),
+        principal_history::id.eq(&before.id.as_bytes()[..]),
+        principal_history::until_seq.eq(seq),
+        principal_history::active.eq(before.active),
+        principal_history::admin_hold.eq(before.admin_hold),
+    );
+    let insert = diesel::insert_into(principal_history::table).values(values).on_conflict_do_nothing();
+    on!(conn, |c| insert.execute(c))?;
+    Ok(())
+}
+
+/// The past states of some principals that ended after a record, the oldest first.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn principals(conn: &mut Conn, tenant: TenantKey, ids: &[Id], seq: i64) -> Result<Vec<PastPrincipal>> {
+    const SQL: &str = "SELECT id, until_seq, active, admin_hold FROM principal_history \
+         WHERE tenant = ? AND id IN ? AND until_seq > ? ORDER BY until_seq";
+    type Row = (Vec<u8>, i64, bool, bool);
+    let mut found = vec![];
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids)), Bind::Int(seq)];
+        for (id, until_seq, active, admin_hold) in conn.load_sql::<(Binary, BigInt, Bool, Bool), Row>(SQL, &binds)? {
+            let id = Column("principal_history", "id").id(&id)?;
+            found.push(PastPrincipal { id, until_seq, active, admin_hold });
+        }
+    }
+    Ok(found)
+}
+
+/// Keeps the state of a resource that a record ends, and forgets some that are older than `horizon`.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn end_resource(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource: &Resource,
+    sealed: &[u8],
+    seq: i64,
+    now: DateTime<Utc>,
+    horizon: DateTime<Utc>,
+) -> Result<()> {
+    const PURGE: &str = "DELETE FROM resource_history WHERE tenant = ? AND at < ? AND key IN \
+         (SELECT key FROM resource_history WHERE tenant = ? ORDER BY key LIMIT ?)";
+    let values = (
+        resource_history::tenant.eq(tenant.0),
+        resource_history::resource.eq(resource.key.0),
+        resource_history::id.eq(&resource.id.as_bytes()[..]),
+        resource_history::type_name.eq(&resource.type_name),
+        resource_history::connection.eq(resource.connection),
+        resource_history::until_seq.eq(seq),
+        resource_history::at.eq(millis(now)),
+        resource_history::sealed.eq(sealed),
+    );
+    let insert = diesel::insert_into(resource_history::table).values(values).on_conflict_do_nothing();
+    on!(conn, |c| insert.execute(c))?;
+    let binds = [Bind::Int(tenant.0), Bind::Int(millis(horizon)), Bind::Int(tenant.0), Bind::Int(PURGED_WITH_EACH)];
+    conn.execute_sql(PURGE, &binds)?;
+    Ok(())
+}
+
+type Sql = (BigInt, Binary, Text, Nullable<BigInt>, BigInt, Binary);
+type Row = (i64, Vec<u8>, String, Option<i64>, i64, Vec<u8>);
+
+fn past(rows: Vec<Row>) -> Result<Vec<PastResource>> {
+    let one = |(key, id, type_name, connection, until_seq, sealed): Row| {
+        let id = Column("resource_history", "id").id(&id)?;
+        Ok(PastResource { key: ResourceKey(key), id, type_name, connection, until_seq, sealed })
+    };
+    rows.into_iter().map(one).collect()
+}
+
+/// The past states of a resource from a record backwards, the newest first: what ended at or before it.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn before(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource: ResourceKey,
+    seq: i64,
+    limit: i64,
+) -> Result<Vec<PastResource>> {
+    const SQL: &str = "SELECT resource, id, type, connection, until_seq, sealed FROM resource_history \
+         WHERE tenant = ? AND resource = ? AND until_seq <= ? ORDER BY until_seq DESC LIMIT ?";
+    let binds = [Bind::Int(tenant.0), Bind::Int(resource.0), Bind::Int(seq), Bind::Int(limit)];
+    past(conn.load_sql::<Sql, Row>(SQL, &binds)?)
+}
+
+/// How each of some resources was after a record, if it is another state than the present one.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn resources(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey], seq: i64) -> Result<Vec<PastResource>> {
+    const SQL: &str = "SELECT h.resource, h.id, h.type, h.connection, h.until_seq, h.sealed FROM resource_history h \
+         WHERE h.tenant = ? AND h.resource IN ? AND h.until_seq = \
+         (SELECT min(f.until_seq) FROM resource_history f WHERE f.resource = h.resource AND f.until_seq > ?)";
+    let mut found = vec![];
+    for keys in keys.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(keys)), Bind::Int(seq)];
+        found.extend(past(conn.load_sql::<Sql, Row>(SQL, &binds)?)?);
+    }
+    Ok(found)
+}
+
+/// The surrogate keys of resources that may be gone.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn keys_of(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey)>> {
+    const SQL: &str = "SELECT DISTINCT id, resource FROM resource_history WHERE tenant = ? AND id IN ?";
+    let mut found = vec![];
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        for (id, key) in conn.load_sql::<(Binary, BigInt), (Vec<u8>, i64)>(SQL, &binds)? {
+            found.push((Column("resource_history", "id").id(&id)?, ResourceKey(key)));
+        }
+    }
+    Ok(found)
+}
+
+/// The wrapped key of a subject.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Vec<u8>>> {
+    let query = subject_keys::table.find((tenant.0, &id.as_bytes()[..])).select(subject_keys::wrapped);
+    Ok(on!(conn, |c| query.get_result::<Vec<u8>>(c).optional())?)
+}
+
+/// Stores the wrapped key of a subject.
+///
+/// # Errors
+/// A unique violation if it has one.
+pub fn set_subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id, wrapped: &[u8]) -> Result<()> {
+    let values =
+        (subject_keys::tenant.eq(tenant.0), subject_keys::id.eq(&id.as_bytes()[..]), subject_keys::wrapped.eq(wrapped));
+    on!(conn, |c| diesel::insert_into(subject_keys::table).values(values).execute(c))?;
+    Ok(())
+}
