@@ -245,7 +245,7 @@ impl Service {
         let mut first = true;
         for (part, resources) in &results.items {
             self.read(|conn| {
-                let views = self.views(conn, context, resources, &part.projection)?;
+                let views = self.views(conn, context, part.resource_type, resources, &part.projection)?;
                 for resource in resources {
                     if !std::mem::take(&mut first) {
                         body.push(",");
