@@ -13,6 +13,7 @@ pub mod credentials;
 pub mod error;
 pub mod init;
 mod installation;
+mod liveness;
 pub mod log;
 mod members;
 mod provider;

@@ -4,7 +4,7 @@ use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::connection::{Conn, locked, on};
+use super::connection::{Bind, CHUNK, Conn, List, locked, on};
 use super::error::Result;
 use super::schema::principals;
 use super::types::{Column, json, millis_opt};
@@ -76,6 +76,35 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Princi
         .optional())?
     .map(Row::into_domain)
     .transpose()
+}
+
+type SqlRow = diesel::dsl::SqlTypeOf<(
+    principals::id,
+    principals::kind,
+    principals::local,
+    principals::name,
+    principals::active,
+    principals::admin_hold,
+    principals::suspended_at,
+    principals::deleted_at,
+    principals::permissions,
+)>;
+
+/// The principals of these ids, in no order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Principal>> {
+    const SQL: &str = "SELECT id, kind, local, name, active, admin_hold, suspended_at, deleted_at, permissions \
+         FROM principals WHERE tenant = ? AND id IN ?";
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::ids(ids))])?;
+        for row in rows {
+            found.push(row.into_domain()?);
+        }
+    }
+    Ok(found)
 }
 
 /// Finds a principal and locks it until the transaction ends.
