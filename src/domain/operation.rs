@@ -92,7 +92,7 @@ operations! {
     Search: Scim, "keyroll:{type}:read", "", Blocking,
         [GET "/scim/v2/{endpoint}", HEAD "/scim/v2/{endpoint}", POST "/scim/v2/{endpoint}/.search"];
     /// Searches resources of every type.
-    SearchAll: Scim, "keyroll:{type}:read", "", Blocking, [GET "/scim/v2", HEAD "/scim/v2", GET "/scim/v2/", POST "/scim/v2/.search"];
+    SearchAll: Scim, "keyroll:{type}:read", "", Blocking, [GET "/scim/v2", HEAD "/scim/v2", GET "/scim/v2/", HEAD "/scim/v2/", POST "/scim/v2/.search"];
     /// Reads the resource of the key's owner.
     Me: Any, "", "", Blocking, [GET "/scim/v2/Me", HEAD "/scim/v2/Me"];
     /// Refuses to write that resource by this name (design §5).
@@ -108,21 +108,21 @@ operations! {
     /// Issues a key.
     KeyIssue: Admin, "keyroll:keys:issue", "credential.issued", Blocking, [POST "/v1/keys"];
     /// Lists keys.
-    KeyList: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys"];
+    KeyList: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys", HEAD "/v1/keys"];
     /// Reads the record of a key.
-    KeyRead: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}"];
+    KeyRead: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}", HEAD "/v1/keys/{id}"];
     /// Revokes a key; every holder may revoke its own.
     KeyRevoke: Any, "keyroll:keys:revoke", "credential.revoked", Blocking, [POST "/v1/keys/{id}/revoke"];
     /// Tells whether a key works and whose it is.
     KeyVerify: Admin, "keyroll:keys:verify", "", Inline, [POST "/v1/verify"];
     /// Tells the caller who it is.
-    Whoami: Any, "", "", Inline, [GET "/v1/whoami"];
+    Whoami: Any, "", "", Inline, [GET "/v1/whoami", HEAD "/v1/whoami"];
 
     // People, local ones included.
     /// Lists principals.
-    UserList: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users"];
+    UserList: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users", HEAD "/v1/users"];
     /// Reads a principal.
-    UserRead: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users/{id}"];
+    UserRead: Admin, "keyroll:users:read", "", Blocking, [GET "/v1/users/{id}", HEAD "/v1/users/{id}"];
     /// Suspends a principal by an admin's hold.
     UserSuspend: Admin, "keyroll:users:suspend", "principal.suspended", Blocking, [POST "/v1/users/{id}/suspend"];
     /// Lifts an admin's hold.
@@ -170,9 +170,9 @@ operations! {
     /// Shows the newest records.
     LogTail: Host, "", "", Blocking, [];
     /// Tells that the process runs.
-    Health: None, "", "", Inline, [GET "/healthz"];
+    Health: None, "", "", Inline, [GET "/healthz", HEAD "/healthz"];
     /// Tells that requests can be served.
-    Ready: None, "", "", Blocking, [GET "/readyz"];
+    Ready: None, "", "", Blocking, [GET "/readyz", HEAD "/readyz"];
 }
 
 impl Operation {
@@ -189,5 +189,19 @@ impl Operation {
     /// The action for a resource type: `user.created`.
     pub fn action_for(self, type_name: &str) -> String {
         self.action().replace("{type}", &type_name.to_ascii_lowercase())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Operation;
+
+    #[test]
+    fn what_can_be_read_has_a_head() {
+        for operation in Operation::ALL {
+            for (_, path) in operation.routes().iter().filter(|(method, _)| *method == "GET") {
+                assert!(operation.routes().contains(&("HEAD", path)), "{operation:?} {path}");
+            }
+        }
     }
 }

@@ -59,9 +59,20 @@ pub struct Principal {
 }
 
 impl Principal {
-    /// Whether it may act: present, active and not held.
+    /// Whether it may act as far as it says itself: present, active and not held.
     pub fn is_live(&self) -> bool {
         self.active && !self.admin_hold && self.deleted_at.is_none()
+    }
+
+    /// The same, given whether any of its sponsors is live: an Agent does nothing that no live User answers
+    /// for (promise P1). The agent of a connection is exempt, or later leavers would keep their keys.
+    pub fn is_live_with(&self, has_live_sponsor: bool) -> bool {
+        self.is_live() && (has_live_sponsor || !self.needs_sponsor())
+    }
+
+    /// Whether it is live only with a sponsor.
+    pub fn needs_sponsor(&self) -> bool {
+        self.kind == PrincipalKind::Agent && !self.local
     }
 
     /// Whether it has been suspended for so long that its keys are gone for good.

@@ -28,8 +28,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
                 Some(text) => Some(service.principal_id(call.context()?, text)?),
                 None => None,
             };
-            let (count, cursor) = (request.number("count")?, request.parameter("cursor"));
-            ok(service.list_keys(call.context()?, owner.as_ref(), count, cursor)?)
+            ok(service.list_keys(call.context()?, owner.as_ref(), request.number("count")?, request.cursor())?)
         }
         Operation::KeyRead => ok(service.read_key(call.context()?, &request.id)?),
         Operation::KeyRevoke => {
@@ -44,9 +43,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             let key = text(&body, "key")?.ok_or_else(|| Error::invalid("/key", "key: a key is required"))?;
             ok(service.verify(call.context()?, key)?)
         }
-        Operation::UserList => {
-            ok(service.list_users(call.context()?, request.number("count")?, request.parameter("cursor"))?)
-        }
+        Operation::UserList => ok(service.list_users(call.context()?, request.number("count")?, request.cursor())?),
         Operation::UserRead => ok(service.read_user(call.context()?, &request.id)?),
         Operation::UserSuspend | Operation::UserActivate => {
             let (body, hold) = (optional_body(call)?, call.operation == Operation::UserSuspend);

@@ -78,6 +78,11 @@ impl Head {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
+    /// Where a list of `/v1` goes on; an empty cursor begins it, as in SCIM (RFC 9865 §2).
+    pub(super) fn cursor(&self) -> Option<&str> {
+        self.parameter("cursor").filter(|cursor| !cursor.is_empty())
+    }
+
     /// A query parameter that is a number.
     pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Error> {
         let number = self.parameter(name).map(|text| text.parse::<usize>()).transpose();
@@ -172,6 +177,8 @@ async fn read_body(
         }
         if permit.is_none() && bytes.len() + chunk.len() > LARGE_BODY_BYTES {
             permit = Some(Permit::take(&shared.large_bodies)?);
+            // All at once: growing by doubling would take twice as much for a while.
+            bytes.reserve(length.unwrap_or(0).saturating_sub(bytes.len()));
         }
         bytes.extend_from_slice(&chunk);
     }

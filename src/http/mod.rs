@@ -12,15 +12,16 @@ mod handle;
 mod respond;
 mod routes;
 mod scim;
+mod wire;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::NormalizePath;
-use actix_web::{App, HttpServer, web};
+use actix_web::{App, web};
 use ipnet::IpNet;
 
 use routes::configure;
@@ -76,14 +77,14 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     let workers = settings.workers;
     let shared = Shared::new(service, settings);
     actix_web::rt::System::new().block_on(async move {
-        let mut server = HttpServer::new(move || app(shared.clone()))
-            .worker_max_blocking_threads(BLOCKING_THREADS)
-            .client_request_timeout(HEADER_TIMEOUT)
-            .shutdown_timeout(SHUTDOWN_SECONDS);
+        let mut server =
+            Server::build().worker_max_blocking_threads(BLOCKING_THREADS).shutdown_timeout(SHUTDOWN_SECONDS);
         if workers > 0 {
             server = server.workers(workers);
         }
-        server.listen(listener)?.run().await
+        let (address, shutdown) = (listener.local_addr()?, server.graceful_shutdown_signal());
+        let service = move || wire::service(shared.clone(), address, shutdown.clone());
+        server.listen("keyroll", listener, service)?.run().await
     })
 }
 

@@ -101,6 +101,9 @@ pub struct Attribute {
     /// Suggested values.
     #[serde(default)]
     pub canonical_values: Vec<String>,
+    /// The resource types that a reference may name.
+    #[serde(default)]
+    pub reference_types: Vec<String>,
 }
 
 impl Attribute {

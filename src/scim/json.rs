@@ -4,12 +4,13 @@
 //! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
 //! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
 
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use super::error::Error;
 
@@ -22,11 +23,13 @@ pub struct Limits {
     pub nodes_max: usize,
     /// Digits of one number.
     pub number_digits_max: usize,
+    /// What the values take in memory, allocations not rounded up.
+    pub memory_bytes_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth_max: 32, nodes_max: 1_000_000, number_digits_max: 40 }
+        Limits { depth_max: 32, nodes_max: 1_000_000, number_digits_max: 40, memory_bytes_max: 64 << 20 }
     }
 }
 
@@ -34,7 +37,8 @@ impl Default for Limits {
 pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = Strict.deserialize(&mut deserializer).map_err(malformed)?;
+    let room = Cell::new(limits.memory_bytes_max);
+    let value = Strict { room: &room, limits }.deserialize(&mut deserializer).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
     Ok(value)
 }
@@ -120,9 +124,23 @@ fn text<E: serde::de::Error>(text: &str) -> Result<&str, E> {
     if text.contains('\0') { Err(E::custom("a string holds U+0000")) } else { Ok(text) }
 }
 
-struct Strict;
+/// Builds values as long as there is room for them: `{"a":1}` takes thirty times its length.
+#[derive(Clone, Copy)]
+struct Strict<'l> {
+    room: &'l Cell<usize>,
+    limits: &'l Limits,
+}
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl Strict<'_> {
+    fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
+        let max = self.limits.memory_bytes_max;
+        let left = self.room.get().checked_sub(bytes);
+        self.room.set(left.ok_or_else(|| E::custom(format_args!("its values take more than {max} bytes")))?);
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
@@ -130,7 +148,7 @@ impl<'de> DeserializeSeed<'de> for Strict {
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
@@ -158,29 +176,32 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+        self.take(value.len())?;
         Ok(Value::String(text::<E>(value)?.to_owned()))
     }
 
     fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
-        text::<E>(&value)?;
-        Ok(Value::String(value))
+        self.visit_str(&value)
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(Strict)? {
+        while let Some(element) = elements.next_element_seed(self)? {
+            self.take(size_of::<Value>())?;
             array.push(element);
         }
         Ok(Value::Array(array))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let (mut object, mut keys) = (Map::new(), Keys::default());
+        let (mut object, mut keys) = (Vec::new(), Keys::default());
         while let Some(key) = members.next_key::<String>()? {
             keys.insert(&key)?;
-            object.insert(key, members.next_value_seed(Strict)?);
+            self.take(size_of::<(usize, String, Value)>() + key.len())?;
+            object.push((key, members.next_value_seed(self)?));
         }
-        Ok(Value::Object(object))
+        // Collected at the end: a map that grows has room for four members when it has one.
+        Ok(Value::Object(object.into_iter().collect()))
     }
 }
 
@@ -205,6 +226,8 @@ impl<'de> Visitor<'de> for RawMembers {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
     /// The compact text of what was read, or the detail of the refusal.
@@ -270,6 +293,23 @@ mod tests {
         check("1".repeat(41), "JSON has more than 40 digits in a number at byte 40");
         check("1.".to_owned() + &"1".repeat(40), "JSON has more than 40 digits in a number at byte 41");
         check(",".repeat(1_000_000), "JSON has more than 1000000 values at byte 999999");
+    }
+
+    #[test]
+    fn bounds_what_values_take() {
+        let objects = |count: usize| format!("[{}0]", "{\"a\":1},".repeat(count));
+        assert_eq!(
+            parse(objects(300_000).as_bytes(), &Limits::default()).map(|v| v.as_array().map(Vec::len)),
+            Ok(Some(300_001))
+        );
+        check(objects(499_000), "malformed JSON: its values take more than 67108864 bytes at line 1 column 3033173");
+        let small = |input: &str| {
+            let limits = Limits { memory_bytes_max: 300, ..Limits::default() };
+            parse(input.as_bytes(), &limits).is_ok()
+        };
+        assert!(small("[1,2,3,4]") && !small("[1,2,3,4,5]"));
+        assert!(small("{\"a\":1,\"b\":2}") && !small("{\"a\":1,\"b\":2,\"c\":3}"));
+        assert!(small(&format!("\"{}\"", "x".repeat(300))) && !small(&format!("\"{}\"", "x".repeat(301))));
     }
 
     #[test]

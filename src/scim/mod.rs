@@ -13,6 +13,7 @@ pub mod message;
 pub mod patch;
 pub mod path;
 pub mod project;
+pub mod reference;
 pub mod schema;
 pub mod text;
 pub mod tolerance;

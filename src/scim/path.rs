@@ -65,6 +65,14 @@ impl AttrRef {
         self.sub.unwrap_or(self.attribute)
     }
 
+    /// The object that holds the top-level attribute in a document with canonical names.
+    pub fn holder<'d>(&self, document: &'d mut Map<String, Value>) -> Option<&'d mut Map<String, Value>> {
+        match self.extension {
+            Some(extension) => document.get_mut(&extension.id)?.as_object_mut(),
+            None => Some(document),
+        }
+    }
+
     /// The value of the top-level attribute in a document with canonical names.
     pub fn find<'d>(&self, document: &'d Map<String, Value>) -> Option<&'d Value> {
         let holder = match self.extension {

@@ -92,6 +92,15 @@ impl Projection {
         self.base.get(name).is_some_and(|keep| *keep != Keep::Nothing)
     }
 
+    /// Whether an attribute is shown at all, be it of an extension.
+    pub fn shows(&self, at: AttrRef) -> bool {
+        let plan = match at.extension {
+            None => Some(&self.base),
+            Some(extension) => self.extensions.get(extension.id.as_str()),
+        };
+        plan.and_then(|plan| plan.get(at.attribute.name.as_str())).is_some_and(|keep| *keep != Keep::Nothing)
+    }
+
     /// Takes away what is not shown from a full document with canonical names. `schemas` is always there
     /// and lists the schemas of what is left (RFC 7643 §3).
     pub fn apply(&self, document: &mut Map<String, Value>) {

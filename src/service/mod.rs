@@ -16,6 +16,7 @@ pub mod error;
 mod history;
 pub mod init;
 mod installation;
+mod liveness;
 pub mod log;
 mod members;
 mod policy;

@@ -14,6 +14,7 @@ use super::resources::stored_document;
 use super::{Context, Error, Service, registry};
 use crate::domain::Id;
 use crate::scim::project::Projection;
+use crate::scim::reference;
 use crate::scim::text::render_time;
 use crate::scim::{ResourceType, text};
 use crate::store::members::{GroupRef, Member};
@@ -25,6 +26,8 @@ use crate::store::{self, Conn, ResourceKey};
 pub(super) struct Views {
     external_ids: HashMap<ResourceKey, String>,
     groups: HashMap<ResourceKey, Vec<GroupRef>>,
+    /// Documents that refer to other resources, with what the references say of these.
+    referring: HashMap<ResourceKey, Map<String, Value>>,
 }
 
 /// What `meta` says of a resource.
@@ -49,11 +52,13 @@ impl Service {
         &self,
         conn: &mut Conn,
         context: &Context,
+        resource_type: &'static ResourceType,
         resources: &[Resource],
         projection: &Projection,
     ) -> Result<Views, Error> {
         let tenant = context.caller.tenant.key;
-        let mut views = Views::default();
+        let referring = self.referring(conn, context, resource_type, resources, projection)?;
+        let mut views = Views { referring, ..Views::default() };
         if let Some(connection) = context.caller.connection()
             && projection.wants("externalId")
         {
@@ -77,16 +82,40 @@ impl Service {
         &self,
         conn: &mut Conn,
         context: &Context,
+        resource_type: &'static ResourceType,
         sight: &Sight,
         projection: &Projection,
     ) -> Result<Views, Error> {
         let key = sight.resource.key;
-        let mut views = Views::default();
+        let resources = std::slice::from_ref(&sight.resource);
+        let referring = self.referring(conn, context, resource_type, resources, projection)?;
+        let mut views = Views { referring, ..Views::default() };
         views.external_ids.extend(sight.external_id.clone().map(|id| (key, id)));
         if sight.is_member && projection.wants("groups") {
             views.groups = store::members::groups_of(conn, context.caller.tenant.key, &[key])?;
         }
         Ok(views)
+    }
+
+    /// The documents among these that refer to other resources, completed.
+    fn referring(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        resources: &[Resource],
+        projection: &Projection,
+    ) -> Result<HashMap<ResourceKey, Map<String, Value>>, Error> {
+        let shown = || reference::references(resource_type).filter(|path| projection.shows(*path));
+        let mut keys = vec![];
+        let mut documents = vec![];
+        for resource in resources.iter().filter(|resource| reference::may_refer(&resource.document, shown())) {
+            keys.push(resource.key);
+            documents.push(stored_document(resource)?);
+        }
+        let (tenant, base) = (context.caller.tenant.key, self.scim_base_url());
+        store::references::complete(conn, tenant, &base, resource_type, &mut documents)?;
+        Ok(keys.into_iter().zip(documents).collect())
     }
 
     /// The representation of one resource.
@@ -100,7 +129,7 @@ impl Service {
         projection: &Projection,
     ) -> Result<Body, Error> {
         let (head, tail) = if projection.is_default() {
-            self.splice(resource_type, views, resource)
+            self.splice(resource_type, views, resource)?
         } else {
             self.project(resource_type, views, resource, projection)?
         };
@@ -127,8 +156,17 @@ impl Service {
     }
 
     /// The stored text up to where rows would stand, and what follows them.
-    fn splice(&self, resource_type: &ResourceType, views: &Views, resource: &Resource) -> (String, String) {
-        let document = resource.document.strip_suffix('}').unwrap_or(&resource.document);
+    fn splice(
+        &self,
+        resource_type: &ResourceType,
+        views: &Views,
+        resource: &Resource,
+    ) -> Result<(String, String), Error> {
+        let document = match views.referring.get(&resource.key) {
+            Some(document) => &serde_json::to_string(document)?,
+            None => &resource.document,
+        };
+        let document = document.strip_suffix('}').unwrap_or(document);
         let mut head = String::with_capacity(document.len() + 512);
         head.push_str(document);
         let _ = write!(head, ",\"id\":\"{}\"", resource.id);
@@ -138,7 +176,7 @@ impl Service {
         if let Some(groups) = views.groups.get(&resource.key).filter(|groups| !groups.is_empty()) {
             let _ = write!(head, ",\"groups\":{}", self.groups(groups));
         }
-        (head, self.tail(resource_type, &Dated::of(resource)))
+        Ok((head, self.tail(resource_type, &Dated::of(resource))))
     }
 
     /// What a representation ends with: `meta`.
@@ -175,7 +213,10 @@ impl Service {
         views: &Views,
         resource: &Resource,
     ) -> Result<Map<String, Value>, Error> {
-        let mut document = stored_document(resource)?;
+        let mut document = match views.referring.get(&resource.key) {
+            Some(document) => document.clone(),
+            None => stored_document(resource)?,
+        };
         document.insert("id".to_owned(), resource.id.to_string().into());
         if let Some(external_id) = views.external_ids.get(&resource.key) {
             document.insert("externalId".to_owned(), external_id.as_str().into());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::resources::{self, settle};
-use super::{Change, Context, Error, Service, credentials, registry};
+use super::{Change, Context, Error, Service, credentials, liveness, registry};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::text;
@@ -35,7 +35,9 @@ impl Service {
             let more = rows.len() > count;
             rows.truncate(count);
             let next = if more { rows.last().map(|principal| principal.id) } else { None };
-            let users: Vec<Value> = rows.iter().filter(|p| p.deleted_at.is_none()).map(render).collect();
+            rows.retain(|principal| principal.deleted_at.is_none());
+            let live = liveness::live(conn, context.caller.tenant.key, &rows)?;
+            let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id))).collect();
             Ok(json!({"users": users, "next": next}))
         })
     }
@@ -49,7 +51,7 @@ impl Service {
             let tenant = context.caller.tenant.key;
             let id = find(conn, tenant, name)?;
             let principal = store::principals::find(conn, tenant, &id)?.ok_or(Error::NotFound)?;
-            Ok(render(&principal))
+            shown(conn, tenant, &principal)
         })
     }
 
@@ -82,8 +84,9 @@ impl Service {
             }
             let after = Principal { admin_hold: hold, ..before.clone() };
             settle(change, &before, after, reason.as_deref().or(Some("admin_hold")))?;
-            let stored = store::principals::find(change.conn, change.key(), &before.id)?.ok_or(Error::NotFound)?;
-            Ok(render(&stored))
+            let tenant = change.key();
+            let stored = store::principals::find(change.conn, tenant, &before.id)?.ok_or(Error::NotFound)?;
+            shown(change.conn, tenant, &stored)
         })
     }
 
@@ -131,13 +134,18 @@ fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
     principal.filter(|principal| principal.deleted_at.is_none()).ok_or(Error::NotFound)
 }
 
-fn render(principal: &Principal) -> Value {
+fn shown(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<Value, Error> {
+    let live = liveness::live(conn, tenant, std::slice::from_ref(principal))?;
+    Ok(render(principal, live.contains(&principal.id)))
+}
+
+fn render(principal: &Principal, live: bool) -> Value {
     json!({
         "id": principal.id,
         "type": principal.kind.name(),
         "name": principal.name,
         "origin": if principal.local { "local" } else { "scim" },
-        "live": principal.is_live(),
+        "live": live,
         "active": principal.active,
         "admin_hold": principal.admin_hold,
         "suspended_at": principal.suspended_at.map(text::render_time),

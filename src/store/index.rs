@@ -6,15 +6,16 @@ mod paths;
 use std::collections::HashSet;
 
 use diesel::prelude::*;
+use diesel::sql_types::{Binary, Text};
 use serde_json::{Map, Value, json};
 
 pub(super) use self::paths::ensure_paths;
 pub(in crate::store) use self::paths::path_key;
-use super::connection::{Bind, Conn, on};
+use super::connection::{Bind, CHUNK, Conn, List, on};
 use super::error::Result;
 use super::schema::resource_index;
-use super::types::ResourceKey;
-use crate::domain::TenantKey;
+use super::types::{Column, ResourceKey};
+use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
 use crate::scim::attribute::Attribute;
 use crate::scim::filter::index_text;
@@ -186,6 +187,31 @@ pub fn referrers(
         .distinct()
         .order(resource_index::resource);
     Ok(on!(conn, |c| query.load::<i64>(c))?.into_iter().map(ResourceKey).collect())
+}
+
+/// What resources of these ids hold under an indexed path of their type.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn held(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &ResourceType,
+    path: &str,
+    ids: &[Id],
+) -> Result<Vec<(Id, String)>> {
+    const SQL: &str = "SELECT r.id, i.value FROM resources r \
+         JOIN resource_index i ON i.resource = r.key AND i.path = ? AND i.tenant = r.tenant \
+         WHERE r.tenant = ? AND r.id IN ?";
+    let path = i64::from(path_key(&resource_type.name, path));
+    let mut found = vec![];
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(path), Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        for (id, value) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(SQL, &binds)? {
+            found.push((Column("resources", "id").id(&id)?, value));
+        }
+    }
+    Ok(found)
 }
 
 #[cfg(test)]

@@ -24,6 +24,7 @@ mod migrate;
 mod nesting;
 mod postgres;
 pub mod principals;
+pub mod references;
 pub mod resources;
 pub mod schema;
 pub mod search;

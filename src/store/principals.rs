@@ -4,8 +4,7 @@ use diesel::dsl::{SqlTypeOf, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
-use super::connection::{Bind, CHUNK, List};
-use super::connection::{Conn, locked, on};
+use super::connection::{Bind, CHUNK, Conn, List, locked, on};
 use super::error::Result;
 use super::schema::principals;
 use super::types::{Column, millis_opt};

@@ -37,13 +37,15 @@ fn agents_are_resources_like_others() {
 fn an_agent_follows_active_as_a_user_does() {
     for_each_app(|app| {
         let (idp, admin) = (app.idp(), app.admin());
-        let id = idp.post("/Agents", agent("deploy")).expect(201).id();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let body = and(agent("deploy"), json!({"owners": [{"value": mira}]}));
+        let id = idp.post("/Agents", body.clone()).expect(201).id();
         let live = || admin.get(&format!("/v1/users/{id}")).expect(200)["live"] == json!(true);
         let path = format!("/Agents/{id}");
         assert!(live());
         idp.patch(&path, replace("active", "False")).expect(200);
         assert!(!live());
-        assert_eq!(idp.put(&path, agent("deploy")).expect(200)["active"], json!(false));
+        assert_eq!(idp.put(&path, body).expect(200)["active"], json!(false));
         idp.patch(&path, replace("active", true)).expect(200);
         assert!(live());
         admin.post(&format!("/v1/users/{id}/suspend"), json!({})).expect(200);
@@ -51,6 +53,7 @@ fn an_agent_follows_active_as_a_user_does() {
         assert_eq!(
             app.actions(),
             [
+                "user.created",
                 "agent.created",
                 "agent.patched",
                 "principal.suspended",
@@ -93,5 +96,48 @@ fn sponsors_are_users_of_the_tenant() {
         }
         let nobody = and(agent("deploy"), json!({"owners": [{"display": "x"}]}));
         assert_eq!(idp.post("/Agents", nobody).scim_error(400, "invalidValue"), "owners[0].value: is required");
+    });
+}
+
+#[test]
+fn an_agent_is_live_as_long_as_a_sponsor_is() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let [mira, rolf] =
+            ["mira@example.com", "rolf@example.com"].map(|name| idp.post("/Users", user(name)).expect(201).id());
+        let sponsored = |name: &str, by: &[&String]| {
+            let owners: Vec<Value> = by.iter().map(|id| json!({"value": id})).collect();
+            idp.post("/Agents", and(agent(name), json!({"owners": owners}))).expect(201).id()
+        };
+        let bots = [("of both", &[&mira, &rolf][..]), ("of mira", &[&mira]), ("of nobody", &[])]
+            .map(|(name, by)| sponsored(name, by));
+        let live = || {
+            let listed = admin.get("/v1/users").expect(200);
+            let listed = listed["users"].as_array().unwrap().clone();
+            // The operator and the agent of the connection answer to nobody.
+            assert!(listed.iter().filter(|one| one["origin"] == "local").all(|one| one["live"] == true));
+            bots.clone().map(|id| {
+                let read = admin.get(&format!("/v1/users/{id}")).expect(200)["live"].clone();
+                let listed = listed.iter().find(|one| one["id"] == json!(id)).unwrap();
+                assert_eq!(listed["live"], read);
+                read == true
+            })
+        };
+        assert_eq!(live(), [true, true, false]);
+        idp.patch(&format!("/Users/{mira}"), replace("active", false)).expect(200);
+        assert_eq!(live(), [true, false, false]);
+        idp.patch(&format!("/Users/{mira}"), replace("active", true)).expect(200);
+        admin.post(&format!("/v1/users/{rolf}/suspend"), json!({})).expect(200);
+        assert_eq!(live(), [true, true, false]);
+        admin.post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+        assert_eq!(live(), [false, false, false]);
+        admin.post(&format!("/v1/users/{rolf}/activate"), json!({})).expect(200);
+        assert_eq!(live(), [true, false, false]);
+        idp.delete(&format!("/Users/{rolf}")).expect(204);
+        assert_eq!(live(), [false, false, false]);
+        // What is live by its sponsors may still be suspended itself.
+        admin.post(&format!("/v1/users/{mira}/activate"), json!({})).expect(200);
+        let held = admin.post(&format!("/v1/users/{}/suspend", bots[0]), json!({})).expect(200);
+        assert_eq!((&held["live"], live()), (&json!(false), [false, true, false]));
     });
 }

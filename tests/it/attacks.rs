@@ -122,8 +122,7 @@ fn a19_a_deep_filter_is_refused_quickly_and_cheaply() {
         (format!("userName eq \"{}\"", "a".repeat(1 << 20)), long((1 << 20) + 14)),
     ];
     for (filter, expected) in &cases {
-        // In a URL more than 128 KiB are cut off by the HTTP server, without a body.
-        let started = Instant::now();
+        // In a URL more than 128 KiB are cut off by the HTTP server.
         let line = format!("GET /scim/v2/Users?filter={} HTTP/1.1\r\nHost: x\r\n", encode(filter));
         let key = &target.server.keys().provisioning;
         let request = format!("{line}Authorization: Bearer {key}\r\n\r\n");
@@ -151,7 +150,14 @@ fn a19_a_deep_filter_is_refused_quickly_and_cheaply() {
                 assert_eq!(answer.error(), format!("{before}{expected}"));
             }
         }
-        assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
+        // The reference's figure; the best of some, since other tests run beside this one.
+        let took = |body: &Value| {
+            let started = Instant::now();
+            target.idp.post("/scim/v2/Users/.search", body);
+            started.elapsed()
+        };
+        let fastest = (0..10).map(|_| took(&search)).min().unwrap();
+        assert!(fastest < Duration::from_millis(50), "{fastest:?}");
     }
     target.survives(10);
 }
@@ -199,7 +205,18 @@ fn a20_many_small_values_stay_small() {
     // Values of an array are what a list of members is made of: each costs a serde_json::Value.
     let body = format!(r#"{{"x":[{}1],"schemas":["{USER}"],"userName":"x"}}"#, "1,".repeat(900_000));
     target.idp.send("POST", "/scim/v2/Users", &[], &body).unwrap().expect(201);
-    target.survives(128);
+    target.survives(80);
+}
+
+#[test]
+fn a20_many_small_objects_stay_small() {
+    let target = Target::new(Installation::sqlite());
+    // Each takes thirty times its length: the limit of values alone would let 250 MiB through.
+    let body = format!(r#"{{"x":[{}1],"schemas":["{USER}"],"userName":"x"}}"#, r#"{"a":1},"#.repeat(499_000));
+    let error = target.idp.send("POST", "/scim/v2/Users", &[], &body).unwrap().error();
+    let refused = "400 invalidSyntax: malformed JSON: its values take more than 67108864 bytes";
+    assert!(error.starts_with(refused), "{error}");
+    target.survives(112);
 }
 
 #[test]
@@ -356,7 +373,7 @@ fn a21_large_jobs_at_once_are_bounded_together() {
         assert_eq!(answer.error(), "503 -: too many large bodies at once: try again");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
-    target.survives(256);
+    target.survives(160);
 }
 
 #[test]
@@ -373,13 +390,13 @@ fn a22_heavy_reads_are_clamped_or_refused() {
     assert_eq!(page("startIndex=99999999999999999999"), "0 of 4 from 9223372036854775807");
     assert_eq!(page("startIndex=4"), "1 of 4 from 4");
     assert_eq!(page("sortBy=nickName"), "4 of 4 from 1");
+    assert_eq!(page("sortBy=groups"), "4 of 4 from 1");
     assert_eq!(page(&format!("attributes={}", ["userName"; 1_000].join(","))), "4 of 4 from 1");
     for (query, expected) in [
         ("count=1e9", "400 invalidValue: count: expected an integer"),
         ("count=1000000000&cursor=", "400 invalidCount: count: at most 1000 with a cursor"),
         ("count=1&count=2", "400 invalidValue: count: is there twice"),
         ("sortBy=nope", "400 invalidValue: sortBy: nope is no attribute of this type"),
-        ("sortBy=groups", "400 invalidValue: sortBy: groups is computed and has no order"),
         ("cursor=AAAA", "400 invalidCursor: cursor: not one of this server's"),
         ("cursor=%00", "400 invalidCursor: cursor: not one of this server's"),
         ("cursor=&startIndex=1", "400 invalidValue: cursor and startIndex exclude each other"),
@@ -428,9 +445,9 @@ fn what_is_no_text_is_refused_in_paths_queries_and_headers() {
         ask("GET /scim/v2/Users?%00=%00", &bearer).expect(200);
         let sort = ask("GET /scim/v2/Users?sortBy=%00", &bearer);
         assert_eq!(sort.error(), "400 invalidValue: sortBy: \0 is no attribute of this type");
-        // What the HTTP server itself refuses has no body.
-        ask("GET /scim/v2/Users\0", &bearer).expect(400);
-        ask("GET /scim/v2/Users", b"X-Any: a\0b\r\n").expect(400);
+        let malformed = "400 -: the request's head or the framing of its body is malformed";
+        assert_eq!(ask("GET /scim/v2/Users\0", &bearer).error(), malformed);
+        assert_eq!(ask("GET /scim/v2/Users", b"X-Any: a\0b\r\n").error(), malformed);
         let unauthenticated = "401 -: Authorization: expected Bearer and a key";
         assert_eq!(ask("GET /scim/v2/Users", b"Authorization: Bearer \xff\xfe\r\n").error(), unauthenticated);
         let tag = [&bearer[..], b"If-Match: \xff\"\r\n"].concat();

@@ -146,7 +146,7 @@ fn methods_that_are_not_allowed_name_those_that_are() {
     }
     let answer = app.admin().delete("/v1/keys");
     answer.problem(405, "method_not_allowed");
-    assert_eq!(allowed(&answer), "GET, POST");
+    assert_eq!(allowed(&answer), "GET, HEAD, POST");
     // A header does not make one method another (A30).
     let made = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
     let headers = [("x-http-method-override", "DELETE")];
@@ -284,4 +284,22 @@ fn the_server_is_healthy() {
         assert_eq!(app.anonymous().get("/healthz").expect(200).body, json!({"status": "ok"}));
         assert_eq!(app.anonymous().get("/readyz").expect(200).body, json!({"status": "ready"}));
     });
+}
+
+#[test]
+fn every_read_of_v1_has_a_head_and_an_empty_cursor_begins() {
+    let app = TestApp::sqlite();
+    let admin = app.admin();
+    let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+    let key = app.id_of(&app.issue(&mira));
+    for path in ["/v1/keys", &format!("/v1/keys/{key}"), "/v1/whoami", "/v1/users", "/v1/users/operator", "/healthz"] {
+        let (get, head) = (admin.get(path).expect(200), admin.send("HEAD", path, &[], "").expect(200));
+        for name in ["content-type", "cache-control"] {
+            assert_eq!(get.header(name), head.header(name), "{path}");
+        }
+    }
+    for list in ["/v1/keys", "/v1/users"] {
+        assert_eq!(admin.get(&format!("{list}?cursor=")).expect(200).text, admin.get(list).expect(200).text);
+        admin.get(&format!("{list}?cursor=x")).problem(400, "malformed");
+    }
 }

@@ -254,3 +254,25 @@ fn a_member_without_a_value_refuses_the_whole_list() {
         assert_eq!(idp.get(&path).expect(200).members(), [&mira]);
     });
 }
+
+#[test]
+fn people_can_be_sorted_by_their_groups() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let ids = ["ada", "ben", "cem"].map(|name| idp.post("/Users", user(name)).expect(201).id());
+        idp.post("/Groups", group("z", &[&ids[0]])).expect(201);
+        idp.post("/Groups", group("a", &[&ids[1]])).expect(201);
+        let sorted = |query: &str| {
+            let page = idp.get(&format!("/Users?{query}")).expect(200);
+            let names = page["Resources"].as_array().unwrap().iter().map(|one| one["userName"].as_str().unwrap());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        // Who has no value is last, or first when descending (RFC 7644 §3.4.2.3).
+        assert_eq!(sorted("sortBy=groups.display"), "ben ada cem");
+        assert_eq!(sorted("sortBy=groups.display&sortOrder=descending"), "cem ada ben");
+        // By id: z was made first.
+        assert_eq!(sorted("sortBy=groups"), "ada ben cem");
+        let refused = idp.get("/Groups?sortBy=members");
+        assert_eq!(refused.scim_error(400, "invalidValue"), "sortBy: members has no order");
+    });
+}

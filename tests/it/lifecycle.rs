@@ -24,7 +24,7 @@ fn a_joiner_gets_a_key_and_a_leaver_loses_it() {
             {
               "id": "019b8d62-7a80-7000-8000-000000000009",
               "name": "laptop",
-              "display": "kru_5O7U…",
+              "display": "kru_PtgZ…",
               "class": "u",
               "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000008"},
               "status": "active",
@@ -34,7 +34,7 @@ fn a_joiner_gets_a_key_and_a_leaver_loses_it() {
               "expires_at": "2026-04-05T09:00:00.000Z",
               "revoked_at": null,
               "revoke_reason": null,
-              "key": "kru_5O7UZ5TRLXub_YeAEAEZK2zeeFLbQTun4fpp8cNXf3Yk4Cd2CnJhdBID3Lm1t3"
+              "key": "kru_PtgZdxmXhZLz_ornGyn9SOc8LqvBpKjPSVrwfktfWRbmTDvsHkPiGM1R2l1CYl"
             }
             "#);
         let key = issued["key"].as_str().unwrap();

@@ -120,3 +120,48 @@ fn counted_lists_end_at_their_limit() {
     patch(1_000).expect(200);
     assert_eq!(patch(1_001).error(), "413 -: patch: 1001 operations; the limit is 1000");
 }
+
+#[test]
+fn what_is_no_request_is_refused_with_a_body_all_the_same() {
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    let many: String = (0..100).map(|n| format!("X-{n}: 1\r\n")).collect();
+    let long = format!("X-Long: {}\r\n", "a".repeat(200 << 10));
+    let malformed = "400 -: the request's head or the framing of its body is malformed";
+    let too_large = "431 -: the header fields are too large or too many";
+    let get = "GET /scim/v2/Users HTTP/1.1\r\n";
+    let post = "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\n";
+    let cases = [
+        (format!("{get}Host: x\r\n{many}\r\n"), too_large),
+        (format!("{get}Host: x\r\n{long}\r\n"), too_large),
+        (format!("{get}\r\n"), malformed),
+        (format!("{get}Host: x\r\nHost: y\r\n\r\n"), malformed),
+        (format!("{get}Host: x\r\nX-Any: a\0b\r\n\r\n"), malformed),
+        ("GET /scim/v2/Users\0 HTTP/1.1\r\nHost: x\r\n\r\n".to_owned(), malformed),
+        ("nonsense\r\n\r\n".to_owned(), malformed),
+        (format!("{post}Content-Length: +5\r\n\r\n"), malformed),
+        (format!("{post}Content-Length: -1\r\n\r\n"), malformed),
+        (format!("{post}Content-Length: 5\r\nContent-Length: 6\r\n\r\n"), malformed),
+        (format!("{post}Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n"), malformed),
+        (format!("{post}Transfer-Encoding: gzip\r\n\r\n"), malformed),
+    ];
+    for (request, expected) in &cases {
+        let line = &request[..request.len().min(120)];
+        let answer = raw(server.address, request.as_bytes()).unwrap_or_else(|| panic!("no answer to {line:?}"));
+        assert_eq!(answer.error(), *expected, "{line:?}");
+        assert_eq!(answer.header("content-type"), Some("application/scim+json"));
+        assert_eq!(answer.header("x-request-id").map(str::len), Some(36));
+        assert_eq!(answer.header("connection"), Some("close"));
+    }
+    // Behind a good request on the same connection, each has its own answer.
+    let mut stream = connect(server.address);
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    read_answer(&mut stream).unwrap().expect(200);
+    stream.write_all(b"nonsense\r\n\r\n").unwrap();
+    assert_eq!(read_answer(&mut stream).unwrap().error(), malformed);
+    // A head that does not end.
+    let mut stream = connect(server.address);
+    stream.write_all(b"GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\n").unwrap();
+    let late = read_answer(&mut stream).unwrap();
+    assert_eq!(late.error(), "408 -: the head of the request did not arrive in 5 seconds");
+}

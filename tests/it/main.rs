@@ -30,6 +30,7 @@ mod me;
 mod nodes;
 mod patch;
 mod races;
+mod references;
 mod resources;
 mod search;
 mod secrets;

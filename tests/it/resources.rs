@@ -100,23 +100,37 @@ fn representations() {
               }
             }
             "#);
+    });
+}
+
+#[test]
+fn the_representation_of_an_agent() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        app.clock.advance(TimeDelta::minutes(1));
         let agent = and(agent("deploy"), json!({"owners": [{"value": mira}], "description": "ships"}));
         assert_snapshot!(idp.post("/Agents", agent), @r#"
             201
             etag: W/"1"
-            location: https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-00000000000a
+            location: https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-000000000009
             {
               "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"],
               "name": "deploy",
               "description": "ships",
               "active": true,
-              "owners": [{"value":"019b8d62-7a80-7000-8000-000000000008"}],
-              "id": "019b8d63-64e0-7000-8000-00000000000a",
+              "owners": [
+                {
+                  "value": "019b8d62-7a80-7000-8000-000000000008",
+                  "$ref": "https://keyroll.example/scim/v2/Users/019b8d62-7a80-7000-8000-000000000008"
+                }
+              ],
+              "id": "019b8d63-64e0-7000-8000-000000000009",
               "meta": {
                 "resourceType": "Agent",
                 "created": "2026-01-05T09:01:00.000Z",
                 "lastModified": "2026-01-05T09:01:00.000Z",
-                "location": "https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-00000000000a",
+                "location": "https://keyroll.example/scim/v2/Agents/019b8d63-64e0-7000-8000-000000000009",
                 "version": "W/\"1\""
               }
             }

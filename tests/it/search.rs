@@ -179,7 +179,7 @@ fn filters_are_refused() {
         // Nor does a user have an order by it.
         let sorted = idp.get("/scim/v2?sortBy=name").expect(200);
         assert_eq!(sorted["totalResults"], idp.get("/scim/v2").expect(200)["totalResults"]);
-        idp.get("/scim/v2?sortBy=groups").scim_error(400, "invalidValue");
+        idp.get("/scim/v2?sortBy=members").scim_error(400, "invalidValue");
     });
 }
 
@@ -198,7 +198,7 @@ fn order() {
         assert_eq!(sorted("sortBy=meta.created&sortOrder=descending"), "cadbe");
         assert_eq!(sorted("sortBy=emails"), "abcde");
         assert_eq!(sorted("sortBy=emails.value&startIndex=2&count=2"), "bc");
-        for refused in ["sortBy=shoeSize", "sortBy=name", "sortBy=groups", "sortBy=userName&sortOrder=up"] {
+        for refused in ["sortBy=shoeSize", "sortBy=name", "sortBy=members", "sortBy=userName&sortOrder=up"] {
             app.idp().get(&format!("/Users?{refused}")).scim_error(400, "invalidValue");
         }
     });

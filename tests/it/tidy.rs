@@ -39,7 +39,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("clap", &["cli", "config"]),
     ("reqwest", &["client"]),
     ("ureq", &["client"]),
-    ("TcpStream", &["client"]),
+    ("actix_codec", &["http"]),
+    ("actix_server", &["http"]),
+    ("actix_service", &["http"]),
+    // Out of `client`, in through `http`.
+    ("TcpStream", &["client", "http"]),
 ];
 
 /// Layers without a clock, randomness or IO, and the modules of `std` that they therefore never name.

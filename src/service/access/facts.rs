@@ -5,7 +5,6 @@ use std::collections::{HashMap, HashSet};
 use serde_json::{Map, Value};
 
 use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
-use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, Principal, TenantKey};
 use crate::service::{Error, Service};
 use crate::store::resources::Resource;
@@ -58,8 +57,7 @@ impl Service {
         at: At,
     ) -> Result<(), Error> {
         let needs = |facts: &&mut Facts| {
-            let local = principals.get(&facts.id).is_some_and(|state| state.principal.local);
-            facts.live && facts.kind == PrincipalKind::Agent && !local
+            facts.live && principals.get(&facts.id).is_some_and(|state| state.principal.needs_sponsor())
         };
         for agent in facts.iter_mut().filter(needs) {
             let document = agent.resource.as_ref().map(|resource| &resource.document);

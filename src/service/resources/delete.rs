@@ -6,7 +6,8 @@ use super::{Conditions, load, stored_document};
 use crate::domain::log::Entry;
 use crate::domain::{Id, Operation};
 use crate::scim::ResourceType;
-use crate::scim::path::{self, AttrRef, Name};
+use crate::scim::path::AttrRef;
+use crate::scim::reference::references;
 use crate::service::history::Ending;
 use crate::service::{Change, Context, Error, Service, credentials, registry};
 use crate::store::resources::Resource;
@@ -97,17 +98,6 @@ fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec
     Ok(endings)
 }
 
-/// The indexed paths that hold ids of other resources: `value` beside a `$ref`.
-fn references(resource_type: &'static ResourceType) -> impl Iterator<Item = AttrRef> {
-    resource_type.indexed.iter().filter_map(move |text| match path::resolve(resource_type, text) {
-        Some(Name::Attribute(reference)) => {
-            let is_reference = reference.sub.is_some_and(|sub| sub.name == "value");
-            (is_reference && reference.attribute.sub("$ref").is_some()).then_some(reference)
-        }
-        _ => None,
-    })
-}
-
 fn forget(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
@@ -134,11 +124,7 @@ fn forget(
 fn remove_reference(document: &mut Map<String, Value>, reference: AttrRef, id: &str) {
     let names_id = |value: &Value| value.get("value").and_then(Value::as_str) == Some(id);
     let name = &reference.attribute.name;
-    let holder = match reference.extension {
-        None => Some(&mut *document),
-        Some(extension) => document.get_mut(&extension.id).and_then(Value::as_object_mut),
-    };
-    let Some(holder) = holder else { return };
+    let Some(holder) = reference.holder(document) else { return };
     match holder.get_mut(name) {
         Some(Value::Array(elements)) => {
             elements.retain(|element| !names_id(element));

@@ -20,7 +20,7 @@ use super::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
-use crate::scim::{self, ResourceType};
+use crate::scim::{self, ResourceType, reference};
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn};
 
@@ -173,6 +173,9 @@ impl Service {
             let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
             let sight = sight.ok_or(Error::NotFound)?;
             let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
+            // So does a document that shows another resource's name.
+            let refers = reference::may_refer(&sight.resource.document, reference::references(resource_type));
+            let stamp = stamp.filter(|_| !refers);
             if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
                 let dated = Dated::of(&sight.resource);
                 if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
@@ -202,7 +205,7 @@ impl Service {
         let body = if conditions.is_unmodified(resource.version)? {
             None
         } else {
-            let views = self.view(conn, context, sight, projection)?;
+            let views = self.view(conn, context, resource_type, sight, projection)?;
             Some(self.render(conn, context, resource_type, &views, resource, projection)?)
         };
         Ok(self.answered(resource_type, &resource.id, resource.version, body))

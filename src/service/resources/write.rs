@@ -108,7 +108,7 @@ impl Service {
             if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
                 return Ok(None);
             }
-            let views = self.view(conn, context, &saved.sight, &projection)?;
+            let views = self.view(conn, context, resource_type, &saved.sight, &projection)?;
             self.render(conn, context, resource_type, &views, resource, &projection).map(Some)
         })?;
         Ok(Answer {

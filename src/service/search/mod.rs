@@ -245,7 +245,7 @@ impl Service {
         let mut first = true;
         for (part, resources) in &results.items {
             self.read(|conn| {
-                let views = self.views(conn, context, resources, &part.projection)?;
+                let views = self.views(conn, context, part.resource_type, resources, &part.projection)?;
                 for resource in resources {
                     if !std::mem::take(&mut first) {
                         body.push(",");
@@ -282,9 +282,10 @@ fn sort(
         },
         _ => named,
     };
-    let computed = by.attribute.name == "groups" || resource_type.rows.is_some_and(|r| r.name == by.attribute.name);
-    if computed {
-        return refused("is computed and has no order");
+    // A multi-valued attribute is sorted by its primary or first value, and a group's members have no
+    // first one; to find one would be to read them all.
+    if resource_type.rows.is_some_and(|rows| rows.name == by.attribute.name) {
+        return refused("has no order");
     }
     Ok(Some(Sort { by, descending: request.descending }))
 }

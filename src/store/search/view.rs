@@ -9,12 +9,14 @@ use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
 use crate::scim::filter::{Bound, attributes, matches};
 use crate::scim::path::AttrRef;
+use crate::scim::reference::references;
 use crate::scim::schema::registry;
 use crate::scim::text::render_time;
 use crate::store::connection::{CHUNK, Conn};
 use crate::store::error::{Error, Result};
 use crate::store::external_ids;
 use crate::store::members::{self, GroupRef, Member};
+use crate::store::references::complete;
 use crate::store::resources::{self, Resource};
 use crate::store::types::{Column, ResourceKey};
 
@@ -30,6 +32,7 @@ pub(super) struct Viewer<'q> {
     connection: Option<i64>,
     groups: bool,
     members: bool,
+    references: bool,
 }
 
 impl<'q> Viewer<'q> {
@@ -45,6 +48,8 @@ impl<'q> Viewer<'q> {
             connection: finder.query.connection.filter(|_| names("externalId")),
             groups: names("groups"),
             members: resource_type.rows.is_some_and(|rows| names(&rows.name)),
+            references: references(resource_type)
+                .any(|path| named.iter().any(|a| std::ptr::eq(a.attribute, path.attribute))),
         }
     }
 
@@ -65,19 +70,26 @@ impl<'q> Viewer<'q> {
             None => HashMap::new(),
         };
         let groups = if self.groups { members::groups_of(conn, tenant, keys)? } else { HashMap::new() };
-        for resource in resources::by_keys(conn, tenant, keys)? {
-            let mut document = self.document(&resource)?;
-            if let Some(external_id) = external_ids.get(&resource.key) {
-                document.insert("externalId".to_owned(), external_id.as_str().into());
+        let resources = resources::by_keys(conn, tenant, keys)?;
+        // Names are read for many at once; where none are, one document at a time is in memory.
+        for resources in resources.chunks(if self.references { CHUNK } else { 1 }) {
+            let mut documents = resources.iter().map(|r| self.document(r)).collect::<Result<Vec<_>>>()?;
+            if self.references {
+                complete(conn, tenant, self.base_url, self.resource_type, &mut documents)?;
             }
-            if let Some(groups) = groups.get(&resource.key) {
-                let groups = groups.iter().map(|group| self.group(group)).collect();
-                document.insert("groups".to_owned(), groups);
+            for (resource, mut document) in resources.iter().zip(documents) {
+                if let Some(external_id) = external_ids.get(&resource.key) {
+                    document.insert("externalId".to_owned(), external_id.as_str().into());
+                }
+                if let Some(groups) = groups.get(&resource.key) {
+                    let groups = groups.iter().map(|group| self.group(group)).collect();
+                    document.insert("groups".to_owned(), groups);
+                }
+                if let (true, Some(rows)) = (self.members, self.resource_type.rows) {
+                    document.insert(rows.name.clone(), self.all_members(conn, tenant, resource.key)?);
+                }
+                show(resource.key, &document);
             }
-            if let (true, Some(rows)) = (self.members, self.resource_type.rows) {
-                document.insert(rows.name.clone(), self.all_members(conn, tenant, resource.key)?);
-            }
-            show(resource.key, &document);
         }
         Ok(())
     }

@@ -69,8 +69,8 @@ fn an_edit_is_found() {
 fn a_deletion_is_found() {
     check(&["DELETE FROM log_records WHERE seq = 4"], "record 4 is missing: found 5 in its place");
     check(&["DELETE FROM log_records WHERE seq = 0"], "record 0 is missing: found 1 in its place");
-    check(&["DELETE FROM log_records WHERE seq >= 7"], "the log ends at 7, its head says 10");
-    check(&["DELETE FROM log_records"], "the log ends at 0, its head says 10");
+    check(&["DELETE FROM log_records WHERE seq >= 7"], "the log ends at 7, its head says 11");
+    check(&["DELETE FROM log_records"], "the log ends at 0, its head says 11");
 }
 
 #[test]
@@ -81,9 +81,9 @@ fn an_insertion_is_found() {
              SELECT tenant, {seq}, time, action, subject_kind, subject_id, bytes, hash FROM log_records WHERE seq = 4"
         )
     };
-    let head = "UPDATE log_heads SET next_seq = 11";
+    let head = "UPDATE log_heads SET next_seq = 12";
     check(&[SHIFT[0], SHIFT[1], &copy("5"), head], "record 5 carries another number");
-    check(&[&copy("10")], "record 10 lies behind the head, which says 10");
+    check(&[&copy("11")], "record 11 lies behind the head, which says 11");
 }
 
 #[test]
@@ -99,5 +99,5 @@ fn a_swap_is_found() {
 #[test]
 fn a_foreign_head_is_found() {
     check(&["UPDATE log_heads SET hash = {ZEROS}"], "the head names another last record");
-    check(&["UPDATE log_heads SET next_seq = 9"], "record 9 lies behind the head, which says 9");
+    check(&["UPDATE log_heads SET next_seq = 9"], "record 10 lies behind the head, which says 9");
 }

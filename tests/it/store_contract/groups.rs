@@ -206,7 +206,7 @@ fn look_ups_use_their_indexes() {
                 "UPDATE memberships SET until_seq = 1 \
                  WHERE tenant = 1 AND group_key = 1 AND until_seq IS NULL AND member_key IN {list}"
             ),
-            "memberships_members (group_key=? AND member_key=?)",
+            "memberships_groups (member_key=? AND until_seq=? AND group_key=?)",
         ),
         (
             "SELECT 1 FROM memberships WHERE group_key = 1 AND until_seq IS NULL AND member_key > 5 \

@@ -1,0 +1,173 @@
+//! What is refused before there is a request: a head that nobody can read, or that never ends.
+//!
+//! actix-http answers these by itself, with an empty body, and has no hook for it. Its refusal is the last
+//! thing that it writes on a connection, so it is completed there: the status stays, a SCIM error (RFC 7644
+//! §3.12) and a request id come with it. Which endpoint was meant, nobody knows.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
+use actix_http::HttpService;
+use actix_server::GracefulShutdownSignal;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::rt::net::TcpStream;
+
+use super::handle::REQUEST_ID;
+use super::respond::SCIM_JSON;
+use super::{HEADER_TIMEOUT, Shared, app};
+use crate::scim;
+
+/// How long a connection that is being closed may take to take leave.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A refusal without a body is never longer.
+const REFUSAL_BYTES_MAX: usize = 512;
+
+/// The service of one worker: connections in, answers out.
+pub(super) fn service(
+    shared: Shared,
+    address: SocketAddr,
+    shutdown: GracefulShutdownSignal,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
+{
+    let signal = move || {
+        let shutdown = shutdown.clone();
+        async move { shutdown.notified().await }
+    };
+    let application = app(shared.clone()).into_factory().map_err(|error| error.error_response());
+    let protocol = HttpService::build()
+        .graceful_shutdown_signal(signal)
+        .client_request_timeout(HEADER_TIMEOUT)
+        .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+        .local_addr(address)
+        .h1(map_config(application, |_| AppConfig::default()));
+    let connection = fn_service(move |stream: TcpStream| {
+        let peer = stream.peer_addr().ok();
+        let wire = Wire { stream, shared: shared.clone(), refusal: None };
+        std::future::ready(Ok((wire, peer)))
+    });
+    connection.and_then(protocol)
+}
+
+/// A connection.
+struct Wire {
+    stream: TcpStream,
+    shared: Shared,
+    /// What is written instead of an empty refusal, and how much of it has been.
+    refusal: Option<(Vec<u8>, usize)>,
+}
+
+impl Wire {
+    /// Writes the refusal in place of the bytes that are left of an empty one.
+    fn poll_refuse(&mut self, context: &mut Context<'_>, instead_of: usize) -> Poll<io::Result<usize>> {
+        while let Some((bytes, written)) = &mut self.refusal {
+            let rest = bytes.get(*written..).unwrap_or_default();
+            if rest.is_empty() {
+                break;
+            }
+            *written += ready!(Pin::new(&mut self.stream).poll_write(context, rest))?;
+        }
+        self.refusal = None;
+        Poll::Ready(Ok(instead_of))
+    }
+}
+
+impl AsyncRead for Wire {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Wire {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let Some((before, head)) = empty_refusal(bytes) else {
+            return Pin::new(&mut self.stream).poll_write(context, bytes);
+        };
+        if !before.is_empty() {
+            return Pin::new(&mut self.stream).poll_write(context, before);
+        }
+        if self.refusal.is_none() {
+            let id = self.shared.service.mint().to_string();
+            self.refusal = Some((complete(head, &id).into_bytes(), 0));
+        }
+        self.poll_refuse(context, bytes.len())
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+const EMPTY: &str = "content-length: 0\r\n";
+
+/// What precedes an empty refusal at the end of these bytes, and the refusal. Every answer of ours has a
+/// request id, and JSON holds no bare CR, so that no body can look like one.
+fn empty_refusal(bytes: &[u8]) -> Option<(&[u8], &str)> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let tail = bytes.get(bytes.len().saturating_sub(REFUSAL_BYTES_MAX)..)?;
+    let starts = |window: &[u8]| window.starts_with(b"HTTP/1.1 4") || window.starts_with(b"HTTP/1.1 5");
+    let at = tail.windows(b"HTTP/1.1 4".len()).rposition(starts)?;
+    let head = std::str::from_utf8(tail.get(at..)?).ok()?;
+    let is_one = head.find("\r\n\r\n") == Some(head.len() - 4);
+    (is_one && head.contains(EMPTY) && !head.contains(REQUEST_ID))
+        .then_some((bytes.get(..bytes.len() - head.len())?, head))
+}
+
+/// The refusal with everything that an answer of ours has. The connection ends with it.
+fn complete(head: &str, id: &str) -> String {
+    let status = head.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(400);
+    let detail = match status {
+        408 => format!("the head of the request did not arrive in {} seconds", HEADER_TIMEOUT.as_secs()),
+        431 => "the header fields are too large or too many".to_owned(),
+        400 => "the request's head or the framing of its body is malformed".to_owned(),
+        _ => format!("internal error, request {id}"),
+    };
+    log::info!(request = id, status; "refused: {detail}");
+    let body = scim::Error::status(status, detail).body().to_string();
+    let close = if head.contains("connection: close") { "" } else { "connection: close\r\n" };
+    let fields =
+        format!("content-length: {}\r\ncontent-type: {SCIM_JSON}\r\n{REQUEST_ID}: {id}\r\n{close}", body.len());
+    head.replacen(EMPTY, &fields, 1) + &body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::empty_refusal;
+
+    fn check(written: &str, expected: Option<&str>) {
+        assert_eq!(
+            empty_refusal(written.as_bytes()).map(|(before, _)| before),
+            expected.map(str::as_bytes),
+            "{written}"
+        );
+    }
+
+    #[test]
+    fn only_what_ends_in_an_empty_refusal_is_completed() {
+        let bare = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+        let ours = "HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\nx-request-id: a\r\n\r\n";
+        let good = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        check(bare, Some(""));
+        check(&format!("{ours}{bare}"), Some(ours));
+        check(&format!("{good}{bare}"), Some(good));
+        check(&format!("{bare}{good}"), None);
+        check(&format!("{bare}x"), None);
+        check(ours, None);
+        check(good, None);
+        check("", None);
+    }
+}

@@ -1,0 +1,30 @@
+//! Who may act: a principal that is active and not held, and of Agents those that a live User answers for.
+
+use std::collections::HashSet;
+
+use super::{Error, registry};
+use crate::domain::{Id, Principal, TenantKey};
+use crate::store::{self, Conn};
+
+/// The index of the attribute that names an Agent's sponsors.
+const SPONSORS: (&str, &str) = ("Agent", "owners.value");
+
+/// Those of these principals that are live, sponsors considered: read for all of them at once.
+pub(super) fn live(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
+    let agents: Vec<Id> = principals.iter().filter(|p| p.needs_sponsor()).map(|p| p.id).collect();
+    let sponsored = if agents.is_empty() { HashSet::new() } else { sponsored(conn, tenant, &agents)? };
+    Ok(principals.iter().filter(|p| p.is_live_with(sponsored.contains(&p.id))).map(|p| p.id).collect())
+}
+
+/// The agents that have a live sponsor.
+fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
+    let (type_name, path) = SPONSORS;
+    let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
+    let named = store::index::held(conn, tenant, resource_type, path, agents)?;
+    let named: Vec<(Id, Id)> = named.into_iter().filter_map(|(agent, id)| Some((agent, Id::parse(&id)?))).collect();
+    let sponsors: Vec<Id> = named.iter().map(|(_, sponsor)| *sponsor).collect::<HashSet<_>>().into_iter().collect();
+    let sponsors = store::principals::many(conn, tenant, &sponsors)?;
+    let live: HashSet<Id> =
+        sponsors.iter().filter(|(sponsor, _)| sponsor.is_live()).map(|(sponsor, _)| sponsor.id).collect();
+    Ok(named.into_iter().filter(|(_, sponsor)| live.contains(sponsor)).map(|(agent, _)| agent).collect())
+}

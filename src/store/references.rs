@@ -1,0 +1,46 @@
+//! What the references of documents name: read for all of them at once.
+
+use std::collections::{HashMap, HashSet};
+
+use diesel::sql_types::{Binary, Nullable, Text};
+use serde_json::{Map, Value};
+
+use super::connection::{Bind, CHUNK, Conn, List};
+use super::error::Result;
+use super::types::Column;
+use crate::domain::{Id, TenantKey};
+use crate::scim::ResourceType;
+use crate::scim::reference::{self, Target};
+use crate::scim::schema::registry;
+
+/// Completes the references of documents of one type: URL and name of what each names in this tenant.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn complete(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    base_url: &str,
+    resource_type: &'static ResourceType,
+    documents: &mut [Map<String, Value>],
+) -> Result<()> {
+    const SQL: &str = "SELECT id, type, display FROM resources WHERE tenant = ? AND id IN ?";
+    type Columns = (Binary, Text, Nullable<Text>);
+    let named = documents.iter().flat_map(|document| reference::ids(document, resource_type));
+    let ids: HashSet<Id> = named.filter_map(|id| Id::parse(&id)).collect();
+    let ids: Vec<Id> = ids.into_iter().collect();
+    let mut targets = HashMap::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        for (id, type_name, display) in conn.load_sql::<Columns, (Vec<u8>, String, Option<String>)>(SQL, &binds)? {
+            let id = Column("resources", "id").id(&id)?;
+            let endpoint = registry().by_name(&type_name).map_or("", |resource_type| &resource_type.endpoint);
+            let url = format!("{base_url}{endpoint}/{id}");
+            targets.insert(id.to_string(), Target { type_name, url, display });
+        }
+    }
+    for document in documents {
+        reference::complete(document, resource_type, &targets);
+    }
+    Ok(())
+}
