@@ -137,6 +137,8 @@ operations! {
     LogVerify: Host, "", "", Blocking, [];
     /// Shows the newest records.
     LogTail: Host, "", "", Blocking, [];
+    /// Publishes the keys that Keyroll's signatures are verified with.
+    SigningKeys: None, "", "", Inline, [GET "/.well-known/jwks.json", HEAD "/.well-known/jwks.json"];
     /// Tells that the process runs.
     Health: None, "", "", Inline, [GET "/healthz"];
     /// Tells that requests can be served.

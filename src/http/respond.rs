@@ -35,6 +35,12 @@ impl Reply {
         Reply { status, media_type: "application/json", headers: vec![], body }.with(CACHE_CONTROL, "no-store")
     }
 
+    /// An answer that is the same for everybody and changes seldom.
+    pub(super) fn public(media_type: &'static str, value: &serde_json::Value) -> Reply {
+        let body = Some(Body::text(value.to_string()));
+        Reply { status: 200, media_type, headers: vec![], body }.with(CACHE_CONTROL, "public, max-age=300")
+    }
+
     /// An answer without a body.
     pub(super) fn empty(status: u16) -> Reply {
         Reply { status, media_type: "", headers: vec![], body: None }

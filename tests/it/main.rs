@@ -33,6 +33,7 @@ mod races;
 mod resources;
 mod search;
 mod secrets;
+mod signing;
 mod store_contract;
 mod support;
 mod tidy;

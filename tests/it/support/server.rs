@@ -16,6 +16,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::Value;
 
 pub use super::client::{Answer, Client, connect, encode, raw, read_answer};
@@ -110,6 +112,15 @@ impl Installation {
     pub fn database_url(&self) -> String {
         let embedded = || format!("sqlite:{}", self.data_dir.join("keyroll.db").display());
         self.database_url.clone().unwrap_or_else(embedded)
+    }
+
+    /// Changes the database from outside, as somebody with SQL would.
+    pub fn sql(&self, sql: &str) {
+        let url = self.database_url();
+        match url.strip_prefix("sqlite:") {
+            Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
+            None => PgConnection::establish(&url).unwrap().batch_execute(sql).unwrap(),
+        }
     }
 
     /// The program in a clean environment, in a folder without settings.
