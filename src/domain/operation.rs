@@ -130,6 +130,10 @@ operations! {
     /// Deletes a User, as DELETE in SCIM does.
     UserDelete: Admin, "keyroll:users:delete", "user.deleted", Blocking, [DELETE "/v1/users/{id}"];
 
+    // What services follow.
+    /// Reads the log from a position on, or waits for what comes.
+    Changes: Admin, "keyroll:changes:read", "", Blocking, [GET "/v1/changes"];
+
     // The server.
     /// Makes the first tenant, operator, connection and keys.
     Init: Host, "", "tenant.created", Blocking, [];

@@ -7,6 +7,7 @@ mod admin;
 mod auth;
 mod error;
 mod extract;
+mod feed;
 mod handle;
 mod respond;
 mod routes;
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::NormalizePath;
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{App, HttpServer, web};
 use ipnet::IpNet;
 
@@ -43,12 +45,14 @@ pub struct Shared {
     settings: Arc<Settings>,
     /// Large bodies in memory at this moment.
     large_bodies: Arc<AtomicUsize>,
+    /// Who waits for changes.
+    watch: Arc<feed::Watch>,
 }
 
 impl Shared {
     /// The state of an application.
     pub fn new(service: Service, settings: Settings) -> Shared {
-        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default() }
+        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default(), watch: Arc::default() }
     }
 
     /// Whether this peer may talk to the server: this machine, or a proxy that was named.
@@ -74,7 +78,14 @@ pub fn app(
 pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std::io::Result<()> {
     let workers = settings.workers;
     let shared = Shared::new(service, settings);
+    let watch = Arc::clone(&shared.watch);
     actix_web::rt::System::new().block_on(async move {
+        // The server's own handler waits for open answers; those that wait for changes would outlast it.
+        let mut told = signal(SignalKind::terminate())?;
+        actix_web::rt::spawn(async move {
+            told.recv().await;
+            watch.stop();
+        });
         let mut server = HttpServer::new(move || app(shared.clone()))
             .worker_max_blocking_threads(BLOCKING_THREADS)
             .client_request_timeout(HEADER_TIMEOUT)

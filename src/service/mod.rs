@@ -11,6 +11,7 @@ mod cascade;
 mod change;
 pub mod credentials;
 pub mod error;
+pub mod feed;
 pub mod init;
 mod installation;
 pub mod log;

@@ -13,6 +13,7 @@
 mod agents;
 mod attacks;
 mod bulk;
+mod changes;
 mod cli;
 mod crash;
 mod deletion;

@@ -156,7 +156,10 @@ impl Installation {
 
     /// Starts a server and does not wait for it.
     pub fn start(&self, flags: &[&str], variables: &[(&str, &str)]) -> Starting {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = self.command(&["serve"]);
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.args(flags).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process(command.spawn().unwrap());
         let stdout = BufReader::new(child.0.stdout.take().unwrap());
