@@ -94,7 +94,7 @@ fn code(error: &Error) -> &'static str {
 }
 
 /// The error and everything behind it, in one line.
-fn causes(error: &Error) -> String {
+pub(super) fn causes(error: &Error) -> String {
     let mut text = error.to_string();
     let mut next = std::error::Error::source(error);
     while let Some(cause) = next {

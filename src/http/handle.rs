@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::respond::Reply;
-use super::{Shared, admin, auth, error, extract, run, scim};
+use super::{Shared, admin, auth, error, extract, feed, run, scim};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
@@ -83,7 +83,11 @@ async fn answer(
     }
     let (body, _permit) = extract::body(request, payload, shared).await?;
     let call = Call { operation, context, request: head, body };
-    if template.starts_with("/scim/") { scim::answer(shared, call).await } else { admin::answer(shared, call).await }
+    match operation {
+        Operation::Changes => feed::answer(request, shared, call).await,
+        _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
+        _ => admin::answer(shared, call).await,
+    }
 }
 
 /// The caller. A route that needs no key still refuses a bad one.

@@ -8,6 +8,7 @@ mod auth;
 mod catalogue;
 mod error;
 mod extract;
+mod feed;
 mod handle;
 mod respond;
 mod routes;
@@ -21,6 +22,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::middleware::NormalizePath;
+use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{App, web};
 use ipnet::IpNet;
 
@@ -45,12 +47,14 @@ pub struct Shared {
     settings: Arc<Settings>,
     /// Large bodies in memory at this moment.
     large_bodies: Arc<AtomicUsize>,
+    /// Who waits for changes.
+    watch: Arc<feed::Watch>,
 }
 
 impl Shared {
     /// The state of an application.
     pub fn new(service: Service, settings: Settings) -> Shared {
-        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default() }
+        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default(), watch: Arc::default() }
     }
 
     /// Whether this peer may talk to the server: this machine, or a proxy that was named.
@@ -76,7 +80,14 @@ pub fn app(
 pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std::io::Result<()> {
     let workers = settings.workers;
     let shared = Shared::new(service, settings);
+    let watch = Arc::clone(&shared.watch);
     actix_web::rt::System::new().block_on(async move {
+        // The server's own handler waits for open answers; those that wait for changes would outlast it.
+        let mut told = signal(SignalKind::terminate())?;
+        actix_web::rt::spawn(async move {
+            told.recv().await;
+            watch.stop();
+        });
         let mut server =
             Server::build().worker_max_blocking_threads(BLOCKING_THREADS).shutdown_timeout(SHUTDOWN_SECONDS);
         if workers > 0 {

@@ -1,9 +1,11 @@
 //! From what the service answers to an HTTP response; long answers are read while they are sent.
 
+use std::pin::Pin;
+
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
 use actix_web::{HttpResponse, web};
-use futures_util::stream;
+use futures_util::stream::{self, Stream};
 
 use super::run;
 use crate::domain::operation::Place;
@@ -20,19 +22,45 @@ pub(super) struct Reply {
     status: u16,
     media_type: &'static str,
     headers: Vec<(HeaderName, String)>,
-    body: Option<Body>,
+    body: Option<Content>,
+}
+
+/// Pieces that come as they come.
+type Pieces = Pin<Box<dyn Stream<Item = Result<web::Bytes, actix_web::Error>> + Send>>;
+
+enum Content {
+    Body(Body),
+    Stream(Pieces),
 }
 
 impl Reply {
     /// An answer of SCIM.
     pub(super) fn scim(status: u16, body: Option<Body>) -> Reply {
-        Reply { status, media_type: SCIM_JSON, headers: vec![], body }
+        Reply { status, media_type: SCIM_JSON, headers: vec![], body: body.map(Content::Body) }
     }
 
     /// An answer of `/v1`. It may hold a secret: nobody caches it.
     pub(super) fn json(status: u16, value: &serde_json::Value) -> Reply {
-        let body = Some(Body::text(value.to_string()));
-        Reply { status, media_type: "application/json", headers: vec![], body }.with(CACHE_CONTROL, "no-store")
+        Reply { status, ..Reply::json_text(value.to_string()) }
+    }
+
+    /// The same from JSON that is text already.
+    pub(super) fn json_text(text: String) -> Reply {
+        let body = Some(Content::Body(Body::text(text)));
+        let reply = Reply { status: 200, media_type: "application/json", headers: vec![], body };
+        reply.with(CACHE_CONTROL, "no-store")
+    }
+
+    /// An answer that goes on until one side ends it.
+    pub(super) fn stream(media_type: &'static str, pieces: Pieces) -> Reply {
+        let body = Some(Content::Stream(pieces));
+        Reply { status: 200, media_type, headers: vec![], body }.with(CACHE_CONTROL, "no-store")
+    }
+
+    /// An answer that is the same for everybody and changes seldom.
+    pub(super) fn public(media_type: &'static str, value: &serde_json::Value) -> Reply {
+        let body = Some(Content::Body(Body::text(value.to_string())));
+        Reply { status: 200, media_type, headers: vec![], body }.with(CACHE_CONTROL, "public, max-age=300")
     }
 
     /// An answer without a body.
@@ -70,6 +98,10 @@ impl Reply {
         }
         let Some(body) = self.body else { return builder.finish() };
         builder.insert_header((CONTENT_TYPE, HeaderValue::from_static(self.media_type)));
+        let body = match body {
+            Content::Body(body) => body,
+            Content::Stream(pieces) => return builder.streaming(pieces),
+        };
         match body.into_text() {
             Ok(text) => builder.body(text),
             Err(body) => builder.streaming(chunks(service.clone(), body)),
@@ -79,7 +111,7 @@ impl Reply {
 
 /// The pieces of a long answer. If one cannot be read, the connection is cut: half an answer must not
 /// look like a whole one.
-fn chunks(service: Service, body: Body) -> impl stream::Stream<Item = Result<web::Bytes, actix_web::Error>> {
+fn chunks(service: Service, body: Body) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> {
     stream::unfold(Some(body), move |body| {
         let service = service.clone();
         async move {

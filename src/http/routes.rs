@@ -17,7 +17,12 @@ pub(super) fn configure(config: &mut ServiceConfig) {
         for (method, template) in operation.routes() {
             // Fixed segments go before variable ones: `/Me` is no endpoint and `.search` is no id.
             let variables = template.matches('{').count();
-            templates.entry((variables, template)).or_default().push((method, *operation));
+            let routes = templates.entry((variables, template)).or_default();
+            routes.push((method, *operation));
+            // RFC 9110 §9.3.2: HEAD is answered as GET is; the server leaves the body out.
+            if *method == "GET" {
+                routes.push(("HEAD", *operation));
+            }
         }
     }
     for ((_, template), routes) in templates {

@@ -13,6 +13,7 @@ pub mod catalogue;
 mod change;
 pub mod credentials;
 pub mod error;
+pub mod feed;
 mod history;
 pub mod init;
 mod installation;
@@ -27,6 +28,7 @@ pub mod resources;
 pub mod runtime;
 mod sealed;
 pub mod search;
+mod signing;
 pub mod users;
 
 use std::path::PathBuf;
@@ -139,6 +141,7 @@ struct Inner {
     settings: Settings,
     store: Store,
     keyring: Keyring,
+    signing_key: signing::SigningKey,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     rate: rate::Limiter,
@@ -151,19 +154,21 @@ impl Service {
     /// Opens the data folder and the database, migrating it if it is older.
     ///
     /// # Errors
-    /// If the folder, the key or the database cannot be opened or do not belong together.
+    /// If the folder, its keys or the database cannot be opened or do not belong together.
     pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Service, Error> {
         let database = store::Settings { url: settings.database_url.clone(), readers: settings.readers };
         installation::check_key_is_there(&settings.data_dir, &database)?;
         let keyring = installation::open_keyring(&settings.data_dir, entropy.as_ref())?;
         let store = Store::open(&database)?;
         let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
-        store.write(move |conn| installation::check_fingerprint(conn, &ring, &data_dir))?;
+        store.write(move |conn| installation::check_root(conn, &ring, &data_dir))?;
+        let signing_key = installation::open_signing_key(&store, &settings.data_dir, entropy.as_ref())?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);
         let inner = Inner {
             settings,
             store,
             keyring,
+            signing_key,
             clock,
             entropy,
             rate,

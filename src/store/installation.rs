@@ -1,4 +1,4 @@
-//! What the database knows about the installation: the fingerprint of its `root.key`.
+//! What the database knows about the installation: the fingerprints of its keys.
 
 use diesel::prelude::*;
 
@@ -6,14 +6,21 @@ use super::connection::{Conn, on};
 use super::error::Result;
 use super::schema::installation;
 
-const FINGERPRINT: &str = "fingerprint";
+/// A key of the installation, by the name of its row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(&'static str);
 
-/// The fingerprint of the installation's key; `None` in a new database.
+/// What everything secret in the database is derived from.
+pub const ROOT: Key = Key("fingerprint");
+/// What is signed for others is signed with this.
+pub const SIGNING: Key = Key("signing_fingerprint");
+
+/// The fingerprint of a key; `None` if the database was never used with one.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn fingerprint(conn: &mut Conn) -> Result<Option<Vec<u8>>> {
-    let query = installation::table.select(installation::value).filter(installation::name.eq(FINGERPRINT));
+pub fn fingerprint(conn: &mut Conn, key: Key) -> Result<Option<Vec<u8>>> {
+    let query = installation::table.select(installation::value).filter(installation::name.eq(key.0));
     Ok(on!(conn, |c| query.get_result::<Vec<u8>>(c).optional())?)
 }
 
@@ -21,8 +28,8 @@ pub fn fingerprint(conn: &mut Conn) -> Result<Option<Vec<u8>>> {
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn set_fingerprint(conn: &mut Conn, fingerprint: &[u8]) -> Result<()> {
-    let values = (installation::name.eq(FINGERPRINT), installation::value.eq(fingerprint));
+pub fn set_fingerprint(conn: &mut Conn, key: Key, fingerprint: &[u8]) -> Result<()> {
+    let values = (installation::name.eq(key.0), installation::value.eq(fingerprint));
     on!(conn, |c| diesel::insert_into(installation::table).values(values).on_conflict_do_nothing().execute(c))?;
     Ok(())
 }

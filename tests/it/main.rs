@@ -13,6 +13,7 @@
 mod agents;
 mod attacks;
 mod bulk;
+mod changes;
 mod cli;
 mod crash;
 mod deletion;
@@ -34,6 +35,7 @@ mod references;
 mod resources;
 mod search;
 mod secrets;
+mod signing;
 mod store_contract;
 mod support;
 mod tidy;

@@ -23,6 +23,8 @@ fn of_two_nodes_that_start_at_once_one_prints_keys_and_both_serve() {
             let id = made.json()["id"].as_str().unwrap().to_owned();
             let seen = b.idp().get(&format!("/scim/v2/Users/{id}")).expect(200);
             assert_eq!((seen.version(), seen.json()["userName"].clone()), (1, json!("ann")));
+            let keys = |server: &Server| server.client("").get("/.well-known/jwks.json").expect(200).json();
+            assert_eq!(keys(&a), keys(&b));
         }
     }
 }
@@ -71,26 +73,29 @@ fn a_key_that_the_command_line_revokes_is_dead_on_the_servers_next_request() {
 }
 
 #[test]
-fn a_node_with_another_root_key_does_not_start_and_names_the_file_to_copy() {
+fn a_node_with_other_keys_does_not_start_and_names_the_file_to_copy() {
     for place in Installation::each() {
         let server = place.serve(&[]);
         let stranger = place.elsewhere("stranger");
-        let file = stranger.data_dir().join("root.key");
-        let refuses = |why: &str| {
+        let refuses = |name: &str, why: &str| {
+            let file = stranger.data_dir().join(name);
             for command in [&["serve", "--listen", "127.0.0.1:0"][..], &["key", "list"]] {
                 let refused = stranger.run(command).expect(1);
-                let fix = "copy root.key of the node that made the database to";
-                let expected = format!("keyroll: the database {why}: {fix} {}\n", file.display());
+                let fix = format!("copy {name} of the node that made the database to {}", file.display());
+                let expected = format!("keyroll: the database {why}: {fix}\n");
                 assert_eq!((refused.stdout.as_str(), refused.stderr), ("", expected));
             }
         };
-        refuses("has a root.key and this folder has none");
-        assert!(!file.exists(), "a key that opens nothing was made");
         std::fs::create_dir_all(stranger.data_dir()).unwrap();
-        std::fs::write(&file, [7; 32]).unwrap();
-        refuses("belongs to another root.key");
-        // The named fix is one.
-        std::fs::copy(place.data_dir().join("root.key"), &file).unwrap();
+        for name in ["root.key", "signing.key"] {
+            refuses(name, &format!("has a {name} and this folder has none"));
+            let file = stranger.data_dir().join(name);
+            assert!(!file.exists(), "a key that opens nothing was made");
+            std::fs::write(&file, [7; 32]).unwrap();
+            refuses(name, &format!("belongs to another {name}"));
+            // The named fix is one.
+            std::fs::copy(place.data_dir().join(name), &file).unwrap();
+        }
         stranger.serve(&[]).idp().get("/scim/v2/Users").expect(200);
         server.idp().get("/scim/v2/Users").expect(200);
     }

@@ -36,6 +36,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("actix_web", &["http"]),
     ("actix_http", &["http"]),
     ("actix_rt", &["http"]),
+    ("tokio", &["http"]),
     ("clap", &["cli", "config"]),
     ("reqwest", &["client"]),
     ("ureq", &["client"]),

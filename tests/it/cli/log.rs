@@ -1,22 +1,8 @@
 //! What `keyroll log verify` finds when somebody with SQL has been at the log (credentials.md §4: A23).
 
-use diesel::RunQueryDsl;
-use keyroll::store::{Error, Settings, Store};
 use sha2::{Digest, Sha256};
 
 use crate::support::server::Installation;
-
-fn execute(place: &Installation, statements: &[String]) {
-    let store = Store::open(&Settings { url: place.database_url(), readers: 1 }).unwrap();
-    let statements = statements.to_vec();
-    let done = store.write(move |conn| {
-        for statement in &statements {
-            diesel::sql_query(statement).execute(conn)?;
-        }
-        Ok::<_, Error>(())
-    });
-    done.unwrap();
-}
 
 /// What verifying says after these statements, on both databases.
 fn check(statements: &[&str], expected: &str) {
@@ -27,7 +13,7 @@ fn check(statements: &[&str], expected: &str) {
         }
         assert_eq!(place.run(&["log", "verify", "--json"]).expect(0).json()["records"], 11);
         let statements: Vec<String> = statements.iter().map(|sql| on(&place, sql)).collect();
-        execute(&place, &statements);
+        statements.iter().for_each(|sql| place.sql(sql));
         let found = place.run(&["log", "verify", "--json"]).expect(1);
         assert_eq!(found.json()["intact"], false);
         assert_eq!(found.json()["reason"], expected, "{statements:?}");

@@ -6,6 +6,7 @@ use std::thread;
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
+use keyroll::store::installation::{ROOT, SIGNING};
 use keyroll::store::{Conn, Error, Settings, Store, data_version, installation, snapshot, tenants};
 
 use super::fixture::{at, id, read, tenant, write};
@@ -114,14 +115,16 @@ fn every_text_of_postgres_compares_by_bytes() {
 }
 
 #[test]
-fn the_fingerprint_is_set_once() {
+fn each_fingerprint_is_set_once() {
     for_each_database(|store| {
-        assert_eq!(read(store, installation::fingerprint), None);
-        write(store, |conn| installation::set_fingerprint(conn, &[7; 32]));
-        assert_eq!(read(store, installation::fingerprint), Some(vec![7; 32]));
+        let stored = |key| read(store, |conn| installation::fingerprint(conn, key));
+        assert_eq!((stored(ROOT), stored(SIGNING)), (None, None));
+        write(store, |conn| installation::set_fingerprint(conn, ROOT, &[7; 32]));
+        assert_eq!((stored(ROOT), stored(SIGNING)), (Some(vec![7; 32]), None));
         // Whoever comes later sees the first.
-        write(store, |conn| installation::set_fingerprint(conn, &[8; 32]));
-        assert_eq!(read(store, installation::fingerprint), Some(vec![7; 32]));
+        write(store, |conn| installation::set_fingerprint(conn, ROOT, &[8; 32]));
+        write(store, |conn| installation::set_fingerprint(conn, SIGNING, &[9; 32]));
+        assert_eq!((stored(ROOT), stored(SIGNING)), (Some(vec![7; 32]), Some(vec![9; 32])));
     });
 }
 

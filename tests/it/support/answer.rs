@@ -30,8 +30,11 @@ impl Answer {
             let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
             let status = response.status().as_u16();
             let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
-            let body = if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap() };
-            Answer { status, headers, body, text }
+            let answer = Answer { status, headers, body: Value::Null, text };
+            // A stream of events is no JSON as a whole.
+            let is_json = !answer.text.is_empty() && answer.header("content-type") != "text/event-stream";
+            let body = if is_json { serde_json::from_str(&answer.text).unwrap() } else { Value::Null };
+            Answer { body, ..answer }
         })
     }
 

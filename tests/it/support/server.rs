@@ -16,6 +16,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread::JoinHandle;
 
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::Value;
 
 pub use super::client::{Answer, Client, connect, encode, raw, read_answer};
@@ -112,6 +114,15 @@ impl Installation {
         self.database_url.clone().unwrap_or_else(embedded)
     }
 
+    /// Changes the database from outside, as somebody with SQL would.
+    pub fn sql(&self, sql: &str) {
+        let url = self.database_url();
+        match url.strip_prefix("sqlite:") {
+            Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
+            None => PgConnection::establish(&url).unwrap().batch_execute(sql).unwrap(),
+        }
+    }
+
     /// The program in a clean environment, in a folder without settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_keyroll"));
@@ -145,7 +156,10 @@ impl Installation {
 
     /// Starts a server and does not wait for it.
     pub fn start(&self, flags: &[&str], variables: &[(&str, &str)]) -> Starting {
-        let mut command = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = self.command(&["serve"]);
+        if !flags.contains(&"--listen") {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         command.args(flags).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process(command.spawn().unwrap());
         let stdout = BufReader::new(child.0.stdout.take().unwrap());

@@ -1,0 +1,126 @@
+//! `GET /v1/changes`: the log from a position on, by long-poll or as a stream of events.
+//!
+//! Whoever waits holds a place and nothing else: no thread, no connection to the database.
+
+mod events;
+mod watch;
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT;
+use actix_web::rt::time::timeout;
+
+pub(super) use watch::Watch;
+
+use super::handle::Call;
+use super::respond::Reply;
+use super::{Shared, run};
+use crate::domain::operation::Place;
+use crate::service::feed::{Kinds, PAGE_MAX, Page, START};
+use crate::service::{Context, Error, Service};
+
+/// How long a long-poll waits when it does not say, and at most: proxies give up after 30 s.
+const WAIT_SECONDS: usize = 25;
+/// How often the caller is looked at again while nothing happens (promise P4).
+const RECHECK: Duration = Duration::from_secs(1);
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+/// Answers a request for changes.
+pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
+    let head = &call.request;
+    let kinds = head.query.iter().filter(|(name, _)| name == "kind").map(|(_, list)| list.as_str());
+    let mut reader = Reader {
+        service: shared.service.clone(),
+        watch: Arc::clone(&shared.watch),
+        context: call.context()?.clone(),
+        kinds: Kinds::parse(kinds)?,
+        after: position("after", head.parameter("after"))?.unwrap_or(START),
+        count: within("count", head.number("count")?.unwrap_or(PAGE_MAX as usize), 1, PAGE_MAX as usize)? as i64,
+    };
+    let wait = within("wait", head.number("wait")?.unwrap_or(WAIT_SECONDS), 0, WAIT_SECONDS)?;
+    if wants_events(request) {
+        let sent = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
+        reader.after = position("Last-Event-ID", sent)?.unwrap_or(reader.after);
+        return events::answer(reader).await;
+    }
+    let page = poll(reader, Duration::from_secs(wait as u64)).await?;
+    let changes: Vec<&str> = page.items.iter().map(|item| item.json.as_str()).collect();
+    let text = format!("{{\"changes\":[{}],\"next\":{}}}", changes.join(","), page.next);
+    Ok(Reply::json_text(text))
+}
+
+fn position(name: &str, text: Option<&str>) -> Result<Option<i64>, Error> {
+    let number = text.map(|text| text.parse::<i64>().ok().filter(|number| *number >= START).ok_or(()));
+    number.transpose().map_err(|()| Error::Malformed(format!("{name}: expected the number of a change")))
+}
+
+fn within(name: &str, number: usize, min: usize, max: usize) -> Result<usize, Error> {
+    if (min..=max).contains(&number) {
+        return Ok(number);
+    }
+    Err(Error::Malformed(format!("{name}: expected {min} to {max}")))
+}
+
+fn wants_events(request: &HttpRequest) -> bool {
+    let lists = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
+    let kind = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    lists.flat_map(|list| list.split(',')).any(|range| kind(range) == EVENT_STREAM)
+}
+
+/// The changes that are there, or the first that come while the client waits.
+async fn poll(mut reader: Reader, wait: Duration) -> Result<Page, Error> {
+    let mut page = reader.read().await?;
+    if !page.items.is_empty() || wait.is_zero() {
+        return Ok(page);
+    }
+    let _place = reader.watch.place()?;
+    let rest = async {
+        while page.items.is_empty() && (page.more || reader.news().await?) {
+            page = reader.read().await?;
+        }
+        Ok::<_, Error>(())
+    };
+    // When the time is up, what was looked at meanwhile still counts: the page says how far that was.
+    if let Ok(ended) = timeout(wait, rest).await {
+        ended?;
+    }
+    Ok(page)
+}
+
+/// Somebody who reads the log from a position on.
+struct Reader {
+    service: Service,
+    watch: Arc<Watch>,
+    context: Context,
+    kinds: Kinds,
+    after: i64,
+    count: i64,
+}
+
+impl Reader {
+    /// The next stretch of the log.
+    async fn read(&mut self) -> Result<Page, Error> {
+        let (context, kinds, after, count) = (self.context.clone(), self.kinds.clone(), self.after, self.count);
+        let work = move |service: &Service| service.changes(&context, &kinds, after, count);
+        let page = run(&self.service, Place::Blocking, work).await?;
+        self.after = page.next;
+        Ok(page)
+    }
+
+    /// Waits until there is more; `false` if the server stops first. Fails once the key may not follow.
+    async fn news(&self) -> Result<bool, Error> {
+        let tenant = self.context.caller.tenant.key;
+        let mut news = pin!(self.watch.beyond(&self.service, tenant, self.after));
+        loop {
+            if let Ok(outcome) = timeout(RECHECK, news.as_mut()).await {
+                return outcome;
+            }
+            let context = self.context.clone();
+            run(&self.service, Place::Inline, move |service| service.may_follow(&context)).await?;
+        }
+    }
+}
