@@ -60,12 +60,35 @@ pub struct Entry {
     pub subject: Subject,
     /// Attribute paths and ids.
     pub change: Map<String, Value>,
+    /// Whether it was done.
+    pub outcome: Outcome,
+}
+
+/// Whether what a record is about was done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// It was done.
+    Success,
+    /// It was refused, and nothing has changed.
+    Failure,
 }
 
 impl Entry {
     /// An entry without further detail.
     pub fn new(action: impl Into<String>, kind: impl Into<String>, id: impl ToString) -> Entry {
-        Entry { action: action.into(), subject: Subject { kind: kind.into(), id: id.to_string() }, change: Map::new() }
+        Entry {
+            action: action.into(),
+            subject: Subject { kind: kind.into(), id: id.to_string() },
+            change: Map::new(),
+            outcome: Outcome::Success,
+        }
+    }
+
+    /// The same as something that was refused.
+    #[must_use]
+    pub fn refused(self) -> Entry {
+        Entry { outcome: Outcome::Failure, ..self }
     }
 
     /// Adds a detail: ids, attribute paths or codes, or lists of them; never an object, whose members would
@@ -113,7 +136,7 @@ pub fn append(
         actor: actor(caller),
         change: entry.change.iter().collect(),
         log: caller.tenant.id,
-        outcome: "success",
+        outcome: entry.outcome,
         prev: hex(&head.hash),
         request,
         seq: head.next_seq,
@@ -143,7 +166,7 @@ struct Body<'r> {
     actor: ActorBody<'r>,
     change: BTreeMap<&'r String, &'r Value>,
     log: Id,
-    outcome: &'static str,
+    outcome: Outcome,
     prev: String,
     request: &'r RequestRef,
     seq: i64,

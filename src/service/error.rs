@@ -1,5 +1,6 @@
 //! What a use case answers when it does not do what was asked. HTTP renders it; nothing here knows how.
 
+use crate::domain::log::Entry;
 use crate::scim;
 use crate::store;
 
@@ -18,6 +19,15 @@ pub enum Error {
     /// The caller may not.
     #[error("{0}")]
     Forbidden(String),
+    /// The caller may not, and the refusal is recorded: nobody gains a permission of Keyroll itself by what
+    /// an identity provider writes.
+    #[error("{detail}")]
+    Protected {
+        /// A sentence.
+        detail: String,
+        /// The record of the refusal.
+        entry: Box<Entry>,
+    },
     /// The request contradicts what is stored.
     #[error("{detail}")]
     Conflict {
@@ -82,7 +92,7 @@ impl Error {
             Error::Scim(error) => error.status,
             Error::Malformed(_) => 400,
             Error::Unauthenticated(_) => 401,
-            Error::Forbidden(_) => 403,
+            Error::Forbidden(_) | Error::Protected { .. } => 403,
             Error::NotFound => 404,
             Error::Conflict { .. } => 409,
             Error::PreconditionFailed(_) => 412,

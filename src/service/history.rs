@@ -40,6 +40,11 @@ impl Ending {
         Ok(Ending { resource: resource.clone(), external_ids })
     }
 
+    /// What connections call it.
+    pub(super) fn external_ids(&self) -> &[String] {
+        &self.external_ids
+    }
+
     /// Keeps it as what was true until the record that comes next. Locks the log: see [`Change::seq`].
     pub(super) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
         let (tenant, seq) = (change.key(), change.seq()?);

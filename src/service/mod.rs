@@ -21,6 +21,7 @@ mod liveness;
 pub mod log;
 mod members;
 mod policy;
+mod protect;
 mod provider;
 pub mod rate;
 mod render;
@@ -39,7 +40,7 @@ use chrono::{DateTime, Utc};
 pub use self::change::Change;
 pub use self::error::Error;
 use crate::domain::clock::{Clock, Entropy};
-use crate::domain::log::RequestRef;
+use crate::domain::log::{Entry, RequestRef};
 use crate::domain::operation::Keys;
 use crate::domain::secret::Keyring;
 use crate::domain::{Caller, Operation, Permission};
@@ -233,8 +234,18 @@ impl Service {
         f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         authorize(&context.caller, operation, resource_type)?;
-        let (service, context) = (self.clone(), context.clone());
-        self.inner.store.write(move |conn| service.perform_in(conn, &context, operation, resource_type, f))
+        let (service, own) = (self.clone(), context.clone());
+        let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, f));
+        if let Err(Error::Protected { entry, .. }) = &done {
+            // What was refused was undone, and its record with it: this one stands by itself.
+            let (service, context, entry) = (self.clone(), context.clone(), Entry::clone(entry));
+            let record = move |change: &mut Change<'_>| {
+                change.record(entry);
+                Ok(())
+            };
+            self.inner.store.write(move |conn| service.perform_in(conn, &context, operation, resource_type, record))?;
+        }
+        done
     }
 
     /// The part of a change that is inside its transaction.
@@ -268,15 +279,23 @@ impl Service {
             service.perform_in(conn, context, work.operation, Some(work.resource_type), work.change)
         }
         if !self.is_embedded() {
-            let alone = |work| {
-                let (service, context) = (self.clone(), context.clone());
-                self.inner.store.write(move |conn| one(&service, conn, &context, work))
-            };
+            let alone = |work: Work<T>| self.perform(context, work.operation, Some(work.resource_type), work.change);
             return work.into_iter().map(alone).collect();
         }
         let (service, context, count) = (self.clone(), context.clone(), work.len());
         let done = self.inner.store.write(move |conn| {
-            let mut each = |work| Ok(store::nested(conn, |conn| one(&service, conn, &context, work))?);
+            let mut each = |work: Work<T>| {
+                let (operation, resource_type) = (work.operation, work.resource_type);
+                let done = store::nested(conn, |conn| one(&service, conn, &context, work))?;
+                if let Err(Error::Protected { entry, .. }) = &done {
+                    let entry = Entry::clone(entry);
+                    service.perform_in(conn, &context, operation, Some(resource_type), |change| {
+                        change.record(entry);
+                        Ok(())
+                    })?;
+                }
+                Ok(done)
+            };
             work.into_iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
         });
         // A commit that fails has failed all of them.

@@ -9,6 +9,7 @@ use crate::scim::ResourceType;
 use crate::scim::path::AttrRef;
 use crate::scim::reference::references;
 use crate::service::history::Ending;
+use crate::service::protect::{self, Write};
 use crate::service::{Change, Context, Error, Service, credentials, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, ResourceKey};
@@ -47,7 +48,21 @@ pub(in crate::service) fn delete(
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
     }
     let mut endings = forget_references(change, resource)?;
-    endings.push(Ending::of(change, resource)?);
+    let ending = Ending::of(change, resource)?;
+    let concerned = protect::consider(
+        change,
+        &Write {
+            resource_type,
+            id: resource.id,
+            key: resource.key,
+            before: Some(&stored_document(resource)?),
+            after: None,
+            external_ids: (ending.external_ids().to_vec(), vec![]),
+            adds: false,
+            removes: true,
+        },
+    )?;
+    endings.push(ending);
     store::resources::delete(change.conn, tenant, resource)?;
     let seq = change.seq()?;
     for ending in endings {
@@ -61,7 +76,7 @@ pub(in crate::service) fn delete(
     let groups: Vec<String> = groups.iter().map(|group| group.id.to_string()).collect();
     let kind = resource_type.name.to_ascii_lowercase();
     let action = format!("{kind}.deleted");
-    change.record(Entry::new(action, kind, resource.id).with("groups", groups));
+    change.record(concerned.on(Entry::new(action, kind, resource.id).with("groups", groups)));
     if resource_type.principal {
         bury(change, &resource.id, seq)?;
     }

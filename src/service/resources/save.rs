@@ -15,6 +15,7 @@ use crate::scim::{self, ResourceType, Uniqueness, text, validate};
 use crate::service::cascade::{self, Consequence};
 use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
+use crate::service::protect::{self, Concerned, Write};
 use crate::service::{Change, Error, credentials};
 use crate::store::resources::{NewResource, Resource, Sight};
 use crate::store::{self, ResourceKey};
@@ -70,7 +71,20 @@ pub(super) fn create(
     }
     let mut paths = changed::paths(&Map::new(), &draft.document);
     paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
-    record(change, resource_type, &id, paths, delta);
+    let concerned = protect::consider(
+        change,
+        &Write {
+            resource_type,
+            id,
+            key,
+            before: None,
+            after: Some(&draft.document),
+            external_ids: (vec![], draft.external_id.iter().cloned().collect()),
+            adds: !delta.added.is_empty(),
+            removes: false,
+        },
+    )?;
+    record(change, resource_type, &id, paths, delta, concerned);
     let resource = Resource {
         key,
         id,
@@ -128,10 +142,31 @@ pub(super) fn update(
         return Ok(Saved { sight });
     }
     let id = before.resource.id;
+    let known = ending.as_ref().map(|ending| ending.external_ids().to_vec()).unwrap_or_default();
+    let external_ids = match before.external_id == draft.external_id {
+        true => (known.clone(), known),
+        false => {
+            let others = known.iter().filter(|one| before.external_id.as_ref() != Some(one)).cloned();
+            (known.clone(), others.chain(draft.external_id.clone()).collect())
+        }
+    };
     if let Some(ending) = ending {
         ending.keep(change)?;
     }
-    record(change, resource_type, &id, paths, delta);
+    let concerned = protect::consider(
+        change,
+        &Write {
+            resource_type,
+            id,
+            key,
+            before: Some(&before.document),
+            after: Some(&draft.document),
+            external_ids,
+            adds: !delta.added.is_empty(),
+            removes: !delta.removed.is_empty(),
+        },
+    )?;
+    record(change, resource_type, &id, paths, delta, concerned);
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
@@ -299,10 +334,17 @@ fn display(document: &Map<String, Value>) -> Option<&str> {
 }
 
 /// One record for the resource; long lists of members go on in further ones.
-pub(super) fn record(change: &mut Change<'_>, resource_type: &ResourceType, id: &Id, paths: Vec<String>, delta: Delta) {
+pub(super) fn record(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    paths: Vec<String>,
+    delta: Delta,
+    concerned: Concerned,
+) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
-    let mut entry = Entry::new(&*action, &*kind, id).with("paths", paths);
+    let mut entry = concerned.on(Entry::new(&*action, &*kind, id).with("paths", paths));
     let mut room = RECORD_IDS_MAX;
     let mut open = false;
     for (name, ids) in [("added", &delta.added), ("removed", &delta.removed)] {

@@ -1,0 +1,187 @@
+//! What a write through SCIM means for access: which mappings it concerns, and whether it may.
+//!
+//! Over what gives permissions of Keyroll itself a connection may only reduce (design §5): nobody gains
+//! such a permission by what an identity provider writes, whatever the source, and who or what gives one
+//! is not renamed. The check is made under the lock of the log, so no mapping slips in beside it.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value};
+
+use super::change::Touched;
+use super::{Change, Error};
+use crate::domain::access::{self, Facts, GroupFacts, Groups, Hit};
+use crate::domain::log::Entry;
+use crate::domain::{Id, Permissions, Policy};
+use crate::scim::ResourceType;
+use crate::scim::text;
+use crate::store::{self, ResourceKey};
+
+/// The attributes that others know a resource by.
+const NAMES: [&str; 3] = ["userName", "displayName", "name"];
+
+/// What a write does to one resource, as far as access depends on it.
+pub(super) struct Write<'w> {
+    pub(super) resource_type: &'static ResourceType,
+    pub(super) id: Id,
+    pub(super) key: ResourceKey,
+    /// The document before; `None` for a new resource.
+    pub(super) before: Option<&'w Map<String, Value>>,
+    /// The document after; `None` for one that is deleted.
+    pub(super) after: Option<&'w Map<String, Value>>,
+    /// What connections called it before, and call it after.
+    pub(super) external_ids: (Vec<String>, Vec<String>),
+    /// Whether members come in, and whether any go.
+    pub(super) adds: bool,
+    pub(super) removes: bool,
+}
+
+/// What a record says about the consequences of a write: ids of mappings, and roles.
+#[derive(Debug, Default)]
+pub(super) struct Concerned {
+    mappings: BTreeSet<Id>,
+    roles: BTreeSet<String>,
+}
+
+impl Concerned {
+    fn add(&mut self, policy: &Policy, hits: impl IntoIterator<Item = usize>) {
+        for mapped in hits.into_iter().filter_map(|at| policy.mapped(at)) {
+            self.mappings.insert(mapped.mapping.id);
+            self.roles.extend(policy.gains(&mapped.mapping.role).iter().map(|gain| gain.role.clone()));
+        }
+    }
+
+    /// Adds what is concerned to a record.
+    pub(super) fn on(self, entry: Entry) -> Entry {
+        if self.mappings.is_empty() {
+            return entry;
+        }
+        let mappings: Vec<String> = self.mappings.iter().map(Id::to_string).collect();
+        entry.with("mappings", mappings).with("roles", self.roles.into_iter().collect::<Vec<_>>())
+    }
+}
+
+/// Looks at a write that is done but not recorded yet: refuses it, or gives what its record must name.
+pub(super) fn consider(change: &mut Change<'_>, write: &Write<'_>) -> Result<Concerned, Error> {
+    let policy = change.policy()?;
+    if write.resource_type.rows.is_some() {
+        group(change, &policy, write)
+    } else if write.resource_type.principal {
+        principal(change, &policy, write)
+    } else {
+        Ok(Concerned::default())
+    }
+}
+
+fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+    let mut concerned = Concerned::default();
+    if !policy.has_groups() {
+        return Ok(concerned);
+    }
+    let facts = |document: Option<&Map<String, Value>>, external_ids: &Vec<String>| {
+        let display = document?.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        Some(GroupFacts { key: write.key.0, id: write.id, display, external_ids: external_ids.clone() })
+    };
+    let (before, after) = (facts(write.before, &write.external_ids.0), facts(write.after, &write.external_ids.1));
+    let own = |facts: &Option<GroupFacts>| facts.as_ref().map(|one| policy.of_group(one)).unwrap_or_default();
+    let (own_before, own_after) = (own(&before), own(&after));
+    let is_renamed = before != after;
+    if is_renamed && !(own_before.is_empty() && own_after.is_empty()) {
+        change.touch_policy(Touched::Identity);
+    }
+    if !is_renamed && !write.adds && !write.removes {
+        return Ok(concerned);
+    }
+    let around = around(change, policy, write.key)?;
+    let all = |own: &[usize]| own.iter().chain(&around).copied().collect::<BTreeSet<usize>>();
+    let (gave, gives) = (all(&own_before), all(&own_after));
+    let (gave_keyroll, gives_keyroll) = (keyroll(policy, &gave), keyroll(policy, &gives));
+    let gains = !gave_keyroll.cover_all(&gives_keyroll);
+    if change.context.caller.connection().is_some() {
+        // A new name may be the one that a mapping waits for; an old one may be what an admin relies on.
+        let renames = is_renamed && write.before.is_some() && write.after.is_some() && !gave_keyroll.is_empty();
+        if gains || renames || (write.adds && !gives_keyroll.is_empty()) {
+            return Err(refused(change, write, &gives_keyroll, "a group that gives a permission of Keyroll"));
+        }
+    }
+    match is_renamed {
+        true => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
+        false => concerned.add(policy, gives),
+    }
+    if write.after.is_none() {
+        concerned.add(policy, gave);
+    }
+    Ok(concerned)
+}
+
+/// The mappings of the groups that a group is in, and of those around them.
+fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<usize>, Error> {
+    let tenant = change.key();
+    let edges = store::facts::edges(change.conn, tenant, &[key], None)?;
+    let keys: BTreeSet<i64> = edges.values().flatten().map(|edge| edge.group).collect();
+    let keys: Vec<ResourceKey> = keys.into_iter().map(ResourceKey).collect();
+    let known = change.service.groups_at(change.conn, tenant, policy, &keys, None)?;
+    Ok(known.values().flat_map(|group| policy.of_group(group)).collect())
+}
+
+fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+    let mut concerned = Concerned::default();
+    let is_person = !policy.of_person(&write.id).is_empty();
+    let guarded = change.context.caller.connection().is_some() && (is_person || policy.keyroll_by_scim());
+    let (Some(after), true) = (write.after, guarded || policy.reads_documents()) else {
+        return Ok(concerned);
+    };
+    let tenant = change.key();
+    let (facts, groups) = change.service.facts(change.conn, tenant, policy, &[write.id], None)?;
+    let Some(now) = facts.into_iter().next() else { return Ok(concerned) };
+    let then = Facts { resource: now.resource.clone().map(|one| with(one, write.before)), ..now.clone() };
+    let hits = |facts: &Facts, groups: &Groups| access::potential(policy, facts, groups, change.now);
+    let (had, has) = (hits(&then, &groups), hits(&now, &groups));
+    let places = |hits: &[Hit]| hits.iter().map(|hit| hit.mapping).collect::<BTreeSet<usize>>();
+    let (had_all, has_all) = (if write.before.is_some() { places(&had) } else { BTreeSet::new() }, places(&has));
+    concerned.add(policy, had_all.symmetric_difference(&has_all).copied());
+    if guarded {
+        let (held, holds) = (keyroll(policy, &had_all), keyroll(policy, &has_all));
+        let is_active = |document: Option<&Map<String, Value>>| {
+            document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
+        };
+        let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
+        let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
+        if !held.cover_all(&holds) || revives || renames {
+            return Err(refused(change, write, &holds, "a principal that holds a permission of Keyroll"));
+        }
+    }
+    Ok(concerned)
+}
+
+fn with(mut resource: access::ResourceFacts, document: Option<&Map<String, Value>>) -> access::ResourceFacts {
+    resource.document = document.cloned().unwrap_or_default();
+    resource
+}
+
+fn is_renamed(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let folded = |document: &Map<String, Value>, name: &str| match document.get(name) {
+        Some(Value::String(name)) => Some(text::fold(name).into_owned()),
+        // A person's family name is not what others know an account by.
+        _ => None,
+    };
+    NAMES.iter().any(|name| folded(before, name) != folded(after, name))
+}
+
+/// The permissions of Keyroll's own api that some mappings give.
+fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
+    let mapped = mappings.iter().filter_map(|at| policy.mapped(*at));
+    mapped.flat_map(|one| policy.keyroll_of(one).iter().cloned().collect::<Vec<_>>()).collect()
+}
+
+/// 403, with a record of it: see [`super::Service::perform`].
+fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &Permissions, what: &str) -> Error {
+    let kind = write.resource_type.name.to_ascii_lowercase();
+    let texts: Vec<String> = permissions.texts().into_iter().map(str::to_owned).collect();
+    let entry = Entry::new("access.refused", kind, write.id)
+        .with("attempted", change.operation.action_for(&write.resource_type.name))
+        .with("permissions", texts)
+        .refused();
+    let detail = format!("{what} is only reduced by an identity provider: an admin does this");
+    Error::Protected { detail, entry: Box::new(entry) }
+}
