@@ -101,7 +101,12 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
         // A new name may be the one that a mapping waits for; an old one may be what an admin relies on.
         let renames = is_renamed && write.before.is_some() && write.after.is_some() && !gave_keyroll.is_empty();
         if gains || renames || (write.adds && !gives_keyroll.is_empty()) {
-            return Err(refused(change, write, &gives_keyroll, "a group that gives a permission of Keyroll"));
+            return Err(refused(
+                change,
+                write,
+                [gave_keyroll, gives_keyroll],
+                "a group that gives a permission of Keyroll",
+            ));
         }
     }
     match is_renamed {
@@ -148,7 +153,7 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
         if !held.cover_all(&holds) || revives || renames {
-            return Err(refused(change, write, &holds, "a principal that holds a permission of Keyroll"));
+            return Err(refused(change, write, [held, holds], "a principal that holds a permission of Keyroll"));
         }
     }
     Ok(concerned)
@@ -175,8 +180,9 @@ fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
 }
 
 /// 403, with a record of it: see [`super::Service::perform`].
-fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &Permissions, what: &str) -> Error {
+fn refused(change: &Change<'_>, write: &Write<'_>, permissions: [Permissions; 2], what: &str) -> Error {
     let kind = write.resource_type.name.to_ascii_lowercase();
+    let permissions: Permissions = permissions.iter().flat_map(Permissions::iter).cloned().collect();
     let texts: Vec<String> = permissions.texts().into_iter().map(str::to_owned).collect();
     let entry = Entry::new("access.refused", kind, write.id)
         .with("attempted", change.operation.action_for(&write.resource_type.name))

@@ -10,6 +10,7 @@
 )]
 #![expect(unreachable_pub, reason = "one binary: nothing is exported")]
 
+mod access;
 mod agents;
 mod attacks;
 mod bulk;

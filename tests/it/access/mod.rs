@@ -1,0 +1,7 @@
+//! Roles, mappings, and who may do what and why.
+
+mod catalogue;
+mod property;
+mod protect;
+mod report;
+mod world;

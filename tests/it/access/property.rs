@@ -1,0 +1,355 @@
+//! Whatever happens, access is what brute force says: now, at every past time, and since when.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, TimeDelta};
+use serde_json::{Value, json};
+
+use super::world::{Access, Group, Mapping, Person, Role, Source, World, read};
+use crate::support::app::*;
+use crate::support::random::Random;
+
+const NAMES: [&str; 3] = ["Finance", "Sales", "finance"];
+const KINDS: [&str; 3] = ["Employee", "Contractor", ""];
+const STEPS: i64 = 70;
+
+struct Story<'a> {
+    app: &'a TestApp,
+    world: World,
+    random: Random,
+    minute: i64,
+    /// Everybody there ever was.
+    everybody: Vec<(String, bool)>,
+    made: u64,
+}
+
+/// When a minute of the story was.
+fn time(minute: i64, seconds: i64) -> String {
+    let at = DateTime::from_timestamp_millis(START).unwrap() + TimeDelta::minutes(minute) + TimeDelta::seconds(seconds);
+    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+}
+
+impl Story<'_> {
+    fn pick(&mut self, from: &[String]) -> Option<String> {
+        if from.is_empty() { None } else { Some(from[self.random.below(from.len())].clone()) }
+    }
+
+    fn people(&self, agents: bool) -> Vec<String> {
+        self.world.people.iter().filter(|(_, one)| one.agent == agents).map(|(id, _)| id.clone()).collect()
+    }
+
+    fn text<'t>(&mut self, from: &[&'t str]) -> &'t str {
+        from[self.random.below(from.len())]
+    }
+
+    fn name(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{kind}{}", self.made)
+    }
+
+    fn step(&mut self) {
+        match self.random.below(20) {
+            0 | 1 => self.join(),
+            2 => self.agent(),
+            3 | 4 => self.change_person(),
+            5 => self.hold(),
+            6 => self.leave(),
+            7 => self.group(),
+            8..=10 => self.members(),
+            11 => self.rename(),
+            12 => self.drop_group(),
+            13 => self.role(),
+            14 => self.change_role(),
+            15..=18 => self.map(),
+            _ => self.unmap(),
+        }
+    }
+
+    fn join(&mut self) {
+        let (name, user_type) = (self.name("user"), self.text(&KINDS).to_owned());
+        let mut body = user(&format!("{name}@example.com"));
+        if !user_type.is_empty() {
+            body = and(body, json!({"userType": user_type}));
+        }
+        let id = self.app.idp().post("/Users", body).expect(201).id();
+        self.everybody.push((id.clone(), false));
+        self.world.people.insert(id, Person { active: true, user_type, ..Person::default() });
+    }
+
+    fn agent(&mut self) {
+        let users = self.people(false);
+        let (name, owner) = (self.name("agent"), self.pick(&users));
+        let owners: Vec<Value> = owner.iter().map(|id| json!({"value": id})).collect();
+        let id = self.app.idp().post("/Agents", and(agent(&name), json!({"owners": owners}))).expect(201).id();
+        self.everybody.push((id.clone(), true));
+        let owners = owner.into_iter().collect();
+        self.world.people.insert(id, Person { agent: true, active: true, owners, ..Person::default() });
+    }
+
+    fn change_person(&mut self) {
+        let everybody: Vec<String> = self.world.people.keys().cloned().collect();
+        let Some(id) = self.pick(&everybody) else { return };
+        let mut person = self.world.people[&id].clone();
+        let path = if person.agent { format!("/Agents/{id}") } else { format!("/Users/{id}") };
+        let body = match self.random.below(4) {
+            0 => {
+                person.active = !person.active;
+                replace("active", person.active)
+            }
+            1 if !person.agent => {
+                person.user_type = self.text(&KINDS[..2]).to_owned();
+                replace("userType", person.user_type.clone())
+            }
+            2 if person.agent => {
+                let users = self.people(false);
+                person.owners = self.pick(&users).into_iter().collect();
+                let owners: Vec<Value> = person.owners.iter().map(|id| json!({"value": id})).collect();
+                replace("owners", owners)
+            }
+            _ => {
+                person.asserted =
+                    if person.asserted.is_empty() { vec![self.text(&["a", "B"]).to_owned()] } else { vec![] };
+                let roles: Vec<Value> = person.asserted.iter().map(|value| json!({"value": value})).collect();
+                replace("roles", roles)
+            }
+        };
+        self.app.idp().patch(&path, body).expect(200);
+        self.world.people.insert(id, person);
+    }
+
+    fn hold(&mut self) {
+        let users = self.people(false);
+        let Some(id) = self.pick(&users) else { return };
+        let person = self.world.people.get_mut(&id).unwrap();
+        person.held = !person.held;
+        let verb = if person.held { "suspend" } else { "activate" };
+        self.app.admin().post(&format!("/v1/users/{id}/{verb}"), json!({})).expect(200);
+    }
+
+    fn leave(&mut self) {
+        let everybody: Vec<String> = self.world.people.keys().cloned().collect();
+        let Some(id) = self.pick(&everybody) else { return };
+        let person = self.world.people.remove(&id).unwrap();
+        let list = if person.agent { "Agents" } else { "Users" };
+        self.app.idp().delete(&format!("/{list}/{id}")).expect(204);
+        self.world.groups.values_mut().for_each(|group| group.members.retain(|member| *member != id));
+        self.world.people.values_mut().for_each(|person| person.owners.retain(|owner| *owner != id));
+    }
+
+    fn group(&mut self) {
+        // A name that no other group of the connection has.
+        let free = NAMES.iter().find(|name| !self.world.groups.values().any(|g| g.name.eq_ignore_ascii_case(name)));
+        let name = free.map_or_else(|| self.name("group"), |name| (*name).to_owned());
+        let external_id = if self.world.groups.values().any(|group| group.external_id == "x") { "" } else { "x" };
+        let mut body = group(&name, &[]);
+        if !external_id.is_empty() {
+            body = and(body, json!({"externalId": external_id}));
+        }
+        let id = self.app.idp().post("/Groups", body).expect(201).id();
+        self.world.groups.insert(id, Group { name, external_id: external_id.to_owned(), ..Group::default() });
+    }
+
+    fn members(&mut self) {
+        let groups: Vec<String> = self.world.groups.keys().cloned().collect();
+        let all: Vec<String> = self.world.people.keys().chain(self.world.groups.keys()).cloned().collect();
+        let (Some(outer), Some(member)) = (self.pick(&groups), self.pick(&all)) else { return };
+        let is_cycle = self.world.groups.contains_key(&member) && self.world.is_inside(&outer, &member);
+        let path = format!("/Groups/{outer}");
+        if self.world.groups[&outer].members.contains(&member) {
+            self.app.idp().patch(&path, remove(&format!("members[value eq \"{member}\"]"))).expect(200);
+            self.world.groups.get_mut(&outer).unwrap().members.remove(&member);
+        } else if is_cycle {
+            self.app.idp().patch(&path, add("members", json!([{"value": member}]))).scim_error(400, "invalidValue");
+        } else {
+            self.app.idp().patch(&path, add("members", json!([{"value": member}]))).expect(200);
+            self.world.groups.get_mut(&outer).unwrap().members.insert(member);
+        }
+    }
+
+    fn rename(&mut self) {
+        let groups: Vec<String> = self.world.groups.keys().cloned().collect();
+        let Some(id) = self.pick(&groups) else { return };
+        let path = format!("/Groups/{id}");
+        if self.random.below(2) == 0 {
+            let free = NAMES.iter().find(|name| !self.world.groups.values().any(|g| g.name.eq_ignore_ascii_case(name)));
+            let name = free.map_or_else(|| self.name("group"), |name| (*name).to_owned());
+            self.app.idp().patch(&path, replace("displayName", name.clone())).expect(200);
+            self.world.groups.get_mut(&id).unwrap().name = name;
+        } else {
+            let value = self.name("x");
+            self.app.idp().patch(&path, replace("externalId", value.clone())).expect(200);
+            self.world.groups.get_mut(&id).unwrap().external_id = value;
+        }
+    }
+
+    fn drop_group(&mut self) {
+        let groups: Vec<String> = self.world.groups.keys().cloned().collect();
+        let Some(id) = self.pick(&groups) else { return };
+        self.app.idp().delete(&format!("/Groups/{id}")).expect(204);
+        self.world.groups.remove(&id);
+        self.world.groups.values_mut().for_each(|group| group.members.retain(|member| *member != id));
+    }
+
+    fn body_of(name: &str, role: &Role) -> Value {
+        let assertable: &[&str] = if role.assertable { &["default"] } else { &[] };
+        json!({"name": name, "permissions": [role.permission], "includes": role.includes, "assertable_by": assertable})
+    }
+
+    fn role(&mut self) {
+        let name = self.name("role");
+        let others: Vec<String> = self.world.roles.keys().cloned().collect();
+        let includes = self.pick(&others).filter(|_| self.random.below(2) == 0).into_iter().collect();
+        let assertable = self.random.below(2) == 0;
+        let role = Role { permission: format!("app:{name}:read"), includes, assertable };
+        self.app.admin().post("/v1/roles", Self::body_of(&name, &role)).expect(201);
+        self.world.roles.insert(name, role);
+    }
+
+    fn change_role(&mut self) {
+        let names: Vec<String> = self.world.roles.keys().cloned().collect();
+        let (Some(name), Some(other)) = (self.pick(&names), self.pick(&names)) else { return };
+        let mut role = self.world.roles[&name].clone();
+        let mut refused = false;
+        match self.random.below(3) {
+            0 => role.permission = format!("app:{name}:{}", self.text(&["read", "write"])),
+            1 if self.asserted_somewhere(&name) => {}
+            1 => role.assertable = !role.assertable,
+            _ if role.includes.contains(&other) => {
+                role.includes.remove(&other);
+            }
+            _ => {
+                refused = self.world.reaches(&other, &name);
+                role.includes.insert(other);
+            }
+        }
+        let answer = self.app.admin().put(&format!("/v1/roles/{name}"), Self::body_of(&name, &role));
+        if refused {
+            answer.problem(422, "invalid");
+        } else {
+            answer.expect(200);
+            self.world.roles.insert(name, role);
+        }
+    }
+
+    fn asserted_somewhere(&self, role: &str) -> bool {
+        self.world.mappings.values().any(|one| one.role == role && matches!(one.source, Source::Asserted(_)))
+            && self.random.0 % 2 == 0
+    }
+
+    fn map(&mut self) {
+        let roles: Vec<String> = self.world.roles.keys().cloned().collect();
+        let Some(role) = self.pick(&roles) else { return };
+        let groups: Vec<String> = self.world.groups.keys().cloned().collect();
+        let people: Vec<String> = self.world.people.keys().cloned().collect();
+        let source = match self.random.below(6) {
+            0 => self.pick(&groups).map(Source::GroupId),
+            1 => Some(Source::GroupName(self.text(&NAMES).to_owned())),
+            2 => Some(Source::GroupExternal("x".to_owned())),
+            3 => Some(Source::Rule(self.text(&KINDS[..2]).to_owned(), self.random.below(2) == 0)),
+            4 => Some(Source::Asserted(self.text(&["A", "b"]).to_owned())),
+            _ => {
+                let until = (self.random.below(2) == 0).then(|| self.minute + 5);
+                self.pick(&people).map(|id| Source::Person(id, until))
+            }
+        };
+        let Some(source) = source else { return };
+        let is_agent = |id: &String| self.world.people[id].agent;
+        let body = match &source {
+            Source::GroupId(id) => json!({"group": {"id": id}}),
+            Source::GroupName(name) => json!({"group": {"displayName": name}}),
+            Source::GroupExternal(value) => json!({"group": {"externalId": value}}),
+            Source::Rule(kind, true) => json!({"rule": format!("userType eq {kind:?}")}),
+            Source::Rule(kind, false) => json!({"rule": format!("not (userType eq {kind:?})")}),
+            Source::Asserted(value) => json!({"asserted": {"attribute": "roles", "value": value}}),
+            Source::Person(id, until) => json!({
+                "person": {"type": if is_agent(id) { "agent" } else { "user" }, "id": id},
+                "reason": "why",
+                "expires_at": until.map(|until| time(until, 0)),
+            }),
+        };
+        let answer = self.app.admin().post("/v1/mappings", json!({"role": role, "source": body}));
+        let refused = matches!(source, Source::Asserted(_)) && !self.world.roles[&role].assertable;
+        match answer.status {
+            409 => {}
+            422 => assert!(refused, "{answer}"),
+            _ => {
+                let id = answer.expect(201).id();
+                self.world.mappings.insert(id, Mapping { role, source });
+            }
+        }
+    }
+
+    fn unmap(&mut self) {
+        let mappings: Vec<String> = self.world.mappings.keys().cloned().collect();
+        let Some(id) = self.pick(&mappings) else { return };
+        self.app.admin().delete(&format!("/v1/mappings/{id}")).expect(204);
+        self.world.mappings.remove(&id);
+    }
+
+    fn ask(&self, id: &str, is_agent: bool, query: &str) -> Answer {
+        let list = if is_agent { "agents" } else { "users" };
+        self.app.admin().get(&format!("/v1/{list}/{id}/access{query}")).expect(200)
+    }
+}
+
+/// What was true: after each minute, what everybody held.
+type Past = Vec<BTreeMap<String, Access>>;
+
+fn check_past(story: &Story<'_>, past: &Past, minute: i64) {
+    for (id, is_agent) in &story.everybody {
+        let Some(expected) = past[minute as usize].get(id) else { continue };
+        let answer = story.ask(id, *is_agent, &format!("?at={}", time(minute, 30)));
+        let found = read(&answer);
+        let reasons: Access =
+            found.iter().map(|(role, reasons)| (role.clone(), reasons.keys().cloned().collect())).collect();
+        assert_eq!(reasons, *expected, "minute {minute}, {id}");
+        for (role, reasons) in &found {
+            for (why, since) in reasons {
+                let held = |m: &i64| {
+                    let then = past[*m as usize].get(id).and_then(|access| access.get(role));
+                    then.is_some_and(|reasons| reasons.contains(why))
+                };
+                let began = (0..=minute).rev().take_while(held).last().unwrap();
+                assert_eq!(*since, time(began, 0), "minute {minute}, {id}, {role}, {why:?}");
+            }
+        }
+    }
+}
+
+fn play(app: &TestApp, seed: u64) {
+    let api = json!({"name": "app", "open": true});
+    app.admin().post("/v1/apis", api).expect(201);
+    let mut story = Story { app, world: World::default(), random: Random(seed), minute: 0, everybody: vec![], made: 0 };
+    let mut past: Past = vec![BTreeMap::new()];
+    for minute in 1..=STEPS {
+        app.clock.advance(TimeDelta::minutes(1));
+        story.minute = minute;
+        story.step();
+        let mut now = BTreeMap::new();
+        for (id, is_agent) in story.everybody.clone() {
+            let expected = story.world.access(&id, minute);
+            let answer = story.ask(&id, is_agent, "");
+            let found: Access =
+                read(&answer).into_iter().map(|(role, reasons)| (role, reasons.into_keys().collect())).collect();
+            assert_eq!(found, expected, "seed {seed}, minute {minute}: {answer}");
+            assert_eq!(answer["permissions"], json!(story.world.permissions(&expected)), "minute {minute}");
+            now.insert(id, expected);
+        }
+        past.push(now);
+    }
+    for minute in (1..=STEPS).step_by(3) {
+        check_past(&story, &past, minute);
+    }
+}
+
+#[test]
+fn access_is_what_brute_force_says() {
+    for seed in [1, 2, 3] {
+        let app = TestApp::sqlite();
+        play(&app, seed);
+        app.check_log();
+    }
+    if let Some(url) = crate::support::postgres::url() {
+        play(&TestApp::on(&url), 4);
+    }
+}

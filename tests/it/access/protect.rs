@@ -1,0 +1,137 @@
+//! Over what gives permissions of Keyroll itself an identity provider may only reduce.
+
+use serde_json::{Value, json};
+
+use crate::support::app::*;
+
+/// Maps `keyroll.admin` to a source.
+fn admins(app: &TestApp, source: Value) {
+    app.admin().post("/v1/mappings", json!({"role": "keyroll.admin", "source": source})).expect(201);
+}
+
+fn by_name(name: &str) -> Value {
+    json!({"group": {"displayName": name}})
+}
+
+/// The write is 403, changes nothing, and leaves one record.
+#[track_caller]
+fn refused(app: &TestApp, method: &str, path: &str, body: Value) {
+    let before = app.log().len();
+    app.idp().send(method, path, &[], body.to_string()).scim_error(403, "");
+    let log = app.log();
+    assert_eq!(log.len(), before + 1, "{method} {path}");
+    let last = log.last().unwrap();
+    assert_eq!((&last["action"], &last["outcome"]), (&json!("access.refused"), &json!("failure")));
+    assert_eq!(last["change"]["permissions"], json!(["keyroll:*:*"]));
+}
+
+fn permissions(app: &TestApp, id: &str) -> Value {
+    app.admin().get(&format!("/v1/users/{id}/access")).expect(200)["permissions"].clone()
+}
+
+#[test]
+fn a_group_that_gives_is_only_reduced() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let tom = idp.post("/Users", user("tom@example.com")).expect(201).id();
+        let admins_group = idp.post("/Groups", group("Admins", &[&mira])).expect(201).id();
+        let inner = idp.post("/Groups", group("Berlin", &[])).expect(201).id();
+        let path = format!("/Groups/{admins_group}");
+        idp.patch(&path, add("members", json!([{"value": inner}]))).expect(200);
+        admins(app, by_name("admins"));
+        assert_eq!(permissions(app, &mira), json!(["keyroll:*:*"]));
+        refused(app, "PATCH", &path, add("members", json!([{"value": tom}])));
+        refused(app, "PUT", &path, group("Admins", &[&mira, &tom]));
+        refused(app, "PATCH", &path, replace("displayName", "Others"));
+        refused(app, "PATCH", &path, replace("externalId", "x"));
+        // A group inside gives as well.
+        refused(app, "PATCH", &format!("/Groups/{inner}"), add("members", json!([{"value": tom}])));
+        refused(app, "PATCH", &format!("/Groups/{inner}"), replace("displayName", "Potsdam"));
+        assert_eq!(permissions(app, &tom), json!([]));
+        // What changes neither name nor access passes, and so does taking away.
+        idp.put(&path, group("Admins", &[&mira, &inner])).expect(200);
+        idp.patch(&path, remove(&format!("members[value eq \"{mira}\"]"))).expect(200);
+        assert_eq!(permissions(app, &mira), json!([]));
+        refused(app, "PATCH", &path, add("members", json!([{"value": mira}])));
+        idp.delete(&path).expect(204);
+    });
+}
+
+#[test]
+fn nobody_takes_a_mapped_name() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let other = idp.post("/Groups", group("Others", &[&mira])).expect(201).id();
+        admins(app, by_name("Admins"));
+        admins(app, json!({"group": {"externalId": "root"}}));
+        refused(app, "POST", "/Groups", group("ADMINS", &[&mira]));
+        refused(app, "POST", "/Groups", and(group("Nobody", &[]), json!({"externalId": "root"})));
+        refused(app, "PATCH", &format!("/Groups/{other}"), replace("displayName", "Admins"));
+        refused(app, "PATCH", &format!("/Groups/{other}"), replace("externalId", "root"));
+        let job = bulk(json!([{"method": "POST", "path": "/Groups", "bulkId": "a", "data": group("Admins", &[])}]));
+        let before = app.log().len();
+        let answer = idp.post("/Bulk", job).expect(200);
+        assert_eq!(answer["Operations"][0]["status"], json!("403"));
+        assert_eq!(app.log().len(), before + 1);
+        assert_eq!(permissions(app, &mira), json!([]));
+    });
+}
+
+#[test]
+fn no_attribute_makes_an_admin() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let path = format!("/Users/{mira}");
+        admins(app, json!({"rule": "userType eq \"Root\""}));
+        refused(app, "PATCH", &path, replace("userType", "root"));
+        refused(app, "POST", "/Users", and(user("tom@example.com"), json!({"userType": "Root"})));
+        refused(app, "PUT", &path, and(user("mira@example.com"), json!({"userType": "Root"})));
+        idp.patch(&path, replace("title", "x")).expect(200);
+        assert_eq!(permissions(app, &mira), json!([]));
+    });
+}
+
+#[test]
+fn a_person_who_is_an_admin_is_neither_revived_nor_renamed() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let path = format!("/Users/{mira}");
+        admins(app, json!({"person": {"type": "user", "id": mira}, "reason": "admin"}));
+        refused(app, "PATCH", &path, replace("userName", "other@example.com"));
+        refused(app, "PATCH", &path, replace("displayName", "Other"));
+        idp.patch(&path, replace("title", "x")).expect(200);
+        idp.patch(&path, replace("active", false)).expect(200);
+        assert_eq!(permissions(app, &mira), json!([]));
+        refused(app, "PATCH", &path, replace("active", true));
+        idp.patch(&path, replace("title", "y")).expect(200);
+        idp.delete(&path).expect(204);
+    });
+}
+
+#[test]
+fn records_name_the_mappings_and_roles_that_a_write_concerns() {
+    for_each_app(|app| {
+        super::catalogue::billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        admin.post("/v1/roles", json!({"name": "clerk", "includes": ["billing.viewer"]})).expect(201);
+        let mapping = json!({"role": "clerk", "source": by_name("Finance")});
+        let id = admin.post("/v1/mappings", mapping).expect(201).id();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let finance = idp.post("/Groups", group("Finance", &[&mira])).expect(201).id();
+        idp.patch(&format!("/Groups/{finance}"), remove("members")).expect(200);
+        idp.patch(&format!("/Groups/{finance}"), replace("displayName", "Money")).expect(200);
+        idp.patch(&format!("/Groups/{finance}"), replace("displayName", "Finance")).expect(200);
+        idp.delete(&format!("/Groups/{finance}")).expect(204);
+        let log = app.log();
+        let groups: Vec<&Value> = log.iter().filter(|record| record["subject"]["type"] == json!("group")).collect();
+        assert_eq!(groups.len(), 5);
+        for record in groups {
+            assert_eq!(record["change"]["mappings"], json!([id]), "{record}");
+            assert_eq!(record["change"]["roles"], json!(["billing.viewer", "clerk"]));
+        }
+    });
+}

@@ -1,0 +1,93 @@
+//! `GET /v1/users/{id}/access`, as admins read it.
+
+use chrono::TimeDelta;
+use insta::assert_snapshot;
+use serde_json::json;
+
+use super::catalogue::billing;
+use crate::support::app::*;
+
+#[test]
+fn every_reason_is_named() {
+    for_each_app(|app| {
+        billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        admin.post("/v1/roles", json!({"name": "clerk", "includes": ["billing.viewer"]})).expect(201);
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let inner = idp.post("/Groups", group("Finance Berlin", &[&mira])).expect(201).id();
+        app.clock.advance(TimeDelta::minutes(1));
+        idp.post("/Groups", group("Finance", &[&inner])).expect(201);
+        app.clock.advance(TimeDelta::minutes(1));
+        let mapping = json!({"role": "clerk", "source": {"group": {"displayName": "FINANCE"}}});
+        admin.post("/v1/mappings", mapping).expect(201);
+        let person =
+            json!({"person": {"type": "user", "id": mira}, "reason": "on call", "expires_at": "2026-01-06T00:00:00Z"});
+        admin.post("/v1/mappings", json!({"role": "billing.viewer", "source": person})).expect(201);
+        assert_snapshot!(admin.get(&format!("/v1/users/{mira}/access")), @r#"
+            200
+            {
+              "principal": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000008"},
+              "live": true,
+              "roles": [
+                {
+                  "role": "billing.viewer",
+                  "reasons": [
+                    {
+                      "mapping": "019b8d64-4f40-7000-8000-00000000000b",
+                      "source": "group",
+                      "via": ["clerk"],
+                      "path": [
+                        {"id":"019b8d63-64e0-7000-8000-00000000000a","displayName":"Finance"},
+                        {"id":"019b8d62-7a80-7000-8000-000000000009","displayName":"Finance Berlin"}
+                      ],
+                      "direct": false,
+                      "since": "2026-01-05T09:02:00.000Z",
+                      "until": null
+                    },
+                    {
+                      "mapping": "019b8d64-4f40-7000-8000-00000000000c",
+                      "source": "person",
+                      "since": "2026-01-05T09:02:00.000Z",
+                      "until": "2026-01-06T00:00:00.000Z"
+                    }
+                  ]
+                },
+                {
+                  "role": "clerk",
+                  "reasons": [
+                    {
+                      "mapping": "019b8d64-4f40-7000-8000-00000000000b",
+                      "source": "group",
+                      "path": [
+                        {"id":"019b8d63-64e0-7000-8000-00000000000a","displayName":"Finance"},
+                        {"id":"019b8d62-7a80-7000-8000-000000000009","displayName":"Finance Berlin"}
+                      ],
+                      "direct": false,
+                      "since": "2026-01-05T09:02:00.000Z",
+                      "until": null
+                    }
+                  ]
+                }
+              ],
+              "permissions": ["billing:invoices:read"],
+              "as_of_seq": 14
+            }
+            "#);
+        // One grant runs out by itself, the other one stays.
+        app.clock.advance(TimeDelta::days(1));
+        let access = admin.get(&format!("/v1/users/{mira}/access")).expect(200);
+        assert_eq!(access["roles"][0]["reasons"].as_array().unwrap().len(), 1);
+        admin.get(&format!("/v1/agents/{mira}/access")).problem(404, "not_found");
+        admin.get(&format!("/v1/users/{}/access", app.id(99))).problem(404, "not_found");
+        admin.get(&format!("/v1/users/{mira}/access?at=yesterday")).problem(400, "malformed");
+        admin.get(&format!("/v1/users/{mira}/access?at=2026-01-05T08:59:59Z")).problem(422, "invalid");
+    });
+}
+
+#[test]
+fn a_key_of_another_tenant_sees_nobody() {
+    let app = TestApp::sqlite();
+    let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+    let (_, other) = app.tenant("second");
+    other.get(&format!("/v1/users/{mira}/access")).problem(404, "not_found");
+}
