@@ -1,5 +1,6 @@
 //! A company's month, as its identity provider and an admin live it: joiners, movers, leavers, and after
-//! each step the question that matters: whose keys work?
+//! each step the question that matters: whose keys work? At its end it reports who may do what, one line
+//! for each person: `userName roles permissions`.
 //!
 //! ```text
 //! cargo run --release -- serve                # prints the three arguments
@@ -91,6 +92,13 @@ impl Company {
         answer
     }
 
+    /// What an admin asks.
+    fn ask(&self, path: &str) -> Value {
+        let (got, answer) = self.send("GET", &format!("{}{path}", self.api), &self.admin_key, None);
+        assert_eq!(got, 200, "GET {path}: {answer}");
+        answer
+    }
+
     /// What a service asks when a request with this key comes in.
     fn verify(&self, key: &str) -> String {
         text(&self.admin("/verify", &json!({"key": key}), 200), "code")
@@ -166,10 +174,46 @@ fn main() {
     };
     let people: Vec<Person> =
         csv::Reader::from_reader(PEOPLE.as_bytes()).deserialize().collect::<Result<_, _>>().expect("the file");
+    roles(&company, &people);
     let groups = departments(&company, &people);
     let started = Instant::now();
     let (employees, tally) = month(&company, &people, &groups);
     summary(&employees, &tally, started.elapsed());
+    report(&company, &employees);
+}
+
+/// What the company's rooms need: everybody eats, a department enters its own room, and who works in the
+/// harbour stands on the bridge. The roles are there before the groups that they are mapped from.
+fn roles(company: &Company, people: &[Person]) {
+    let names: std::collections::BTreeSet<&str> = people.iter().map(|person| person.department.as_str()).collect();
+    let rooms = names.iter().map(|name| name.to_lowercase()).chain(["mess".to_owned(), "bridge".to_owned()]);
+    let permissions: Vec<Value> = rooms.map(|room| json!({"name": format!("{room}:enter")})).collect();
+    company.admin("/apis", &json!({"name": "ship", "permissions": permissions}), 201);
+    company.admin("/roles", &json!({"name": "staff", "permissions": ["ship:mess:enter"]}), 201);
+    company.admin("/roles", &json!({"name": "pilot", "permissions": ["ship:bridge:enter"]}), 201);
+    for name in names {
+        let role = name.to_lowercase();
+        let body = json!({"name": role, "permissions": [format!("ship:{role}:enter")], "includes": ["staff"]});
+        company.admin("/roles", &body, 201);
+        company.admin("/mappings", &json!({"role": role, "source": {"group": {"displayName": name}}}), 201);
+    }
+    let rule = format!("{ENTERPRISE}:department eq \"Harbour\"");
+    company.admin("/mappings", &json!({"role": "pilot", "source": {"rule": rule}}), 201);
+}
+
+/// Who may do what at the end.
+fn report(company: &Company, employees: &[Employee]) {
+    println!();
+    for employee in employees {
+        let access = company.ask(&format!("/users/{}/access", employee.id));
+        let list = |member: &str, of: &dyn Fn(&Value) -> String| {
+            let items: Vec<String> = access[member].as_array().into_iter().flatten().map(of).collect();
+            if items.is_empty() { "-".to_owned() } else { items.join(",") }
+        };
+        let roles = list("roles", &|role| text(role, "role"));
+        let permissions = list("permissions", &|permission| permission.as_str().unwrap_or_default().to_owned());
+        println!("{} {roles} {permissions}", employee.person.user_name);
+    }
 }
 
 /// One group for each department.

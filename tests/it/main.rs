@@ -29,6 +29,7 @@ mod keys;
 mod lifecycle;
 mod limits;
 mod me;
+mod month;
 mod nodes;
 mod patch;
 mod races;
