@@ -45,6 +45,16 @@ impl Ending {
         &self.external_ids
     }
 
+    /// The same, and what they will be once one connection calls it otherwise.
+    pub(super) fn external_ids_with(&self, (old, new): (Option<&str>, Option<&str>)) -> (Vec<String>, Vec<String>) {
+        let mut after = self.external_ids.clone();
+        if old != new {
+            after.retain(|id| Some(id.as_str()) != old);
+            after.extend(new.map(str::to_owned));
+        }
+        (self.external_ids.clone(), after)
+    }
+
     /// Keeps it as what was true until the record that comes next. Locks the log: see [`Change::seq`].
     pub(super) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
         let (tenant, seq) = (change.key(), change.seq()?);

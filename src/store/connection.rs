@@ -11,7 +11,7 @@ use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::LoadQuery;
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Text};
 use diesel::sqlite::SqliteConnection;
 
 use super::error::{Error, Result};
@@ -57,6 +57,8 @@ pub(crate) const CHUNK: usize = 1_000;
 pub enum Bind<'a> {
     /// A number.
     Int(i64),
+    /// A truth value.
+    Bool(bool),
     /// A text.
     Text(&'a str),
     /// Bytes, such as an id's.
@@ -117,8 +119,9 @@ impl<ST> RunQueryDsl<PgConnection> for Statement<'_, ST> {}
 
 impl<DB, ST> QueryFragment<DB> for Statement<'_, ST>
 where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Text> + HasSqlType<Binary>,
+    DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Text> + HasSqlType<Binary>,
     i64: ToSql<BigInt, DB>,
+    bool: ToSql<Bool, DB>,
     str: ToSql<Text, DB>,
     [u8]: ToSql<Binary, DB>,
 {
@@ -131,6 +134,7 @@ where
             if place > 0 {
                 match binds.next() {
                     Some(Bind::Int(number)) => pass.push_bind_param::<BigInt, _>(number)?,
+                    Some(Bind::Bool(value)) => pass.push_bind_param::<Bool, _>(value)?,
                     Some(Bind::Text(text)) => pass.push_bind_param::<Text, str>(text)?,
                     Some(Bind::Bytes(bytes)) => pass.push_bind_param::<Binary, [u8]>(bytes)?,
                     Some(Bind::List(list)) => {

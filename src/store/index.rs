@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use diesel::prelude::*;
 use diesel::sql_types::{Binary, Text};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 pub(super) use self::paths::ensure_paths;
 pub(in crate::store) use self::paths::path_key;
@@ -106,6 +106,14 @@ fn compares(leaf: &Attribute, value: &Value) -> bool {
     crate::scim::filter::scalar(leaf, value).is_some()
 }
 
+/// Writes the rows of a new resource.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn add(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, rows: &[IndexRow]) -> Result<()> {
+    insert(conn, tenant, key, rows)
+}
+
 /// Writes what differs between two documents of a resource; `None` stands for no document.
 ///
 /// # Errors
@@ -124,38 +132,30 @@ pub fn write(
     for row in before.iter().filter(|row| !new.contains(row)) {
         delete(conn, tenant, key, row)?;
     }
-    let fresh: Vec<&IndexRow> = after.iter().filter(|row| !old.contains(row)).collect();
-    insert(conn, tenant, key, &fresh)
+    insert(conn, tenant, key, after.iter().filter(|row| !old.contains(row)))
 }
 
-/// All rows in one statement: a statement costs more than a row. SQLite takes them as one JSON text, since
-/// a list of values of any length would be prepared anew each time.
-fn insert(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, rows: &[&IndexRow]) -> Result<()> {
-    const SQL: &str = "INSERT INTO resource_index (tenant, resource, path, value, element, is_primary, cut) \
-         SELECT ?, ?, value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?)";
-    if rows.is_empty() {
-        return Ok(());
+/// The most rows in one statement, and so the number of statements that are kept prepared.
+const ROWS_MAX: usize = 8;
+
+/// Several rows in a statement, since it costs more than a row does.
+fn insert<'r>(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    key: ResourceKey,
+    rows: impl IntoIterator<Item = &'r IndexRow>,
+) -> Result<()> {
+    const INTO: &str = "INSERT INTO resource_index (tenant, resource, path, value, element, is_primary, cut) VALUES ";
+    let mut rows = rows.into_iter().peekable();
+    while rows.peek().is_some() {
+        let (mut sql, mut binds) = (INTO.to_owned(), Vec::with_capacity(7 * ROWS_MAX));
+        for row in rows.by_ref().take(ROWS_MAX) {
+            sql.push_str(if binds.is_empty() { "(?, ?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?, ?)" });
+            binds.extend([Bind::Int(tenant.0), Bind::Int(key.0), Bind::Int(row.path.into()), Bind::Text(&row.value)]);
+            binds.extend([Bind::Int(row.element.into()), Bind::Bool(row.is_primary), Bind::Bool(row.cut)]);
+        }
+        conn.execute_sql(&sql, &binds)?;
     }
-    if let Conn::Postgres(postgres) = conn {
-        let values = |row: &&IndexRow| {
-            (
-                resource_index::tenant.eq(tenant.0),
-                resource_index::path.eq(row.path),
-                resource_index::value.eq(row.value.clone()),
-                resource_index::resource.eq(key.0),
-                resource_index::element.eq(row.element),
-                resource_index::is_primary.eq(row.is_primary),
-                resource_index::cut.eq(row.cut),
-            )
-        };
-        let values: Vec<_> = rows.iter().map(values).collect();
-        diesel::insert_into(resource_index::table).values(values).execute(postgres)?;
-        return Ok(());
-    }
-    let flag = i32::from;
-    let row = |row: &&IndexRow| json!([row.path, row.value, row.element, flag(row.is_primary), flag(row.cut)]);
-    let text = Value::from_iter(rows.iter().map(row)).to_string();
-    conn.execute_sql(SQL, &[Bind::Int(tenant.0), Bind::Int(key.0), Bind::Text(&text)])?;
     Ok(())
 }
 

@@ -119,14 +119,18 @@ pub fn append(conn: &mut Conn, tenant: TenantKey, records: &[Record], head: &Hea
         );
         on!(conn, |c| diesel::insert_into(log_records::table).values(values).execute(c))?;
     }
-    let values = (
-        log_heads::next_seq.eq(head.next_seq),
-        log_heads::hash.eq(&head.hash[..]),
-        log_heads::time.eq(head.time.timestamp_micros()),
-        log_heads::policy_seq.eq(head.policy_seq),
-        log_heads::policy_epoch.eq(head.policy_epoch),
-    );
-    let rows = on!(conn, |c| diesel::update(log_heads::table.find(tenant.0)).set(values).execute(c))?;
+    // As a text: diesel prepares an update anew each time.
+    let binds = [
+        Bind::Int(head.next_seq),
+        Bind::Bytes(&head.hash),
+        Bind::Int(head.time.timestamp_micros()),
+        Bind::Int(head.policy_seq),
+        Bind::Int(head.policy_epoch),
+        Bind::Int(tenant.0),
+    ];
+    const SQL: &str = "UPDATE log_heads SET next_seq = ?, hash = ?, time = ?, policy_seq = ?, policy_epoch = ? \
+         WHERE tenant = ?";
+    let rows = conn.execute_sql(SQL, &binds)?;
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
 

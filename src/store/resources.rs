@@ -318,13 +318,10 @@ pub fn count(conn: &mut Conn, tenant: TenantKey, type_name: &str) -> Result<i64>
 }
 
 fn add_to_count(conn: &mut Conn, tenant: TenantKey, type_name: &str, change: i64) -> Result<()> {
-    let values = (counters::tenant.eq(tenant.0), counters::type_name.eq(type_name), counters::total.eq(change));
-    on!(conn, |c| diesel::insert_into(counters::table)
-        .values(values)
-        .on_conflict((counters::tenant, counters::type_name))
-        .do_update()
-        .set(counters::total.eq(counters::total + change))
-        .execute(c))?;
+    // As a text: diesel prepares an update anew each time.
+    const SQL: &str = "INSERT INTO counters (tenant, type, total) VALUES (?, ?, ?) \
+         ON CONFLICT (tenant, type) DO UPDATE SET total = counters.total + excluded.total";
+    conn.execute_sql(SQL, &[Bind::Int(tenant.0), Bind::Text(type_name), Bind::Int(change)])?;
     Ok(())
 }
 

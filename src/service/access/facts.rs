@@ -6,8 +6,8 @@ use serde_json::{Map, Value};
 
 use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
+use crate::service::resources::stored_document;
 use crate::service::{Error, Service};
-use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
 
 /// What is looked at: the present, or the state after a record.
@@ -29,10 +29,10 @@ impl Service {
         let mut found = vec![];
         for id in ids {
             let Some(state) = principals.get(id) else { continue };
-            let resource = resources.remove(id).map(|(resource, document)| ResourceFacts {
-                key: resource.key.0,
-                document,
-                connection: resource.connection.and_then(|key| names.get(&key).cloned()),
+            let resource = resources.remove(id).map(|seen| ResourceFacts {
+                key: seen.key.0,
+                document: seen.document,
+                connection: seen.connection.and_then(|key| names.get(&key).cloned()),
             });
             let (kind, live_since) = (state.principal.kind, state.created_seq);
             found.push(Facts { id: *id, kind, live: state.is_live(), live_since, resource });
@@ -106,41 +106,30 @@ impl Service {
     }
 
     /// The resources of some ids with their documents, by id; deleted ones as they were.
-    fn resources_at(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        ids: &[Id],
-        at: At,
-    ) -> Result<HashMap<Id, (Resource, Map<String, Value>)>, Error> {
+    fn resources_at(&self, conn: &mut Conn, tenant: TenantKey, ids: &[Id], at: At) -> Result<HashMap<Id, Seen>, Error> {
         let mut found = HashMap::with_capacity(ids.len());
         for resource in store::resources::of_ids(conn, tenant, ids)? {
-            let document = super::super::resources::stored_document(&resource)?;
-            found.insert(resource.id, (resource, document));
+            let document = stored_document(&resource)?;
+            found.insert(resource.id, Seen { key: resource.key, connection: resource.connection, document });
         }
         let Some(at) = at else { return Ok(found) };
-        let mut keys: Vec<ResourceKey> = found.values().map(|(resource, _)| resource.key).collect();
+        let mut keys: Vec<ResourceKey> = found.values().map(|seen| seen.key).collect();
         let missing: Vec<Id> = ids.iter().filter(|id| !found.contains_key(*id)).copied().collect();
         keys.extend(store::history::keys_of(conn, tenant, &missing)?.into_iter().map(|(_, key)| key));
         let past = store::history::resources(conn, tenant, &keys, at)?;
         let opened = self.open_past(conn, tenant, &past)?;
         for (row, past) in past.into_iter().zip(opened) {
-            let time = self.now();
-            let resource = Resource {
-                key: row.key,
-                id: row.id,
-                type_name: row.type_name,
-                connection: row.connection,
-                display: None,
-                document: String::new(),
-                version: 0,
-                created: time,
-                modified: time,
-            };
-            found.insert(row.id, (resource, past.document));
+            found.insert(row.id, Seen { key: row.key, connection: row.connection, document: past.document });
         }
         Ok(found)
     }
+}
+
+/// A principal's resource at a moment.
+struct Seen {
+    key: ResourceKey,
+    connection: Option<i64>,
+    document: Map<String, Value>,
 }
 
 /// How a principal stood.

@@ -17,6 +17,7 @@ use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
 use crate::service::protect::{self, Concerned, Write};
 use crate::service::{Change, Error, credentials};
+use crate::store::index::IndexRow;
 use crate::store::resources::{NewResource, Resource, Sight};
 use crate::store::{self, ResourceKey};
 
@@ -27,6 +28,26 @@ pub(super) struct Draft {
     pub(super) rows: Vec<RowChange>,
     /// Attributes that the client cleared in so many words.
     pub(super) unassigned: Vec<String>,
+}
+
+/// A new resource, checked and taken apart: nobody else's write waits for that.
+pub(super) struct Ready {
+    draft: Draft,
+    text: String,
+    index: Vec<IndexRow>,
+    paths: Vec<String>,
+}
+
+impl Ready {
+    pub(super) fn new(draft: Draft, resource_type: &'static ResourceType) -> Result<Ready, Error> {
+        validate::complete(&draft.document, resource_type)?;
+        check_reserved(&draft.document)?;
+        let mut paths = changed::paths(&Map::new(), &draft.document);
+        paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
+        let text = serde_json::to_string(&draft.document)?;
+        let index = store::index::derive(resource_type, &draft.document);
+        Ok(Ready { draft, text, index, paths })
+    }
 }
 
 /// A resource as stored.
@@ -41,14 +62,12 @@ const RECORD_IDS_MAX: usize = 1_000;
 pub(super) fn create(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
-    draft: Draft,
+    ready: Ready,
 ) -> Result<Saved, Error> {
-    validate::complete(&draft.document, resource_type)?;
-    check_reserved(&draft.document)?;
+    let Ready { draft, text: document, index, paths } = ready;
     check_sponsors(change, &draft.document)?;
     let connection = connection(change)?;
     let (id, tenant) = (change.mint(), change.key());
-    let document = serde_json::to_string(&draft.document)?;
     let new = NewResource {
         id,
         type_name: &resource_type.name,
@@ -60,7 +79,7 @@ pub(super) fn create(
     let key = store::resources::insert(change.conn, tenant, &new)?;
     claim_unique(change, resource_type, &connection, key, None, &draft.document)?;
     set_external_id(change, resource_type, &connection, key, None, draft.external_id.as_deref())?;
-    store::index::write(change.conn, tenant, resource_type, key, None, Some(&draft.document))?;
+    store::index::add(change.conn, tenant, key, &index)?;
     let delta = members::apply(change, key, draft.rows)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None);
@@ -69,8 +88,6 @@ pub(super) fn create(
         let seq = change.seq()?;
         store::principals::insert(change.conn, tenant, &principal, seq)?;
     }
-    let mut paths = changed::paths(&Map::new(), &draft.document);
-    paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
     let concerned = protect::consider(
         change,
         &Write {
@@ -142,14 +159,8 @@ pub(super) fn update(
         return Ok(Saved { sight });
     }
     let id = before.resource.id;
-    let known = ending.as_ref().map(|ending| ending.external_ids().to_vec()).unwrap_or_default();
-    let external_ids = match before.external_id == draft.external_id {
-        true => (known.clone(), known),
-        false => {
-            let others = known.iter().filter(|one| before.external_id.as_ref() != Some(one)).cloned();
-            (known.clone(), others.chain(draft.external_id.clone()).collect())
-        }
-    };
+    let own = (before.external_id.as_deref(), draft.external_id.as_deref());
+    let external_ids = ending.as_ref().map(|ending| ending.external_ids_with(own)).unwrap_or_default();
     if let Some(ending) = ending {
         ending.keep(change)?;
     }

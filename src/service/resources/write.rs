@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::save::{Draft, Saved, create, update};
+use super::save::{Draft, Ready, Saved, create, update};
 use super::{Answer, Conditions, Wanted, load, tolerances, version};
 use crate::domain::Operation;
 use crate::scim::patch::{self, RowChange};
@@ -30,9 +30,9 @@ impl Service {
         let mut tolerances = tolerances(context);
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Create, Some(resource_type))?;
-        let incoming = validate::document(body, resource_type, &mut tolerances)?;
+        let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
         let saved = self.perform(context, Operation::Create, Some(resource_type), move |change| {
-            create_in(change, resource_type, incoming)
+            create(change, resource_type, ready)
         })?;
         self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
     }
@@ -123,18 +123,23 @@ impl Service {
 const ACTIVE: &str = "active";
 const EXTERNAL_ID: &str = "externalId";
 
-/// Creates inside a change: by POST and by Bulk.
+/// Creates inside a change, by Bulk.
 pub(in crate::service) fn create_in(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     incoming: Incoming,
 ) -> Result<Saved, Error> {
+    create(change, resource_type, ready(incoming, resource_type)?)
+}
+
+/// All of a creation that needs no transaction.
+fn ready(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Ready, Error> {
     let mut draft = draft(incoming, resource_type)?;
     if resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE) {
         draft.document.entry(ACTIVE).or_insert(Value::Bool(true));
         draft.document = validate::ordered(draft.document, resource_type);
     }
-    create(change, resource_type, draft)
+    Ready::new(draft, resource_type)
 }
 
 /// Replaces inside a change.

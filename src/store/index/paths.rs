@@ -88,7 +88,7 @@ fn fill(conn: &mut Conn, tenant: TenantKey, resource_type: &'static ResourceType
             let document: Map<String, Value> = serde_json::from_str(document)
                 .map_err(|_| Column("resources", "document").corrupt("no JSON object"))?;
             for row in derive_path(resource_type, path, &document) {
-                insert(conn, tenant, ResourceKey(*key), &[&row])?;
+                insert(conn, tenant, ResourceKey(*key), [&row])?;
             }
         }
     }

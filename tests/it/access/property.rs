@@ -212,7 +212,6 @@ impl Story<'_> {
         let mut refused = false;
         match self.random.below(3) {
             0 => role.permission = format!("app:{name}:{}", self.text(&["read", "write"])),
-            1 if self.asserted_somewhere(&name) => {}
             1 => role.assertable = !role.assertable,
             _ if role.includes.contains(&other) => {
                 role.includes.remove(&other);
@@ -229,11 +228,6 @@ impl Story<'_> {
             answer.expect(200);
             self.world.roles.insert(name, role);
         }
-    }
-
-    fn asserted_somewhere(&self, role: &str) -> bool {
-        self.world.mappings.values().any(|one| one.role == role && matches!(one.source, Source::Asserted(_)))
-            && self.random.0 % 2 == 0
     }
 
     fn map(&mut self) {
