@@ -9,6 +9,7 @@ use super::api::{self, Api};
 use super::id::Id;
 use super::mapping::{GroupName, Mapping, Source};
 use super::permission::{KEYROLL, Permission, Permissions};
+use super::principal::PrincipalKind;
 use super::role::{self, Role};
 use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::schema::registry;
@@ -217,6 +218,15 @@ impl Policy {
     /// The permissions of Keyroll's own api that a mapping gives.
     pub fn keyroll_of(&self, mapped: &Mapped) -> Permissions {
         self.permissions(&mapped.mapping.role).map(Permissions::of_keyroll).unwrap_or_default()
+    }
+
+    /// Whether an agent could hold a permission of Keyroll's own api.
+    pub fn keyroll_by_agents(&self) -> bool {
+        let to_agent = |one: &&Mapped| match &one.mapping.source {
+            Source::Person { person, .. } => person.kind == PrincipalKind::Agent,
+            _ => true,
+        };
+        self.mappings.iter().filter(to_agent).any(|one| !self.keyroll_of(one).is_empty())
     }
 
     /// Whether somebody could gain a permission of Keyroll's own api by what identity providers write.

@@ -28,3 +28,11 @@ fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSe
         sponsors.iter().filter(|(sponsor, _)| sponsor.is_live()).map(|(sponsor, _)| sponsor.id).collect();
     Ok(named.into_iter().filter(|(_, sponsor)| live.contains(sponsor)).map(|(agent, _)| agent).collect())
 }
+
+/// The agents that name a User as their sponsor.
+pub(super) fn sponsored_by(conn: &mut Conn, tenant: TenantKey, sponsor: &Id) -> Result<Vec<Id>, Error> {
+    let (type_name, path) = SPONSORS;
+    let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
+    let keys = store::index::referrers(conn, tenant, resource_type, path, &sponsor.to_string())?;
+    Ok(store::facts::ids(conn, tenant, &keys)?.into_iter().map(|(_, id)| id).collect())
+}

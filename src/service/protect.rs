@@ -8,8 +8,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use super::access::facts::sponsors;
 use super::change::Touched;
-use super::{Change, Error};
+use super::{Change, Error, liveness};
 use crate::domain::access::{self, Facts, GroupFacts, Groups, Hit};
 use crate::domain::log::Entry;
 use crate::domain::{Id, Permissions, Policy};
@@ -131,6 +132,9 @@ fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<
 
 fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
     let mut concerned = Concerned::default();
+    if change.context.caller.connection().is_some() && policy.keyroll_by_agents() {
+        check_sponsored(change, policy, write)?;
+    }
     let is_person = !policy.of_person(&write.id).is_empty();
     let guarded = change.context.caller.connection().is_some() && (is_person || policy.keyroll_by_scim());
     let (Some(after), true) = (write.after, guarded || policy.reads_documents()) else {
@@ -147,9 +151,6 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
     concerned.add(policy, had_all.symmetric_difference(&has_all).copied());
     if guarded {
         let (held, holds) = (keyroll(policy, &had_all), keyroll(policy, &has_all));
-        let is_active = |document: Option<&Map<String, Value>>| {
-            document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
-        };
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
         if !held.cover_all(&holds) || revives || renames {
@@ -157,6 +158,34 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         }
     }
     Ok(concerned)
+}
+
+/// An agent lives by its sponsors: one more of them, or one that is back, gives it what it holds.
+fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
+    let Some(after) = write.after else { return Ok(()) };
+    let owners = |document: Option<&Map<String, Value>>| document.map(sponsors).unwrap_or_default();
+    let (before, tenant) = (owners(write.before), change.key());
+    let agents: Vec<Id> = if owners(Some(after)).iter().any(|owner| !before.contains(owner)) {
+        vec![write.id]
+    } else if is_active(Some(after)) && !is_active(write.before) && write.before.is_some() {
+        liveness::sponsored_by(change.conn, tenant, &write.id)?
+    } else {
+        return Ok(());
+    };
+    let (facts, groups) = change.service.facts(change.conn, tenant, policy, &agents, None)?;
+    for agent in facts.iter().filter(|agent| !agent.live || agent.id == write.id) {
+        let hits = access::potential(policy, agent, &groups, change.now);
+        let holds = keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect());
+        if !holds.is_empty() {
+            let what = "an agent that holds a permission of Keyroll";
+            return Err(refused(change, write, [holds, Permissions::default()], what));
+        }
+    }
+    Ok(())
+}
+
+fn is_active(document: Option<&Map<String, Value>>) -> bool {
+    document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn with(mut resource: access::ResourceFacts, document: Option<&Map<String, Value>>) -> access::ResourceFacts {

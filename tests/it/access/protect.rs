@@ -113,6 +113,27 @@ fn a_person_who_is_an_admin_is_neither_revived_nor_renamed() {
 }
 
 #[test]
+fn an_agent_gains_nothing_by_its_sponsors() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let tom = idp.post("/Users", user("tom@example.com")).expect(201).id();
+        let owned = and(agent("deploy"), json!({"owners": [{"value": mira}]}));
+        let deploy = idp.post("/Agents", owned).expect(201).id();
+        let person = json!({"person": {"type": "agent", "id": deploy}, "reason": "x"});
+        admin.post("/v1/mappings", json!({"role": "keyroll.admin", "source": person})).expect(201);
+        let permissions = || admin.get(&format!("/v1/agents/{deploy}/access")).expect(200)["permissions"].clone();
+        assert_eq!(permissions(), json!(["keyroll:*:*"]));
+        refused(app, "PATCH", &format!("/Agents/{deploy}"), add("owners", json!([{"value": tom}])));
+        idp.patch(&format!("/Users/{mira}"), replace("active", false)).expect(200);
+        assert_eq!(permissions(), json!([]));
+        refused(app, "PATCH", &format!("/Users/{mira}"), replace("active", true));
+        idp.patch(&format!("/Users/{tom}"), replace("active", false)).expect(200);
+        idp.patch(&format!("/Users/{tom}"), replace("active", true)).expect(200);
+    });
+}
+
+#[test]
 fn records_name_the_mappings_and_roles_that_a_write_concerns() {
     for_each_app(|app| {
         super::catalogue::billing(app);
