@@ -49,6 +49,8 @@ pub(in crate::service) fn delete(
     }
     let mut endings = forget_references(change, resource)?;
     let ending = Ending::of(change, resource)?;
+    // It counts one less: creates hold that counter when they wait for the log, which is locked from here on.
+    store::resources::delete(change.conn, tenant, resource)?;
     let concerned = protect::consider(
         change,
         &Write {
@@ -63,7 +65,6 @@ pub(in crate::service) fn delete(
         },
     )?;
     endings.push(ending);
-    store::resources::delete(change.conn, tenant, resource)?;
     let seq = change.seq()?;
     for ending in endings {
         ending.keep(change)?;
