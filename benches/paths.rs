@@ -1,7 +1,8 @@
 //! The hot paths without HTTP: `cargo bench`.
 //!
 //! `verify/*` is also the print-out of attack case A01: an unknown selector and a known selector with a
-//! wrong secret take the same time, since both do the same look-up, digest and comparisons.
+//! wrong secret take the same time, since both do the same look-up, digest and comparisons. `filter/deep`
+//! prints those of A19, which are refused in 50 ms.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
 use std::hint::black_box;
@@ -119,6 +120,12 @@ fn pure(c: &mut Criterion) {
     let text = "emails[type eq \"work\" and value co \"@mail\"] and not (active eq false)";
     let mut tolerances = Tolerances::new(Dialect::Auto);
     c.bench_function("filter/parse", |b| b.iter(|| filter::parse(black_box(text), &mut tolerances).unwrap()));
+    let deep = ["(".repeat(5_000), "not (".repeat(3_000) + "bad token", ["userName pr"; 1_300].join(" and ")];
+    for (name, text) in ["parentheses", "not", "and"].into_iter().zip(deep) {
+        c.bench_function(&format!("filter/deep {name}"), |b| {
+            b.iter(|| filter::parse(black_box(&text), &mut tolerances).map_err(|error| error.detail))
+        });
+    }
     let bound =
         filter::bind(&filter::parse(text, &mut tolerances).unwrap(), users, filter::Unknown::Refuse, &mut tolerances)
             .unwrap();
