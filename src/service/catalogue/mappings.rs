@@ -4,13 +4,13 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::{end, in_use, put, taken};
+use super::{check_held, end, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Policy};
+use crate::domain::{Id, Mapping, Operation, Permissions, Policy};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store;
@@ -115,6 +115,7 @@ fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) 
     let Some(role) = policy.roles.get(role) else {
         return Err(Error::invalid("/role", format!("role: there is no role {role}")));
     };
+    check_held(change, &role.name, policy.permissions(&role.name).unwrap_or(&Permissions::default()))?;
     match source {
         Source::Group { group: GroupName::Id(id) } => {
             let tenant = change.key();

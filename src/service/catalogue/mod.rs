@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 
 use super::change::Touched;
 use super::{Change, Error};
-use crate::domain::TenantKey;
 use crate::domain::log::Entry;
+use crate::domain::{Permissions, TenantKey};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
@@ -42,6 +42,18 @@ fn end(change: &mut Change<'_>, kind: Kind, name: &str, entry: Entry) -> Result<
 fn find<T: DeserializeOwned>(conn: &mut Conn, tenant: TenantKey, kind: Kind, name: &str) -> Result<Option<T>, Error> {
     let item = store::catalogue::find(conn, tenant, kind, name)?;
     Ok(item.map(|item| serde_json::from_str(&item.document)).transpose()?)
+}
+
+/// 403: nobody hands out more of Keyroll's own api than it holds, or whoever may map roles could make
+/// itself an admin.
+fn check_held(change: &Change<'_>, role: &str, gives: &Permissions) -> Result<(), Error> {
+    let caller = &change.context.caller;
+    match gives.of_keyroll().iter().find(|permission| !caller.may(permission)) {
+        Some(permission) => {
+            Err(Error::Forbidden(format!("role {role} gives {permission}, which the caller does not hold")))
+        }
+        None => Ok(()),
+    }
 }
 
 /// 409: the name is taken.

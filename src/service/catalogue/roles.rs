@@ -3,10 +3,10 @@
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::{end, find, in_use, put, taken};
+use super::{check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::policy::INCLUSIONS_MAX;
-use crate::domain::{Operation, Permission, Policy, Role};
+use crate::domain::{Operation, Permission, Permissions, Policy, Role};
 use crate::service::{Change, Context, Error, Service};
 use crate::store;
 use crate::store::catalogue::Kind;
@@ -138,6 +138,7 @@ fn check(change: &mut Change<'_>, Draft { role, sent }: &Draft) -> Result<(), Er
         let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");
         return Err(Error::invalid("/includes", detail));
     }
+    check_held(change, &role.name, after.permissions(&role.name).unwrap_or(&Permissions::default()))?;
     for (n, name) in role.assertable_by.iter().enumerate() {
         if store::connections::by_name(change.conn, change.key(), name)?.is_none() {
             let detail = format!("assertable_by: there is no connection {name}");

@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use keyroll::service::credentials::Owner;
+
 use crate::support::app::*;
 
 /// An api with one permission, and a role that gives it.
@@ -186,4 +188,35 @@ fn the_operator_stays_an_admin() {
     let mapping = access["roles"][0]["reasons"][0]["mapping"].as_str().unwrap().to_owned();
     assert_eq!(access["roles"][0]["role"], json!("keyroll.admin"));
     app.admin().delete(&format!("/v1/mappings/{mapping}")).problem(409, "in_use");
+}
+
+#[test]
+fn nobody_hands_out_more_than_it_holds() {
+    for_each_app(|app| {
+        billing(app);
+        let held = ["keyroll:mappings:write", "keyroll:roles:write", "keyroll:keys:read"];
+        let clerk = app.with_key(&app.issue_on_host(Owner::Operator, &held));
+        let id = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let before = app.actions().len();
+        let person =
+            |role: &str| json!({"role": role, "source": {"person": {"type": "user", "id": id}, "reason": "x"}});
+        let role = |permission: &str| json!({"name": "clerk", "permissions": [permission]});
+        let forbidden = |path: &str, body: Value, detail: &str| {
+            assert_eq!(clerk.post(path, body).problem(403, "forbidden"), detail);
+        };
+        let lacks =
+            |role: &str, permission: &str| format!("role {role} gives {permission}, which the caller does not hold");
+        forbidden("/v1/mappings", person("keyroll.admin"), &lacks("keyroll.admin", "keyroll:*:*"));
+        forbidden("/v1/roles", role("keyroll:keys:issue"), &lacks("clerk", "keyroll:keys:issue"));
+        let including = json!({"name": "clerk", "permissions": [], "includes": ["keyroll.auditor"]});
+        forbidden("/v1/roles", including, &lacks("clerk", "keyroll:*:read"));
+        assert_eq!(app.actions().len(), before);
+        // What it holds, and what is not Keyroll's, it may hand out.
+        clerk.post("/v1/roles", role("keyroll:keys:read")).expect(201);
+        clerk.post("/v1/mappings", person("clerk")).expect(201);
+        clerk.post("/v1/mappings", person("billing.viewer")).expect(201);
+        let wider = json!({"permissions": ["keyroll:keys:read", "keyroll:keys:revoke"]});
+        let answer = clerk.send("PUT", "/v1/roles/clerk", &[], wider.to_string());
+        assert_eq!(answer.problem(403, "forbidden"), lacks("clerk", "keyroll:keys:revoke"));
+    });
 }
