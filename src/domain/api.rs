@@ -1,10 +1,15 @@
 //! Apis: what downstream services offer, as permissions and, if they like, as routes.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
 use super::permission::{KEYROLL, Permission};
 use crate::scim::schema::registry;
+
+/// A longer path has no route: servers take no more than this of a request's first line.
+const PATH_BYTES_MAX: usize = 8_192;
 
 /// A registered downstream api.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,24 +66,50 @@ impl Api {
         permission.api() == self.name && (self.open || self.permissions().any(|own| permission.covers(&own)))
     }
 
-    /// The permission that a request needs: that of the route with the most fixed segments from the left.
-    /// The path is compared as sent, without its query; one with an empty, `.` or `..` segment, or an
-    /// escaped slash, has none, since servers disagree about what it means.
+    /// The permission that a request needs: that of the route with the most fixed segments from the left. A
+    /// HEAD needs what a GET needs (RFC 9110 §9.3.2), unless a route of its own says otherwise.
+    ///
+    /// Servers disagree about what an odd path means, and none may get more by one than by a plain path. So
+    /// a path has no permission if a segment is empty, is `.` or `..`, or holds a slash, a backslash, a `;`, a
+    /// control character or an escaped `%`, escaped or not; or if it leads to different permissions as it
+    /// was sent and with its escapes decoded. A query is not looked at.
     pub fn route(&self, method: &str, path: &str) -> Option<Permission> {
-        let path = path.split(['?', '#']).next().unwrap_or_default();
-        let segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
-        let odd = |segment: &&str| {
-            let lower = segment.to_ascii_lowercase();
-            lower.replace("%2e", ".").trim_matches('.').is_empty() || lower.contains("%2f") || lower.contains("%5c")
-        };
-        if segments.iter().any(odd) && path != "/" {
+        let path = path.split('?').next().unwrap_or_default();
+        if path.len() > PATH_BYTES_MAX {
             return None;
         }
-        let matching = self.routes.iter().filter(|route| route.method == method && route.matches(&segments));
-        // `false` sorts before `true`: fixed segments come first.
-        let best = matching.min_by_key(|route| route.segments().map(is_variable).collect::<Vec<bool>>())?;
-        Permission::parse(&format!("{}:{}", self.name, best.permission))
+        let sent: Vec<&str> = path.strip_prefix('/')?.split('/').collect();
+        let decoded: Vec<Cow<'_, str>> = match path {
+            "/" => vec![Cow::Borrowed("")],
+            _ => sent.iter().map(|segment| decode(segment)).collect::<Option<_>>()?,
+        };
+        let decoded: Vec<&str> = decoded.iter().map(|segment| &**segment).collect();
+        let best = self.best(method, &sent)?;
+        let is_same = sent == decoded || self.best(method, &decoded)?.permission == best.permission;
+        if is_same { Permission::parse(&format!("{}:{}", self.name, best.permission)) } else { None }
     }
+
+    fn best(&self, method: &str, segments: &[&str]) -> Option<&ApiRoute> {
+        let takes = |route: &&ApiRoute| route.method == method || (method == "HEAD" && route.method == "GET");
+        let matching = self.routes.iter().filter(takes).filter(|route| route.matches(segments));
+        // `false` sorts before `true`: fixed segments come first, and of two alike the method that was sent.
+        let order =
+            |route: &&ApiRoute| (route.segments().map(is_variable).collect::<Vec<bool>>(), route.method != method);
+        matching.min_by_key(order)
+    }
+}
+
+/// A segment with its escapes decoded; `None` for one that servers may take for something else.
+fn decode(sent: &str) -> Option<Cow<'_, str>> {
+    let is_escaped = |rest: &str| rest.len() >= 2 && rest.bytes().take(2).all(|b| b.is_ascii_hexdigit());
+    // What is no escape, browsers and servers leave, drop or refuse.
+    if sent.contains([' ', '#']) || !sent.split('%').skip(1).all(is_escaped) {
+        return None;
+    }
+    let decoded = percent_encoding::percent_decode_str(sent).decode_utf8().ok()?;
+    let is_odd = decoded.trim_matches('.').is_empty()
+        || decoded.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ';' | '%'));
+    if is_odd { None } else { Some(decoded) }
 }
 
 impl ApiRoute {
@@ -185,6 +216,53 @@ mod tests {
             check("GET", path, None);
         }
         check("POST", "/v2/invoices/7", None);
+    }
+
+    #[test]
+    fn no_spelling_of_a_path_opens_more_than_the_plain_one() {
+        let api = api(&[
+            ("GET", "/v2/{kind}/{id}", "all:read"),
+            ("GET", "/v2/invoices/{id}", "invoices:read"),
+            ("HEAD", "/v2/invoices/{id}", "invoices:exists"),
+            ("HEAD", "/{version}/{kind}/{id}", "all:exists"),
+            ("GET", "/v2/users/@me", "me:read"),
+            ("GET", "/v2/users/{id}", "users:read"),
+            ("GET", "/v2/admin/{a}/{b}", "admin:read"),
+        ]);
+        let check = |method: &str, path: &str, expected: Option<&str>| {
+            let found = api.route(method, path).map(|p| p.to_string());
+            assert_eq!(found.as_deref(), expected, "{method} {path}");
+        };
+        // Escapes that a client needs are fine where the path means one thing only.
+        check("GET", "/v2/invoices/a%20b%C3%A4", Some("billing:invoices:read"));
+        check("GET", "/v2/users/x%40y", Some("billing:users:read"));
+        check("GET", "/v2/users/@me", Some("billing:me:read"));
+        check("GET", "/v2/invoices/%37", Some("billing:invoices:read"));
+        check("GET", "/v2/a.b/..c", Some("billing:all:read"));
+        // Read by one server as this and by another as that.
+        for path in ["/v2/%69nvoices/7", "/v2/invoice%73/7", "/v2/users/%40me", "/v2/%75sers/@me", "/%762/admin/a/b"] {
+            check("GET", path, None);
+        }
+        for segment in [
+            "", ".", "..", "...", "%2e", "%2E.", ".%2e", "a%2fb", "a%2Fb", "a%5cb", "a\\b", "..;", "x;y=1", "x%3by",
+            "%", "%7", "%zz", "%252e", "%25", "%00", "a%0ab", "a\tb", "a b", "a#b", "%ff", "%c0%af", "%c2%85",
+            "a\u{85}",
+        ] {
+            for path in
+                [format!("/v2/invoices/{segment}"), format!("/v2/{segment}/7"), format!("/v2/admin/{segment}/7")]
+            {
+                check("GET", &path, None);
+            }
+        }
+        check("GET", "/v2/invoices/7#x", None);
+        check("GET", &format!("/v2/invoices/{}", "x".repeat(9_000)), None);
+        check("GET", &format!("/v2/invoices/7?{}", "x".repeat(9_000)), Some("billing:invoices:read"));
+        // HEAD is a GET, unless it has a route of its own that fits as well.
+        check("HEAD", "/v2/users/@me", Some("billing:me:read"));
+        check("HEAD", "/v2/invoices/7", Some("billing:invoices:exists"));
+        check("HEAD", "/v3/x/7", Some("billing:all:exists"));
+        check("head", "/v2/users/@me", None);
+        check("get", "/v2/users/@me", None);
     }
 
     #[test]

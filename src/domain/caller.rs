@@ -68,10 +68,15 @@ impl Caller {
     pub fn may(&self, permission: &Permission) -> bool {
         match &self.identity {
             Identity::Host => true,
-            Identity::Key(holder) => {
-                holder.grant.permissions().is_some_and(|grant| grant.cover(permission))
-                    && holder.access.cover(permission)
-            }
+            Identity::Key(holder) => holder.may(permission),
         }
+    }
+}
+
+impl KeyHolder {
+    /// Whether the key covers the permission now: `granted(key) ∩ current(owner)` (promise P2). Each side is
+    /// asked by itself; an intersection of patterns is never made.
+    pub fn may(&self, permission: &Permission) -> bool {
+        self.grant.permissions().is_some_and(|grant| grant.cover(permission)) && self.access.cover(permission)
     }
 }

@@ -74,6 +74,8 @@ pub enum Verdict {
     OwnerInactive,
     /// Held back for a reason of its own.
     Suspended,
+    /// It works, but not for what was asked: its ceiling or its owner's access lacks that.
+    InsufficientPermissions,
     /// It works.
     Valid,
 }
@@ -87,6 +89,7 @@ impl Verdict {
             Verdict::Expired => "EXPIRED",
             Verdict::OwnerInactive => "OWNER_INACTIVE",
             Verdict::Suspended => "SUSPENDED",
+            Verdict::InsufficientPermissions => "INSUFFICIENT_PERMISSIONS",
             Verdict::Valid => "VALID",
         }
     }
@@ -135,13 +138,14 @@ pub struct Revocation {
 }
 
 impl Credential {
-    /// Whether it works at `now`, given its owner: the first reason that applies (design §7).
-    pub fn verdict(&self, owner: &Principal, now: DateTime<Utc>) -> Verdict {
+    /// Whether it works at `now`, given its owner and whether a live User answers for it: the first reason
+    /// that applies (design §7).
+    pub fn verdict(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> Verdict {
         if self.revoked.is_some() || owner.deleted_at.is_some() || owner.is_past_window(now) {
             Verdict::Revoked
         } else if now >= self.expires_at {
             Verdict::Expired
-        } else if !owner.is_live() {
+        } else if !owner.is_live_with(sponsored) {
             Verdict::OwnerInactive
         } else if !self.reasons.is_empty() {
             Verdict::Suspended
@@ -151,19 +155,21 @@ impl Credential {
     }
 
     /// `active`, `expired` or `revoked`: suspension is a set of reasons, not a status.
-    pub fn status(&self, owner: &Principal, now: DateTime<Utc>) -> &'static str {
-        match self.verdict(owner, now) {
+    pub fn status(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> &'static str {
+        match self.verdict(owner, sponsored, now) {
             Verdict::Revoked | Verdict::NotFound => "revoked",
             Verdict::Expired => "expired",
-            Verdict::OwnerInactive | Verdict::Suspended | Verdict::Valid => "active",
+            Verdict::OwnerInactive | Verdict::Suspended | Verdict::InsufficientPermissions | Verdict::Valid => "active",
         }
     }
 
     /// Every reason why it is held back, the derived ones included.
-    pub fn all_reasons(&self, owner: &Principal) -> Vec<String> {
+    pub fn all_reasons(&self, owner: &Principal, sponsored: bool) -> Vec<String> {
         let mut reasons = self.reasons.clone();
-        if !owner.is_live() && owner.deleted_at.is_none() && self.revoked.is_none() {
-            reasons.push("owner_suspended".to_owned());
+        if owner.deleted_at.is_none() && self.revoked.is_none() {
+            let derived =
+                [(!owner.is_live(), "owner_suspended"), (owner.needs_sponsor() && !sponsored, "owner_orphaned")];
+            reasons.extend(derived.iter().filter(|(applies, _)| *applies).map(|(_, reason)| (*reason).to_owned()));
         }
         reasons
     }

@@ -229,4 +229,31 @@ mod tests {
         assert!(!overlap("*:*:*", "keyroll:keys:issue"));
         assert!(!overlap("keyroll:users:*", "keyroll:keys:issue"));
     }
+
+    /// Whether a pattern covers a single permission, part by part.
+    fn reaches(pattern: &str, single: &str) -> bool {
+        let (own, asked): (Vec<&str>, Vec<&str>) = (pattern.split(':').collect(), single.split(':').collect());
+        let api = own[0] == asked[0] || (own[0] == "*" && asked[0] != KEYROLL);
+        api && (1..3).all(|n| own[n] == "*" || own[n] == asked[n])
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_a_key_may_is_what_both_sides_reach(
+            granted in proptest::collection::vec("(a|b|keyroll|\\*):(x|y|\\*):(r|w|\\*)", 0..4),
+            held in proptest::collection::vec("(a|b|keyroll|\\*):(x|y|\\*):(r|w|\\*)", 0..4),
+        ) {
+            let parse = |texts: &[String]| Permissions::parse(texts.iter().map(String::as_str)).unwrap();
+            let (grant, access) = (parse(&granted), parse(&held));
+            let meet = grant.meet(&access);
+            for single in ["a", "b", "c", KEYROLL].iter().flat_map(|api| ["x", "y", "z"].map(|r| format!("{api}:{r}"))) {
+                for single in ["r", "w", "d"].map(|action| format!("{single}:{action}")) {
+                    let both = [&granted, &held].iter().all(|side| side.iter().any(|one| reaches(one, &single)));
+                    let asked = Permission::parse(&single).unwrap();
+                    proptest::prop_assert_eq!(grant.cover(&asked) && access.cover(&asked), both, "{}", single);
+                    proptest::prop_assert_eq!(meet.cover(&asked), both, "{} by {:?}", single, meet);
+                }
+            }
+        }
+    }
 }

@@ -37,13 +37,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             only(&body, &["reason"])?;
             ok(service.revoke_key(call.context()?, &request.id, text(&body, "reason")?)?)
         }
-        Operation::KeyVerify => {
-            let body = body(call)?;
-            // Whoever asks for more than is looked at must not take the answer for it.
-            only(&body, &["key"])?;
-            let key = text(&body, "key")?.ok_or_else(|| Error::invalid("/key", "key: a key is required"))?;
-            ok(service.verify(call.context()?, key)?)
-        }
+        Operation::KeyVerify => ok(service.verify(call.context()?, &body(call)?)?),
         Operation::UserList => ok(service.list_users(call.context()?, request.number("count")?, request.cursor())?),
         Operation::UserRead => ok(service.read_user(call.context()?, &request.id)?),
         Operation::UserSuspend | Operation::UserActivate => {

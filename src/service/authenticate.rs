@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, Utc};
 
 use super::cache::Stamp;
-use super::{Context, Error, Service};
+use super::{Context, Error, Service, liveness};
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) proven: bool,
     /// The row, with its owner.
     pub(super) holder: Arc<Holder>,
+    /// Whether a live User answers for the owner, if it needs one; looked at only once the secret matched.
+    sponsored: bool,
     /// The same as a caller, once it was made.
     key: Option<Arc<KeyHolder>>,
 }
@@ -31,7 +33,10 @@ pub(super) struct Found {
 impl Found {
     /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
     pub(super) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
-        if self.proven { self.holder.stored.credential.verdict(&self.holder.owner, now) } else { Verdict::NotFound }
+        if !self.proven {
+            return Verdict::NotFound;
+        }
+        self.holder.stored.credential.verdict(&self.holder.owner, self.sponsored, now)
     }
 }
 
@@ -64,13 +69,18 @@ impl Service {
     /// Looks a key up: in memory if it was proven before and nothing about it has changed since.
     pub(super) fn prove(&self, token: &str, key: &PlainKey, stamp: Option<Stamp>) -> Result<Option<Found>, Error> {
         if let (Some(_), Some((holder, key))) = (stamp, self.known_caller(token)) {
-            return Ok(Some(Found { proven: true, holder, key: Some(key) }));
+            return Ok(Some(Found { proven: true, holder, sponsored: true, key: Some(key) }));
         }
         self.read(|conn| self.find(conn, key))
     }
 
     /// The holder of a key that works, with what its owner may do now; remembered for the next request.
-    fn key_holder(&self, token: &str, found: Found, stamp: Option<Stamp>) -> Result<(Tenant, Arc<KeyHolder>), Error> {
+    pub(super) fn key_holder(
+        &self,
+        token: &str,
+        found: Found,
+        stamp: Option<Stamp>,
+    ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
         let Found { holder, key, .. } = found;
         let tenant = holder.tenant.clone();
         let access = match holder.stored.credential.class {
@@ -97,7 +107,8 @@ impl Service {
         let Some(key) = known.key() else { return Ok(known.clone()) };
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
-        let verdict = holder.stored.credential.verdict(&holder.owner, self.now());
+        let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+        let verdict = holder.stored.credential.verdict(&holder.owner, sponsored, self.now());
         if !intact || verdict != Verdict::Valid {
             return Err(REFUSED);
         }
@@ -121,10 +132,10 @@ impl Service {
             Some(holder) => self.is_intact(holder),
             None => self.keyring().row_mac_matches(&DUMMY_ROW, &[0; 32]),
         };
-        Ok(holder.map(|holder| {
-            let same_class = holder.stored.credential.class == key.class();
-            Found { proven: matched && intact && same_class, holder: Arc::new(holder), key: None }
-        }))
+        let Some(holder) = holder else { return Ok(None) };
+        let proven = matched && intact && holder.stored.credential.class == key.class();
+        let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+        Ok(Some(Found { proven, holder: Arc::new(holder), sponsored, key: None }))
     }
 
     /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.

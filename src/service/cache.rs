@@ -43,6 +43,14 @@ pub(super) struct Cache {
 /// A key's row, and its holder as a caller.
 type Known = (Arc<Holder>, Arc<KeyHolder>);
 
+/// A key that worked.
+struct Remembered {
+    holder: Arc<Holder>,
+    key: Arc<KeyHolder>,
+    /// See `State::life_changes`; of an owner that lives by its sponsors alone.
+    life_changes: Option<u64>,
+}
+
 /// A unique value as a look-up asks for it.
 #[derive(Clone, Debug)]
 pub(super) struct Name {
@@ -81,7 +89,7 @@ struct State {
     life_changes: HashMap<TenantKey, u64>,
     /// The state of roles and mappings: see `Head::policy_epoch`.
     policy_epochs: HashMap<TenantKey, i64>,
-    callers: HashMap<[u8; 32], Known>,
+    callers: HashMap<[u8; 32], Remembered>,
 }
 
 /// The state of the world that something was read in.
@@ -158,6 +166,12 @@ impl State {
         self.group_changes.get(&tenant).copied().unwrap_or(0)
     }
 
+    /// What a key's life depends on beside its own row and its owner's.
+    fn life_changes(&self, holder: &Holder) -> Option<u64> {
+        let changes = || self.life_changes.get(&holder.tenant.key).copied().unwrap_or(0);
+        holder.owner.needs_sponsor().then(changes)
+    }
+
     fn world(&self, tenant: TenantKey, kind: PrincipalKind) -> World {
         let of = |map: &HashMap<TenantKey, u64>| map.get(&tenant).copied().unwrap_or(0);
         World {
@@ -231,7 +245,7 @@ impl Service {
         match (record.subject_kind.as_str(), id) {
             // The state of roles and mappings has a number of its own.
             ("api" | "role" | "mapping", _) => {}
-            ("credential", Some(id)) => state.callers.retain(|_, (holder, _)| holder.stored.credential.id != id),
+            ("credential", Some(id)) => state.callers.retain(|_, one| one.holder.stored.credential.id != id),
             ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
             (_, Some(id)) => {
                 self.inner.cache.documents.remove(&(tenant, id));
@@ -239,25 +253,29 @@ impl Service {
                 let concerns = |holder: &Holder| {
                     holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
                 };
-                state.callers.retain(|_, (holder, _)| !concerns(holder));
+                state.callers.retain(|_, one| !concerns(&one.holder));
             }
             (_, None) => state.callers.clear(),
         }
     }
 
-    /// The holder of a key that was proven before.
+    /// The holder of a key that was proven before, and whose sponsors are who they were then.
     pub(super) fn known_caller(&self, token: &str) -> Option<Known> {
-        self.inner.cache.state().callers.get(&Cache::caller_key(token)).cloned()
+        let state = self.inner.cache.state();
+        let known = state.callers.get(&Cache::caller_key(token))?;
+        let is_same = known.life_changes == state.life_changes(&known.holder);
+        is_same.then(|| (Arc::clone(&known.holder), Arc::clone(&known.key)))
     }
 
     /// Remembers the holder of a proven key, unless the world has moved on since it was read.
-    pub(super) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
+    pub(super) fn remember_caller(&self, token: &str, (holder, key): Known, stamp: Stamp) {
         let mut state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
             if state.callers.len() >= CALLERS_MAX {
                 state.callers.clear();
             }
-            state.callers.insert(Cache::caller_key(token), known);
+            let life_changes = state.life_changes(&holder);
+            state.callers.insert(Cache::caller_key(token), Remembered { holder, key, life_changes });
         }
     }
 
@@ -269,6 +287,11 @@ impl Service {
     /// Remembers whose a unique value is.
     pub(super) fn remember_name(&self, name: &Name, id: Id, version: i64) {
         self.inner.cache.names.insert(name.key(), (id, version));
+    }
+
+    /// The state of roles and mappings that this request has seen.
+    pub(super) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
+        self.inner.cache.state().policy_epochs.get(&tenant).copied()
     }
 
     /// What a principal may do, if it was found out before and nothing that decides it has changed.

@@ -16,8 +16,13 @@ pub(super) fn live(conn: &mut Conn, tenant: TenantKey, principals: &[Principal])
     Ok(principals.iter().filter(|p| p.is_live_with(sponsored.contains(&p.id))).map(|p| p.id).collect())
 }
 
+/// Whether a live User answers for a principal, if it needs one.
+pub(super) fn is_sponsored(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<bool, Error> {
+    Ok(!principal.needs_sponsor() || !sponsored(conn, tenant, &[principal.id])?.is_empty())
+}
+
 /// The agents that have a live sponsor.
-fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
+pub(super) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
     let (type_name, path) = SPONSORS;
     let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
     let named = store::index::held(conn, tenant, resource_type, path, agents)?;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use super::cache::Stamp;
 use super::{Change, Error, Service};
 use crate::domain::{Policy, TenantKey};
 use crate::store::catalogue::{Item, Kind};
@@ -15,15 +16,28 @@ pub(super) struct Policies(Mutex<HashMap<TenantKey, (i64, Arc<Policy>)>>);
 impl Service {
     /// The policy of a state.
     pub(super) fn policy(&self, conn: &mut Conn, tenant: TenantKey, epoch: i64) -> Result<Arc<Policy>, Error> {
-        let policies = || self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, policy)) = policies().get(&tenant)
-            && *known == epoch
-        {
-            return Ok(Arc::clone(policy));
+        if let Some(known) = self.known_policy(tenant, epoch) {
+            return Ok(known);
         }
         let policy = Arc::new(compile(store::catalogue::current(conn, tenant)?)?);
-        policies().insert(tenant, (epoch, Arc::clone(&policy)));
+        let mut policies = self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
+        policies.insert(tenant, (epoch, Arc::clone(&policy)));
         Ok(policy)
+    }
+
+    /// The policy that a request answers by: without a read if the request was told what has changed, and
+    /// that is nothing.
+    pub(super) fn policy_seen(&self, tenant: TenantKey, stamp: Option<Stamp>) -> Result<Arc<Policy>, Error> {
+        let epoch = stamp.and_then(|_| self.seen_policy_epoch(tenant));
+        if let Some(known) = epoch.and_then(|epoch| self.known_policy(tenant, epoch)) {
+            return Ok(known);
+        }
+        self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant)))
+    }
+
+    fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {
+        let policies = self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
+        policies.get(&tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| Arc::clone(policy))
     }
 
     /// The policy as the connection sees it now.

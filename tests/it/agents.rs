@@ -73,7 +73,8 @@ fn the_agent_of_a_connection_is_no_door_to_its_keys() {
         let local = people["users"].as_array().unwrap().iter().find(|one| one["type"] == "agent").unwrap();
         let id = local["id"].as_str().unwrap();
         let refused = admin.post("/v1/keys", json!({"owner": {"type": "agent", "id": id}}));
-        assert_eq!(refused.problem(422, "invalid"), "keys of agents are provisioning keys of their connection");
+        assert_eq!(refused.problem(422, "invalid"), "the agent of a connection owns provisioning keys only");
+        assert_eq!(refused["pointer"], json!("/owner/id"));
         admin.post("/v1/keys", json!({"owner": {"type": "user", "id": id}})).problem(422, "invalid");
         let another = app.with_key(&app.issue_on_host(Owner::Connection("default".to_owned()), &[]));
         assert_eq!(another.get("/v1/whoami").expect(200)["owner"]["id"], json!(id));
@@ -139,5 +140,133 @@ fn an_agent_is_live_as_long_as_a_sponsor_is() {
         admin.post(&format!("/v1/users/{mira}/activate"), json!({})).expect(200);
         let held = admin.post(&format!("/v1/users/{}/suspend", bots[0]), json!({})).expect(200);
         assert_eq!((&held["live"], live()), (&json!(false), [false, true, false]));
+    });
+}
+
+/// An agent of these sponsors.
+fn sponsored(app: &TestApp, name: &str, by: &[&str]) -> String {
+    let owners: Vec<Value> = by.iter().map(|id| json!({"value": id})).collect();
+    app.idp().post("/Agents", and(agent(name), json!({"owners": owners}))).expect(201).id()
+}
+
+/// A key that the admin issues to an agent.
+fn issue(app: &TestApp, id: &str) -> Answer {
+    app.admin().post("/v1/keys", json!({"owner": {"type": "agent", "id": id}, "name": "ci"}))
+}
+
+#[test]
+fn a_key_of_an_agent_proves_who_it_is() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let deploy = sponsored(app, "deploy", &[&mira]);
+        let issued = issue(app, &deploy).expect(201);
+        assert_eq!((&issued["class"], &issued["reasons"]), (&json!("s"), &json!([])));
+        let key = issued["key"].as_str().unwrap();
+        assert!(key.len() == 66 && key.starts_with("krs_"), "{key}");
+        let answer = app.admin().post("/v1/verify", json!({"key": key})).expect(200);
+        let owner = json!({"type": "agent", "id": deploy});
+        assert_eq!(answer.body, json!({"valid": true, "code": "VALID", "key_id": issued.id(), "owner": owner}));
+        let holder = app.with_key(key);
+        assert_eq!(holder.get("/v1/whoami").expect(200)["owner"], owner);
+        assert_eq!(holder.get("/Me").expect(200)["name"], json!("deploy"));
+        holder.get("/v1/keys").problem(403, "forbidden");
+        holder.patch("/Me", replace("active", false)).scim_error(403, "");
+        holder.post("/Users", user("tom@example.com")).scim_error(403, "");
+        // Under another prefix it is another key.
+        assert_eq!(app.verify(&key.replace("krs_", "kru_")), "NOT_FOUND");
+        let wrong = json!({"owner": {"type": "user", "id": deploy}});
+        assert_eq!(app.admin().post("/v1/keys", wrong).expect(422)["pointer"], json!("/owner/id"));
+        // Of another tenant nobody issues to it, or knows its key.
+        let (_, stranger) = app.tenant("second");
+        let foreign = json!({"owner": {"type": "agent", "id": deploy}});
+        assert_eq!(stranger.post("/v1/keys", foreign).expect(422)["pointer"], json!("/owner/id"));
+        let unknown = stranger.post("/v1/verify", json!({"key": key})).expect(200);
+        assert_eq!(unknown.body, json!({"valid": false, "code": "NOT_FOUND"}));
+        app.idp().delete(&format!("/Agents/{deploy}")).expect(204);
+        assert_eq!(app.verify(key), "REVOKED");
+        let dead = app.admin().get(&format!("/v1/keys/{}", issued.id())).expect(200);
+        assert_eq!((&dead["revoke_reason"], &dead["reasons"]), (&json!("owner_deleted"), &json!([])));
+    });
+}
+
+/// Works, and is remembered to work: asked by whoever verifies, and by the key itself.
+#[track_caller]
+fn expect(app: &TestApp, key: &str, code: &str) {
+    let status = if code == "VALID" { 200 } else { 401 };
+    for _ in 0..2 {
+        assert_eq!((app.verify(key).as_str(), app.with_key(key).get("/v1/whoami").status), (code, status));
+    }
+}
+
+#[test]
+fn a_key_of_an_agent_stops_with_its_last_live_sponsor() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let [mira, rolf] =
+            ["mira@example.com", "rolf@example.com"].map(|name| idp.post("/Users", user(name)).expect(201).id());
+        let deploy = sponsored(app, "deploy", &[&mira, &rolf]);
+        let path = format!("/Agents/{deploy}");
+        let issued = issue(app, &deploy).expect(201);
+        let key = issued["key"].as_str().unwrap();
+        let reasons = || {
+            let read = admin.get(&format!("/v1/keys/{}", issued.id())).expect(200);
+            let listed = admin.get(&format!("/v1/keys?owner={deploy}")).expect(200);
+            assert_eq!(listed["keys"][0], read.body);
+            assert_eq!(read["status"], json!("active"));
+            read["reasons"].clone()
+        };
+        let active = |id: &str, on: bool| _ = idp.patch(&format!("/Users/{id}"), replace("active", on)).expect(200);
+        expect(app, key, "VALID");
+        active(&mira, false);
+        expect(app, key, "VALID");
+        admin.post(&format!("/v1/users/{rolf}/suspend"), json!({})).expect(200);
+        expect(app, key, "OWNER_INACTIVE");
+        assert_eq!(reasons(), json!(["owner_orphaned"]));
+        issue(app, &deploy).problem(409, "owner_not_active");
+        idp.patch(&path, replace("active", false)).expect(200);
+        assert_eq!(reasons(), json!(["owner_suspended", "owner_orphaned"]));
+        idp.patch(&path, replace("active", true)).expect(200);
+        active(&mira, true);
+        expect(app, key, "VALID");
+        assert_eq!(reasons(), json!([]));
+        // Taken out of `owners`, and put back.
+        idp.patch(&path, remove(&format!("owners[value eq \"{mira}\"]"))).expect(200);
+        expect(app, key, "OWNER_INACTIVE");
+        idp.patch(&path, add("owners", json!([{"value": mira}]))).expect(200);
+        expect(app, key, "VALID");
+        // By Bulk, and in one job with what brings it back.
+        let set =
+            |on: bool| json!({"method": "PATCH", "path": format!("/Users/{mira}"), "data": replace("active", on)});
+        idp.post("/Bulk", bulk(json!([set(false)]))).expect(200);
+        expect(app, key, "OWNER_INACTIVE");
+        idp.post("/Bulk", bulk(json!([set(true)]))).expect(200);
+        expect(app, key, "VALID");
+        // Deleted: the key is only orphaned, and works again for another sponsor.
+        idp.delete(&format!("/Users/{mira}")).expect(204);
+        expect(app, key, "OWNER_INACTIVE");
+        assert_eq!(reasons(), json!(["owner_orphaned"]));
+        let tom = idp.post("/Users", user("tom@example.com")).expect(201).id();
+        idp.patch(&path, add("owners", json!([{"value": tom}]))).expect(200);
+        expect(app, key, "VALID");
+        let job = json!([{"method": "DELETE", "path": format!("/Users/{tom}")}]);
+        idp.post("/Bulk", bulk(job)).expect(200);
+        expect(app, key, "OWNER_INACTIVE");
+        // Nobody edited the key for any of this.
+        let revoked = app.actions().into_iter().filter(|action| action.starts_with("credential."));
+        assert_eq!(revoked.collect::<Vec<_>>(), ["credential.issued"]);
+    });
+}
+
+#[test]
+fn nobody_issues_to_an_agent_without_a_live_sponsor() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let orphan = sponsored(app, "orphan", &[]);
+        let detail = format!("the owner {orphan} has no live sponsor");
+        assert_eq!(issue(app, &orphan).problem(409, "owner_not_active"), detail);
+        let held = sponsored(app, "held", &[&mira]);
+        app.admin().post(&format!("/v1/users/{held}/suspend"), json!({})).expect(200);
+        assert_eq!(issue(app, &held).problem(409, "owner_not_active"), format!("the owner {held} is not live"));
+        assert!(!app.actions().contains(&"credential.issued".to_owned()));
     });
 }

@@ -222,10 +222,12 @@ fn what_cannot_be_issued() {
             (json!({"grant": ["keyroll:*:*"]}), "/grant/0"),
             (json!({"grant": [{"permission": ["a:b:c"]}]}), "/grant/0/permission"),
             (json!({"grant": [{"permissions": "a:b:c"}]}), "/grant/0/permissions"),
-            (granting(&["*"]), "/grant"),
-            (granting(&["Keyroll:keys:read"]), "/grant"),
-            (granting(&["billing:invoices:read"]), "/grant"),
-            (granting(&["*:*:*"]), "/grant"),
+            (granting(&["*"]), "/grant/0/permissions/0"),
+            (granting(&["Keyroll:keys:read"]), "/grant/0/permissions/0"),
+            (granting(&["keyroll:keys:read", "billing:invoices:read"]), "/grant/0/permissions/1"),
+            (granting(&["*:*:*"]), "/grant/0/permissions/0"),
+            (json!({"grant": [{"permissions": ["a:b:c", 7]}]}), "/grant/0/permissions/1"),
+            (granting(&vec!["keyroll:keys:read"; 1_001]), "/grant/0/permissions"),
             (json!({"name": 7}), "/name"),
             (json!({"name": "x".repeat(201)}), "/name"),
             (json!({"class": "p"}), "/class"),
@@ -355,8 +357,8 @@ fn people_are_listed_in_pages() {
 fn a_question_with_more_than_is_looked_at_is_refused() {
     let app = TestApp::sqlite();
     let admin = app.admin();
-    let asked = admin.post("/v1/verify", json!({"key": "kru_x", "permission": "billing:invoices:read"}));
-    assert_eq!(asked.problem(422, "invalid"), "permission: no such member");
+    let asked = admin.post("/v1/verify", json!({"key": "kru_x", "permissions": "billing:invoices:read"}));
+    assert_eq!(asked.problem(422, "invalid"), "permissions: no such member");
     let mine = admin.get("/v1/whoami").expect(200)["key_id"].as_str().unwrap().to_owned();
     admin.post(&format!("/v1/keys/{mine}/revoke"), json!({"foo": 1})).problem(422, "invalid");
     admin.get("/v1/whoami").expect(200);

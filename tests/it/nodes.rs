@@ -73,6 +73,50 @@ fn a_key_that_the_command_line_revokes_is_dead_on_the_servers_next_request() {
 }
 
 #[test]
+fn the_key_of_an_agent_is_dead_everywhere_once_its_sponsor_leaves() {
+    for place in Installation::each() {
+        let (a, b) = two(&place, &place);
+        let make = |endpoint: &str, body: Value| {
+            a.idp().post(endpoint, &body).expect(201).json()["id"].as_str().unwrap().to_owned()
+        };
+        let ben = make("/scim/v2/Users", json!({"schemas": [USER], "userName": "ben"}));
+        let schema = "urn:ietf:params:scim:schemas:core:2.0:Agent";
+        let agent = json!({"schemas": [schema], "name": "bot", "owners": [{"value": ben}]});
+        let bot = make("/scim/v2/Agents", agent);
+        let issued = place.run(&["key", "issue", "--owner", &bot, "--json"]).expect(0).json();
+        let key = issued["key"].as_str().unwrap();
+        assert!(key.starts_with("krs_"));
+        let holder = b.client(key);
+        let code = || {
+            let verified = b.admin().post("/v1/verify", &json!({"key": key})).expect(200).json()["code"].clone();
+            (holder.get("/scim/v2/Me").status, verified)
+        };
+        let (works, orphaned) = ((200, json!("VALID")), (401, json!("OWNER_INACTIVE")));
+        assert_eq!(code(), works);
+        place.run(&["user", "suspend", "ben"]).expect(0);
+        assert_eq!(code(), orphaned);
+        let refused = place.run(&["key", "issue", "--owner", &bot]).expect(3);
+        assert!(refused.stderr.contains("has no live sponsor"), "{refused:?}");
+        place.run(&["user", "activate", "ben"]).expect(0);
+        assert_eq!(code(), works);
+        // Through the other node.
+        let active = |on: bool| {
+            let operations = json!([{"op": "replace", "path": "active", "value": on}]);
+            let body = json!({"schemas": [PATCH], "Operations": operations});
+            a.idp().patch(&format!("/scim/v2/Users/{ben}"), &body).expect(200);
+        };
+        for _ in 0..5 {
+            active(false);
+            assert_eq!(code(), orphaned);
+            active(true);
+            assert_eq!(code(), works);
+        }
+        a.idp().delete(&format!("/scim/v2/Users/{ben}")).expect(204);
+        assert_eq!(code(), orphaned);
+    }
+}
+
+#[test]
 fn a_node_with_other_keys_does_not_start_and_names_the_file_to_copy() {
     for place in Installation::each() {
         let server = place.serve(&[]);
