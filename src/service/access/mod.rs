@@ -1,7 +1,10 @@
 //! Access: what principals may do, and why. Computed from facts when it is asked for.
 
+mod candidates;
+mod cursor;
 mod dates;
 pub(super) mod facts;
+pub(super) mod holders;
 pub(super) mod report;
 
 use std::sync::Arc;
