@@ -163,6 +163,8 @@ operations! {
     UserAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/users/{id}/access"];
     /// Tells what an agent may do, and why.
     AgentAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/agents/{id}/access"];
+    /// Tells whether a principal may do something, and why or what it lacks.
+    AccessExplain: Admin, "keyroll:access:read", "", Blocking, [POST "/v1/access/explain"];
     // What services follow.
     /// Reads the log from a position on, or waits for what comes.
     Changes: Admin, "keyroll:changes:read", "", Blocking, [GET "/v1/changes"];

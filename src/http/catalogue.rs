@@ -1,4 +1,4 @@
-//! `/v1/apis`, `/v1/roles`, `/v1/mappings`.
+//! `/v1/apis`, `/v1/roles`, `/v1/mappings`, and what follows from them.
 
 use actix_web::http::header::LOCATION;
 use serde_json::Value;
@@ -34,6 +34,7 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::MappingDelete => empty(service.delete_mapping(context()?, id)?),
         Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
         Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
+        Operation::AccessExplain => ok(service.explain_access(context()?, &body(call)?)?),
         _ => return Ok(None),
     };
     Ok(Some(reply))

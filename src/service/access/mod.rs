@@ -3,6 +3,7 @@
 mod candidates;
 mod cursor;
 mod dates;
+mod explain;
 pub(super) mod facts;
 pub(super) mod holders;
 pub(super) mod report;
