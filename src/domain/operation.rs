@@ -165,7 +165,17 @@ operations! {
     AgentAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/agents/{id}/access"];
     /// Tells whether a principal may do something, and why or what it lacks.
     AccessExplain: Admin, "keyroll:access:read", "", Blocking, [POST "/v1/access/explain"];
-    // What services follow.
+    // What services ask (OpenID AuthZEN, Authorization API 1.0) and follow.
+    /// Decides whether a subject may do something.
+    AccessEvaluate: Admin, "keyroll:access:evaluate", "", Inline, [POST "/access/v1/evaluation"];
+    /// Decides many such questions.
+    AccessEvaluations: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/evaluations"];
+    /// Tells on which resources a subject may carry out an action.
+    SearchResources: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/resource"];
+    /// Tells which actions a subject may carry out on a resource.
+    SearchActions: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/action"];
+    /// Tells where decisions are to be had.
+    AccessConfiguration: None, "", "", Inline, [GET "/.well-known/authzen-configuration"];
     /// Reads the log from a position on, or waits for what comes.
     Changes: Admin, "keyroll:changes:read", "", Blocking, [GET "/v1/changes"];
 

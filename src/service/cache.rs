@@ -271,6 +271,11 @@ impl Service {
         self.inner.cache.names.insert(name.key(), (id, version));
     }
 
+    /// The state of roles and mappings, as far as the log was followed: see `Head::policy_epoch`.
+    pub(super) fn known_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
+        self.inner.cache.state().policy_epochs.get(&tenant).copied()
+    }
+
     /// What a principal may do, if it was found out before and nothing that decides it has changed.
     pub(super) fn known_access(&self, tenant: TenantKey, id: Id, now: DateTime<Utc>) -> Option<Arc<Effective>> {
         let known = self.inner.cache.accesses.get(&(tenant, id))?;

@@ -26,6 +26,13 @@ impl Service {
         Ok(policy)
     }
 
+    /// The policy of the state up to which this server has followed the log; `None` if it must be read.
+    pub(super) fn known_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
+        let epoch = self.known_policy_epoch(tenant)?;
+        let policies = self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
+        policies.get(&tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| Arc::clone(policy))
+    }
+
     /// The policy as the connection sees it now.
     pub(super) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
         let epoch = store::log::head(conn, tenant)?.policy_epoch;

@@ -5,6 +5,7 @@ mod cursor;
 mod dates;
 mod explain;
 pub(super) mod facts;
+pub(super) mod held;
 pub(super) mod holders;
 pub(super) mod report;
 

@@ -1,8 +1,10 @@
 //! Roles, mappings, and who may do what and why.
 
+mod authzen;
 mod catalogue;
 mod explain;
 mod property;
 mod protect;
 mod report;
+mod searches;
 mod world;
