@@ -62,6 +62,16 @@ pub struct Groups {
     pub of: HashMap<i64, Vec<Edge>>,
 }
 
+impl Groups {
+    /// The part of it that one member sees: what lies around many others costs it nothing then.
+    pub fn around(&self, member: i64) -> Groups {
+        let reached = around(self, member);
+        let known = reached.iter().filter_map(|key| Some((*key, self.known.get(key)?.clone())));
+        let edges = reached.iter().chain([&member]).filter_map(|key| Some((*key, self.of.get(key)?.clone())));
+        Groups { known: known.collect(), of: edges.collect() }
+    }
+}
+
 /// What is known of a principal.
 #[derive(Clone, Debug)]
 pub struct Facts {

@@ -11,6 +11,7 @@ pub mod duration;
 pub mod id;
 pub mod log;
 pub mod mapping;
+pub mod nearest;
 pub mod operation;
 pub mod permission;
 pub mod policy;

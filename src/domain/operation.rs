@@ -151,6 +151,8 @@ operations! {
     RoleReplace: Admin, "keyroll:roles:write", "role.replaced", Blocking, [PUT "/v1/roles/{id}"];
     /// Removes a role.
     RoleDelete: Admin, "keyroll:roles:write", "role.deleted", Blocking, [DELETE "/v1/roles/{id}"];
+    /// Tells who holds a role, and why.
+    RoleHolders: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/roles/{id}/holders"];
     /// Reads a mapping.
     MappingRead: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings/{id}"];
     /// Makes a mapping.
@@ -161,7 +163,19 @@ operations! {
     UserAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/users/{id}/access"];
     /// Tells what an agent may do, and why.
     AgentAccess: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/agents/{id}/access"];
-    // What services follow.
+    /// Tells whether a principal may do something, and why or what it lacks.
+    AccessExplain: Admin, "keyroll:access:read", "", Blocking, [POST "/v1/access/explain"];
+    // What services ask (OpenID AuthZEN, Authorization API 1.0) and follow.
+    /// Decides whether a subject may do something.
+    AccessEvaluate: Admin, "keyroll:access:evaluate", "", Inline, [POST "/access/v1/evaluation"];
+    /// Decides many such questions.
+    AccessEvaluations: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/evaluations"];
+    /// Tells on which resources a subject may carry out an action.
+    SearchResources: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/resource"];
+    /// Tells which actions a subject may carry out on a resource.
+    SearchActions: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/action"];
+    /// Tells where decisions are to be had.
+    AccessConfiguration: None, "", "", Inline, [GET "/.well-known/authzen-configuration"];
     /// Reads the log from a position on, or waits for what comes.
     Changes: Admin, "keyroll:changes:read", "", Blocking, [GET "/v1/changes"];
 

@@ -2,7 +2,7 @@
 //!
 //! Built from the catalogue as it was at one moment and never changed: another state is another policy.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::access::GroupFacts;
 use super::api::{self, Api};
@@ -95,20 +95,10 @@ impl Policy {
         self.mappings.push(Mapped { mapping, from_seq, rule });
     }
 
-    /// The same without one mapping.
-    pub fn without(&self, id: &Id) -> Policy {
-        let mappings = self.mappings.iter().filter(|one| one.mapping.id != *id);
-        let mut policy = Policy {
-            apis: self.apis.clone(),
-            roles: self.roles.clone(),
-            gains: self.gains.clone(),
-            permissions: self.permissions.clone(),
-            ..Policy::default()
-        };
-        for one in mappings {
-            policy.add(one.mapping.clone(), one.from_seq);
-        }
-        policy
+    /// The mapping with an id, and its place.
+    pub fn find(&self, id: &Id) -> Option<(usize, &Mapped)> {
+        let at = self.mappings.binary_search_by_key(id, |one| one.mapping.id).ok()?;
+        Some((at, self.mappings.get(at)?))
     }
 
     /// Every way from a role to the roles it gives, itself first.
@@ -149,8 +139,17 @@ impl Policy {
 
     /// The mappings whose role is, or includes, this one.
     pub fn mappings_giving<'p>(&'p self, role: &'p str) -> impl Iterator<Item = &'p Mapped> {
-        let gives = move |one: &&Mapped| self.gains(&one.mapping.role).iter().any(|gain| gain.role == role);
-        self.mappings.iter().filter(gives)
+        self.mappings.iter().filter(move |one| self.gives(&one.mapping.role, role))
+    }
+
+    /// The places of some mappings.
+    pub fn places(&self, of: impl Fn(&Mapped) -> bool) -> BTreeSet<usize> {
+        self.mappings.iter().enumerate().filter(|(_, one)| of(one)).map(|(at, _)| at).collect()
+    }
+
+    /// Whether a role is, or includes, another one.
+    pub fn gives(&self, role: &str, other: &str) -> bool {
+        self.gains(role).iter().any(|gain| gain.role == other)
     }
 
     /// Whether a permission or pattern is registered, or belongs to an open api.

@@ -1,17 +1,22 @@
-//! `/v1`: keys, people, verification; and the server's own health.
+//! Beside SCIM: keys, people, verification; and the server's own health.
 
 use serde_json::{Value, json};
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, catalogue, run};
+use super::{Shared, authzen, catalogue, run};
 use crate::domain::Operation;
+use crate::domain::operation::Place;
 use crate::scim::json::{self, Limits};
 use crate::service::{Error, Service};
 
+/// The longest body that is read on the thread that took the request.
+const INLINE_BODY_BYTES: usize = 64 << 10;
+
 /// Answers a request beside SCIM.
 pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
-    let place = call.operation.place();
+    // A large body takes longer to read than any look-up that follows.
+    let place = if call.body.len() > INLINE_BODY_BYTES { Place::Blocking } else { call.operation.place() };
     run(&shared.service, place, move |service| carry_out(service, &call)).await
 }
 
@@ -49,7 +54,10 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             service.delete_user(call.context()?, &request.id)?;
             Ok(Reply::empty(204))
         }
-        _ => catalogue::carry_out(service, call)?.ok_or(Error::NotFound),
+        _ => match catalogue::carry_out(service, call)? {
+            Some(reply) => Ok(reply),
+            None => authzen::carry_out(service, call)?.ok_or(Error::NotFound),
+        },
     }
 }
 

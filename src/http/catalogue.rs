@@ -1,4 +1,4 @@
-//! `/v1/apis`, `/v1/roles`, `/v1/mappings`.
+//! `/v1/apis`, `/v1/roles`, `/v1/mappings`, and what follows from them.
 
 use actix_web::http::header::LOCATION;
 use serde_json::Value;
@@ -25,11 +25,16 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::RoleCreate => created("roles", service.create_role(context()?, &body(call)?)?),
         Operation::RoleReplace => ok(service.replace_role(context()?, id, &body(call)?)?),
         Operation::RoleDelete => empty(service.delete_role(context()?, id)?),
+        Operation::RoleHolders => {
+            let request = &call.request;
+            ok(service.role_holders(context()?, id, request.number("count")?, request.cursor())?)
+        }
         Operation::MappingRead => ok(service.read_mapping(context()?, id)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
         Operation::MappingDelete => empty(service.delete_mapping(context()?, id)?),
         Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
         Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
+        Operation::AccessExplain => ok(service.explain_access(context()?, &body(call)?)?),
         _ => return Ok(None),
     };
     Ok(Some(reply))

@@ -1,4 +1,5 @@
-//! One error, rendered as the endpoint's clients expect it: SCIM (RFC 7644 §3.12) or problem+json (RFC 9457).
+//! One error, rendered as the endpoint's clients expect it: SCIM (RFC 7644 §3.12), AuthZEN (Authorization
+//! API 1.0 §10.1.2) or problem+json (RFC 9457).
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -16,12 +17,11 @@ pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpRespons
     }
     let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
     let detail = if failed { format!("internal error, request {request_id}") } else { error.to_string() };
-    let body = if path.starts_with("/scim") {
-        scim::Error { detail, ..error.to_scim() }.body()
-    } else {
-        problem(error, detail, request_id)
+    let mut response = match Dress::of(path) {
+        Dress::Scim => respond(error.status(), SCIM_JSON, &scim::Error { detail, ..error.to_scim() }.body()),
+        Dress::AuthZen => respond(authzen_status(error), "application/json", &Value::from(detail)),
+        Dress::Problem => respond(error.status(), "application/problem+json", &problem(error, detail, request_id)),
     };
-    let mut response = respond(error.status(), path, &body);
     let headers = response.headers_mut();
     let mut insert = |name, value: String| {
         if let Ok(value) = value.parse() {
@@ -46,8 +46,37 @@ pub(super) fn status(path: &str, status: u16, detail: &str, request_id: &str) ->
     response
 }
 
-fn respond(status: u16, path: &str, body: &Value) -> HttpResponse {
-    let media_type = if path.starts_with("/scim") { SCIM_JSON } else { "application/problem+json" };
+/// Whose clients read an error.
+enum Dress {
+    Scim,
+    AuthZen,
+    Problem,
+}
+
+impl Dress {
+    fn of(path: &str) -> Dress {
+        if path.starts_with("/scim") {
+            Dress::Scim
+        } else if path.starts_with(AUTHZEN) {
+            Dress::AuthZen
+        } else {
+            Dress::Problem
+        }
+    }
+}
+
+/// What the paths of AuthZEN begin with.
+pub(super) const AUTHZEN: &str = "/access/";
+
+/// AuthZEN knows one status for whatever is wrong with a request's body.
+fn authzen_status(error: &Error) -> u16 {
+    match error.status() {
+        415 | 422 => 400,
+        other => other,
+    }
+}
+
+fn respond(status: u16, media_type: &str, body: &Value) -> HttpResponse {
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         .insert_header((CONTENT_TYPE, media_type))
         .body(body.to_string())

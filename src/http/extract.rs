@@ -104,7 +104,7 @@ impl Head {
 }
 
 /// Whether a key stands anywhere in a text, alone or inside a filter.
-fn holds_key(text: &str) -> bool {
+pub(super) fn holds_key(text: &str) -> bool {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.filter(|word| word.starts_with("kr")).any(|word| PlainKey::parse(word).is_some())
 }

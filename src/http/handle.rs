@@ -16,6 +16,8 @@ use crate::service::{Context, Error};
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Room for a UUID and no more: the secret of a key is longer, so none can stray into the log.
 const REQUEST_ID_MAX: usize = 40;
+/// AuthZEN returns whatever it is sent, within reason.
+const ECHO_MAX: usize = 256;
 
 /// What an operation is called with.
 pub(super) struct Call {
@@ -53,7 +55,7 @@ pub(super) async fn handle(
         Ok(reply) => reply.into_response(&shared.service),
         Err(error) => error::render(&error, template, &id),
     };
-    name(&mut response, &id);
+    name(&mut response, echo(&request, template).unwrap_or(&id));
     log::info!(
         request = id.as_str(), method = request.method().as_str(), route = template,
         status = response.status().as_u16(), micros = started.elapsed().as_micros() as u64;
@@ -118,6 +120,14 @@ fn request_id(request: &HttpRequest, shared: &Shared) -> String {
     sent.filter(usable).map_or_else(|| shared.service.mint().to_string(), str::to_owned)
 }
 
+/// The client's request id as an answer of AuthZEN returns it (Authorization API 1.0 §10.1.3): any text but a
+/// key. It goes there and nowhere else: what is logged and recorded is [`request_id`].
+fn echo<'r>(request: &'r HttpRequest, path: &str) -> Option<&'r str> {
+    let sent = request.headers().get(REQUEST_ID)?.to_str().ok()?;
+    let usable = path.starts_with(error::AUTHZEN) && (1..=ECHO_MAX).contains(&sent.len());
+    (usable && !extract::holds_key(sent)).then_some(sent)
+}
+
 #[expect(clippy::disallowed_methods, reason = "the home of the request timer")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
@@ -127,7 +137,7 @@ fn now() -> std::time::Instant {
 pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: &str) -> HttpResponse {
     let id = request_id(request, shared);
     let mut response = error::status(request.path(), 405, "this method is not allowed here", &id);
-    name(&mut response, &id);
+    name(&mut response, echo(request, request.path()).unwrap_or(&id));
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -138,7 +148,7 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: 
 pub(super) fn not_found(request: &HttpRequest, shared: &Shared) -> HttpResponse {
     let id = request_id(request, shared);
     let mut response = error::status(request.path(), 404, "there is no such endpoint", &id);
-    name(&mut response, &id);
+    name(&mut response, echo(request, request.path()).unwrap_or(&id));
     response
 }
 

@@ -5,6 +5,7 @@
 
 mod admin;
 mod auth;
+mod authzen;
 mod catalogue;
 mod error;
 mod extract;

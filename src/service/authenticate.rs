@@ -162,7 +162,7 @@ pub(super) fn scim_permissions() -> Permissions {
 }
 
 /// The same as the access of a connection's agent: its authority is the connection's, not a role's.
-fn scim_access() -> Arc<Permissions> {
+pub(super) fn scim_access() -> Arc<Permissions> {
     static ACCESS: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(scim_permissions()));
     Arc::clone(&ACCESS)
 }

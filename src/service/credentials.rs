@@ -143,10 +143,7 @@ impl Service {
         let owners = store::principals::many(conn, tenant.key, &ids.into_iter().collect::<Vec<_>>())?;
         let owners: HashMap<Id, Principal> = owners.into_iter().map(|(owner, _)| (owner.id, owner)).collect();
         let agents: Vec<Id> = owners.values().filter(|owner| owner.needs_sponsor()).map(|owner| owner.id).collect();
-        let sponsored = match agents.is_empty() {
-            true => HashSet::new(),
-            false => liveness::sponsored(conn, tenant.key, &agents)?,
-        };
+        let sponsored = liveness::sponsored(conn, tenant.key, &agents)?;
         let one = |stored: &StoredCredential| {
             let owner = owners.get(&stored.credential.owner);
             let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;

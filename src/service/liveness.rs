@@ -12,7 +12,7 @@ const SPONSORS: (&str, &str) = ("Agent", "owners.value");
 /// Those of these principals that are live, sponsors considered: read for all of them at once.
 pub(super) fn live(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
     let agents: Vec<Id> = principals.iter().filter(|p| p.needs_sponsor()).map(|p| p.id).collect();
-    let sponsored = if agents.is_empty() { HashSet::new() } else { sponsored(conn, tenant, &agents)? };
+    let sponsored = sponsored(conn, tenant, &agents)?;
     Ok(principals.iter().filter(|p| p.is_live_with(sponsored.contains(&p.id))).map(|p| p.id).collect())
 }
 
@@ -23,6 +23,9 @@ pub(super) fn is_sponsored(conn: &mut Conn, tenant: TenantKey, principal: &Princ
 
 /// The agents that have a live sponsor.
 pub(super) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
+    if agents.is_empty() {
+        return Ok(HashSet::new());
+    }
     let (type_name, path) = SPONSORS;
     let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
     let named = store::index::held(conn, tenant, resource_type, path, agents)?;

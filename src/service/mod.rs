@@ -5,6 +5,7 @@
 
 mod access;
 pub mod authenticate;
+pub mod authzen;
 pub mod body;
 pub mod bulk;
 mod cache;

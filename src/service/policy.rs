@@ -28,11 +28,15 @@ impl Service {
     /// The policy that a request answers by: without a read if the request was told what has changed, and
     /// that is nothing.
     pub(super) fn policy_seen(&self, tenant: TenantKey, stamp: Option<Stamp>) -> Result<Arc<Policy>, Error> {
-        let epoch = stamp.and_then(|_| self.seen_policy_epoch(tenant));
-        if let Some(known) = epoch.and_then(|epoch| self.known_policy(tenant, epoch)) {
-            return Ok(known);
+        match self.remembered_policy(tenant, stamp) {
+            Some(known) => Ok(known),
+            None => self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant))),
         }
-        self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant)))
+    }
+
+    /// The policy that a request answers by, unless it must be read.
+    pub(super) fn remembered_policy(&self, tenant: TenantKey, stamp: Option<Stamp>) -> Option<Arc<Policy>> {
+        stamp.and_then(|_| self.seen_policy_epoch(tenant)).and_then(|epoch| self.known_policy(tenant, epoch))
     }
 
     fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {

@@ -63,7 +63,7 @@ pub enum Bind<'a> {
     Text(&'a str),
     /// Bytes, such as an id's.
     Bytes(&'a [u8]),
-    /// A subquery with one column `value` of keys: `IN ?`, `FROM ? AS list`.
+    /// A subquery with one column `value` of keys, ids or texts: `IN ?`, `FROM ? AS list`.
     List(List),
 }
 
@@ -82,6 +82,16 @@ impl List {
             text: keys.join(","),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT unnest(CAST('{' || ", " || '}' AS bigint[])) AS value)"),
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts(texts: &[String]) -> List {
+        let texts: Vec<String> = texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string()).collect();
+        List {
+            text: texts.join(","),
+            sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
+            postgres: ("(SELECT json_array_elements_text(CAST('[' || ", " || ']' AS json)) COLLATE \"C\" AS value)"),
         }
     }
 

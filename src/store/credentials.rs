@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 
-use super::connection::{Conn, locked, on};
+use super::connection::{CHUNK, Conn, locked, on};
 use super::error::{Error, Result};
 use super::schema::{connections, credentials, principals, tenants};
 use super::types::{Column, json, millis, millis_opt};
@@ -198,6 +198,29 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Stored
         .get_result::<Row>(c)
         .optional())?;
     row.map(Row::into_stored).transpose()
+}
+
+/// The credentials with these ids; those that there are not are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<StoredCredential>> {
+    if let [id] = ids {
+        return Ok(find(conn, tenant, id)?.into_iter().collect());
+    }
+    let mut found = Vec::with_capacity(ids.len());
+    for ids in ids.chunks(CHUNK) {
+        let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
+        let rows = on!(conn, |c| credentials::table
+            .select(Row::as_select())
+            .filter(credentials::tenant.eq(tenant.0))
+            .filter(credentials::id.eq_any(&ids))
+            .load::<Row>(c))?;
+        for row in rows {
+            found.push(row.into_stored()?);
+        }
+    }
+    Ok(found)
 }
 
 /// Finds a credential by id and locks it until the transaction ends.

@@ -105,39 +105,6 @@ pub fn groups(
     Ok(found)
 }
 
-/// A group and every group inside it, by key.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn inside(conn: &mut Conn, tenant: TenantKey, group: ResourceKey) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "WITH RECURSIVE down (grp) AS (SELECT m.member_key FROM memberships m \
-         WHERE m.group_key = ? AND m.nested = TRUE AND m.until_seq IS NULL AND m.tenant = ? \
-         UNION SELECT m.member_key FROM down CROSS JOIN memberships m \
-         WHERE m.group_key = down.grp AND m.nested = TRUE AND m.until_seq IS NULL) SELECT grp FROM down";
-    let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
-    let mut keys: Vec<ResourceKey> = rows.into_iter().chain([group.0]).map(ResourceKey).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    Ok(keys)
-}
-
-/// The principals among the direct members of a group, in the order of their keys.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn member_keys(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    group: ResourceKey,
-    after: ResourceKey,
-    limit: i64,
-) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "SELECT member_key FROM memberships WHERE group_key = ? AND until_seq IS NULL \
-         AND member_key > ? AND nested = FALSE AND tenant = ? ORDER BY member_key LIMIT ?";
-    let binds = [Bind::Int(group.0), Bind::Int(after.0), Bind::Int(tenant.0), Bind::Int(limit)];
-    Ok(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey).collect())
-}
-
 /// The ids of resources by key; those that there are no longer are left out.
 ///
 /// # Errors

@@ -37,7 +37,7 @@ pub fn add(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
-    // Whether the member is a group is kept with the row: see `facts::inside`.
+    // Whether the member is a group is kept with the row: see `candidates::inside`.
     const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
          SELECT ?, ?, r.key, ?, r.type = 'Group' FROM ? AS list CROSS JOIN resources r \
          WHERE r.key = list.value ON CONFLICT DO NOTHING RETURNING member_key";

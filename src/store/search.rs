@@ -14,12 +14,14 @@ mod page;
 mod scan;
 mod view;
 
-use self::order::Order;
+use self::candidates::Slice;
+use self::order::{Order, Place, Segment};
 use self::page::Finder;
 use super::connection::Conn;
 use super::error::Result;
-use super::filter::Plan;
+use super::filter::{Plan, RANK_VALUE, rank};
 use super::resources::{self, Resource};
+use super::types::ResourceKey;
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
 use crate::scim::cursor::SortValue;
@@ -83,6 +85,36 @@ pub struct Page {
 pub fn needs_scan(query: &Query<'_>) -> bool {
     let plan = Plan::new(query.resource_type, query.filter, query.connection);
     !plan.is_empty() && (!plan.is_exact() || matches!(Order::of(query), Order::Document(..)))
+}
+
+/// Whether the index knows a filter's candidates by the values that they hold, so that a stretch of them in
+/// the order of their keys costs little more than its length.
+pub fn is_narrow(resource_type: &'static ResourceType, filter: &Bound) -> bool {
+    let plan = Plan::new(resource_type, Some(filter), None);
+    plan.is_empty() || plan.driver.as_ref().is_some_and(|driver| rank(driver) <= RANK_VALUE)
+}
+
+/// The first resources behind a key that the index takes for matches of a filter, in the order of their
+/// keys. No document is read: all matches are among them, and others may be.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn candidates(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    query: &Query<'_>,
+    after: ResourceKey,
+    limit: usize,
+) -> Result<Vec<ResourceKey>> {
+    let plan = Plan::new(query.resource_type, query.filter, query.connection);
+    if plan.is_empty() {
+        return Ok(vec![]);
+    }
+    let finder = Finder { query, plan: &plan, order: Order::Key };
+    let place = Place { key: after, value: None };
+    let slice = Slice { after: Some(&place), offset: 0, limit };
+    let found = finder.fetch(conn, tenant, Segment::Key, slice)?;
+    Ok(found.into_iter().map(|candidate| candidate.place.key).collect())
 }
 
 /// Finds a page of at most `limit` resources.

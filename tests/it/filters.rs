@@ -13,7 +13,7 @@ use keyroll::scim::filter::{self as scim_filter, Bound, Unknown};
 use keyroll::scim::path::{AttrRef, Name, resolve};
 use keyroll::scim::schema::registry;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
-use keyroll::store::search::{Page, Position, Query, Sort, Start, needs_scan, search};
+use keyroll::store::search::{Page, Position, Query, Sort, Start, candidates, needs_scan, search};
 use keyroll::store::{ResourceKey, Store};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
@@ -92,6 +92,20 @@ impl Question<'_> {
         assert_eq!(none.end.is_some(), total > 0, "a page without room");
         self.check_index_pages(store, &expected, size);
         self.check_cursor_pages(store, &expected, size);
+        self.check_candidates(store, &expected, size);
+    }
+
+    /// Every match is among the candidates, which come in the order of their keys, each once.
+    fn check_candidates(&self, store: &Store, expected: &[ResourceKey], size: usize) {
+        let (mut found, mut after) = (vec![], ResourceKey(0));
+        loop {
+            let keys = directory::read(store, |conn| candidates(conn, self.directory.tenant, &self.query, after, size));
+            let Some(last) = keys.last().copied() else { break };
+            after = last;
+            found.extend(keys);
+        }
+        assert!(found.is_sorted_by(|a, b| a < b), "{found:?}");
+        assert!(expected.iter().all(|key| found.contains(key)), "{found:?} lack some of {expected:?}");
     }
 
     fn check_index_pages(&self, store: &Store, expected: &[ResourceKey], size: usize) {

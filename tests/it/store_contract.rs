@@ -1,6 +1,7 @@
 //! What the store promises, on SQLite and on PostgreSQL alike.
 
 mod access;
+mod candidates;
 mod fixture;
 mod groups;
 mod opening;

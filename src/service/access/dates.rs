@@ -2,13 +2,16 @@
 //!
 //! Each link is walked back from the moment until it did not hold; whatever ended that state began it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::Hash;
 
 use serde_json::Value;
 
 use super::facts::{At, sponsors};
 use crate::domain::access::{self, Dates, Facts, GroupFacts, Groups, Hit, ResourceFacts};
 use crate::domain::mapping::{GroupName, Source};
+use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, Role, TenantKey};
 use crate::service::history::Past;
@@ -19,6 +22,14 @@ use crate::store::{self, Conn, ResourceKey};
 /// Past states in one read.
 const CHUNK: i64 = 32;
 
+/// Since when links hold that are the same for everybody: found once for all principals of an answer.
+#[derive(Default)]
+pub(super) struct Shared {
+    named: HashMap<Hit, i64>,
+    assertable: HashMap<(usize, String), i64>,
+    inclusions: HashMap<(String, String), i64>,
+}
+
 impl Service {
     /// Dates the links of some hits. Also gives since when the principal is live.
     pub(super) fn dates(
@@ -26,9 +37,9 @@ impl Service {
         conn: &mut Conn,
         tenant: TenantKey,
         policy: &Policy,
-        (facts, groups): (&Facts, &Groups),
-        hits: &[Hit],
+        (facts, groups, hits): (&Facts, &Groups, &[Hit]),
         at: At,
+        shared: &mut Shared,
     ) -> Result<(Dates, i64), Error> {
         let mut dates = Dates::default();
         let moment = at.unwrap_or(i64::MAX);
@@ -37,17 +48,18 @@ impl Service {
             let since = match (&mapped.mapping.source, hit.group.and_then(|key| groups.known.get(&key))) {
                 (Source::Group { group: GroupName::Id(_) }, _) | (Source::Person { .. }, _) => None,
                 (Source::Group { group }, Some(known)) => {
-                    Some(self.named_since(conn, tenant, ResourceKey(known.key), group, moment)?)
+                    let find = || self.named_since(conn, tenant, ResourceKey(known.key), group, moment);
+                    Some(once(&mut shared.named, *hit, find)?)
                 }
                 (Source::Rule { .. } | Source::Asserted { .. }, _) => {
                     self.document_since(conn, tenant, policy, facts, *hit, moment)?
                 }
                 (Source::Group { .. }, None) => None,
             };
-            let assertable = self.assertable_since(conn, tenant, policy, facts, *hit, moment)?;
+            let assertable = self.assertable_since(conn, tenant, mapped, facts, (*hit, moment), shared)?;
             dates.hits.insert(*hit, since.unwrap_or(0).max(assertable));
         }
-        self.date_inclusions(conn, tenant, policy, hits, moment, &mut dates)?;
+        dates.inclusions = date_inclusions(conn, tenant, policy, hits, moment, shared)?;
         let live_since = self.live_since(conn, tenant, facts, moment)?;
         Ok((dates, live_since))
     }
@@ -120,37 +132,16 @@ impl Service {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        policy: &Policy,
+        mapped: &Mapped,
         facts: &Facts,
-        hit: Hit,
-        moment: i64,
+        (hit, moment): (Hit, i64),
+        shared: &mut Shared,
     ) -> Result<i64, Error> {
-        let Some(mapped) = policy.mapped(hit.mapping) else { return Ok(0) };
         let connection = facts.resource.as_ref().and_then(|resource| resource.connection.as_ref());
         let (Source::Asserted { .. }, Some(connection)) = (&mapped.mapping.source, connection) else { return Ok(0) };
-        role_since(conn, tenant, &mapped.mapping.role, moment, |role| role.assertable_by.contains(connection))
-    }
-
-    /// Since when each role includes the next, for every role that the hits give.
-    fn date_inclusions(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        hits: &[Hit],
-        moment: i64,
-        dates: &mut Dates,
-    ) -> Result<(), Error> {
-        let roles: BTreeSet<&str> =
-            hits.iter().filter_map(|hit| policy.mapped(hit.mapping)).map(|one| one.mapping.role.as_str()).collect();
-        let gains = roles.into_iter().flat_map(|role| policy.gains(role));
-        let links: HashSet<(String, String)> =
-            gains.filter_map(|gain| gain.via.last().map(|outer| (outer.clone(), gain.role.clone()))).collect();
-        for (outer, inner) in links {
-            let since = role_since(conn, tenant, &outer, moment, |role| role.includes.contains(&inner))?;
-            dates.inclusions.insert((outer, inner), since);
-        }
-        Ok(())
+        once(&mut shared.assertable, (hit.mapping, connection.clone()), || {
+            role_since(conn, tenant, &mapped.mapping.role, moment, |role| role.assertable_by.contains(connection))
+        })
     }
 
     /// Since when a principal is live: for an agent, with any sponsor of it.
@@ -192,6 +183,42 @@ impl Service {
         let distinct: BTreeSet<i64> = seqs.into_iter().collect();
         let times = store::log::times(conn, tenant, &distinct.into_iter().collect::<Vec<_>>())?;
         Ok(times.into_iter().map(|(seq, time)| (seq, crate::scim::text::render_time(time))).collect())
+    }
+}
+
+/// Since when each role includes the next, for every role that the hits give.
+fn date_inclusions(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    hits: &[Hit],
+    moment: i64,
+    shared: &mut Shared,
+) -> Result<HashMap<(String, String), i64>, Error> {
+    let roles: BTreeSet<&str> =
+        hits.iter().filter_map(|hit| policy.mapped(hit.mapping)).map(|one| one.mapping.role.as_str()).collect();
+    let gains = roles.into_iter().flat_map(|role| policy.gains(role));
+    let links: HashSet<(String, String)> =
+        gains.filter_map(|gain| gain.via.last().map(|outer| (outer.clone(), gain.role.clone()))).collect();
+    let mut dated = HashMap::with_capacity(links.len());
+    for (outer, inner) in links {
+        let since = once(&mut shared.inclusions, (outer.clone(), inner.clone()), || {
+            role_since(conn, tenant, &outer, moment, |role| role.includes.contains(&inner))
+        })?;
+        dated.insert((outer, inner), since);
+    }
+    Ok(dated)
+}
+
+/// What was found before, or is found now.
+fn once<K: Eq + Hash>(
+    known: &mut HashMap<K, i64>,
+    key: K,
+    find: impl FnOnce() -> Result<i64, Error>,
+) -> Result<i64, Error> {
+    match known.entry(key) {
+        Entry::Occupied(known) => Ok(*known.get()),
+        Entry::Vacant(place) => Ok(*place.insert(find()?)),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The facts that access is computed from, read set-wise: as they are, or as they were after a record.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -56,14 +56,14 @@ impl Service {
         principals: &HashMap<Id, State>,
         at: At,
     ) -> Result<(), Error> {
-        let needs = |facts: &&mut Facts| {
+        let needs = |facts: &Facts| {
             facts.live && principals.get(&facts.id).is_some_and(|state| state.principal.needs_sponsor())
         };
-        for agent in facts.iter_mut().filter(needs) {
-            let document = agent.resource.as_ref().map(|resource| &resource.document);
-            let sponsors = document.map(sponsors).unwrap_or_default();
-            let states = states(conn, tenant, &sponsors, at)?;
-            agent.live = states.values().any(State::is_live);
+        let of = |facts: &Facts| facts.resource.as_ref().map(|one| sponsors(&one.document)).unwrap_or_default();
+        let named: BTreeSet<Id> = facts.iter().filter(|one| needs(one)).flat_map(of).collect();
+        let states = states(conn, tenant, &named.into_iter().collect::<Vec<_>>(), at)?;
+        for agent in facts.iter_mut().filter(|one| needs(one)) {
+            agent.live = of(agent).iter().any(|sponsor| states.get(sponsor).is_some_and(State::is_live));
         }
         Ok(())
     }

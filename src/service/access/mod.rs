@@ -1,7 +1,12 @@
 //! Access: what principals may do, and why. Computed from facts when it is asked for.
 
+mod candidates;
+mod cursor;
 mod dates;
+mod explain;
 pub(super) mod facts;
+pub(super) mod held;
+pub(super) mod holders;
 pub(super) mod report;
 
 use std::sync::Arc;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
+use super::dates::Shared;
 use super::facts::At;
 use crate::domain::access::{self, Facts, Groups, Hit, Reason, Reasons};
 use crate::domain::principal::PrincipalKind;
@@ -95,8 +96,9 @@ impl Service {
         tenant: TenantKey,
         standing: &Standing,
     ) -> Result<Reasons, Error> {
-        let known = (&standing.facts, &standing.groups);
-        let (dates, live_since) = self.dates(conn, tenant, &standing.policy, known, &standing.hits, standing.at)?;
+        let known = (&standing.facts, &standing.groups, standing.hits.as_slice());
+        let shared = &mut Shared::default();
+        let (dates, live_since) = self.dates(conn, tenant, &standing.policy, known, standing.at, shared)?;
         let facts = Facts { live_since, ..standing.facts.clone() };
         Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
     }
@@ -126,7 +128,8 @@ impl Service {
         reasons: &Reasons,
     ) -> Result<Vec<Value>, Error> {
         let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
-        let render = |reason: &Reason| render_reason(standing, reason, times.get(&reason.since));
+        let render =
+            |reason: &Reason| render_reason(&standing.policy, &standing.groups, reason, times.get(&reason.since));
         let roles = reasons.roles.iter();
         Ok(roles
             .map(|(role, list)| json!({"role": role, "reasons": list.iter().map(render).collect::<Vec<_>>()}))
@@ -134,10 +137,11 @@ impl Service {
     }
 }
 
-fn render_reason(standing: &Standing, reason: &Reason, since: Option<&String>) -> Value {
+/// A reason, as answers show it.
+pub(super) fn render_reason(policy: &Policy, groups: &Groups, reason: &Reason, since: Option<&String>) -> Value {
     let mut shown = Map::new();
     let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
-    if let Some(mapped) = standing.policy.mapped(reason.hit.mapping) {
+    if let Some(mapped) = policy.mapped(reason.hit.mapping) {
         put("mapping", mapped.mapping.id.to_string().into());
         put("source", mapped.mapping.source.name().into());
     }
@@ -145,7 +149,7 @@ fn render_reason(standing: &Standing, reason: &Reason, since: Option<&String>) -
         put("via", reason.via.clone().into());
     }
     if reason.hit.group.is_some() {
-        let group = |key: &i64| standing.groups.known.get(key);
+        let group = |key: &i64| groups.known.get(key);
         let step = |key| group(key).map(|group| json!({"id": group.id, "displayName": group.display}));
         put("path", reason.path.iter().filter_map(step).collect());
         put("direct", (reason.path.len() == 1).into());

@@ -12,12 +12,12 @@ use crate::service::{Context, Error, Service, sealed};
 
 impl Service {
     /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
-    pub(super) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
+    pub(in crate::service) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
         let sealed = sealed::seal(self.keyring().cursor(), b"", &cursor.to_bytes(), self.entropy())?;
         Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
-    pub(super) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
+    pub(in crate::service) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
         let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
         let plain = sealed::open(self.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
@@ -27,6 +27,18 @@ impl Service {
 
 /// Binds a cursor to the query, the tenant, the caller and the type that it stands in.
 pub(super) fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: usize) -> [u8; 16] {
+    let texts = [
+        request.filter.as_deref().unwrap_or_default(),
+        request.sort_by.as_deref().unwrap_or_default(),
+        if request.descending { "descending" } else { "ascending" },
+        if parts.len() > 1 { "root" } else { "" },
+        parts.get(at).map_or("", |part| &part.resource_type.name),
+    ];
+    question_hash(context, &texts)
+}
+
+/// Binds a cursor to a question, and to the tenant and the caller that ask it.
+pub(in crate::service) fn question_hash(context: &Context, question: &[&str]) -> [u8; 16] {
     let mut hash = Sha256::new();
     let mut add = |text: &str| {
         hash.update((text.len() as u64).to_be_bytes());
@@ -34,11 +46,7 @@ pub(super) fn query_hash(context: &Context, request: &SearchRequest, parts: &[Pa
     };
     add(&context.caller.tenant.id.to_string());
     add(&context.caller.key().map(|key| key.owner.id.to_string()).unwrap_or_default());
-    add(request.filter.as_deref().unwrap_or_default());
-    add(request.sort_by.as_deref().unwrap_or_default());
-    add(if request.descending { "descending" } else { "ascending" });
-    add(if parts.len() > 1 { "root" } else { "" });
-    add(parts.get(at).map_or("", |part| &part.resource_type.name));
+    question.iter().for_each(|text| add(text));
     let mut short = [0; 16];
     short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
     short

@@ -1,6 +1,6 @@
 //! Lists and searches: index paging, cursor paging, one type or all of them.
 
-mod cursor;
+pub(super) mod cursor;
 mod lookup;
 
 use std::sync::Arc;

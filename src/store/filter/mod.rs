@@ -16,5 +16,5 @@ mod sql;
 mod values;
 
 pub(in crate::store) use self::cond::{Cond, Leaf, RowTest, Test};
-pub(in crate::store) use self::plan::{Plan, RANK_MANY, rank};
+pub(in crate::store) use self::plan::{Plan, RANK_MANY, RANK_VALUE, rank};
 pub(in crate::store) use self::sql::{Scope, Sql};

@@ -27,6 +27,9 @@ const CONJUNCTS_MAX: usize = 16;
 /// SQLite refuses more than 500 in one query.
 const BRANCHES_MAX: usize = 100;
 
+/// Up to here a value is named that few resources hold.
+pub(in crate::store) const RANK_VALUE: u8 = 3;
+
 /// From here on it is better to walk an index in the order of the answer.
 pub(in crate::store) const RANK_MANY: u8 = 20;
 

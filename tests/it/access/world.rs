@@ -157,26 +157,31 @@ impl World {
 
 /// What an answer of `/access` says, with the time since which each reason holds.
 pub fn read(answer: &Answer) -> BTreeMap<String, BTreeMap<Why, String>> {
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
-    };
-    let mut access: BTreeMap<String, BTreeMap<Why, String>> = BTreeMap::new();
-    for role in answer["roles"].as_array().unwrap() {
-        let reasons = access.entry(role["role"].as_str().unwrap().to_owned()).or_default();
-        for reason in role["reasons"].as_array().unwrap() {
-            let path: Vec<String> = reason["path"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .map(|step| step["id"].as_str().unwrap().to_owned())
-                .collect();
-            if reason["source"] == json!("group") {
-                assert_eq!(reason["direct"], json!(path.len() == 1), "{reason}");
-            }
-            let why = (reason["mapping"].as_str().unwrap().to_owned(), texts(&reason["via"]), path);
-            let since = reason["since"].as_str().unwrap().to_owned();
-            assert_eq!(reasons.insert(why, since), None, "twice: {reason}");
-        }
+    let roles = answer["roles"].as_array().unwrap().iter();
+    let mut access = BTreeMap::new();
+    for role in roles {
+        access.insert(role["role"].as_str().unwrap().to_owned(), reasons(&role["reasons"]));
     }
     access
+}
+
+/// A list of reasons, with the time since which each holds.
+pub fn reasons(list: &Value) -> BTreeMap<Why, String> {
+    let mut reasons = BTreeMap::new();
+    for reason in list.as_array().unwrap() {
+        let steps = reason["path"].as_array().into_iter().flatten();
+        let path: Vec<String> = steps.map(|step| step["id"].as_str().unwrap().to_owned()).collect();
+        if reason["source"] == json!("group") {
+            assert_eq!(reason["direct"], json!(path.len() == 1), "{reason}");
+        }
+        let why = (reason["mapping"].as_str().unwrap().to_owned(), texts(&reason["via"]), path);
+        let since = reason["since"].as_str().unwrap().to_owned();
+        assert_eq!(reasons.insert(why, since), None, "twice: {reason}");
+    }
+    reasons
+}
+
+/// A list of texts; none if there is no list.
+pub fn texts(value: &Value) -> Vec<String> {
+    value.as_array().into_iter().flatten().map(|text| text.as_str().unwrap().to_owned()).collect()
 }

@@ -21,7 +21,7 @@
 //!   end it checks that the log's chain is intact and that no personal value and no key got into the log.
 //!   [`TestApp::sqlite`] is enough for what storage has no part in.
 //! - Actors send requests through `keyroll::http::app`, so all of the real stack answers, without a socket.
-//!   Paths lie under `/scim/v2`, but for those that begin with `/v1`, `/scim`, `/.well-known` or `/healthz`, `/readyz`.
+//!   Paths lie under `/scim/v2`, but for those that begin with `/v1`, `/access`, `/scim`, `/.well-known` or `/healthz`, `/readyz`.
 //! - Time stands still at [`START`] until `app.clock.advance(…)`. Ids count (`…-000000000001` is the first
 //!   that `init` minted) and secrets are hashes of a counter, so everything can be asserted as it is:
 //!   `assert_snapshot!(answer, @"…")` shows the status, the headers that matter and the body.
@@ -350,8 +350,9 @@ impl Actor<'_> {
     /// Any request. A body is `application/scim+json` unless a header says otherwise.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
-        let outside =
-            ["/v1", "/scim", "/healthz", "/readyz", "/.well-known"].iter().any(|prefix| path.starts_with(prefix));
+        let outside = ["/v1", "/access/", "/scim", "/healthz", "/readyz", "/.well-known"]
+            .iter()
+            .any(|prefix| path.starts_with(prefix));
         let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
         let number = self.app.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let mut request = TestRequest::default().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(&uri);

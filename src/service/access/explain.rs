@@ -1,0 +1,186 @@
+//! `POST /v1/access/explain`: whether a principal may do something, by which roles; if not, what is nearest.
+
+use serde_json::{Map, Value, json};
+
+use super::report::Standing;
+use crate::domain::access;
+use crate::domain::mapping::{GroupName, Source};
+use crate::domain::nearest::{Nearest, nearest};
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Operation, Permission, TenantKey};
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::mappings::render_source;
+use crate::service::{Context, Error, Service, users};
+use crate::store::{self, Conn};
+
+impl Service {
+    /// Explains what a body asks: `{"principal": {"type", "id"}, "permission"}`.
+    ///
+    /// # Errors
+    /// As [`Service::explain`], and 422 for a body of another shape.
+    pub fn explain_access(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        let fields = Fields::of(body, "", &["principal", "permission"])?;
+        let principal = fields.get("principal").ok_or_else(|| fields.refuse("principal", "is required"))?;
+        let principal = Fields::of(principal, "/principal", &["type", "id"])?;
+        let kind = PrincipalKind::parse(principal.required("type")?);
+        let kind = kind.ok_or_else(|| principal.refuse("type", "user or agent"))?;
+        self.explain(context, Some(kind), principal.required("id")?, fields.required("permission")?)
+    }
+
+    /// Whether a principal (by id, by userName, or `operator`) may use a permission now, and why or why not.
+    ///
+    /// # Errors
+    /// 404 if there is none of this kind, 422 for what is not one permission.
+    pub fn explain(
+        &self,
+        context: &Context,
+        kind: Option<PrincipalKind>,
+        name: &str,
+        permission: &str,
+    ) -> Result<Value, Error> {
+        let asked = Permission::parse(permission).filter(Permission::is_single);
+        let asked = asked.ok_or_else(|| {
+            Error::invalid("/permission", "permission: one permission such as billing:invoices:read, without *")
+        })?;
+        let tenant = context.caller.tenant.key;
+        self.ask(context, Operation::AccessExplain, None, |conn| {
+            store::snapshot(conn, |conn| {
+                let id = users::find(conn, tenant, name)?;
+                let standing = self.standing(conn, tenant, &id, None)?;
+                if kind.is_some_and(|kind| kind != standing.facts.kind) {
+                    return Err(Error::NotFound);
+                }
+                self.render_explanation(conn, tenant, standing, &asked)
+            })
+        })
+    }
+
+    fn render_explanation(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        standing: Standing,
+        asked: &Permission,
+    ) -> Result<Value, Error> {
+        let is_known = standing.policy.knows(asked);
+        let allowed = is_known && access::permissions(&standing.policy, &standing.hits).cover(asked);
+        let mut answer = json!({
+            "allowed": allowed,
+            "permission": asked,
+            "principal": {"type": standing.facts.kind.name(), "id": standing.facts.id},
+            "live": standing.facts.live,
+            "reasons": [],
+            "nearest": null,
+            "detail": null,
+            "as_of_seq": standing.as_of_seq,
+        });
+        let mut put = |name: &str, value: Value| {
+            if let Some(members) = answer.as_object_mut() {
+                members.insert(name.to_owned(), value);
+            }
+        };
+        if allowed {
+            let reasons = self.reasons_for(conn, tenant, standing, asked)?;
+            let mut roles: Vec<&str> = reasons.iter().filter_map(|reason| reason.get("role")?.as_str()).collect();
+            roles.dedup();
+            put("detail", format!("given by role {}", roles.join(" and role ")).into());
+            put("reasons", reasons.into());
+            return Ok(answer);
+        }
+        if !is_known {
+            put("detail", format!("no api registers {asked}").into());
+            return Ok(answer);
+        }
+        let mut detail = vec![];
+        let mut would = standing.hits.clone();
+        if !standing.facts.live {
+            detail.push(format!("is not live: {}", why_not_live(&standing)));
+            would = access::potential(&standing.policy, &standing.facts, &standing.groups, self.now());
+        }
+        if !access::permissions(&standing.policy, &would).cover(asked) {
+            let found = nearest(&standing.policy, &standing.facts, asked);
+            detail.push(self.render_miss(conn, tenant, found.as_ref())?);
+            put("nearest", found.as_ref().map(render_nearest).into());
+        }
+        put("detail", detail.join("; ").into());
+        Ok(answer)
+    }
+
+    /// The roles that give a permission by themselves, each with every reason, as access shows them.
+    fn reasons_for(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        mut standing: Standing,
+        asked: &Permission,
+    ) -> Result<Vec<Value>, Error> {
+        let policy = standing.policy.clone();
+        standing.hits.retain(|hit| {
+            let role = policy.mapped(hit.mapping).and_then(|one| policy.permissions(&one.mapping.role));
+            role.is_some_and(|all| all.cover(asked))
+        });
+        let mut reasons = self.reasons(conn, tenant, &standing)?;
+        reasons.roles.retain(|role, _| policy.roles.get(role).is_some_and(|role| role.permissions.cover(asked)));
+        let mut shown = vec![];
+        for role in self.render_roles(conn, tenant, &standing, &reasons)? {
+            let name = role.get("role").cloned().unwrap_or_default();
+            for reason in role.get("reasons").and_then(Value::as_array).into_iter().flatten() {
+                let mut one = Map::from_iter([("role".to_owned(), name.clone())]);
+                one.extend(reason.as_object().cloned().unwrap_or_default());
+                shown.push(Value::Object(one));
+            }
+        }
+        Ok(shown)
+    }
+
+    /// The nearest miss as a sentence.
+    fn render_miss(&self, conn: &mut Conn, tenant: TenantKey, found: Option<&Nearest<'_>>) -> Result<String, Error> {
+        let Some(found) = found else { return Ok("no role gives it".to_owned()) };
+        let way = match found.ways.first().map(|one| &one.mapping.source) {
+            None => return Ok(format!("would need role {}; no mapping could give it", found.role)),
+            Some(Source::Group { group }) => render_group(conn, tenant, group)?,
+            Some(Source::Rule { rule }) => format!("rule {rule}"),
+            Some(Source::Asserted { asserted }) => {
+                format!("{} {} from the identity provider", asserted.attribute, asserted.value)
+            }
+            Some(Source::Person { .. }) => "a person mapping".to_owned(),
+        };
+        Ok(format!("would need role {}; {way} would give it", found.role))
+    }
+}
+
+/// A group as people know it.
+fn render_group(conn: &mut Conn, tenant: TenantKey, group: &GroupName) -> Result<String, Error> {
+    Ok(match group {
+        GroupName::DisplayName(name) => format!("group {name}"),
+        GroupName::ExternalId(external) => format!("the group with externalId {external}"),
+        GroupName::Id(id) => {
+            let found = store::resources::of_ids(conn, tenant, &[*id])?;
+            let name = found.into_iter().next().and_then(|group| group.display);
+            format!("group {}", name.unwrap_or_else(|| id.to_string()))
+        }
+    })
+}
+
+fn render_nearest(found: &Nearest<'_>) -> Value {
+    let way = |source: &Source, id| json!({"mapping": id, "source": render_source(source)});
+    let ways: Vec<Value> = found.ways.iter().map(|one| way(&one.mapping.source, one.mapping.id)).collect();
+    let mut shown = json!({"role": found.role, "by": ways});
+    if let (true, Some(members)) = (found.truncated, shown.as_object_mut()) {
+        members.insert("truncated".to_owned(), true.into());
+    }
+    shown
+}
+
+fn why_not_live(standing: &Standing) -> &'static str {
+    let principal = &standing.principal;
+    if principal.deleted_at.is_some() {
+        "it was deleted"
+    } else if principal.admin_hold {
+        "an admin suspended it"
+    } else if !principal.active {
+        "it is not active"
+    } else {
+        "it has no live sponsor"
+    }
+}

@@ -1,0 +1,167 @@
+//! AuthZEN's searches (§8): which actions or resources a subject may have, a page at a time.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::request::{Entities, Refused, permission, refuse};
+use crate::domain::Operation;
+use crate::scim::cursor::{Cursor, SortValue};
+use crate::service::access::held::{Held, Standings, Subject};
+use crate::service::search::cursor::question_hash;
+use crate::service::{Context, Error, Service, authorize};
+
+/// The page that a search asks for.
+pub(super) struct Page {
+    /// What its token is bound to.
+    question: [u8; 16],
+    /// How many results it holds at most.
+    limit: usize,
+    /// Where the page before it ended; `None` for the first.
+    after: Option<Cursor>,
+}
+
+impl Service {
+    /// The actions that a subject may carry out on a resource type (`POST /access/v1/search/action`): those
+    /// that are registered, and those that were granted by name.
+    ///
+    /// # Errors
+    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
+    pub fn search_actions(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        authorize(&context.caller, Operation::SearchActions, None)?;
+        let request = Entities::of(body)?;
+        let asked = || -> Result<(Subject, &str), Refused> {
+            let (subject, resource) = (request.subject()?, request.text("resource", "type")?);
+            request.text("resource", "id")?;
+            Ok((subject, resource))
+        };
+        let (subject, resource) = asked().map_err(refuse)?;
+        let page = self.page_of(context, "action", request)?;
+        let standings = self.held(context, &[subject.clone()].into())?;
+        let names = actions(&standings, &standings.of(&subject), resource);
+        self.answer_page(&page, names, |name| json!({"name": name}))
+    }
+
+    /// The resources of a type on which a subject may carry out an action (`POST /access/v1/search/resource`):
+    /// since ids are not interpreted, one entity with the id `*`, or none.
+    ///
+    /// # Errors
+    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
+    pub fn search_resources(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        authorize(&context.caller, Operation::SearchResources, None)?;
+        let request = Entities::of(body)?;
+        let asked = || -> Result<(Subject, &str, &str), Refused> {
+            Ok((request.subject()?, request.text("action", "name")?, request.text("resource", "type")?))
+        };
+        let (subject, action, resource) = asked().map_err(refuse)?;
+        let page = self.page_of(context, "resource", request)?;
+        let standings = self.held(context, &[subject.clone()].into())?;
+        let allowed = permission(resource, action)
+            .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
+        let found = allowed.then(|| ANY.to_owned()).into_iter().collect();
+        self.answer_page(&page, found, |id| json!({"type": resource, "id": id}))
+    }
+
+    /// Reads `page`. A token serves the request that it came from, and no other (§8.2).
+    ///
+    /// # Errors
+    /// 400 for a limit or token that is none, or a token of another request.
+    fn page_of(&self, context: &Context, what: &str, request: Entities<'_>) -> Result<Page, Error> {
+        let refused = |member: &str, detail: &str| Error::Malformed(format!("page.{member}: {detail}"));
+        request.object("context").map_err(refuse)?;
+        let asked = request.object("page").map_err(refuse)?;
+        let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| !value.is_null());
+        let limits = &self.settings().limits;
+        let limit = match member("limit") {
+            None => None,
+            Some(limit) => Some(limit.as_u64().ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
+        };
+        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limits.page_size_max));
+        let parts = ["subject", "action", "resource", "context"].map(|name| canonical(request.member(name)));
+        let properties = canonical(member("properties"));
+        let parts: Vec<&str> = ["authzen", what].into_iter().chain(parts.iter().map(String::as_str)).collect();
+        let question = question_hash(context, &[parts.as_slice(), &[properties.as_str()]].concat());
+        let after = match member("token") {
+            None => None,
+            Some(Value::String(token)) if token.is_empty() => None,
+            Some(Value::String(token)) => {
+                let opened = self.open_cursor(token).map_err(|_| refused("token", "not one of this server's"))?;
+                if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
+                    return Err(refused("token", "it belongs to another request"));
+                }
+                if self.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
+                    return Err(refused("token", "it is too old, begin again"));
+                }
+                Some(opened)
+            }
+            Some(_) => return Err(refused("token", "expected a text")),
+        };
+        let first = after.as_ref().map_or(limits.page_size_default, |cursor| cursor.count as usize);
+        Ok(Page { question, limit: limit.unwrap_or(first), after })
+    }
+
+    /// The answer with the page's part of some names.
+    fn answer_page(
+        &self,
+        page: &Page,
+        names: BTreeSet<String>,
+        render: impl Fn(&str) -> Value,
+    ) -> Result<Value, Error> {
+        let after = match page.after.as_ref().and_then(|cursor| cursor.sort.as_ref()) {
+            Some(SortValue::Text(name)) => name.as_str(),
+            Some(SortValue::Missing) | None => "",
+        };
+        let mut rest = names.iter().map(String::as_str).filter(|name| *name > after);
+        let shown: Vec<&str> = rest.by_ref().take(page.limit).collect();
+        let next = match rest.next() {
+            None => String::new(),
+            Some(_) => self.seal_page(page, shown.last().copied().unwrap_or(after))?,
+        };
+        let results: Vec<Value> = shown.into_iter().map(render).collect();
+        Ok(json!({"page": {"next_token": next, "count": results.len()}, "results": results}))
+    }
+
+    fn seal_page(&self, page: &Page, last: &str) -> Result<String, Error> {
+        self.seal_cursor(&Cursor {
+            query: page.question,
+            issued_at_seconds: self.now().timestamp(),
+            sort: Some(SortValue::Text(last.to_owned())),
+            last: 0,
+            count: u32::try_from(page.limit).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// The id that stands for every resource of a type.
+const ANY: &str = "*";
+
+/// The actions on a resource type that a subject may carry out.
+fn actions(standings: &Standings, held: &Held, resource: &str) -> BTreeSet<String> {
+    // Any action will do: it tells what the resource type means.
+    let Some(like) = permission(resource, "any") else { return BTreeSet::new() };
+    let Some(api) = standings.policy.apis.get(like.api()) else { return BTreeSet::new() };
+    let granted = held.granted().filter(|own| own.is_single() && api.knows(own)).cloned();
+    let all = api.permissions().chain(granted);
+    let allowed = all.filter(|one| one.api() == like.api() && one.resource() == like.resource() && held.may(one));
+    allowed.map(|one| one.action().to_owned()).collect()
+}
+
+/// A value as text, the same in whatever order its members come.
+fn canonical(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::Array(items)) => {
+            let items: Vec<String> = items.iter().map(|item| canonical(Some(item))).collect();
+            format!("[{}]", items.join(","))
+        }
+        Some(Value::Object(members)) => {
+            let mut members: Vec<String> = members
+                .iter()
+                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(Some(value))))
+                .collect();
+            members.sort_unstable();
+            format!("{{{}}}", members.join(","))
+        }
+        Some(other) => other.to_string(),
+    }
+}

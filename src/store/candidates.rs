@@ -1,0 +1,189 @@
+//! Where to look for the principals that mappings may concern.
+//!
+//! Everything comes in the order of surrogate keys and a stretch at a time, so that looking costs what the
+//! stretch holds, whatever the size of a group or of the directory.
+
+use std::collections::BTreeSet;
+
+use diesel::sql_types::{BigInt, Nullable, Text};
+use serde_json::{Map, Value};
+
+use super::connection::{Bind, CHUNK, Conn, List};
+use super::error::Result;
+use super::index::{VALUE_BYTES_MAX, cut, path_key};
+use super::resources;
+use super::types::{Column, ResourceKey};
+use crate::domain::mapping::GroupName;
+use crate::domain::{Id, TenantKey};
+use crate::scim::schema::registry;
+use crate::scim::{ResourceType, text};
+
+/// Behind every key.
+pub const END: ResourceKey = ResourceKey(i64::MAX);
+
+/// Some keys, in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stretch {
+    /// The keys.
+    pub keys: Vec<ResourceKey>,
+    /// Up to where they are all there are: [`END`] if nothing follows.
+    pub until: ResourceKey,
+}
+
+impl Stretch {
+    /// What a query with a limit found: if it found as many, more may follow.
+    pub fn new(keys: Vec<ResourceKey>, limit: usize) -> Stretch {
+        let until = keys.last().copied().filter(|_| keys.len() >= limit).unwrap_or(END);
+        Stretch { keys, until }
+    }
+}
+
+/// The groups that mappings name, by key. Of displayNames and externalIds, the first bytes decide: a few
+/// others may be among them.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn named(conn: &mut Conn, tenant: TenantKey, names: &[&GroupName]) -> Result<Vec<ResourceKey>> {
+    let (mut ids, mut displays, mut external_ids) = (vec![], vec![], vec![]);
+    for name in names {
+        match name {
+            GroupName::Id(id) => ids.push(*id),
+            GroupName::DisplayName(name) => displays.push(cut(&text::fold(name), VALUE_BYTES_MAX).to_owned()),
+            GroupName::ExternalId(id) => external_ids.push(id.clone()),
+        }
+    }
+    let mut found = BTreeSet::new();
+    for group in registry().types.iter().filter(|one| one.rows.is_some()) {
+        found.extend(of_ids(conn, tenant, group, &ids)?);
+        found.extend(displayed(conn, tenant, group, &displays)?);
+        found.extend(called(conn, tenant, group, &external_ids)?);
+    }
+    Ok(found.into_iter().collect())
+}
+
+fn of_ids(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, ids: &[Id]) -> Result<Vec<ResourceKey>> {
+    let found = resources::by_ids(conn, tenant, ids)?.into_iter();
+    Ok(found.filter(|(.., type_name)| *type_name == group.name).map(|(_, key, _)| key).collect())
+}
+
+fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[String]) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "SELECT resource FROM resource_index WHERE tenant = ? AND path = ? AND value IN ?";
+    let path = path_key(&group.name, "displayName");
+    let mut found = vec![];
+    for names in names.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names))];
+        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(found)
+}
+
+fn called(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, values: &[String]) -> Result<Vec<ResourceKey>> {
+    // From the connections on, since a value is looked up in each.
+    const SQL: &str = "SELECT e.resource FROM connections c CROSS JOIN external_ids e \
+         WHERE e.connection = c.key AND c.tenant = ? AND e.tenant = c.tenant AND e.type = ? AND e.value IN ?";
+    let mut found = vec![];
+    for values in values.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::Text(&group.name), Bind::List(List::texts(values))];
+        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(found)
+}
+
+/// Some groups and every group inside them, in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn inside(conn: &mut Conn, tenant: TenantKey, groups: &[ResourceKey]) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "WITH RECURSIVE down (grp) AS (SELECT m.member_key FROM memberships m \
+         WHERE m.group_key IN ? AND m.nested = TRUE AND m.until_seq IS NULL AND m.tenant = ? \
+         UNION SELECT m.member_key FROM down CROSS JOIN memberships m \
+         WHERE m.group_key = down.grp AND m.nested = TRUE AND m.until_seq IS NULL) SELECT grp FROM down";
+    let mut found: BTreeSet<ResourceKey> = groups.iter().copied().collect();
+    for groups in groups.chunks(CHUNK) {
+        let binds = [Bind::List(List::keys(groups)), Bind::Int(tenant.0)];
+        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(found.into_iter().collect())
+}
+
+/// The principals among the direct members of some groups, each once: all up to the place where the first
+/// of the groups has come to its `each`th member behind `after`.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn members(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    groups: &[ResourceKey],
+    after: ResourceKey,
+    each: usize,
+) -> Result<Stretch> {
+    const UNTIL: &str = "SELECT min((SELECT m.member_key FROM memberships m \
+         WHERE m.group_key = list.value AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? \
+         ORDER BY m.member_key LIMIT 1 OFFSET ?)) FROM ? AS list";
+    const MEMBERS: &str = "SELECT DISTINCT m.member_key FROM ? AS list CROSS JOIN memberships m \
+         WHERE m.group_key = list.value AND m.until_seq IS NULL AND m.member_key > ? AND m.member_key <= ? \
+         AND m.nested = FALSE AND m.tenant = ?";
+    let mut until = END;
+    for groups in groups.chunks(CHUNK) {
+        let offset = i64::try_from(each.saturating_sub(1)).unwrap_or(i64::MAX);
+        let list = Bind::List(List::keys(groups));
+        let binds = [Bind::Int(after.0), Bind::Int(tenant.0), Bind::Int(offset), list];
+        let first = conn.load_sql::<Nullable<BigInt>, Option<i64>>(UNTIL, &binds)?.into_iter().flatten();
+        until = first.map(ResourceKey).fold(until, ResourceKey::min);
+    }
+    let mut found = BTreeSet::new();
+    for groups in groups.chunks(CHUNK) {
+        let list = Bind::List(List::keys(groups));
+        let binds = [list, Bind::Int(after.0), Bind::Int(until.0), Bind::Int(tenant.0)];
+        found.extend(conn.load_sql::<BigInt, i64>(MEMBERS, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(Stretch { keys: found.into_iter().collect(), until })
+}
+
+/// The resources of a type that hold a value under an indexed path. Its first bytes decide: a few others
+/// may be among them.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn holding(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    (resource_type, path): (&ResourceType, &str),
+    value: &str,
+    after: ResourceKey,
+    limit: usize,
+) -> Result<Stretch> {
+    const SQL: &str = "SELECT DISTINCT resource FROM resource_index \
+         WHERE tenant = ? AND path = ? AND value = ? AND resource > ? ORDER BY resource LIMIT ?";
+    let path = path_key(&resource_type.name, path);
+    let binds = [
+        Bind::Int(tenant.0),
+        Bind::Int(path.into()),
+        Bind::Text(cut(value, VALUE_BYTES_MAX)),
+        Bind::Int(after.0),
+        Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
+    ];
+    let keys = conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey).collect();
+    Ok(Stretch::new(keys, limit))
+}
+
+/// The documents of a type behind a key, in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn documents(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &ResourceType,
+    after: ResourceKey,
+    limit: usize,
+) -> Result<Vec<(ResourceKey, Map<String, Value>)>> {
+    const SQL: &str =
+        "SELECT key, document FROM resources WHERE tenant = ? AND type = ? AND key > ? ORDER BY key LIMIT ?";
+    let limit = Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX));
+    let binds = [Bind::Int(tenant.0), Bind::Text(&resource_type.name), Bind::Int(after.0), limit];
+    let rows = conn.load_sql::<(BigInt, Text), (i64, String)>(SQL, &binds)?;
+    let corrupt = |_| Column("resources", "document").corrupt("no JSON object");
+    rows.into_iter().map(|(key, text)| Ok((ResourceKey(key), serde_json::from_str(&text).map_err(corrupt)?))).collect()
+}

@@ -1,0 +1,119 @@
+//! Where principals are looked for: in the order of keys, a stretch at a time.
+
+use keyroll::domain::TenantKey;
+use keyroll::domain::mapping::GroupName;
+use keyroll::scim::schema::registry;
+use keyroll::store::candidates::{self, END, Stretch};
+use keyroll::store::{ResourceKey, Store, external_ids, index, members};
+use serde_json::{Value, json};
+
+use super::fixture::{connection, id, read, resource, tenant, write};
+use crate::support::for_each_database;
+
+fn join(store: &Store, tenant: TenantKey, group: ResourceKey, who: &[ResourceKey]) {
+    let who = who.to_vec();
+    write(store, move |conn| members::add(conn, tenant, group, &who, 1));
+}
+
+#[test]
+fn members_of_many_groups_come_once_and_in_order() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let groups: Vec<_> = (1..4).map(|number| resource(store, tenant, "Group", number)).collect();
+        let u: Vec<_> = (10..17).map(|number| resource(store, tenant, "User", number)).collect();
+        let (one, two, three) = (groups[0], groups[1], groups[2]);
+        join(store, tenant, one, &[u[0], u[1], u[2], u[5]]);
+        join(store, tenant, two, &[u[1], u[3], u[4], u[5], u[6]]);
+        join(store, tenant, one, &[two]);
+        join(store, tenant, two, &[three]);
+        let inside = |groups: &[ResourceKey]| read(store, |conn| candidates::inside(conn, tenant, groups));
+        assert_eq!(inside(&[one]), [one, two, three]);
+        assert_eq!(inside(&[three, two]), [two, three]);
+        let stretch = |groups: &[ResourceKey], after, each| {
+            read(store, |conn| candidates::members(conn, tenant, groups, after, each))
+        };
+        // What is inside stands first among the keys and is no principal.
+        let all = Stretch { keys: u.clone(), until: END };
+        assert_eq!(stretch(&groups, ResourceKey(0), 10), all);
+        let two_each = Stretch { keys: vec![u[0]], until: u[0] };
+        assert_eq!(stretch(&groups, ResourceKey(0), 2), two_each);
+        assert_eq!(stretch(&groups, u[0], 2), Stretch { keys: vec![u[1], u[2]], until: u[2] });
+        assert_eq!(stretch(&groups, u[2], 2), Stretch { keys: vec![u[3], u[4]], until: u[4] });
+        assert_eq!(stretch(&groups, u[4], 2), Stretch { keys: vec![u[5], u[6]], until: u[6] });
+        assert_eq!(stretch(&groups, u[6], 2), Stretch { keys: vec![], until: END });
+        let foreign = read(store, |conn| candidates::members(conn, other, &groups, ResourceKey(0), 2));
+        assert_eq!(foreign, Stretch { keys: vec![], until: END });
+        assert_eq!(stretch(&[], ResourceKey(0), 2), Stretch { keys: vec![], until: END });
+    });
+}
+
+#[test]
+fn groups_are_found_by_every_name() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let from = connection(store, tenant, 50);
+        let groups: Vec<_> = (1..5).map(|number| resource(store, tenant, "Group", number)).collect();
+        resource(store, tenant, "User", 9);
+        let group = registry().by_name("Group").unwrap();
+        let long = "Ä".repeat(600);
+        for (key, name) in [(groups[0], "Finance \"x\""), (groups[1], &*long)] {
+            let document = json!({ "displayName": name });
+            let rows = index::derive(group, document.as_object().unwrap());
+            write(store, move |conn| index::add(conn, tenant, key, &rows));
+        }
+        let called = move |conn: &mut keyroll::store::Conn, key| {
+            external_ids::set(conn, tenant, from.key, "Group", key, Some("X'1"))
+        };
+        let third = groups[2];
+        write(store, move |conn| called(conn, third));
+        let named = |tenant, names: &[GroupName]| {
+            let names: Vec<&GroupName> = names.iter().collect();
+            read(store, |conn| candidates::named(conn, tenant, &names))
+        };
+        let display = |name: &str| GroupName::DisplayName(name.to_owned());
+        let external = |name: &str| GroupName::ExternalId(name.to_owned());
+        assert_eq!(named(tenant, &[display("FINANCE \"X\"")]), [groups[0]]);
+        assert_eq!(named(tenant, &[display(&"ä".repeat(600))]), [groups[1]]);
+        assert_eq!(named(tenant, &[external("X'1")]), [groups[2]]);
+        assert_eq!(named(tenant, &[external("x'1"), display("Finance")]), []);
+        assert_eq!(named(tenant, &[GroupName::Id(id(4)), GroupName::Id(id(9))]), [groups[3]]);
+        let all = [GroupName::Id(id(4)), external("X'1"), display("finance \"x\""), display("none")];
+        assert_eq!(named(tenant, &all), [groups[0], groups[2], groups[3]]);
+        assert_eq!(named(other, &all), []);
+    });
+}
+
+#[test]
+fn values_and_documents_come_a_stretch_at_a_time() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let user = registry().by_name("User").unwrap();
+        let keys: Vec<_> = (1..5).map(|number| resource(store, tenant, "User", number)).collect();
+        // Twice in one document is one resource all the same.
+        let roles = |values: &[&str]| -> Value {
+            json!({"roles": values.iter().map(|value| json!({"value": value})).collect::<Vec<_>>()})
+        };
+        for (key, values) in [(keys[0], &["Clerk", "clerk"][..]), (keys[1], &["other"]), (keys[3], &["clerk"])] {
+            let rows = index::derive(user, roles(values).as_object().unwrap());
+            write(store, move |conn| index::add(conn, tenant, key, &rows));
+        }
+        let holding = |tenant, after, limit| {
+            let path = (user, "roles.value");
+            read(store, |conn| candidates::holding(conn, tenant, path, "clerk", after, limit))
+        };
+        assert_eq!(holding(tenant, ResourceKey(0), 1), Stretch { keys: vec![keys[0]], until: keys[0] });
+        assert_eq!(holding(tenant, keys[0], 9), Stretch { keys: vec![keys[3]], until: END });
+        assert_eq!(holding(other, ResourceKey(0), 9), Stretch { keys: vec![], until: END });
+        let documents = |tenant, after, limit| {
+            let rows = read(store, |conn| candidates::documents(conn, tenant, user, after, limit));
+            let name = |(key, document): (ResourceKey, serde_json::Map<String, Value>)| {
+                (key, document["displayName"].as_str().unwrap().to_owned())
+            };
+            rows.into_iter().map(name).collect::<Vec<_>>()
+        };
+        let expected = [(keys[1], "User 2".to_owned()), (keys[2], "User 3".to_owned())];
+        assert_eq!(documents(tenant, keys[0], 2), expected);
+        assert_eq!(documents(tenant, keys[3], 2), []);
+        assert_eq!(documents(other, ResourceKey(0), 2), []);
+    });
+}
