@@ -5,6 +5,7 @@ mod cursor;
 mod dates;
 pub(super) mod facts;
 pub(super) mod holders;
+mod removal;
 pub(super) mod report;
 
 use std::sync::Arc;
