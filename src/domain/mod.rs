@@ -10,6 +10,7 @@ pub mod credential;
 pub mod duration;
 pub mod id;
 pub mod log;
+pub mod loss;
 pub mod mapping;
 pub mod nearest;
 pub mod operation;

@@ -31,13 +31,34 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         }
         Operation::MappingRead => ok(service.read_mapping(context()?, id)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
-        Operation::MappingDelete => empty(service.delete_mapping(context()?, id)?),
+        Operation::MappingDelete => delete_mapping(service, call)?,
         Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
         Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
         Operation::AccessExplain => ok(service.explain_access(context()?, &body(call)?)?),
         _ => return Ok(None),
     };
     Ok(Some(reply))
+}
+
+/// Removes a mapping, or tells who would lose what. A parameter that nobody looks at is refused: neither a
+/// misspelt `dry_run` nor the next page of one may remove anything.
+fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (context, request) = (call.context()?, &call.request);
+    let mut given = request.query.iter().filter(|(name, _)| name == "dry_run").map(|(_, value)| value.as_str());
+    let is_tried = match (given.next(), given.next()) {
+        (Some("true"), None) => true,
+        (None | Some("false"), None) => false,
+        _ => return Err(Error::Malformed("dry_run: true or false, once".to_owned())),
+    };
+    let known: &[&str] = if is_tried { &["dry_run", "count", "cursor"] } else { &["dry_run"] };
+    if let Some((unknown, _)) = request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        return Err(Error::Malformed(format!("{unknown}: no parameter of this")));
+    }
+    if is_tried {
+        let (count, cursor) = (request.number("count")?, request.cursor());
+        return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor)?));
+    }
+    Ok(empty(service.delete_mapping(context, &request.id)?))
 }
 
 fn access(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Value, Error> {

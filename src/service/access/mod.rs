@@ -7,6 +7,7 @@ mod explain;
 pub(super) mod facts;
 pub(super) mod held;
 pub(super) mod holders;
+mod removal;
 pub(super) mod report;
 
 use std::sync::Arc;

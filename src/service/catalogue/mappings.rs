@@ -10,11 +10,11 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Permissions, Policy};
+use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
-use crate::store;
 use crate::store::catalogue::Kind;
+use crate::store::{self, Conn};
 
 /// How long the name of a group or an asserted value may be, in letters.
 const NAME_MAX: usize = 1_000;
@@ -28,8 +28,7 @@ impl Service {
         self.ask(context, Operation::MappingRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
             let id = Id::parse(id).ok_or(Error::NotFound)?;
-            let found = policy.mappings.iter().find(|one| one.mapping.id == id);
-            found.map(|one| render(&one.mapping, &policy)).ok_or(Error::NotFound)
+            policy.find(&id).map(|(_, one)| render(&one.mapping, &policy)).ok_or(Error::NotFound)
         })
     }
 
@@ -55,8 +54,9 @@ impl Service {
         self.perform(context, Operation::MappingDelete, None, move |change| {
             change.seq()?;
             let policy = change.policy()?;
-            let found = policy.mappings.iter().find(|one| one.mapping.id == id).ok_or(Error::NotFound)?;
-            check_way_back(change, &found.mapping)?;
+            let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
+            let tenant = change.key();
+            check_way_back(change.conn, tenant, &found.mapping)?;
             let entry = entry(Operation::MappingDelete, &found.mapping);
             end(change, Kind::Mapping, &id.to_string(), entry)
         })
@@ -142,9 +142,9 @@ fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) 
 }
 
 /// The operator is the way back in: it stays an admin (design §10).
-fn check_way_back(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
+pub(in crate::service) fn check_way_back(conn: &mut Conn, tenant: TenantKey, mapping: &Mapping) -> Result<(), Error> {
     let Source::Person { person, .. } = &mapping.source else { return Ok(()) };
-    let operator = store::principals::local_by_name(change.conn, change.key(), OPERATOR)?;
+    let operator = store::principals::local_by_name(conn, tenant, OPERATOR)?;
     if mapping.role == ADMIN && operator.is_some_and(|operator| operator.id == person.id) {
         return Err(in_use("the operator stays an admin: it is the way back in".to_owned()));
     }

@@ -3,6 +3,7 @@
 mod authzen;
 mod catalogue;
 mod explain;
+mod holders;
 mod keys;
 mod movers;
 mod property;

@@ -1,11 +1,11 @@
 //! Whatever happens, access is what brute force says: now, at every past time, and since when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
-use super::world::{Access, Group, Mapping, Person, Role, Source, World, read};
+use super::world::{Access, Group, Mapping, Person, Role, Source, World, read, reasons, texts};
 use crate::support::app::*;
 use crate::support::random::Random;
 
@@ -276,8 +276,56 @@ impl Story<'_> {
     fn unmap(&mut self) {
         let mappings: Vec<String> = self.world.mappings.keys().cloned().collect();
         let Some(id) = self.pick(&mappings) else { return };
-        self.app.admin().delete(&format!("/v1/mappings/{id}")).expect(204);
+        let everybody: Vec<String> = self.world.people.keys().cloned().collect();
+        let held =
+            |story: &Self| -> Vec<Access> { everybody.iter().map(|id| story.world.access(id, story.minute)).collect() };
+        let before = held(self);
+        let records = self.app.log().len();
+        let (path, count) = (format!("/v1/mappings/{id}"), self.random.below(4) + 1);
+        let foretold =
+            pages(self.app, &format!("{path}?dry_run=true"), "losses", count, |path| self.app.admin().delete(path));
+        assert_eq!(self.app.log().len(), records);
+        self.app.admin().delete(&path).expect(204);
         self.world.mappings.remove(&id);
+        let mut expected = Losses::new();
+        for ((id, before), after) in everybody.iter().zip(before).zip(held(self)) {
+            let roles: Vec<String> = before.keys().filter(|role| !after.contains_key(*role)).cloned().collect();
+            let kept = self.world.permissions(&after);
+            let permissions = self.world.permissions(&before).into_iter().filter(|one| !kept.contains(one)).collect();
+            if !roles.is_empty() {
+                expected.insert(id.clone(), (roles, permissions));
+            }
+        }
+        let found = foretold.iter().map(|loss| (id_of(loss), (texts(&loss["roles"]), texts(&loss["permissions"]))));
+        assert_eq!(found.collect::<Losses>(), expected, "minute {}, {path}", self.minute);
+        assert_eq!(foretold.len(), expected.len(), "somebody twice");
+    }
+
+    /// Whoever holds a role, in pages of any size.
+    fn check_holders(&mut self) {
+        for role in self.world.roles.keys().cloned().collect::<Vec<_>>() {
+            let count = self.random.below(5) + 1;
+            let found = pages(self.app, &format!("/v1/roles/{role}/holders?"), "holders", count, |path| {
+                self.app.admin().get(path)
+            });
+            let mut expected = BTreeMap::new();
+            for id in self.world.people.keys() {
+                if let Some(reasons) = self.world.access(id, self.minute).remove(&role) {
+                    expected.insert(id.clone(), reasons);
+                }
+            }
+            assert_eq!(found.len(), expected.len(), "minute {}, {role}: {found:?}", self.minute);
+            for holder in &found {
+                let id = id_of(holder);
+                let kind = if self.world.people[&id].agent { "agent" } else { "user" };
+                assert_eq!(holder["principal"]["type"], json!(kind));
+                let dated = reasons(&holder["reasons"]);
+                assert_eq!(dated.keys().cloned().collect::<BTreeSet<_>>(), expected[&id], "minute {}", self.minute);
+                // The report on the one principal says the same, times included.
+                let access = read(&self.ask(&id, kind == "agent", ""));
+                assert_eq!(dated, access[&role], "minute {}, {role}", self.minute);
+            }
+        }
     }
 
     fn ask(&self, id: &str, is_agent: bool, query: &str) -> Answer {
@@ -315,6 +363,32 @@ fn check_decisions(story: &mut Story<'_>) {
         assert_eq!(found["results"], json!(names), "{asked}, {one:?}");
         let found = admin.post("/access/v1/search/resource", own).expect(200);
         assert_eq!(found["page"]["count"], json!(u8::from(expected)), "{asked}, {one:?}");
+    }
+}
+
+/// Roles and permissions by principal.
+type Losses = BTreeMap<String, (Vec<String>, Vec<String>)>;
+
+fn id_of(item: &Value) -> String {
+    item["principal"]["id"].as_str().unwrap().to_owned()
+}
+
+/// The items of all pages of a list.
+fn pages(app: &TestApp, path: &str, list: &str, count: usize, ask: impl Fn(&str) -> Answer) -> Vec<Value> {
+    let (mut items, mut cursor) = (vec![], String::new());
+    loop {
+        let answer = ask(&format!("{path}&count={count}&cursor={cursor}")).expect(200);
+        let page = answer[list].as_array().unwrap();
+        assert!(page.len() <= count, "{answer}");
+        let last = app.service.tail_log(&app.host(), 1).unwrap()[0]["seq"].clone();
+        assert_eq!(answer["as_of_seq"], last);
+        items.extend(page.iter().cloned());
+        match answer["next"].as_str() {
+            Some(next) => next.clone_into(&mut cursor),
+            None => return items,
+        }
+        // Whatever these worlds hold fits into a page: it is full if there is another one.
+        assert_eq!(page.len(), count, "{answer}");
     }
 }
 
@@ -364,6 +438,7 @@ fn play(app: &TestApp, seed: u64) {
         past.push(now);
         if minute % 4 == 0 {
             check_decisions(&mut story);
+            story.check_holders();
         }
     }
     for minute in (1..=STEPS).step_by(3) {
