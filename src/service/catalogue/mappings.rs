@@ -10,11 +10,11 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Policy};
+use crate::domain::{Id, Mapping, Operation, Policy, TenantKey};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
-use crate::store;
 use crate::store::catalogue::Kind;
+use crate::store::{self, Conn};
 
 /// How long the name of a group or an asserted value may be, in letters.
 const NAME_MAX: usize = 1_000;
@@ -54,11 +54,10 @@ impl Service {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         self.perform(context, Operation::MappingDelete, None, move |change| {
             change.seq()?;
-            let policy = change.policy()?;
+            let (tenant, policy) = (change.key(), change.policy()?);
             let found = policy.mappings.iter().find(|one| one.mapping.id == id).ok_or(Error::NotFound)?;
-            check_way_back(change, &found.mapping)?;
-            let entry = entry(Operation::MappingDelete, &found.mapping);
-            end(change, Kind::Mapping, &id.to_string(), entry)
+            check_way_back(change.conn, tenant, &found.mapping)?;
+            remove(change, &found.mapping)
         })
     }
 }
@@ -66,11 +65,10 @@ impl Service {
 /// Stores a new mapping inside a change.
 pub(in crate::service) fn create(change: &mut Change<'_>, role: &str, source: Source) -> Result<Mapping, Error> {
     change.seq()?;
-    let policy = change.policy()?;
-    check(change, &policy, role, &source)?;
-    if let Some(same) =
-        policy.mappings.iter().find(|one| one.mapping.role == role && is_same(&one.mapping.source, &source))
-    {
+    let (tenant, policy) = (change.key(), change.policy()?);
+    check(change.conn, tenant, &policy, role, &source)?;
+    let is_same = |one: &Mapping| one.role == role && one.source.meant() == source.meant();
+    if let Some(same) = policy.mappings.iter().find(|one| is_same(&one.mapping)) {
         return Err(taken("mapping", &same.mapping.id.to_string()));
     }
     let mapping = Mapping { id: change.mint(), role: role.to_owned(), source };
@@ -83,19 +81,16 @@ pub(in crate::service) fn add(change: &mut Change<'_>, mapping: &Mapping) -> Res
     put(change, Kind::Mapping, &mapping.id.to_string(), mapping, entry(Operation::MappingCreate, mapping))
 }
 
+/// Ends a mapping that was checked.
+pub(super) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
+    end(change, Kind::Mapping, &mapping.id.to_string(), entry(Operation::MappingDelete, mapping))
+}
+
 /// The mapping that makes a principal an admin.
 pub(in crate::service) fn admin(change: &Change<'_>, operator: Id, reason: &str) -> Mapping {
     let person = Person { kind: PrincipalKind::User, id: operator };
     let source = Source::Person { person, reason: reason.to_owned(), expires_at: None };
     Mapping { id: change.mint(), role: ADMIN.to_owned(), source }
-}
-
-/// Two mappings of the same to the same differ in why and until when alone.
-pub(in crate::service) fn is_same(one: &Source, other: &Source) -> bool {
-    match (one, other) {
-        (Source::Person { person, .. }, Source::Person { person: theirs, .. }) => person == theirs,
-        (one, other) => one == other,
-    }
 }
 
 /// The record names ids and codes; names that people or identity providers chose stay out of it.
@@ -111,14 +106,19 @@ fn entry(operation: Operation, mapping: &Mapping) -> Entry {
 }
 
 /// What a mapping must meet in the directory and the catalogue.
-fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) -> Result<(), Error> {
+pub(super) fn check(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    role: &str,
+    source: &Source,
+) -> Result<(), Error> {
     let Some(role) = policy.roles.get(role) else {
         return Err(Error::invalid("/role", format!("role: there is no role {role}")));
     };
     match source {
         Source::Group { group: GroupName::Id(id) } => {
-            let tenant = change.key();
-            let found = store::resources::by_ids(change.conn, tenant, &[*id])?;
+            let found = store::resources::by_ids(conn, tenant, &[*id])?;
             let is_group = |name: &str| registry().by_name(name).is_some_and(|one| one.rows.is_some());
             if !found.iter().any(|(.., type_name)| is_group(type_name)) {
                 return Err(Error::invalid("/source/group/id", format!("id: there is no group {id}")));
@@ -129,7 +129,7 @@ fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) 
             return Err(Error::invalid("/role", detail));
         }
         Source::Person { person, .. } => {
-            let found = store::principals::find(change.conn, change.key(), &person.id)?;
+            let found = store::principals::find(conn, tenant, &person.id)?;
             if !found.is_some_and(|found| found.kind == person.kind && found.deleted_at.is_none()) {
                 let detail = format!("id: no {} has the id {}", person.kind.name(), person.id);
                 return Err(Error::invalid("/source/person/id", detail));
@@ -141,9 +141,9 @@ fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) 
 }
 
 /// The operator is the way back in: it stays an admin (design §10).
-fn check_way_back(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
+pub(super) fn check_way_back(conn: &mut Conn, tenant: TenantKey, mapping: &Mapping) -> Result<(), Error> {
     let Source::Person { person, .. } = &mapping.source else { return Ok(()) };
-    let operator = store::principals::local_by_name(change.conn, change.key(), OPERATOR)?;
+    let operator = store::principals::local_by_name(conn, tenant, OPERATOR)?;
     if mapping.role == ADMIN && operator.is_some_and(|operator| operator.id == person.id) {
         return Err(in_use("the operator stays an admin: it is the way back in".to_owned()));
     }
