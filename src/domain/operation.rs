@@ -168,6 +168,8 @@ operations! {
     // The server.
     /// Makes the first tenant, operator, connection and keys.
     Init: Host, "", "tenant.created", Blocking, [];
+    /// Brings apis, roles and mappings to what a file says; each of them is recorded by itself.
+    Apply: Host, "", "", Blocking, [];
     /// Checks the log's chain.
     LogVerify: Host, "", "", Blocking, [];
     /// Shows the newest records.

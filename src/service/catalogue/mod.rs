@@ -3,6 +3,7 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
+mod apply;
 pub mod fields;
 pub mod mappings;
 pub mod roles;
@@ -46,7 +47,7 @@ fn find<T: DeserializeOwned>(conn: &mut Conn, tenant: TenantKey, kind: Kind, nam
 
 /// 409: the name is taken.
 fn taken(kind: &str, name: &str) -> Error {
-    Error::Conflict { code: "already_exists", detail: format!("there is a {kind} {name} already") }
+    Error::Conflict { code: "already_exists", detail: format!("{kind} {name} is there already") }
 }
 
 /// 409: something else builds on it.

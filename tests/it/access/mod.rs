@@ -1,6 +1,8 @@
 //! Roles, mappings, and who may do what and why.
 
+mod apply;
 mod catalogue;
+mod migration;
 mod property;
 mod protect;
 mod report;
