@@ -7,6 +7,7 @@ mod apply;
 pub mod fields;
 pub mod mappings;
 pub mod roles;
+pub mod snapshot;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -6,4 +6,5 @@ mod migration;
 mod property;
 mod protect;
 mod report;
+mod snapshot;
 mod world;
