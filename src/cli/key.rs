@@ -1,11 +1,10 @@
 //! `keyroll key`.
 
 use clap::Subcommand;
-use serde_json::Value;
 
-use super::{Output, host, print};
+use super::{Output, host, principal, print};
 use crate::domain::Id;
-use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::domain::principal::OPERATOR;
 use crate::service::credentials::Owner;
 use crate::service::{Error, Service};
 
@@ -68,12 +67,12 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
             };
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
-            show(&issued, output)
+            print::show(&issued, output)
         }
         Command::List { owner, output } => list(service, owner.as_deref(), output),
-        Command::Show { id, output } => show(&service.read_key(&host(service, "key show")?, &id)?, output),
+        Command::Show { id, output } => print::show(&service.read_key(&host(service, "key show")?, &id)?, output),
         Command::Revoke { id, reason, output } => {
-            show(&service.revoke_key(&host(service, "key revoke")?, &id, reason.as_deref())?, output)
+            print::show(&service.revoke_key(&host(service, "key revoke")?, &id, reason.as_deref())?, output)
         }
     }
 }
@@ -83,41 +82,20 @@ fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
     if owner == OPERATOR {
         return Ok(Owner::Operator);
     }
-    let Some(id) = Id::parse(owner) else { return Ok(Owner::UserName(owner.to_owned())) };
-    let principal = service.read_user(&host(service, "key issue")?, owner)?;
-    let kind = principal.get("type").and_then(Value::as_str).and_then(PrincipalKind::parse);
-    Ok(Owner::Principal(kind.unwrap_or(PrincipalKind::User), id))
+    if Id::parse(owner).is_none() {
+        return Ok(Owner::UserName(owner.to_owned()));
+    }
+    let (kind, id) = principal(service, &host(service, "key issue")?, owner)?;
+    Ok(Owner::Principal(kind, id))
 }
 
 fn list(service: &Service, owner: Option<&str>, output: Output) -> Result<(), Error> {
     let context = host(service, "key list")?;
     let owner = match owner {
         None => None,
-        Some(owner) => {
-            let principal = service.read_user(&context, owner)?;
-            principal.get("id").and_then(Value::as_str).and_then(Id::parse)
-        }
+        Some(owner) => Some(principal(service, &context, owner)?.1),
     };
-    let (mut keys, mut cursor) = (vec![], None::<String>);
-    loop {
-        let page = service.list_keys(&context, owner.as_ref(), None, cursor.as_deref())?;
-        keys.extend(page.get("keys").and_then(Value::as_array).into_iter().flatten().cloned());
-        cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if output.json {
-        return print::json(&serde_json::json!({"keys": keys, "next": null}));
-    }
-    print::table(&keys, &["id", "display", "name", "owner.id", "status", "reasons", "expires_at"]);
-    Ok(())
-}
-
-fn show(value: &Value, output: Output) -> Result<(), Error> {
-    if output.json {
-        return print::json(value);
-    }
-    print::record(value);
-    Ok(())
+    let columns = ["id", "display", "name", "owner.id", "status", "reasons", "expires_at"];
+    let page = |cursor: Option<&str>| service.list_keys(&context, owner.as_ref(), print::PAGE, cursor);
+    print::pages("keys", &columns, output, page)
 }

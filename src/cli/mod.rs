@@ -1,9 +1,14 @@
 //! The command line: parse, call the service, print. Exit codes: 0 done, 1 refused, 2 usage, 3 conflict,
 //! 4 unavailable.
 
+mod access;
+mod api;
+mod apply;
 mod key;
 mod log;
+mod mapping;
 mod print;
+mod role;
 mod serve;
 mod user;
 
@@ -13,8 +18,9 @@ use std::sync::Arc;
 use clap::{Args, Parser, Subcommand};
 
 use crate::config::{self, Config, Place, Serving};
-use crate::domain::Caller;
 use crate::domain::log::RequestRef;
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Caller, Id};
 use crate::service::init::DEFAULT;
 use crate::service::runtime::{SystemClock, SystemEntropy};
 use crate::service::{Context, Error, Limits, Service, Settings};
@@ -41,6 +47,20 @@ enum Command {
     /// List, suspend and delete people
     #[command(subcommand)]
     User(user::Command),
+    /// Define roles: named sets of permissions
+    #[command(subcommand)]
+    Role(role::Command),
+    /// Say who gets which role
+    #[command(subcommand)]
+    Mapping(mapping::Command),
+    /// Register downstream apis and their permissions
+    #[command(subcommand)]
+    Api(api::Command),
+    /// Show who may do what, and why
+    #[command(subcommand)]
+    Access(access::Command),
+    /// Bring apis, roles and mappings to what a file says, all of it or nothing
+    Apply(apply::Command),
     /// Check and show the log
     #[command(subcommand)]
     Log(log::Command),
@@ -79,6 +99,11 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Init(_) => print::json(&service(&config, config.public_url_at(config.listen))?.init(DEFAULT)?),
         Command::Key(command) => key::run(&open(&config)?, command),
         Command::User(command) => user::run(&open(&config)?, command),
+        Command::Role(command) => role::run(&open(&config)?, command),
+        Command::Mapping(command) => mapping::run(&open(&config)?, command),
+        Command::Api(command) => api::run(&open(&config)?, command),
+        Command::Access(command) => access::run(&open(&config)?, command),
+        Command::Apply(command) => apply::run(&open(&config)?, &command),
         Command::Log(command) => log::run(&open(&config)?, command),
     }
 }
@@ -112,4 +137,11 @@ fn host(service: &Service, command: &str) -> Result<Context, Error> {
     let tenant = service.tenant(DEFAULT)?;
     let request = RequestRef { id: service.mint().to_string(), method: "CLI".to_owned(), route: command.to_owned() };
     Ok(Context::new(Caller::host(tenant), request))
+}
+
+/// A principal as people name one: an id, a userName, or `operator`.
+fn principal(service: &Service, context: &Context, name: &str) -> Result<(PrincipalKind, Id), Error> {
+    let found = service.read_user(context, name)?;
+    let text = |member: &str| found.get(member).and_then(serde_json::Value::as_str).unwrap_or_default();
+    PrincipalKind::parse(text("type")).zip(Id::parse(text("id"))).ok_or(Error::NotFound)
 }

@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::Output;
 use crate::service::Error;
 
 /// Prints one JSON value on one line.
@@ -30,6 +31,84 @@ pub(super) fn table(rows: &[Value], columns: &[&str]) {
     println!("{table}");
 }
 
+/// Prints one object: as JSON, or its members.
+pub(super) fn show(value: &Value, output: Output) -> Result<(), Error> {
+    if output.json {
+        return json(value);
+    }
+    record(value);
+    Ok(())
+}
+
+/// Prints an answer that has a list: as JSON, or the list as a table.
+pub(super) fn list(answer: &Value, member: &str, columns: &[&str], output: Output) -> Result<(), Error> {
+    if output.json {
+        return json(answer);
+    }
+    let rows = answer.get(member).and_then(Value::as_array);
+    table(rows.map_or(&[], Vec::as_slice), columns);
+    Ok(())
+}
+
+/// How many rows are asked for at once.
+pub(super) const PAGE: Option<usize> = Some(1_000);
+
+/// Prints a list that is read page by page, as one answer or as tables, so that it is never in memory whole.
+pub(super) fn pages(
+    member: &str,
+    columns: &[&str],
+    output: Output,
+    mut page: impl FnMut(Option<&str>) -> Result<Value, Error>,
+) -> Result<(), Error> {
+    let mut answer = page(None)?;
+    let (begin, end) = around(&answer, member);
+    if output.json {
+        print!("{begin}");
+    }
+    let (mut separator, mut is_first) = ("", true);
+    loop {
+        let rows = answer.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        if output.json {
+            for row in rows {
+                print!("{separator}{row}");
+                separator = ",";
+            }
+        } else if is_first || !rows.is_empty() {
+            table(rows, columns);
+        }
+        is_first = false;
+        let Some(cursor) = answer.get("next").and_then(Value::as_str).map(str::to_owned) else { break };
+        answer = page(Some(&cursor))?;
+    }
+    if output.json {
+        println!("{end}");
+    }
+    Ok(())
+}
+
+/// The text of an answer before the rows of its list, and behind them. Behind the last there is no next page.
+fn around(answer: &Value, member: &str) -> (String, String) {
+    let mut empty = answer.clone();
+    for (name, value) in [(member, json!([])), ("next", Value::Null)] {
+        if let Some(place) = empty.get_mut(name) {
+            *place = value;
+        }
+    }
+    let (text, list) = (empty.to_string(), format!("{}:[", json!(member)));
+    let at = text.find(&format!("{list}]")).map_or(0, |at| at + list.len());
+    let (begin, end) = text.split_at(at);
+    (begin.to_owned(), end.to_owned())
+}
+
+/// Says that something is gone.
+pub(super) fn deleted(kind: &str, name: &str, output: Output) -> Result<(), Error> {
+    if output.json {
+        return json(&json!({"deleted": name}));
+    }
+    line(&format!("{kind} {} is deleted", harmless(name)));
+    Ok(())
+}
+
 /// Prints the members of one object, one per line.
 pub(super) fn record(value: &Value) {
     let mut table = Table::new();
@@ -40,19 +119,26 @@ pub(super) fn record(value: &Value) {
     println!("{table}");
 }
 
-/// A value as a cell. Identity providers choose names: control characters in them must not reach a
-/// terminal.
+/// A value as a cell.
 fn cell(row: &Value, column: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
-    plain(row, column).chars().map(escaped).collect()
+    harmless(&plain(row, column))
 }
 
+/// A text without control characters: identity providers choose names, and those must not reach a terminal.
+pub(super) fn harmless(text: &str) -> String {
+    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
+}
+
+/// A member of a member, as a text; of a list, that member of each item.
 fn plain(row: &Value, column: &str) -> String {
-    let mut value = row;
-    for part in column.split('.') {
-        value = value.get(part).unwrap_or(&Value::Null);
+    if let Value::Array(items) = row {
+        return items.iter().map(|item| plain(item, column)).collect::<Vec<_>>().join(" ");
     }
-    match value {
+    if let Some((first, rest)) = column.split_once('.') {
+        return row.get(first).map_or_else(|| "-".to_owned(), |inner| plain(inner, rest));
+    }
+    match row.get(column).unwrap_or(&Value::Null) {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
         Value::Array(items) if items.iter().all(Value::is_string) => {

@@ -1,7 +1,7 @@
 //! `keyroll user`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Output, host, print};
 use crate::service::{Error, Service};
@@ -32,14 +32,16 @@ pub(super) struct Named {
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
-        Command::Show(named) => show(&service.read_user(&host(service, "user show")?, &named.user)?, named.output),
+        Command::Show(named) => {
+            print::show(&service.read_user(&host(service, "user show")?, &named.user)?, named.output)
+        }
         Command::Suspend(named) => {
             let context = host(service, "user suspend")?;
-            show(&service.hold_user(&context, &named.user, true, None)?, named.output)
+            print::show(&service.hold_user(&context, &named.user, true, None)?, named.output)
         }
         Command::Activate(named) => {
             let context = host(service, "user activate")?;
-            show(&service.hold_user(&context, &named.user, false, None)?, named.output)
+            print::show(&service.hold_user(&context, &named.user, false, None)?, named.output)
         }
         Command::Delete(named) => {
             service.delete_user(&host(service, "user delete")?, &named.user)?;
@@ -54,26 +56,6 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 
 fn list(service: &Service, output: Output) -> Result<(), Error> {
     let context = host(service, "user list")?;
-    let (mut users, mut cursor) = (vec![], None::<String>);
-    loop {
-        let page = service.list_users(&context, None, cursor.as_deref())?;
-        users.extend(page.get("users").and_then(Value::as_array).into_iter().flatten().cloned());
-        cursor = page.get("next").and_then(Value::as_str).map(str::to_owned);
-        if cursor.is_none() {
-            break;
-        }
-    }
-    if output.json {
-        return print::json(&json!({"users": users, "next": null}));
-    }
-    print::table(&users, &["id", "type", "name", "origin", "live", "active", "admin_hold"]);
-    Ok(())
-}
-
-fn show(value: &Value, output: Output) -> Result<(), Error> {
-    if output.json {
-        return print::json(value);
-    }
-    print::record(value);
-    Ok(())
+    let columns = ["id", "type", "name", "origin", "live", "active", "admin_hold"];
+    print::pages("users", &columns, output, |cursor| service.list_users(&context, print::PAGE, cursor))
 }

@@ -18,7 +18,7 @@ pub struct Mapping {
 }
 
 /// Who gets a role.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 pub enum Source {
     /// Members of a group, through groups in it as well.
@@ -81,7 +81,24 @@ pub struct Person {
     pub id: Id,
 }
 
+/// Whom a source means, whatever is said beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Meant<'s> {
+    /// One principal.
+    Person(Person),
+    /// Everybody whom this describes.
+    All(&'s Source),
+}
+
 impl Source {
+    /// Whom it means: two mappings of the same to one role differ in why and until when alone.
+    pub fn meant(&self) -> Meant<'_> {
+        match self {
+            Source::Person { person, .. } => Meant::Person(*person),
+            other => Meant::All(other),
+        }
+    }
+
     /// The word in answers and in the log.
     pub fn name(&self) -> &'static str {
         match self {

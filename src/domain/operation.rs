@@ -153,6 +153,8 @@ operations! {
     RoleDelete: Admin, "keyroll:roles:write", "role.deleted", Blocking, [DELETE "/v1/roles/{id}"];
     /// Tells who holds a role, and why.
     RoleHolders: Admin, "keyroll:access:read", "", Blocking, [GET "/v1/roles/{id}/holders"];
+    /// Lists mappings with what their roles give: what services keep and decide by.
+    MappingList: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings"];
     /// Reads a mapping.
     MappingRead: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings/{id}"];
     /// Makes a mapping.
@@ -182,6 +184,8 @@ operations! {
     // The server.
     /// Makes the first tenant, operator, connection and keys.
     Init: Host, "", "tenant.created", Blocking, [];
+    /// Brings apis, roles and mappings to what a file says; each of them is recorded by itself.
+    Apply: Host, "", "", Blocking, [];
     /// Checks the log's chain.
     LogVerify: Host, "", "", Blocking, [];
     /// Shows the newest records.

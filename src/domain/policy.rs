@@ -116,7 +116,8 @@ impl Policy {
                 found.push(gain);
             }
             if found.len() + open.len() > INCLUSIONS_MAX {
-                break;
+                // Too many to use: kept, so that whoever counts them sees it.
+                found.append(&mut open);
             }
         }
         found

@@ -150,6 +150,7 @@ struct Inner {
     scans: search::Scans,
     cache: cache::Cache,
     policies: policy::Policies,
+    snapshots: catalogue::snapshot::Snapshots,
 }
 
 impl Service {
@@ -177,6 +178,7 @@ impl Service {
             scans: search::Scans::default(),
             cache: cache::Cache::default(),
             policies: policy::Policies::default(),
+            snapshots: catalogue::snapshot::Snapshots::default(),
         };
         let service = Service { inner: Arc::new(inner) };
         service.map_direct_grants()?;

@@ -71,7 +71,7 @@ fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[
     let path = path_key(&group.name, "displayName");
     let mut found = vec![];
     for names in names.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names))];
+        let binds = [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names.iter().map(String::as_str)))];
         found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)
@@ -83,7 +83,7 @@ fn called(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, values: &[St
          WHERE e.connection = c.key AND c.tenant = ? AND e.tenant = c.tenant AND e.type = ? AND e.value IN ?";
     let mut found = vec![];
     for values in values.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::Text(&group.name), Bind::List(List::texts(values))];
+        let binds = [Bind::Int(tenant.0), Bind::Text(&group.name), Bind::List(List::texts(values.iter().map(String::as_str)))];
         found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)

@@ -86,8 +86,8 @@ impl List {
     }
 
     /// A list of texts.
-    pub(crate) fn texts(texts: &[String]) -> List {
-        let texts: Vec<String> = texts.iter().map(|text| serde_json::Value::from(text.as_str()).to_string()).collect();
+    pub(crate) fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> List {
+        let texts: Vec<String> = texts.map(|text| serde_json::Value::from(text).to_string()).collect();
         List {
             text: texts.join(","),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),

@@ -1,5 +1,7 @@
 //! The command line as scripts see it: what it prints, how it ends, what it refuses, and what `log verify` finds.
 
+mod access;
+mod apply;
 mod help;
 mod log;
 

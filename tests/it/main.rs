@@ -13,6 +13,7 @@
 mod access;
 mod agents;
 mod attacks;
+mod authz_matrix;
 mod bulk;
 mod changes;
 mod cli;

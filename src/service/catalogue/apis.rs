@@ -9,7 +9,7 @@ use super::{end, find, in_use, put, taken};
 use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
-use crate::domain::{Api, Operation, Permission};
+use crate::domain::{Api, Operation, Permission, Policy};
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 
@@ -69,7 +69,8 @@ impl Service {
         self.perform(context, Operation::ApiDelete, None, move |change| {
             check_not_built_in(&name)?;
             change.seq()?;
-            if let Some(user) = user_of(change, &name, |_| false)? {
+            let policy = change.policy()?;
+            if let Some(user) = user_of(&policy, &name, |_| false) {
                 return Err(in_use(format!("role {user} uses api {name}")));
             }
             end(change, Kind::Api, &name, Entry::new(Operation::ApiDelete.action(), "api", &name))
@@ -83,8 +84,13 @@ pub(in crate::service) fn create(change: &mut Change<'_>, api: &Api) -> Result<V
     if find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.is_some() {
         return Err(taken("api", &api.name));
     }
-    put(change, Kind::Api, &api.name, api, Entry::new(Operation::ApiCreate.action(), "api", &api.name))?;
+    save(change, api, Operation::ApiCreate)?;
     Ok(render(api))
+}
+
+/// Stores an api that was checked.
+pub(super) fn save(change: &mut Change<'_>, api: &Api, operation: Operation) -> Result<(), Error> {
+    put(change, Kind::Api, &api.name, api, Entry::new(operation.action(), "api", &api.name))
 }
 
 /// Stores another state of an api inside a change; the same again changes nothing.
@@ -94,19 +100,25 @@ pub(in crate::service) fn replace(change: &mut Change<'_>, api: &Api) -> Result<
     if before == *api {
         return Ok(render(api));
     }
-    if let Some(user) = user_of(change, &api.name, |permission| api.knows(permission))? {
-        return Err(in_use(format!("role {user} uses a permission of api {} that would go", api.name)));
-    }
-    put(change, Kind::Api, &api.name, api, Entry::new(Operation::ApiReplace.action(), "api", &api.name))?;
+    let policy = change.policy()?;
+    check_users(&policy, api)?;
+    save(change, api, Operation::ApiReplace)?;
     Ok(render(api))
 }
 
+/// A new state of an api must know every permission of it that roles name.
+pub(super) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
+    match user_of(policy, &api.name, |permission| api.knows(permission)) {
+        Some(user) => Err(in_use(format!("role {user} uses a permission of api {} that would go", api.name))),
+        None => Ok(()),
+    }
+}
+
 /// A role that names a permission of the api which it would no longer know.
-fn user_of(change: &mut Change<'_>, api: &str, known: impl Fn(&Permission) -> bool) -> Result<Option<String>, Error> {
-    let policy = change.policy()?;
+fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> bool) -> Option<&'p str> {
     let breaks = |permission: &Permission| permission.api() == api && !known(permission);
     let user = policy.roles.values().find(|role| role.permissions.iter().any(breaks));
-    Ok(user.map(|role| role.name.clone()))
+    user.map(|role| role.name.as_str())
 }
 
 fn check_not_built_in(name: &str) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! `/v1/mappings`: who gets which role.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::fields::Fields;
 use super::{check_held, end, in_use, put, taken};
@@ -10,7 +11,7 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
+use crate::domain::{Id, Mapping, Operation, Policy, TenantKey};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::catalogue::Kind;
@@ -53,12 +54,10 @@ impl Service {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         self.perform(context, Operation::MappingDelete, None, move |change| {
             change.seq()?;
-            let policy = change.policy()?;
+            let (tenant, policy) = (change.key(), change.policy()?);
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
-            let tenant = change.key();
             check_way_back(change.conn, tenant, &found.mapping)?;
-            let entry = entry(Operation::MappingDelete, &found.mapping);
-            end(change, Kind::Mapping, &id.to_string(), entry)
+            remove(change, &found.mapping)
         })
     }
 }
@@ -66,11 +65,11 @@ impl Service {
 /// Stores a new mapping inside a change.
 pub(in crate::service) fn create(change: &mut Change<'_>, role: &str, source: Source) -> Result<Mapping, Error> {
     change.seq()?;
-    let policy = change.policy()?;
-    check(change, &policy, role, &source)?;
-    if let Some(same) =
-        policy.mappings.iter().find(|one| one.mapping.role == role && is_same(&one.mapping.source, &source))
-    {
+    let (tenant, policy) = (change.key(), change.policy()?);
+    check(change.conn, tenant, &policy, role, &source)?;
+    check_held(&change.context.caller, &policy, role)?;
+    let is_same = |one: &Mapping| one.role == role && one.source.meant() == source.meant();
+    if let Some(same) = policy.mappings.iter().find(|one| is_same(&one.mapping)) {
         return Err(taken("mapping", &same.mapping.id.to_string()));
     }
     let mapping = Mapping { id: change.mint(), role: role.to_owned(), source };
@@ -83,19 +82,16 @@ pub(in crate::service) fn add(change: &mut Change<'_>, mapping: &Mapping) -> Res
     put(change, Kind::Mapping, &mapping.id.to_string(), mapping, entry(Operation::MappingCreate, mapping))
 }
 
+/// Ends a mapping that was checked.
+pub(super) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
+    end(change, Kind::Mapping, &mapping.id.to_string(), entry(Operation::MappingDelete, mapping))
+}
+
 /// The mapping that makes a principal an admin.
 pub(in crate::service) fn admin(change: &Change<'_>, operator: Id, reason: &str) -> Mapping {
     let person = Person { kind: PrincipalKind::User, id: operator };
     let source = Source::Person { person, reason: reason.to_owned(), expires_at: None };
     Mapping { id: change.mint(), role: ADMIN.to_owned(), source }
-}
-
-/// Two mappings of the same to the same differ in why and until when alone.
-pub(in crate::service) fn is_same(one: &Source, other: &Source) -> bool {
-    match (one, other) {
-        (Source::Person { person, .. }, Source::Person { person: theirs, .. }) => person == theirs,
-        (one, other) => one == other,
-    }
 }
 
 /// The record names ids and codes; names that people or identity providers chose stay out of it.
@@ -111,15 +107,19 @@ fn entry(operation: Operation, mapping: &Mapping) -> Entry {
 }
 
 /// What a mapping must meet in the directory and the catalogue.
-fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) -> Result<(), Error> {
+pub(super) fn check(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    role: &str,
+    source: &Source,
+) -> Result<(), Error> {
     let Some(role) = policy.roles.get(role) else {
         return Err(Error::invalid("/role", format!("role: there is no role {role}")));
     };
-    check_held(change, &role.name, policy.permissions(&role.name).unwrap_or(&Permissions::default()))?;
     match source {
         Source::Group { group: GroupName::Id(id) } => {
-            let tenant = change.key();
-            let found = store::resources::by_ids(change.conn, tenant, &[*id])?;
+            let found = store::resources::by_ids(conn, tenant, &[*id])?;
             let is_group = |name: &str| registry().by_name(name).is_some_and(|one| one.rows.is_some());
             if !found.iter().any(|(.., type_name)| is_group(type_name)) {
                 return Err(Error::invalid("/source/group/id", format!("id: there is no group {id}")));
@@ -130,7 +130,7 @@ fn check(change: &mut Change<'_>, policy: &Policy, role: &str, source: &Source) 
             return Err(Error::invalid("/role", detail));
         }
         Source::Person { person, .. } => {
-            let found = store::principals::find(change.conn, change.key(), &person.id)?;
+            let found = store::principals::find(conn, tenant, &person.id)?;
             if !found.is_some_and(|found| found.kind == person.kind && found.deleted_at.is_none()) {
                 let detail = format!("id: no {} has the id {}", person.kind.name(), person.id);
                 return Err(Error::invalid("/source/person/id", detail));
@@ -231,14 +231,35 @@ fn parse_person(fields: &Fields<'_>, inner: &Value) -> Result<Source, Error> {
     Ok(Source::Person { person: Person { kind, id }, reason, expires_at })
 }
 
+/// A mapping as answers show it.
+#[derive(Serialize)]
+pub(super) struct Shown<'m> {
+    id: Id,
+    role: &'m str,
+    permissions: Option<&'m Permissions>,
+    source: ShownSource<'m>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownSource<'m> {
+    AsSent(&'m Source),
+    Dated(Value),
+}
+
+impl<'m> Shown<'m> {
+    pub(super) fn of(mapping: &'m Mapping, policy: &'m Policy) -> Shown<'m> {
+        let source = match &mapping.source {
+            dated @ Source::Person { .. } => ShownSource::Dated(render_source(dated)),
+            other => ShownSource::AsSent(other),
+        };
+        Shown { id: mapping.id, role: &mapping.role, permissions: policy.permissions(&mapping.role), source }
+    }
+}
+
 /// A mapping in answers.
 pub(in crate::service) fn render(mapping: &Mapping, policy: &Policy) -> Value {
-    json!({
-        "id": mapping.id,
-        "role": mapping.role,
-        "permissions": policy.permissions(&mapping.role).cloned().unwrap_or_default(),
-        "source": render_source(&mapping.source),
-    })
+    serde_json::to_value(Shown::of(mapping, policy)).unwrap_or_default()
 }
 
 /// A source in answers: as it was sent.

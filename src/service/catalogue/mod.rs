@@ -3,9 +3,11 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
+mod apply;
 pub mod fields;
 pub mod mappings;
 pub mod roles;
+pub mod snapshot;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -13,7 +15,7 @@ use serde::de::DeserializeOwned;
 use super::change::Touched;
 use super::{Change, Error};
 use crate::domain::log::Entry;
-use crate::domain::{Permissions, TenantKey};
+use crate::domain::{Caller, Permissions, Policy, TenantKey};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
@@ -46,9 +48,9 @@ fn find<T: DeserializeOwned>(conn: &mut Conn, tenant: TenantKey, kind: Kind, nam
 
 /// 403: nobody hands out more of Keyroll's own api than it holds, or whoever may map roles could make
 /// itself an admin.
-fn check_held(change: &Change<'_>, role: &str, gives: &Permissions) -> Result<(), Error> {
-    let caller = &change.context.caller;
-    match gives.of_keyroll().iter().find(|permission| !caller.may(permission)) {
+fn check_held(caller: &Caller, policy: &Policy, role: &str) -> Result<(), Error> {
+    let gives = policy.permissions(role).map(Permissions::of_keyroll).unwrap_or_default();
+    match gives.iter().find(|permission| !caller.may(permission)) {
         Some(permission) => {
             Err(Error::Forbidden(format!("role {role} gives {permission}, which the caller does not hold")))
         }
@@ -58,7 +60,7 @@ fn check_held(change: &Change<'_>, role: &str, gives: &Permissions) -> Result<()
 
 /// 409: the name is taken.
 fn taken(kind: &str, name: &str) -> Error {
-    Error::Conflict { code: "already_exists", detail: format!("there is a {kind} {name} already") }
+    Error::Conflict { code: "already_exists", detail: format!("{kind} {name} is there already") }
 }
 
 /// 409: something else builds on it.

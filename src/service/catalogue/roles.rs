@@ -6,10 +6,10 @@ use super::fields::Fields;
 use super::{check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::policy::INCLUSIONS_MAX;
-use crate::domain::{Operation, Permission, Permissions, Policy, Role};
+use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
 use crate::service::{Change, Context, Error, Service};
-use crate::store;
 use crate::store::catalogue::Kind;
+use crate::store::{self, Conn};
 
 /// Permissions of one role, and roles that it includes.
 const PERMISSIONS_MAX: usize = 1_000;
@@ -92,7 +92,7 @@ pub(in crate::service) fn create(change: &mut Change<'_>, draft: &Draft) -> Resu
     if find::<Role>(change.conn, change.key(), Kind::Role, &draft.role.name)?.is_some() {
         return Err(taken("role", &draft.role.name));
     }
-    save(change, draft, Operation::RoleCreate)
+    define(change, draft, Operation::RoleCreate)
 }
 
 /// Stores another definition inside a change; the same again changes nothing.
@@ -104,43 +104,52 @@ pub(in crate::service) fn replace(change: &mut Change<'_>, draft: &Draft) -> Res
         let policy = change.policy()?;
         return Ok(render(role, &policy));
     }
-    save(change, draft, Operation::RoleReplace)
+    define(change, draft, Operation::RoleReplace)
 }
 
-fn save(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Value, Error> {
-    check(change, draft)?;
-    let role = &draft.role;
-    put(change, Kind::Role, &role.name, role, Entry::new(operation.action(), "role", &role.name))?;
-    let policy = change.policy()?;
-    Ok(render(role, &policy))
+fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Value, Error> {
+    let (tenant, policy, role) = (change.key(), change.policy()?, &draft.role);
+    let others = policy.roles.values().filter(|other| other.name != role.name);
+    let roles = others.chain([role]).cloned().collect();
+    let after = Policy::new(policy.apis.values().cloned().collect(), roles, vec![]);
+    check(change.conn, tenant, &after, draft)?;
+    check_held(&change.context.caller, &after, &role.name)?;
+    save(change, role, operation)?;
+    Ok(render(role, &after))
 }
 
-/// What a definition must meet in the catalogue that it joins.
-fn check(change: &mut Change<'_>, Draft { role, sent }: &Draft) -> Result<(), Error> {
-    let policy = change.policy()?;
+/// Stores a role that was checked.
+pub(super) fn save(change: &mut Change<'_>, role: &Role, operation: Operation) -> Result<(), Error> {
+    put(change, Kind::Role, &role.name, role, Entry::new(operation.action(), "role", &role.name))
+}
+
+/// What a definition must meet in the catalogue that it makes: the one `after` the change.
+pub(super) fn check(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    after: &Policy,
+    Draft { role, sent }: &Draft,
+) -> Result<(), Error> {
     for (n, permission) in sent.iter().enumerate() {
-        if !policy.knows(permission) {
-            return Err(Error::invalid(format!("/permissions/{n}"), unknown(&policy, permission)));
+        if !after.knows(permission) {
+            return Err(Error::invalid(format!("/permissions/{n}"), unknown(after, permission)));
         }
     }
     for (n, inner) in role.includes.iter().enumerate() {
         let pointer = format!("/includes/{n}");
-        if *inner == role.name || policy.gains(inner).iter().any(|gain| gain.role == role.name) {
+        if *inner == role.name || after.gains(inner).iter().any(|gain| gain.role == role.name) {
             return Err(Error::invalid(pointer, format!("includes: {inner} includes {} already", role.name)));
         }
-        if !policy.roles.contains_key(inner) {
+        if !after.roles.contains_key(inner) {
             return Err(Error::invalid(pointer, format!("includes: there is no role {inner}")));
         }
     }
-    let others = policy.roles.values().filter(|other| other.name != role.name).cloned();
-    let after = Policy::new(vec![], others.chain([role.clone()]).collect(), vec![]);
     if after.roles.keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
         let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");
         return Err(Error::invalid("/includes", detail));
     }
-    check_held(change, &role.name, after.permissions(&role.name).unwrap_or(&Permissions::default()))?;
     for (n, name) in role.assertable_by.iter().enumerate() {
-        if store::connections::by_name(change.conn, change.key(), name)?.is_none() {
+        if store::connections::by_name(conn, tenant, name)?.is_none() {
             let detail = format!("assertable_by: there is no connection {name}");
             return Err(Error::invalid(format!("/assertable_by/{n}"), detail));
         }

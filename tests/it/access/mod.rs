@@ -1,13 +1,16 @@
 //! Roles, mappings, and who may do what and why.
 
+mod apply;
 mod authzen;
 mod catalogue;
 mod explain;
 mod holders;
 mod keys;
+mod migration;
 mod movers;
 mod property;
 mod protect;
 mod report;
 mod searches;
+mod snapshot;
 mod world;

@@ -1,0 +1,73 @@
+//! `keyroll access`.
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::{Output, host, principal, print};
+use crate::service::{Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Show what somebody may do, and every reason for it
+    Show {
+        /// Whom: an id, a userName, or operator
+        user: String,
+        /// At a past time instead of now, such as 2027-01-31T09:30:00Z
+        #[arg(long, value_name = "TIME")]
+        at: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Show { user, at, output } => {
+            let context = host(service, "access show")?;
+            let (kind, id) = principal(service, &context, &user)?;
+            let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
+            if output.json {
+                return print::json(&access);
+            }
+            print::record(&summary(&access));
+            print::table(&rows(&access), &["role", "source", "path", "via", "since", "until", "mapping"]);
+            Ok(())
+        }
+    }
+}
+
+/// What an answer says beside the roles.
+fn summary(access: &Value) -> Value {
+    let of = |name: &str| access.get(name).cloned().unwrap_or_default();
+    let text = |pointer: &str| access.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    json!({
+        "principal": format!("{} {}", text("/principal/type"), text("/principal/id")),
+        "live": of("live"),
+        "permissions": of("permissions"),
+        "as_of_seq": of("as_of_seq"),
+    })
+}
+
+/// One row for each reason.
+pub(super) fn rows(access: &Value) -> Vec<Value> {
+    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+    let mut rows = vec![];
+    for role in list(access, "roles") {
+        for mut reason in list(&role, "reasons") {
+            let steps: Vec<String> = list(&reason, "path").iter().map(step).collect();
+            if let Some(members) = reason.as_object_mut() {
+                members.insert("role".to_owned(), role.get("role").cloned().unwrap_or_default());
+                // Outermost first, as the roles that include it are.
+                members.insert("path".to_owned(), Some(steps.join(" > ")).filter(|path| !path.is_empty()).into());
+            }
+            rows.push(reason);
+        }
+    }
+    rows
+}
+
+/// A group by its name, or by its id if it has none.
+fn step(group: &Value) -> String {
+    let text = |name: &str| group.get(name).and_then(Value::as_str);
+    text("displayName").or_else(|| text("id")).unwrap_or_default().to_owned()
+}

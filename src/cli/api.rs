@@ -1,0 +1,105 @@
+//! `keyroll api`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Output, host, print};
+use crate::service::{Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List apis, Keyroll's own included
+    List(Output),
+    /// Show an api
+    Show(Named),
+    /// Register an api
+    Create(Definition),
+    /// Replace an api; what is not given is empty
+    Replace(Definition),
+    /// Delete an api that no role uses
+    Delete(Named),
+}
+
+/// Which api.
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The api's name
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// An api as flags describe it.
+#[derive(Args, Debug)]
+pub(super) struct Definition {
+    /// The api's name, such as billing: the first part of its permissions
+    name: String,
+    /// What it offers, resource:action
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    /// Which request needs which permission, such as "GET /v2/invoices/{id} invoices:read"
+    #[arg(long = "route", value_name = "METHOD PATH PERMISSION", value_parser = route)]
+    routes: Vec<Value>,
+    /// Whether roles may name permissions that are not listed
+    #[arg(long)]
+    open: bool,
+    /// Who looks after it
+    #[arg(long, value_name = "TEAM")]
+    owner_team: Option<String>,
+    /// For people
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A route in one argument.
+fn route(text: &str) -> Result<Value, String> {
+    match text.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [method, path, permission] => Ok(json!({"method": method, "path": path, "permission": permission})),
+        _ => Err("expected a method, a path and a permission".to_owned()),
+    }
+}
+
+impl Definition {
+    /// The body of `POST /v1/apis`.
+    fn body(&self) -> Value {
+        let permissions: Vec<Value> = self.permissions.iter().map(|name| json!({"name": name})).collect();
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "owner_team": self.owner_team,
+            "open": self.open,
+            "permissions": permissions,
+            "routes": self.routes,
+        })
+    }
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::List(output) => {
+            let apis = service.list_apis(&host(service, "api list")?)?;
+            print::list(
+                &apis,
+                "apis",
+                &["name", "permissions.name", "routes.path", "open", "owner_team", "description"],
+                output,
+            )
+        }
+        Command::Show(Named { name, output }) => {
+            print::show(&service.read_api(&host(service, "api show")?, &name)?, output)
+        }
+        Command::Create(api) => {
+            print::show(&service.create_api(&host(service, "api create")?, &api.body())?, api.output)
+        }
+        Command::Replace(api) => {
+            let context = host(service, "api replace")?;
+            print::show(&service.replace_api(&context, &api.name, &api.body())?, api.output)
+        }
+        Command::Delete(Named { name, output }) => {
+            service.delete_api(&host(service, "api delete")?, &name)?;
+            print::deleted("api", &name, output)
+        }
+    }
+}

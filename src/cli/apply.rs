@@ -1,0 +1,133 @@
+//! `keyroll apply`: access lives in a file, and the file in version control.
+
+use std::fs::File;
+use std::io::Read;
+
+use clap::Args;
+use serde_json::Value;
+
+use super::{Output, host, mapping, print};
+use crate::service::{Error, Service};
+
+/// How large a file may be.
+const FILE_BYTES_MAX: u64 = 16 << 20;
+
+#[derive(Args, Debug)]
+pub(super) struct Command {
+    /// The file, such as examples/access.toml; - reads standard input
+    #[arg(short = 'f', long, value_name = "FILE")]
+    file: String,
+    /// Tell what would change and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    output: Output,
+}
+
+pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
+    let file = read(&command.file)?;
+    let told = service.apply(&host(service, "apply")?, &file, command.dry_run)?;
+    if command.output.json {
+        return print::json(&told);
+    }
+    for line in lines(&told) {
+        print::line(&print::harmless(&line));
+    }
+    Ok(())
+}
+
+/// The file as the JSON that it stands for.
+fn read(path: &str) -> Result<Value, Error> {
+    let failed = |error: std::io::Error| Error::Refused(format!("cannot read {path}: {error}"));
+    let mut text = String::new();
+    let source: Box<dyn Read> = match path {
+        "-" => Box::new(std::io::stdin()),
+        path => Box::new(File::open(path).map_err(failed)?),
+    };
+    source.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(failed)?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(Error::Refused(format!("{path}: larger than {FILE_BYTES_MAX} bytes")));
+    }
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|error| Error::Refused(format!("{path}: {}", error.to_string().trim_end())))?;
+    Ok(json_of(toml::Value::Table(table)))
+}
+
+/// TOML's values as JSON's; a date is the text that it is written as.
+fn json_of(value: toml::Value) -> Value {
+    match value {
+        toml::Value::String(text) => text.into(),
+        toml::Value::Integer(number) => number.into(),
+        toml::Value::Float(number) => number.into(),
+        toml::Value::Boolean(flag) => flag.into(),
+        toml::Value::Datetime(time) => time.to_string().into(),
+        toml::Value::Array(items) => items.into_iter().map(json_of).collect(),
+        toml::Value::Table(members) => members.into_iter().map(|(name, value)| (name, json_of(value))).collect(),
+    }
+}
+
+/// What is done or would be, as a diff.
+fn lines(told: &Value) -> Vec<String> {
+    let changes = told.get("changes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let mut lines: Vec<String> = changes.iter().flat_map(of_change).collect();
+    let count = |word: &str| changes.iter().filter(|one| one.get("change").is_some_and(|own| own == word)).count();
+    let end = match told.get("dry_run").and_then(Value::as_bool) {
+        _ if changes.is_empty() => "nothing to do".to_owned(),
+        Some(true) => {
+            format!("{} would be created, {} replaced; this dry run changed nothing", count("create"), count("replace"))
+        }
+        _ => format!("{} created, {} replaced", count("create"), count("replace")),
+    };
+    lines.push(end);
+    lines
+}
+
+/// A change, and below it each member that comes, goes or becomes another.
+fn of_change(change: &Value) -> Vec<String> {
+    let of = |name: &str| change.get(name).unwrap_or(&Value::Null);
+    let (kind, before, after) = (of("kind").as_str().unwrap_or_default(), of("before"), of("after"));
+    let sign = if before.is_null() { '+' } else { '~' };
+    if kind == "mapping" {
+        let role = after.get("role").and_then(Value::as_str).unwrap_or_default();
+        let source = |side: &Value| side.get("source").map(mapping::sentence).unwrap_or_default();
+        let head = format!("{sign} mapping {role}");
+        return match sign {
+            '+' => vec![format!("{head}: {}", source(after))],
+            _ => vec![head, format!("    - {}", source(before)), format!("    + {}", source(after))],
+        };
+    }
+    let mut lines = vec![format!("{sign} {kind} {}", of("name").as_str().unwrap_or_default())];
+    for (name, value) in after.as_object().into_iter().flatten().filter(|(name, _)| *name != "name") {
+        let (old, new) = (items(before.get(name)), items(Some(value)));
+        let goes = old.iter().filter(|item| !new.contains(item)).map(|item| format!("    - {name} {item}"));
+        let comes = new.iter().filter(|item| !old.contains(item)).map(|item| format!("    + {name} {item}"));
+        let before = lines.len();
+        lines.extend(goes.chain(comes));
+        if lines.len() == before && old != new {
+            lines.push(format!("    ~ {name}: another order"));
+        }
+    }
+    lines
+}
+
+/// A member as the items that a diff is made of; what is empty has none.
+fn items(value: Option<&Value>) -> Vec<String> {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => vec![],
+        Some(Value::String(text)) if text.is_empty() => vec![],
+        Some(Value::Array(items)) => items.iter().map(item).collect(),
+        Some(other) => vec![item(other)],
+    }
+}
+
+/// One item: a text as it is, a permission or a route of an api in one line.
+fn item(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Object(members) => {
+            let texts = members.values().filter_map(Value::as_str).filter(|text| !text.is_empty());
+            texts.collect::<Vec<_>>().join(" ")
+        }
+        other => other.to_string(),
+    }
+}

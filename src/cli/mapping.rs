@@ -1,0 +1,169 @@
+//! `keyroll mapping`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Output, host, principal, print};
+use crate::service::{Context, Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// Show a mapping
+    Show(Named),
+    /// Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
+    Create(New),
+    /// Delete a mapping; whoever held its role by nothing else loses it at once
+    Delete(Named),
+}
+
+/// Which mapping.
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The mapping's id
+    id: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// The sources beside which there is no reason: clap asks for `--user` only where it would be allowed.
+const NOT_OF_PERSONS: [&str; 5] = ["group", "group_id", "group_external_id", "rule", "asserted"];
+
+/// A mapping as flags describe it.
+#[derive(Args, Debug)]
+pub(super) struct New {
+    /// The role that is given
+    #[arg(long)]
+    role: String,
+    #[command(flatten)]
+    source: Source,
+    /// Why this person has it; needed with --user
+    #[arg(long, value_name = "TEXT", requires = "user", conflicts_with_all = NOT_OF_PERSONS)]
+    reason: Option<String>,
+    /// Until when this person has it, such as 2027-01-31T00:00:00Z
+    #[arg(long, value_name = "TIME", requires = "user", conflicts_with_all = NOT_OF_PERSONS)]
+    expires_at: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// Who gets the role.
+#[derive(Args, Debug)]
+#[group(required = true, multiple = false)]
+struct Source {
+    /// Members of the group with this displayName, which may come later
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
+    /// Members of the group with this id
+    #[arg(long, value_name = "ID")]
+    group_id: Option<String>,
+    /// Members of the group that a connection calls so
+    #[arg(long, value_name = "ID")]
+    group_external_id: Option<String>,
+    /// Users that match a SCIM filter, such as 'userType eq "Contractor"'
+    #[arg(long, value_name = "FILTER")]
+    rule: Option<String>,
+    /// Users whose identity provider sends this value, such as roles=viewer
+    #[arg(long, value_name = "ATTRIBUTE=VALUE", value_parser = asserted)]
+    asserted: Option<Value>,
+    /// One user or agent: an id, a userName, or operator
+    #[arg(long, value_name = "ID|userName|operator", requires = "reason")]
+    user: Option<String>,
+}
+
+fn asserted(text: &str) -> Result<Value, String> {
+    let (attribute, value) = text.split_once('=').ok_or("expected roles=VALUE or entitlements=VALUE")?;
+    Ok(json!({"attribute": attribute, "value": value}))
+}
+
+impl New {
+    /// The body of `POST /v1/mappings`.
+    fn body(&self, service: &Service, context: &Context) -> Result<Value, Error> {
+        let source = match &self.source {
+            Source { group: Some(name), .. } => json!({"group": {"displayName": name}}),
+            Source { group_id: Some(id), .. } => json!({"group": {"id": id}}),
+            Source { group_external_id: Some(id), .. } => json!({"group": {"externalId": id}}),
+            Source { rule: Some(rule), .. } => json!({"rule": rule}),
+            Source { asserted: Some(asserted), .. } => json!({"asserted": asserted}),
+            Source { user, .. } => {
+                let (kind, id) = principal(service, context, user.as_deref().unwrap_or_default())?;
+                json!({
+                    "person": {"type": kind.name(), "id": id},
+                    "reason": self.reason,
+                    "expires_at": self.expires_at,
+                })
+            }
+        };
+        Ok(json!({"role": self.role, "source": source}))
+    }
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::Show(Named { id, output }) => {
+            show(service.read_mapping(&host(service, "mapping show")?, &id)?, output)
+        }
+        Command::Create(new) => {
+            let context = host(service, "mapping create")?;
+            show(service.create_mapping(&context, &new.body(service, &context)?)?, new.output)
+        }
+        Command::Delete(Named { id, output }) => {
+            service.delete_mapping(&host(service, "mapping delete")?, &id)?;
+            print::deleted("mapping", &id, output)
+        }
+    }
+}
+
+fn show(mapping: Value, output: Output) -> Result<(), Error> {
+    let shown = if output.json { mapping } else { for_people(mapping) };
+    print::show(&shown, output)
+}
+
+/// A mapping whose source is a sentence.
+pub(super) fn for_people(mut mapping: Value) -> Value {
+    if let Some(source) = mapping.get_mut("source") {
+        *source = sentence(source).into();
+    }
+    mapping
+}
+
+/// A source as people say it: `group Finance`.
+pub(super) fn sentence(source: &Value) -> String {
+    let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str);
+    if let Some(rule) = text("/rule") {
+        return format!("rule {rule}");
+    }
+    if let Some(value) = text("/asserted/value") {
+        return format!("asserted {}={value}", text("/asserted/attribute").unwrap_or_default());
+    }
+    if let Some(id) = text("/person/id") {
+        let until = text("/expires_at").map(|time| format!(", until {time}")).unwrap_or_default();
+        let kind = text("/person/type").unwrap_or_default();
+        return format!("{kind} {id} ({}{until})", text("/reason").unwrap_or_default());
+    }
+    let group = [("/group/displayName", "group"), ("/group/id", "group id"), ("/group/externalId", "group externalId")];
+    let name = group.into_iter().find_map(|(pointer, word)| Some(format!("{word} {}", text(pointer)?)));
+    name.unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_said_in_a_few_words() {
+        for (source, expected) in [
+            (json!({"group": {"displayName": "Finance"}}), "group Finance"),
+            (json!({"group": {"id": "7"}}), "group id 7"),
+            (json!({"group": {"externalId": "x"}}), "group externalId x"),
+            (json!({"rule": "title pr"}), "rule title pr"),
+            (json!({"asserted": {"attribute": "roles", "value": "viewer"}}), "asserted roles=viewer"),
+            (json!({"person": {"type": "user", "id": "7"}, "reason": "on call"}), "user 7 (on call)"),
+            (
+                json!({"person": {"type": "agent", "id": "7"}, "reason": "ci", "expires_at": "2027-01-31T00:00:00.000Z"}),
+                "agent 7 (ci, until 2027-01-31T00:00:00.000Z)",
+            ),
+        ] {
+            assert_eq!(sentence(&source), expected);
+        }
+    }
+}

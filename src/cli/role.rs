@@ -1,0 +1,87 @@
+//! `keyroll role`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Output, host, print};
+use crate::service::{Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List roles, built-in ones included
+    List(Output),
+    /// Show a role
+    Show(Named),
+    /// Define a role
+    Create(Definition),
+    /// Replace the definition of a role; what is not given is empty, and whoever holds it gains and loses at once
+    Replace(Definition),
+    /// Delete a role that no mapping and no other role names
+    Delete(Named),
+}
+
+/// Which role.
+#[derive(Args, Debug)]
+pub(super) struct Named {
+    /// The role's name
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A role as flags describe it.
+#[derive(Args, Debug)]
+pub(super) struct Definition {
+    /// The role's name, such as billing.viewer
+    name: String,
+    /// What it gives, api:resource:action; each part may be *
+    #[arg(long = "permission", value_name = "PERMISSION")]
+    permissions: Vec<String>,
+    /// A role whose permissions it gives, too
+    #[arg(long = "include", value_name = "ROLE")]
+    includes: Vec<String>,
+    /// A connection that may assert it for a user
+    #[arg(long, value_name = "CONNECTION")]
+    assertable_by: Vec<String>,
+    /// For people
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    description: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Definition {
+    /// The body of `POST /v1/roles`.
+    fn body(&self) -> Value {
+        json!({
+            "name": self.name,
+            "description": self.description,
+            "permissions": self.permissions,
+            "includes": self.includes,
+            "assertable_by": self.assertable_by,
+        })
+    }
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::List(output) => {
+            let roles = service.list_roles(&host(service, "role list")?)?;
+            print::list(&roles, "roles", &["name", "permissions", "includes", "assertable_by", "description"], output)
+        }
+        Command::Show(Named { name, output }) => {
+            print::show(&service.read_role(&host(service, "role show")?, &name)?, output)
+        }
+        Command::Create(role) => {
+            print::show(&service.create_role(&host(service, "role create")?, &role.body())?, role.output)
+        }
+        Command::Replace(role) => {
+            let context = host(service, "role replace")?;
+            print::show(&service.replace_role(&context, &role.name, &role.body())?, role.output)
+        }
+        Command::Delete(Named { name, output }) => {
+            service.delete_role(&host(service, "role delete")?, &name)?;
+            print::deleted("role", &name, output)
+        }
+    }
+}
