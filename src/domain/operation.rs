@@ -151,6 +151,8 @@ operations! {
     RoleReplace: Admin, "keyroll:roles:write", "role.replaced", Blocking, [PUT "/v1/roles/{id}"];
     /// Removes a role.
     RoleDelete: Admin, "keyroll:roles:write", "role.deleted", Blocking, [DELETE "/v1/roles/{id}"];
+    /// Lists mappings with what their roles give: what services keep and decide by.
+    MappingList: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings"];
     /// Reads a mapping.
     MappingRead: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings/{id}"];
     /// Makes a mapping.

@@ -111,7 +111,7 @@ fn holds_key(text: &str) -> bool {
 
 /// The values of a header that may be a list or stand several times. One that is no text stays a value:
 /// a condition that nobody can read must not pass as none.
-fn list(request: &HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<String> {
+pub(super) fn list(request: &HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<String> {
     let values: Vec<_> =
         request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
     (!values.is_empty()).then(|| values.join(", "))

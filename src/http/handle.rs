@@ -7,7 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::respond::Reply;
-use super::{Shared, admin, auth, error, extract, feed, run, scim};
+use super::{Shared, admin, auth, error, extract, feed, run, scim, snapshot};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
@@ -85,6 +85,7 @@ async fn answer(
     let call = Call { operation, context, request: head, body };
     match operation {
         Operation::Changes => feed::answer(request, shared, call).await,
+        Operation::MappingList => snapshot::answer(request, shared, call).await,
         _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
         _ => admin::answer(shared, call).await,
     }

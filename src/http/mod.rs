@@ -9,10 +9,12 @@ mod catalogue;
 mod error;
 mod extract;
 mod feed;
+mod gzip;
 mod handle;
 mod respond;
 mod routes;
 mod scim;
+mod snapshot;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};

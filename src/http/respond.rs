@@ -3,10 +3,13 @@
 use std::pin::Pin;
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LOCATION, CONTENT_TYPE, ETAG, HeaderName, HeaderValue, LOCATION, VARY,
+};
 use actix_web::{HttpResponse, web};
 use futures_util::stream::{self, Stream};
 
+use super::gzip::Packer;
 use super::run;
 use crate::domain::operation::Place;
 use crate::service::body::Body;
@@ -30,6 +33,7 @@ type Pieces = Pin<Box<dyn Stream<Item = Result<web::Bytes, actix_web::Error>> + 
 
 enum Content {
     Body(Body),
+    Packed(Body),
     Stream(Pieces),
 }
 
@@ -61,6 +65,30 @@ impl Reply {
     pub(super) fn public(media_type: &'static str, value: &serde_json::Value) -> Reply {
         let body = Some(Content::Body(Body::text(value.to_string())));
         Reply { status: 200, media_type, headers: vec![], body }.with(CACHE_CONTROL, "public, max-age=300")
+    }
+
+    /// An answer for this client alone, which may keep it and asks each time whether it is still good; 304
+    /// if it is.
+    pub(super) fn private(media_type: &'static str, body: Option<Body>) -> Reply {
+        let status = if body.is_some() { 200 } else { 304 };
+        let body = body.map(Content::Body);
+        Reply { status, media_type, headers: vec![], body }.with(CACHE_CONTROL, "private, no-cache")
+    }
+
+    /// The same, packed for clients that want it so.
+    pub(super) fn negotiated(media_type: &'static str, body: Option<Body>, packed: bool) -> Reply {
+        let reply = Reply::private(media_type, body).with(VARY, "Accept-Encoding");
+        match reply.body {
+            Some(Content::Body(body)) if packed => {
+                Reply { body: Some(Content::Packed(body)), ..reply }.with(CONTENT_ENCODING, "gzip")
+            }
+            body => Reply { body, ..reply },
+        }
+    }
+
+    /// Adds the tag of what is sent.
+    pub(super) fn tagged(self, etag: &str) -> Reply {
+        self.with(ETAG, etag)
     }
 
     /// An answer without a body.
@@ -100,29 +128,31 @@ impl Reply {
         builder.insert_header((CONTENT_TYPE, HeaderValue::from_static(self.media_type)));
         let body = match body {
             Content::Body(body) => body,
+            Content::Packed(body) => return builder.streaming(chunks(service.clone(), body, Some(Packer::new()))),
             Content::Stream(pieces) => return builder.streaming(pieces),
         };
         match body.into_text() {
             Ok(text) => builder.body(text),
-            Err(body) => builder.streaming(chunks(service.clone(), body)),
+            Err(body) => builder.streaming(chunks(service.clone(), body, None)),
         }
     }
 }
 
 /// The pieces of a long answer. If one cannot be read, the connection is cut: half an answer must not
 /// look like a whole one.
-fn chunks(service: Service, body: Body) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> {
-    stream::unfold(Some(body), move |body| {
+fn chunks(
+    service: Service,
+    body: Body,
+    packer: Option<Packer>,
+) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> {
+    stream::unfold(Some((body, packer)), move |state| {
         let service = service.clone();
         async move {
-            let mut body = body?;
-            let read = run(&service, Place::Blocking, move |service| {
-                let chunk = body.next_chunk(service)?;
-                Ok::<_, Error>((chunk, body))
-            });
+            let state = state?;
+            let read = run(&service, Place::Blocking, move |service| next_piece(service, state));
             match read.await {
-                Ok((Some(chunk), body)) => Some((Ok(web::Bytes::from(chunk)), Some(body))),
-                Ok((None, _)) => None,
+                Ok((piece, _)) if piece.is_empty() => None,
+                Ok((piece, rest)) => Some((Ok(web::Bytes::from(piece)), rest)),
                 Err(error) => {
                     log::error!("an answer was cut off: {error}");
                     Some((Err(actix_web::error::ErrorInternalServerError("cut off")), None))
@@ -130,4 +160,21 @@ fn chunks(service: Service, body: Body) -> impl Stream<Item = Result<web::Bytes,
             }
         }
     })
+}
+
+/// The next bytes to send and what is left; no bytes at the end.
+fn next_piece(
+    service: &Service,
+    (mut body, mut packer): (Body, Option<Packer>),
+) -> Result<(Vec<u8>, Option<(Body, Option<Packer>)>), Error> {
+    while let Some(text) = body.next_chunk(service)? {
+        let piece = match &mut packer {
+            Some(packer) => packer.pack(&text)?,
+            None => text.into_bytes(),
+        };
+        if !piece.is_empty() {
+            return Ok((piece, Some((body, packer))));
+        }
+    }
+    Ok((packer.map_or_else(|| Ok(vec![]), Packer::finish)?, None))
 }

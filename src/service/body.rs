@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value};
 
+use super::catalogue::snapshot::Mappings;
 use super::render::member;
 use super::{Error, Service};
 use crate::domain::TenantKey;
@@ -23,6 +24,7 @@ pub struct Body {
 enum Part {
     Text(String),
     Members(Box<Rest>),
+    Mappings(Mappings),
 }
 
 /// The members of a group behind the first chunk.
@@ -49,6 +51,10 @@ impl Body {
 
     pub(super) fn push_rest(&mut self, rest: Rest) {
         self.parts.push_back(Part::Members(Box::new(rest)));
+    }
+
+    pub(super) fn push_mappings(&mut self, mappings: Mappings) {
+        self.parts.push_back(Part::Mappings(mappings));
     }
 
     pub(super) fn append(&mut self, other: Body) {
@@ -92,6 +98,11 @@ impl Body {
             match self.parts.pop_front() {
                 None => return Ok(None),
                 Some(Part::Text(text)) => return Ok(Some(text)),
+                Some(Part::Mappings(mut mappings)) => {
+                    let Some(text) = mappings.next_chunk()? else { continue };
+                    self.parts.push_front(Part::Mappings(mappings));
+                    return Ok(Some(text));
+                }
                 Some(Part::Members(rest)) => {
                     if let Some(text) = self.read_on(service, *rest)? {
                         return Ok(Some(text));

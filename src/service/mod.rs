@@ -149,6 +149,7 @@ struct Inner {
     scans: search::Scans,
     cache: cache::Cache,
     policies: policy::Policies,
+    snapshots: catalogue::snapshot::Snapshots,
 }
 
 impl Service {
@@ -176,6 +177,7 @@ impl Service {
             scans: search::Scans::default(),
             cache: cache::Cache::default(),
             policies: policy::Policies::default(),
+            snapshots: catalogue::snapshot::Snapshots::default(),
         };
         let service = Service { inner: Arc::new(inner) };
         service.map_direct_grants()?;

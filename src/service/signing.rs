@@ -5,6 +5,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Error, Service};
@@ -44,7 +45,7 @@ impl SigningKey {
         fingerprint
     }
 
-    fn sign(&self, typ: &str, claims: &Value) -> Result<String, Error> {
+    fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(typ.to_owned());
         header.kid = Some(self.id.clone());
@@ -58,7 +59,7 @@ impl Service {
     ///
     /// # Errors
     /// If the claims cannot be written as JSON.
-    pub fn sign(&self, typ: &str, claims: &Value) -> Result<String, Error> {
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
         self.inner.signing_key.sign(typ, claims)
     }
 

@@ -63,7 +63,7 @@ pub enum Bind<'a> {
     Text(&'a str),
     /// Bytes, such as an id's.
     Bytes(&'a [u8]),
-    /// A subquery with one column `value` of keys: `IN ?`, `FROM ? AS list`.
+    /// A subquery with one column `value`: `IN ?`, `FROM ? AS list`.
     List(List),
 }
 
@@ -82,6 +82,16 @@ impl List {
             text: keys.join(","),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT unnest(CAST('{' || ", " || '}' AS bigint[])) AS value)"),
+        }
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> List {
+        let texts: Vec<String> = texts.map(|text| serde_json::Value::from(text).to_string()).collect();
+        List {
+            text: texts.join(","),
+            sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
+            postgres: ("(SELECT jsonb_array_elements_text(CAST('[' || ", " || ']' AS jsonb)) AS value)"),
         }
     }
 

@@ -6,9 +6,12 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, List};
 use super::error::Result;
+use super::index::{VALUE_BYTES_MAX, cut, path_key};
 use super::types::{Column, ResourceKey};
 use crate::domain::access::{Edge, GroupFacts};
+use crate::domain::mapping::GroupName;
 use crate::domain::{Id, TenantKey};
+use crate::scim::text;
 
 /// The climb from members to groups. UNION drops what was seen already, so it ends even in a circle;
 /// CROSS JOIN keeps SQLite from turning the joins round (see `nesting`).
@@ -103,6 +106,49 @@ pub fn groups(
         }
     }
     Ok(found)
+}
+
+/// The groups of a type that some names stand for, by key. The index keeps the beginnings of long names, so
+/// there may be groups among them that none of the names is for.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn named(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    type_name: &str,
+    names: &[&GroupName],
+) -> Result<HashMap<i64, GroupFacts>> {
+    const BY_DISPLAY: &str = "SELECT resource FROM resource_index WHERE tenant = ? AND path = ? AND value IN ?";
+    const BY_EXTERNAL_ID: &str = "SELECT resource FROM external_ids WHERE tenant = ? AND type = ? AND value IN ? \
+         AND connection IN (SELECT key FROM connections WHERE tenant = ?)";
+    let path = i64::from(path_key(type_name, "displayName"));
+    let mut keys = vec![];
+    for names in names.chunks(CHUNK) {
+        let (mut ids, mut displays, mut external_ids) = (vec![], vec![], vec![]);
+        for name in names {
+            match name {
+                GroupName::Id(id) => ids.push(*id),
+                GroupName::DisplayName(name) => displays.push(text::fold(name)),
+                GroupName::ExternalId(id) => external_ids.push(id.as_str()),
+            }
+        }
+        keys.extend(super::resources::by_ids(conn, tenant, &ids)?.into_iter().map(|(_, key, _)| key.0));
+        if !displays.is_empty() {
+            let list = List::texts(displays.iter().map(|name| cut(name, VALUE_BYTES_MAX)));
+            let binds = [Bind::Int(tenant.0), Bind::Int(path), Bind::List(list)];
+            keys.extend(conn.load_sql::<BigInt, i64>(BY_DISPLAY, &binds)?);
+        }
+        if !external_ids.is_empty() {
+            let list = Bind::List(List::texts(external_ids.into_iter()));
+            let binds = [Bind::Int(tenant.0), Bind::Text(type_name), list, Bind::Int(tenant.0)];
+            keys.extend(conn.load_sql::<BigInt, i64>(BY_EXTERNAL_ID, &binds)?);
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    let keys: Vec<ResourceKey> = keys.into_iter().map(ResourceKey).collect();
+    groups(conn, tenant, &keys, true)
 }
 
 /// A group and every group inside it, by key.

@@ -1,7 +1,8 @@
 //! `/v1/mappings`: who gets which role.
 
 use chrono::{DateTime, Utc};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::fields::Fields;
 use super::{end, in_use, put, taken};
@@ -10,7 +11,7 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Policy};
+use crate::domain::{Id, Mapping, Operation, Permissions, Policy};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store;
@@ -230,14 +231,35 @@ fn parse_person(fields: &Fields<'_>, inner: &Value) -> Result<Source, Error> {
     Ok(Source::Person { person: Person { kind, id }, reason, expires_at })
 }
 
+/// A mapping as answers show it.
+#[derive(Serialize)]
+pub(super) struct Shown<'m> {
+    id: Id,
+    role: &'m str,
+    permissions: Option<&'m Permissions>,
+    source: ShownSource<'m>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum ShownSource<'m> {
+    AsSent(&'m Source),
+    Dated(Value),
+}
+
+impl<'m> Shown<'m> {
+    pub(super) fn of(mapping: &'m Mapping, policy: &'m Policy) -> Shown<'m> {
+        let source = match &mapping.source {
+            dated @ Source::Person { .. } => ShownSource::Dated(render_source(dated)),
+            other => ShownSource::AsSent(other),
+        };
+        Shown { id: mapping.id, role: &mapping.role, permissions: policy.permissions(&mapping.role), source }
+    }
+}
+
 /// A mapping in answers.
 pub(in crate::service) fn render(mapping: &Mapping, policy: &Policy) -> Value {
-    json!({
-        "id": mapping.id,
-        "role": mapping.role,
-        "permissions": policy.permissions(&mapping.role).cloned().unwrap_or_default(),
-        "source": render_source(&mapping.source),
-    })
+    serde_json::to_value(Shown::of(mapping, policy)).unwrap_or_default()
 }
 
 /// A source in answers: as it was sent.

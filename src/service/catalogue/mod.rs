@@ -6,6 +6,7 @@ pub mod apis;
 pub mod fields;
 pub mod mappings;
 pub mod roles;
+pub mod snapshot;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;

@@ -4,4 +4,5 @@ mod catalogue;
 mod property;
 mod protect;
 mod report;
+mod snapshot;
 mod world;

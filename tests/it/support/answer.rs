@@ -1,9 +1,11 @@
 //! What the server answered, and how to look at it.
 
 use std::fmt;
+use std::io::Read;
 use std::ops::Index;
 
 use actix_web::test::{TestRequest, init_service, read_body};
+use flate2::read::GzDecoder;
 use keyroll::http;
 use serde_json::{Value, json};
 
@@ -14,6 +16,8 @@ pub struct Answer {
     /// The JSON, or null where there is none.
     pub body: Value,
     pub text: String,
+    /// What was sent: packed, if a header says so.
+    pub bytes: Vec<u8>,
 }
 
 /// The headers that a snapshot shows.
@@ -29,12 +33,17 @@ impl Answer {
             let headers = response.headers().iter();
             let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
             let status = response.status().as_u16();
-            let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
-            let answer = Answer { status, headers, body: Value::Null, text };
+            let bytes = read_body(response).await.to_vec();
+            let answer = Answer { status, headers, body: Value::Null, text: String::new(), bytes };
+            let mut text = String::new();
+            match answer.header("content-encoding") {
+                "gzip" => GzDecoder::new(answer.bytes.as_slice()).read_to_string(&mut text).unwrap(),
+                _ => answer.bytes.as_slice().read_to_string(&mut text).unwrap(),
+            };
             // A stream of events is no JSON as a whole.
-            let is_json = !answer.text.is_empty() && answer.header("content-type") != "text/event-stream";
-            let body = if is_json { serde_json::from_str(&answer.text).unwrap() } else { Value::Null };
-            Answer { body, ..answer }
+            let is_json = !text.is_empty() && answer.header("content-type").contains("json");
+            let body = if is_json { serde_json::from_str(&text).unwrap() } else { Value::Null };
+            Answer { body, text, ..answer }
         })
     }
 

@@ -1,0 +1,36 @@
+//! `GET /v1/mappings`: a snapshot for services, plain, packed or signed, and 304 for whoever has it.
+
+use actix_web::HttpRequest;
+use actix_web::http::header::ACCEPT_ENCODING;
+
+use super::handle::Call;
+use super::respond::Reply;
+use super::{Shared, extract, gzip, run};
+use crate::service::Error;
+use crate::service::catalogue::snapshot::Form;
+
+/// Answers a request for the mappings.
+pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
+    let form = form(request, &call)?;
+    run(&shared.service, call.operation.place(), move |service| {
+        let found = service.list_mappings(call.context()?, form, &call.request.conditions)?;
+        Ok(match form {
+            Form::Plain | Form::Gzip => Reply::negotiated("application/json", found.body, form == Form::Gzip),
+            Form::Signed => Reply::private("application/jwt", found.body),
+        }
+        .tagged(&found.etag))
+    })
+    .await
+}
+
+/// A signed snapshot is not packed: base64 would hardly shrink.
+fn form(request: &HttpRequest, call: &Call) -> Result<Form, Error> {
+    match call.request.parameter("form") {
+        Some("signed") => Ok(Form::Signed),
+        Some(_) => Err(Error::Malformed("form: expected signed".to_owned())),
+        None => {
+            let wanted = extract::list(request, &ACCEPT_ENCODING).is_some_and(|list| gzip::is_wanted(&list));
+            Ok(if wanted { Form::Gzip } else { Form::Plain })
+        }
+    }
+}

@@ -1,0 +1,251 @@
+//! `GET /v1/mappings`: every mapping at once, as services keep them and decide by them.
+//!
+//! A snapshot is a function of its number, [`crate::domain::log::Head::policy_seq`]: whatever it shows is
+//! another after a record that moves that number, and only then. So it shows what groups are called, which
+//! moves the number for mapped groups, and not who is in them; and a mapping that ends by itself stays in it
+//! with its `expires_at`, since no record says that time has passed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+
+use super::mappings::Shown;
+use crate::domain::access::GroupFacts;
+use crate::domain::mapping::{GroupName, Source};
+use crate::domain::{Id, Operation, Policy, TenantKey};
+use crate::service::body::Body;
+use crate::service::resources::Conditions;
+use crate::service::{Context, Error, Service, registry};
+use crate::store::{self, Conn};
+
+/// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
+/// with mappings that have changed meanwhile.
+pub const SIGNED_SECONDS: i64 = 15 * 60;
+/// A signed snapshot is dated to the minute that it was made in, so that everybody who asks in it is given
+/// the same bytes, and they can have a strong tag.
+const SIGNED_STEP_SECONDS: i64 = 60;
+/// The type of a signed snapshot (RFC 8725 §3.11).
+const SIGNED_TYPE: &str = "keyroll-mappings+jwt";
+/// A piece of a snapshot ends behind so many bytes.
+const CHUNK_BYTES: usize = 1 << 17;
+
+/// In which form a snapshot is wanted. The bytes differ, so each has tags of its own (RFC 9110 §8.8.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// JSON.
+    Plain,
+    /// The same, to be packed by gzip.
+    Gzip,
+    /// A compact JWS (RFC 7515) of the same with `iss`, `sub` (the tenant), `iat` and `exp`.
+    Signed,
+}
+
+/// A snapshot, ready to be sent.
+#[derive(Debug)]
+pub struct Listed {
+    /// The strong tag of these very bytes, in quotes.
+    pub etag: String,
+    /// The snapshot, not packed; `None` if the client has it.
+    pub body: Option<Body>,
+}
+
+/// The last snapshot of each tenant.
+#[derive(Default)]
+pub(in crate::service) struct Snapshots(Mutex<HashMap<TenantKey, Arc<Snapshot>>>);
+
+/// The mappings after a record, and the groups that they stand for.
+#[derive(Debug)]
+struct Snapshot {
+    seq: i64,
+    policy: Arc<Policy>,
+    /// By id.
+    groups: Vec<GroupFacts>,
+    /// The places in `groups` of those that a mapping means, by the place of the mapping.
+    meant: HashMap<usize, Vec<usize>>,
+}
+
+/// The mappings of a snapshot that are still to be sent.
+#[derive(Debug)]
+pub(in crate::service) struct Mappings {
+    snapshot: Arc<Snapshot>,
+    next: usize,
+}
+
+/// A mapping with the groups that it means.
+#[derive(Serialize)]
+struct Row<'s> {
+    #[serde(flatten)]
+    mapping: Shown<'s>,
+    /// Of group mappings alone; empty as long as there is no such group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    groups: Option<Vec<Group<'s>>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Group<'s> {
+    id: Id,
+    display_name: Option<&'s str>,
+    external_ids: &'s [String],
+}
+
+#[derive(Serialize)]
+struct Claims<'s> {
+    iss: &'s str,
+    /// One key signs for every tenant: a service must know whose mappings it was given.
+    sub: Id,
+    iat: i64,
+    exp: i64,
+    as_of_seq: i64,
+    mappings: Vec<Row<'s>>,
+}
+
+impl Service {
+    /// Every mapping, unless the client has them.
+    ///
+    /// # Errors
+    /// 403 without the permission, 412 for another tag than `If-Match` names.
+    pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Result<Listed, Error> {
+        let (tenant, iat) = (context.caller.tenant.key, self.signed_at());
+        self.ask(context, Operation::MappingList, None, |conn| {
+            // Whoever has it is told so without a look at the mappings.
+            let opaque = tag(form, store::log::head(conn, tenant)?.policy_seq, iat);
+            if conditions.is_unmodified_as(&opaque)? {
+                return Ok(Listed { etag: format!("\"{opaque}\""), body: None });
+            }
+            let snapshot = self.snapshot(conn, tenant)?;
+            let etag = format!("\"{}\"", tag(form, snapshot.seq, iat));
+            let body = match form {
+                Form::Plain | Form::Gzip => body(snapshot)?,
+                Form::Signed => Body::text(self.signed(context, &snapshot, iat)?),
+            };
+            Ok(Listed { etag, body: Some(body) })
+        })
+    }
+
+    fn signed_at(&self) -> i64 {
+        let now = self.now().timestamp();
+        now - now.rem_euclid(SIGNED_STEP_SECONDS)
+    }
+
+    fn signed(&self, context: &Context, snapshot: &Snapshot, iat: i64) -> Result<String, Error> {
+        let claims = Claims {
+            iss: &self.settings().public_url,
+            sub: context.caller.tenant.id,
+            iat,
+            exp: iat + SIGNED_SECONDS,
+            as_of_seq: snapshot.seq,
+            mappings: (0..snapshot.policy.mappings.len()).filter_map(|at| snapshot.row(at)).collect(),
+        };
+        self.sign(SIGNED_TYPE, &claims)
+    }
+
+    /// The snapshot as it is now: made again only if its number has moved.
+    fn snapshot(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Snapshot>, Error> {
+        let snapshots = || self.inner.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner);
+        store::snapshot(conn, |conn| {
+            let head = store::log::head(conn, tenant)?;
+            if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
+                return Ok(Arc::clone(known));
+            }
+            let policy = self.policy(conn, tenant, head.policy_epoch)?;
+            let (groups, meant) = resolve(conn, tenant, &policy)?;
+            let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
+            // Another request may have read later and been here earlier.
+            let mut known = snapshots();
+            if known.get(&tenant).is_none_or(|known| known.seq < made.seq) {
+                known.insert(tenant, Arc::clone(&made));
+            }
+            Ok(made)
+        })
+    }
+}
+
+/// What stands between the quotes of a tag.
+fn tag(form: Form, seq: i64, iat: i64) -> String {
+    match form {
+        Form::Plain => seq.to_string(),
+        Form::Gzip => format!("{seq}-gzip"),
+        Form::Signed => format!("{seq}-{iat}"),
+    }
+}
+
+/// The groups that mappings mean: found by their names, and then asked as every access is.
+type Resolved = (Vec<GroupFacts>, HashMap<usize, Vec<usize>>);
+
+fn resolve(conn: &mut Conn, tenant: TenantKey, policy: &Policy) -> Result<Resolved, Error> {
+    let names: Vec<&GroupName> = policy.mappings.iter().filter_map(|one| group_of(&one.mapping.source)).collect();
+    let mut groups = vec![];
+    for resource_type in registry().types.iter().filter(|one| one.rows.is_some()) {
+        groups.extend(store::facts::named(conn, tenant, &resource_type.name, &names)?.into_values());
+    }
+    groups.sort_unstable_by_key(|group| group.id);
+    let mut meant: HashMap<usize, Vec<usize>> = HashMap::new();
+    for (at, group) in groups.iter_mut().enumerate() {
+        group.external_ids.sort_unstable();
+        for mapping in policy.of_group(group) {
+            meant.entry(mapping).or_default().push(at);
+        }
+    }
+    Ok((groups, meant))
+}
+
+fn group_of(source: &Source) -> Option<&GroupName> {
+    match source {
+        Source::Group { group } => Some(group),
+        _ => None,
+    }
+}
+
+impl Snapshot {
+    /// The mapping at a place.
+    fn row(&self, at: usize) -> Option<Row<'_>> {
+        let mapping = &self.policy.mapped(at)?.mapping;
+        let shown = |at: &usize| {
+            let group = self.groups.get(*at)?;
+            let display_name = group.display.as_deref();
+            Some(Group { id: group.id, display_name, external_ids: &group.external_ids })
+        };
+        let meant = || self.meant.get(&at).into_iter().flatten().filter_map(shown).collect();
+        let groups = group_of(&mapping.source).map(|_| meant());
+        Some(Row { mapping: Shown::of(mapping, &self.policy), groups })
+    }
+}
+
+/// The whole as JSON, its first piece made already: most are no longer.
+fn body(snapshot: Arc<Snapshot>) -> Result<Body, Error> {
+    let mut text = format!("{{\"as_of_seq\":{},\"mappings\":[", snapshot.seq);
+    let mut rest = Mappings { snapshot, next: 0 };
+    text.push_str(&rest.next_chunk()?.unwrap_or_default());
+    let mut body = Body::text(text);
+    if !rest.is_empty() {
+        body.push_mappings(rest);
+    }
+    body.push("]}");
+    Ok(body)
+}
+
+impl Mappings {
+    fn is_empty(&self) -> bool {
+        self.next >= self.snapshot.policy.mappings.len()
+    }
+
+    /// The next piece; `None` at the end.
+    pub(in crate::service) fn next_chunk(&mut self) -> Result<Option<String>, Error> {
+        if self.is_empty() {
+            return Ok(None);
+        }
+        let mut text = Vec::with_capacity(CHUNK_BYTES + 4_096);
+        while text.len() < CHUNK_BYTES
+            && let Some(row) = self.snapshot.row(self.next)
+        {
+            if self.next > 0 {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &row)?;
+            self.next += 1;
+        }
+        Ok(Some(String::from_utf8(text).map_err(Error::internal)?))
+    }
+}
