@@ -16,7 +16,7 @@ use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::body::Body;
 use crate::service::resources::Conditions;
-use crate::service::{Context, Error, Service, registry};
+use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn};
 
 /// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
