@@ -6,12 +6,9 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, List};
 use super::error::Result;
-use super::index::{VALUE_BYTES_MAX, cut, path_key};
 use super::types::{Column, ResourceKey};
 use crate::domain::access::{Edge, GroupFacts};
-use crate::domain::mapping::GroupName;
 use crate::domain::{Id, TenantKey};
-use crate::scim::text;
 
 /// The climb from members to groups. UNION drops what was seen already, so it ends even in a circle;
 /// CROSS JOIN keeps SQLite from turning the joins round (see `nesting`).

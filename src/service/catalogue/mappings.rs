@@ -11,7 +11,7 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
-use crate::domain::{Id, Mapping, Operation, Policy, TenantKey};
+use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::catalogue::Kind;
