@@ -303,8 +303,8 @@ fn effective_is_what_both_sides_cover() {
             (0..=random.below(most)).map(|_| PATTERNS[random.below(PATTERNS.len())]).collect()
         };
         let (mut issued, mut answers) = (0, [0, 0]);
-        for _ in 0..40 {
-            let (held, grant) = (some(5), some(2));
+        for _ in 0..20 {
+            let (held, grant) = (some(7), some(2));
             hold(&held);
             // A grant is covered pattern by pattern; the right to issue is never among what HTTP grants.
             let is_capped = |one: &&str| held.iter().any(|own| covers(own, one)) && !covers(one, "keyroll:keys:issue");
@@ -326,6 +326,6 @@ fn effective_is_what_both_sides_cover() {
                 }
             }
         }
-        assert!(issued > 8 && answers[0] > 50 && answers[1] > 30, "{issued} {answers:?}");
+        assert!(issued > 5 && answers[0] > 50 && answers[1] > 20, "{issued} {answers:?}");
     });
 }
