@@ -30,6 +30,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
         Operation::Patch => patch(service, &call),
         Operation::Delete => delete(service, &call),
         Operation::Search | Operation::SearchAll => search(service, &call),
+        Operation::CatalogueRoles | Operation::CatalogueEntitlements => catalogue(service, &call),
         Operation::Me => me(service, &call),
         Operation::MeWrite => Err(service.refuse_me(call.context()?)),
         Operation::Bulk => bulk(service, &call),
@@ -99,14 +100,26 @@ fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::SearchAll => None,
         _ => Some(resource_type(call)?),
     };
-    let mut tolerances = service.tolerances(context);
-    let request = if call.request.is_post {
-        SearchRequest::from_body(&body(call)?, &mut tolerances)?
-    } else {
-        SearchRequest::from_query(&call.request.query)?
-    };
-    let found = service.search(context, one, &request)?;
+    let found = service.search(context, one, &search_request(service, call)?)?;
     Ok(Reply::scim(200, Some(found.body)).tolerating(found.tolerances))
+}
+
+fn search_request(service: &Service, call: &Call) -> Result<SearchRequest, Error> {
+    if call.request.is_post {
+        let mut tolerances = service.tolerances(call.context()?);
+        return Ok(SearchRequest::from_body(&body(call)?, &mut tolerances)?);
+    }
+    Ok(SearchRequest::from_query(&call.request.query)?)
+}
+
+fn catalogue(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (context, request) = (call.context()?, &call.request);
+    if request.id.is_empty() {
+        let found = service.search_catalogue(context, call.operation, &search_request(service, call)?)?;
+        return Ok(Reply::scim(200, Some(found.body)).tolerating(found.tolerances));
+    }
+    let answer = service.read_catalogue(context, call.operation, &request.id, &request.wanted()?)?;
+    Ok(represent(answer, 200))
 }
 
 fn me(service: &Service, call: &Call) -> Result<Reply, Error> {

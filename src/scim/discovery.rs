@@ -127,6 +127,24 @@ pub fn service_provider_config(base_url: &str, features: &Features) -> Value {
                 "cursorTimeout": features.cursor_timeout_seconds,
             }),
         ),
+        // draft-ietf-scim-roles-entitlements spells it so.
+        (
+            "RolesAndEntitlements",
+            json!({
+                "roles": {
+                    "supported": true,
+                    "multipleRolesSupported": true,
+                    "primarySupported": true,
+                    "typeSupported": false,
+                },
+                "entitlements": {
+                    "supported": true,
+                    "multipleEntitlementsSupported": true,
+                    "primarySupported": true,
+                    "typeSupported": true,
+                },
+            }),
+        ),
         (
             "authenticationSchemes",
             json!([{
@@ -167,8 +185,10 @@ mod tests {
             [
                 "core:2.0:Agent",
                 "extension:enterprise:2.0:User",
+                "core:2.0:Entitlement",
                 "core:2.0:Group",
                 "core:2.0:ResourceType",
+                "core:2.0:Role",
                 "core:2.0:Schema",
                 "core:2.0:ServiceProviderConfig",
                 "core:2.0:User",

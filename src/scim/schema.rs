@@ -3,7 +3,8 @@
 //!
 //! A file holds either a resource type (`resourceType`, `schema`), an extension (`extends`, `schema`)
 //! or a schema that is only published (`schema` alone). Beside these it may list `indexed`: the paths
-//! that the store keeps an index of.
+//! that the store keeps an index of. A resource type marked as `catalogue` is read here and changed elsewhere:
+//! it is neither stored as resources are nor listed among the types that clients provision.
 
 use std::sync::LazyLock;
 
@@ -81,6 +82,8 @@ struct File {
     #[serde(default)]
     principal: bool,
     #[serde(default)]
+    catalogue: bool,
+    #[serde(default)]
     rows: Option<String>,
     #[serde(default)]
     indexed: Vec<String>,
@@ -100,6 +103,8 @@ struct Declared {
 pub struct Registry {
     /// Resource types in the order of their files' names, with their descriptions.
     pub types: Vec<&'static ResourceType>,
+    /// Types that are only read: roles and entitlements.
+    pub catalogue: Vec<&'static ResourceType>,
     /// What `/ResourceTypes` says beside the type's own fields.
     pub descriptions: Vec<String>,
     /// The schemas exactly as published, without `meta`.
@@ -110,6 +115,11 @@ impl Registry {
     /// Finds a type by name, in the exact spelling.
     pub fn by_name(&self, name: &str) -> Option<&'static ResourceType> {
         self.types.iter().copied().find(|t| t.name == name)
+    }
+
+    /// Finds a type of the catalogue by name, in the exact spelling.
+    pub fn catalogue_by_name(&self, name: &str) -> Option<&'static ResourceType> {
+        self.catalogue.iter().copied().find(|t| t.name == name)
     }
 
     /// Finds a type by its endpoint without the slash: `Users`.
@@ -148,7 +158,7 @@ fn loaded<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
 fn load() -> Result<Registry, String> {
     let mut files: Vec<_> = FILES.files().filter(|f| f.path().extension().is_some_and(|e| e == "json")).collect();
     files.sort_by_key(|f| f.path());
-    let mut registry = Registry { types: vec![], descriptions: vec![], published: vec![] };
+    let mut registry = Registry { types: vec![], catalogue: vec![], descriptions: vec![], published: vec![] };
     let mut parsed = vec![];
     for file in files {
         let name = file.path().display();
@@ -172,7 +182,12 @@ fn load() -> Result<Registry, String> {
             principal: file.principal,
             rows: file.rows.as_ref().and_then(|name| schema.attribute(name)),
         };
-        registry.types.push(Box::leak(Box::new(resource_type)));
+        let resource_type: &'static ResourceType = Box::leak(Box::new(resource_type));
+        if file.catalogue {
+            registry.catalogue.push(resource_type);
+            continue;
+        }
+        registry.types.push(resource_type);
         registry.descriptions.push(declared.description.clone());
     }
     Ok(registry)

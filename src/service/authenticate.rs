@@ -13,7 +13,7 @@ use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::{Digest, PlainKey};
-use crate::domain::{Caller, Id, Permissions, Tenant};
+use crate::domain::{Caller, Id, Operation, Permission, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
 const REFUSED: Error = Error::Unauthenticated("the key is not valid");
@@ -154,11 +154,12 @@ const DUMMY_ROW: [u8; 280] = [0; 280];
 
 /// What a provisioning key may do: the SCIM part of Keyroll's own api, and nothing else.
 pub(super) fn scim_permissions() -> Permissions {
-    let texts = super::registry().types.iter().flat_map(|resource_type| {
-        let name = resource_type.endpoint.trim_start_matches('/').to_ascii_lowercase();
-        [format!("keyroll:{name}:read"), format!("keyroll:{name}:write")]
-    });
-    texts.filter_map(|text| crate::domain::Permission::parse(&text)).collect()
+    let types = super::registry().types.iter();
+    let of_types =
+        types.flat_map(|one| [Operation::Read, Operation::Create].map(|op| op.permission_for(&one.endpoint)));
+    let of_catalogue =
+        [Operation::CatalogueRoles, Operation::CatalogueEntitlements].map(|op| op.permission().to_owned());
+    of_types.chain(of_catalogue).filter_map(|text| Permission::parse(&text)).collect()
 }
 
 /// The same as the access of a connection's agent: its authority is the connection's, not a role's.

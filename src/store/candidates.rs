@@ -71,19 +71,21 @@ fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[
     let path = path_key(&group.name, "displayName");
     let mut found = vec![];
     for names in names.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names.iter().map(String::as_str)))];
+        let binds =
+            [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names.iter().map(String::as_str)))];
         found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)
 }
 
 fn called(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, values: &[String]) -> Result<Vec<ResourceKey>> {
-    // From the connections on, since a value is looked up in each.
-    const SQL: &str = "SELECT e.resource FROM connections c CROSS JOIN external_ids e \
-         WHERE e.connection = c.key AND c.tenant = ? AND e.tenant = c.tenant AND e.type = ? AND e.value IN ?";
+    // Value by value in each connection: with `value IN` SQLite reads every externalId of a connection.
+    const SQL: &str = "SELECT e.resource FROM ? AS list CROSS JOIN connections c CROSS JOIN external_ids e \
+         WHERE c.tenant = ? AND e.connection = c.key AND e.tenant = c.tenant AND e.type = ? AND e.value = list.value";
     let mut found = vec![];
     for values in values.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::Text(&group.name), Bind::List(List::texts(values.iter().map(String::as_str)))];
+        let list = List::texts(values.iter().map(String::as_str));
+        let binds = [Bind::List(list), Bind::Int(tenant.0), Bind::Text(&group.name)];
         found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)

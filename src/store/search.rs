@@ -14,9 +14,12 @@ mod page;
 mod scan;
 mod view;
 
+use serde_json::{Map, Value};
+
 use self::candidates::Slice;
 use self::order::{Order, Place, Segment};
-use self::page::Finder;
+use self::page::{Finder, Found};
+use self::scan::Ranking;
 use super::connection::Conn;
 use super::error::Result;
 use super::filter::{Plan, RANK_VALUE, rank};
@@ -25,7 +28,7 @@ use super::types::ResourceKey;
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
 use crate::scim::cursor::SortValue;
-use crate::scim::filter::Bound;
+use crate::scim::filter::{Bound, matches};
 use crate::scim::path::AttrRef;
 
 /// What to sort by.
@@ -72,9 +75,9 @@ pub struct Position {
 
 /// A page of results.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
+pub struct Page<R = Resource> {
     /// The results.
-    pub resources: Vec<Resource>,
+    pub resources: Vec<R>,
     /// How many there are in all, if that was asked for.
     pub total: Option<u64>,
     /// Where to go on; `None` when nothing follows. An empty page that starts behind an offset has none.
@@ -137,15 +140,40 @@ pub fn search(
     let finder = Finder { query, plan: &plan, order: Order::of(query) };
     let found = finder.find(conn, tenant, start, limit, want_total)?;
     let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
-    let end = match (found.more, found.places.last(), start) {
-        (false, ..) => None,
-        (true, Some(last), _) => Some(last.position(finder.order)),
-        (true, None, Start::After(position)) => Some(position.clone()),
-        (true, None, Start::Offset(0)) => Some(finder.order.beginning()),
-        (true, None, Start::Offset(_)) => None,
-    };
+    let end = end(&found, finder.order, start);
     let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
     Ok(Page { resources, total: found.total, end })
+}
+
+/// Finds a page among documents that no table holds, by the same rules. Their keys are the caller's: numbers
+/// that stay the same as long as a page may be gone on with.
+pub fn search_held(
+    documents: impl Iterator<Item = (ResourceKey, Map<String, Value>)>,
+    query: &Query<'_>,
+    start: &Start,
+    limit: usize,
+) -> Page<ResourceKey> {
+    let order = Order::of_held(query);
+    let mut ranking = Ranking::new(order, start, limit);
+    for (key, document) in documents {
+        if query.filter.is_none_or(|filter| matches(filter, &document)) {
+            ranking.offer(key, &document);
+        }
+    }
+    let found = ranking.found();
+    let end = end(&found, order, start);
+    Page { resources: found.places.into_iter().map(|place| place.key).collect(), total: found.total, end }
+}
+
+/// Where to go on behind a page.
+fn end(found: &Found, order: Order, start: &Start) -> Option<Position> {
+    match (found.more, found.places.last(), start) {
+        (false, ..) => None,
+        (true, Some(last), _) => Some(last.position(order)),
+        (true, None, Start::After(position)) => Some(position.clone()),
+        (true, None, Start::Offset(0)) => Some(order.beginning()),
+        (true, None, Start::Offset(_)) => None,
+    }
 }
 
 #[cfg(test)]

@@ -54,6 +54,20 @@ fn the_features() {
             "maxPageSize": 1000,
             "cursorTimeout": 3600
           },
+          "RolesAndEntitlements": {
+            "roles": {
+              "supported": true,
+              "multipleRolesSupported": true,
+              "primarySupported": true,
+              "typeSupported": false
+            },
+            "entitlements": {
+              "supported": true,
+              "multipleEntitlementsSupported": true,
+              "primarySupported": true,
+              "typeSupported": true
+            }
+          },
           "authenticationSchemes": [
             {
               "type": "oauthbearertoken",

@@ -97,8 +97,10 @@ fn defaults() {
               "permissions": [
                 "keyroll:agents:read",
                 "keyroll:agents:write",
+                "keyroll:entitlements:read",
                 "keyroll:groups:read",
                 "keyroll:groups:write",
+                "keyroll:roles:read",
                 "keyroll:users:read",
                 "keyroll:users:write"
               ]

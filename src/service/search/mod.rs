@@ -1,5 +1,6 @@
 //! Lists and searches: index paging, cursor paging, one type or all of them.
 
+pub mod catalogue;
 pub(super) mod cursor;
 mod lookup;
 
@@ -16,6 +17,7 @@ use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::message::{List, SearchRequest};
 use crate::scim::path::{self, AttrRef, Name};
 use crate::scim::project::Projection;
+use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
 use crate::store::search::{self, Page, Position, Query, Sort, Start};
@@ -74,9 +76,9 @@ impl Part {
     }
 }
 
-/// What a page holds before it is rendered: resources with the part that they belong to.
-struct Results<'p> {
-    items: Vec<(&'p Part, Vec<Resource>)>,
+/// What a page holds before it is rendered: what was found, with the part that it belongs to.
+struct Results<'p, R> {
+    items: Vec<(&'p Part, Vec<R>)>,
     total: Option<u64>,
     next: Option<String>,
 }
@@ -102,23 +104,16 @@ impl Service {
         for one in &types {
             authorize(&context.caller, operation, Some(one))?;
         }
-        let filter = request.filter.as_deref().map(|text| filter::parse(text, &mut tolerances)).transpose()?;
-        let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
-        let wanted =
-            Wanted { attributes: request.attributes.clone(), excluded_attributes: request.excluded_attributes.clone() };
-        let mut parts = Vec::with_capacity(types.len());
-        for one in types {
-            let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, &mut tolerances)).transpose()?;
-            let sort = sort(one, request, unknown)?;
-            parts.push(Part { resource_type: one, filter: bound, sort, projection: wanted.projection(one)? });
-        }
+        let parts = parts(types, request, &mut tolerances)?;
         let base_url = self.scim_base_url();
         let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, &base_url)));
         let _scan = if scans { Some(self.inner.scans.enter()?) } else { None };
-        let results = match &request.cursor {
-            Some(cursor) => self.page_by_cursor(context, &parts, request, cursor)?,
-            None => self.page_by_index(context, &parts, request)?,
+        let tenant = context.caller.tenant.key;
+        let find = |part: &Part, start: &Start, limit, with_total| {
+            let query = part.query(context, &base_url);
+            self.read(|conn| Ok(search::search(conn, tenant, &query, start, limit, with_total)?))
         };
+        let results = self.page(context, &parts, request, find)?;
         if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
             && let ([one], true) = (resources.as_slice(), self.is_embedded())
         {
@@ -128,23 +123,35 @@ impl Service {
         Ok(Found { body, tolerances: tolerances.header() })
     }
 
-    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other.
-    fn page_by_index<'p>(
+    /// The page that a request asks for. `find` finds a page of one part: from where, how many at most, and
+    /// whether with the total.
+    fn page<'p, R>(
         &self,
         context: &Context,
         parts: &'p [Part],
         request: &SearchRequest,
-    ) -> Result<Results<'p>, Error> {
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
+    ) -> Result<Results<'p, R>, Error> {
+        match &request.cursor {
+            Some(cursor) => self.page_by_cursor(context, parts, request, cursor, find),
+            None => self.page_by_index(parts, request, find),
+        }
+    }
+
+    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other.
+    fn page_by_index<'p, R>(
+        &self,
+        parts: &'p [Part],
+        request: &SearchRequest,
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
+    ) -> Result<Results<'p, R>, Error> {
         let limits = &self.settings().limits;
         let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
         let mut room = asked.min(limits.page_size_max);
         let mut skip = request.start_index.unwrap_or(1).saturating_sub(1);
-        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
         let (mut items, mut total) = (vec![], 0);
         for part in parts {
-            let query = part.query(context, &base_url);
-            let page: Page =
-                self.read(|conn| Ok(search::search(conn, tenant, &query, &Start::Offset(skip), room, true)?))?;
+            let page = find(part, &Start::Offset(skip), room, true)?;
             let matching = page.total.unwrap_or(0);
             total += matching;
             skip = skip.saturating_sub(matching);
@@ -156,13 +163,14 @@ impl Service {
 
     /// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
     /// hides nor repeats anything else.
-    fn page_by_cursor<'p>(
+    fn page_by_cursor<'p, R>(
         &self,
         context: &Context,
         parts: &'p [Part],
         request: &SearchRequest,
         cursor: &str,
-    ) -> Result<Results<'p>, Error> {
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
+    ) -> Result<Results<'p, R>, Error> {
         let limits = &self.settings().limits;
         let count = self.cursor_count(request)?;
         let (mut at, mut start) = (0, Start::Offset(0));
@@ -180,12 +188,10 @@ impl Service {
             }
             start = Start::After(Position { sort: opened.sort, last: opened.last });
         }
-        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
-        let total = self.free_total(context, parts, count == 0)?;
+        let total = free_total(parts, count == 0, &find)?;
         let (mut items, mut next, mut room) = (vec![], None, count);
         while let Some(part) = parts.get(at) {
-            let query = part.query(context, &base_url);
-            let page: Page = self.read(|conn| Ok(search::search(conn, tenant, &query, &start, room, false)?))?;
+            let page = find(part, &start, room, false)?;
             room -= page.resources.len().min(room);
             items.push((part, page.resources));
             if let Some(end) = page.end {
@@ -216,31 +222,8 @@ impl Service {
         }
     }
 
-    /// The total, if it costs nothing or is all that was asked for.
-    fn free_total(&self, context: &Context, parts: &[Part], asked: bool) -> Result<Option<u64>, Error> {
-        let (base_url, tenant) = (self.scim_base_url(), context.caller.tenant.key);
-        let mut total = 0;
-        for part in parts {
-            let query = part.query(context, &base_url);
-            if part.filter.is_some() && !asked {
-                return Ok(None);
-            }
-            let page = self.read(|conn| Ok(search::search(conn, tenant, &query, &Start::Offset(0), 0, true)?))?;
-            total += page.total.unwrap_or(0);
-        }
-        Ok(Some(total))
-    }
-
-    fn list(&self, context: &Context, request: &SearchRequest, results: Results<'_>) -> Result<Body, Error> {
-        let items = results.items.iter().map(|(_, resources)| resources.len()).sum();
-        let list = List {
-            resources: &[],
-            total: results.total,
-            start_index: request.cursor.is_none().then(|| request.start_index.unwrap_or(1)),
-            next_cursor: results.next.as_deref(),
-            previous_cursor: None,
-        };
-        let (head, tail) = list.frame(items);
+    fn list(&self, context: &Context, request: &SearchRequest, results: Results<'_, Resource>) -> Result<Body, Error> {
+        let (head, tail) = results.frame(request);
         let mut body = Body::text(head);
         let mut first = true;
         for (part, resources) in &results.items {
@@ -258,6 +241,55 @@ impl Service {
         body.push(tail);
         Ok(body)
     }
+}
+
+impl<R> Results<'_, R> {
+    /// What stands before and behind the resources of the page.
+    fn frame(&self, request: &SearchRequest) -> (String, &'static str) {
+        let list = List {
+            resources: &[],
+            total: self.total,
+            start_index: request.cursor.is_none().then(|| request.start_index.unwrap_or(1)),
+            next_cursor: self.next.as_deref(),
+            previous_cursor: None,
+        };
+        list.frame(self.items.iter().map(|(_, found)| found.len()).sum())
+    }
+}
+
+/// What a request asks of each type. What a type does not know has no value if there are others.
+fn parts(
+    types: Vec<&'static ResourceType>,
+    request: &SearchRequest,
+    tolerances: &mut Tolerances,
+) -> Result<Vec<Part>, Error> {
+    let filter = request.filter.as_deref().map(|text| filter::parse(text, tolerances)).transpose()?;
+    let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
+    let wanted =
+        Wanted { attributes: request.attributes.clone(), excluded_attributes: request.excluded_attributes.clone() };
+    let mut parts = Vec::with_capacity(types.len());
+    for one in types {
+        let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, tolerances)).transpose()?;
+        let sort = sort(one, request, unknown)?;
+        parts.push(Part { resource_type: one, filter: bound, sort, projection: wanted.projection(one)? });
+    }
+    Ok(parts)
+}
+
+/// The total, if it costs nothing or is all that was asked for.
+fn free_total<R>(
+    parts: &[Part],
+    asked: bool,
+    find: &impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
+) -> Result<Option<u64>, Error> {
+    let mut total = 0;
+    for part in parts {
+        if part.filter.is_some() && !asked {
+            return Ok(None);
+        }
+        total += find(part, &Start::Offset(0), 0, true)?.total.unwrap_or(0);
+    }
+    Ok(Some(total))
 }
 
 /// What to sort by; a complex attribute is sorted by its `value` (RFC 7644 §3.4.2.3).

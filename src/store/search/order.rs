@@ -112,6 +112,15 @@ impl Order {
         Order::Path(path, direction)
     }
 
+    /// The order of documents that no table and no index knows.
+    pub(super) fn of_held(query: &Query<'_>) -> Order {
+        match query.sort {
+            None => Order::Key,
+            Some(Sort { by, descending: false }) => Order::Document(by, Direction::Ascending),
+            Some(Sort { by, descending: true }) => Order::Document(by, Direction::Descending),
+        }
+    }
+
     /// The parts of the answer, one after the other.
     pub(super) fn segments(self) -> Vec<Segment> {
         match self {

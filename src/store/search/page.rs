@@ -68,7 +68,7 @@ impl Finder<'_> {
     ) -> Result<Found> {
         let count_tells = limit == 0 && want_total && matches!(start, Start::Offset(_));
         let mut found = match self.order {
-            Order::Document(by, direction) => self.sorted(conn, tenant, by, direction, start, limit)?,
+            Order::Document(by, _) => self.sorted(conn, tenant, by, start, limit)?,
             _ if !self.plan.is_exact() => self.decided(conn, tenant, start, limit, want_total)?,
             _ if count_tells => Found::default(),
             _ => self.indexed(conn, tenant, start, limit)?,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::Start;
 use super::candidates::Slice;
-use super::order::{Direction, Place, Segment};
+use super::order::{Direction, Order, Place, Segment};
 use super::page::{Finder, Found, Taker};
 use super::view::Viewer;
 use crate::domain::TenantKey;
@@ -16,6 +16,7 @@ use crate::scim::path::AttrRef;
 use crate::store::connection::{CHUNK, Conn};
 use crate::store::error::Result;
 use crate::store::index::{VALUE_BYTES_MAX, cut, sort_value};
+use crate::store::types::ResourceKey;
 
 /// A place whose order is that of the answer.
 struct Ranked {
@@ -44,26 +45,67 @@ impl PartialEq for Ranked {
 
 impl Eq for Ranked {}
 
+/// The best of what is offered in no order, in the order of an answer. Keeps what lies before the end of a page.
+pub(super) struct Ranking {
+    by: Option<AttrRef>,
+    direction: Direction,
+    /// What the page begins behind.
+    after: Option<Ranked>,
+    skip: u64,
+    limit: usize,
+    heap: BinaryHeap<Ranked>,
+    total: u64,
+}
+
+impl Ranking {
+    pub(super) fn new(order: Order, start: &Start, limit: usize) -> Ranking {
+        let (by, direction) = match order {
+            Order::Document(by, direction) => (Some(by), direction),
+            _ => (None, Direction::Ascending),
+        };
+        let (skip, after) = match start {
+            Start::Offset(offset) => (*offset, None),
+            Start::After(position) => {
+                let (_, place) = order.resume(position);
+                (0, Some(Ranked { place, direction }))
+            }
+        };
+        Ranking { by, direction, after, skip, limit, heap: BinaryHeap::new(), total: 0 }
+    }
+
+    /// Takes in a document that matches.
+    pub(super) fn offer(&mut self, key: ResourceKey, document: &Map<String, Value>) {
+        self.total += 1;
+        let value = self.by.and_then(|by| sort_key(by, document));
+        let ranked = Ranked { place: Place { key, value }, direction: self.direction };
+        if self.after.as_ref().is_some_and(|after| ranked <= *after) {
+            return;
+        }
+        self.heap.push(ranked);
+        let keep = usize::try_from(self.skip).unwrap_or(usize::MAX).saturating_add(self.limit).saturating_add(1);
+        if self.heap.len() > keep {
+            self.heap.pop();
+        }
+    }
+
+    pub(super) fn found(self) -> Found {
+        let mut taker = Taker::new(self.skip, self.limit);
+        self.heap.into_sorted_vec().into_iter().for_each(|ranked| taker.take(ranked.place));
+        taker.found(Some(self.total))
+    }
+}
+
 impl Finder<'_> {
-    /// A page sorted by an attribute that only documents have. Keeps what lies before its end.
+    /// A page sorted by an attribute that only documents have.
     pub(super) fn sorted(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
         by: AttrRef,
-        direction: Direction,
         start: &Start,
         limit: usize,
     ) -> Result<Found> {
-        let (skip, after) = match start {
-            Start::Offset(offset) => (*offset, None),
-            Start::After(position) => {
-                let (_, place) = self.order.resume(position);
-                (0, Some(Ranked { place, direction }))
-            }
-        };
-        let keep = usize::try_from(skip).unwrap_or(usize::MAX).saturating_add(limit).saturating_add(1);
-        let (mut heap, mut total) = (BinaryHeap::new(), 0);
+        let mut ranking = Ranking::new(self.order, start, limit);
         let viewer = Viewer::new(self, Some(by));
         let mut last: Option<Place> = None;
         loop {
@@ -71,17 +113,8 @@ impl Finder<'_> {
             let chunk = self.fetch(conn, tenant, Segment::Key, slice)?;
             let keys: Vec<_> = chunk.iter().map(|candidate| candidate.place.key).collect();
             viewer.each(conn, tenant, &keys, |key, document| {
-                if !viewer.matches(document) {
-                    return;
-                }
-                total += 1;
-                let ranked = Ranked { place: Place { key, value: sort_key(by, document) }, direction };
-                if after.as_ref().is_some_and(|after| ranked <= *after) {
-                    return;
-                }
-                heap.push(ranked);
-                if heap.len() > keep {
-                    heap.pop();
+                if viewer.matches(document) {
+                    ranking.offer(key, document);
                 }
             })?;
             if chunk.len() < CHUNK {
@@ -89,9 +122,7 @@ impl Finder<'_> {
             }
             last = chunk.into_iter().last().map(|candidate| candidate.place);
         }
-        let mut taker = Taker::new(skip, limit);
-        heap.into_sorted_vec().into_iter().for_each(|ranked| taker.take(ranked.place));
-        Ok(taker.found(Some(total)))
+        Ok(ranking.found())
     }
 }
 

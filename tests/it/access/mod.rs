@@ -10,6 +10,7 @@ mod migration;
 mod movers;
 mod property;
 mod protect;
+mod published;
 mod report;
 mod searches;
 mod snapshot;
