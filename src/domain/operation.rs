@@ -178,6 +178,8 @@ operations! {
     AccessEvaluate: Admin, "keyroll:access:evaluate", "", Inline, [POST "/access/v1/evaluation"];
     /// Decides many such questions.
     AccessEvaluations: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/evaluations"];
+    /// Tells which subjects may carry out an action on a resource.
+    SearchSubjects: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/subject"];
     /// Tells on which resources a subject may carry out an action.
     SearchResources: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/resource"];
     /// Tells which actions a subject may carry out on a resource.

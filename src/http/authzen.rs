@@ -11,6 +11,7 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
     let value = match call.operation {
         Operation::AccessEvaluate => service.evaluate(call.context()?, &body(call)?)?,
         Operation::AccessEvaluations => service.evaluate_all(call.context()?, &body(call)?)?,
+        Operation::SearchSubjects => service.search_subjects(call.context()?, &body(call)?)?,
         Operation::SearchResources => service.search_resources(call.context()?, &body(call)?)?,
         Operation::SearchActions => service.search_actions(call.context()?, &body(call)?)?,
         Operation::AccessConfiguration => {

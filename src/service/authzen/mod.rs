@@ -105,6 +105,7 @@ impl Service {
 const ENDPOINTS: &[(&str, Operation)] = &[
     ("access_evaluation_endpoint", Operation::AccessEvaluate),
     ("access_evaluations_endpoint", Operation::AccessEvaluations),
+    ("search_subject_endpoint", Operation::SearchSubjects),
     ("search_resource_endpoint", Operation::SearchResources),
     ("search_action_endpoint", Operation::SearchActions),
 ];

@@ -78,7 +78,7 @@ impl<'b> Entities<'b> {
         Ok(match (kind, PrincipalKind::parse(kind), parsed) {
             (_, Some(PrincipalKind::User), None) if id == OPERATOR => Subject::Operator,
             (_, Some(kind), Some(id)) => Subject::Principal(kind, id),
-            ("key", None, Some(id)) => Subject::Key(id),
+            (KEY, None, Some(id)) => Subject::Key(id),
             _ => Subject::Nobody,
         })
     }
@@ -102,6 +102,9 @@ pub(super) fn permission(resource: &str, action: &str) -> Option<Permission> {
     }
     Permission::parse(&format!("{resource}:{action}")).filter(Permission::is_single)
 }
+
+/// The type of a subject that is a key.
+pub(super) const KEY: &str = "key";
 
 /// Nothing longer is a permission; what is longer need not be copied to find that out.
 const PERMISSION_BYTES_MAX: usize = 256;

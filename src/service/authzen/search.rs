@@ -1,15 +1,19 @@
-//! AuthZEN's searches (§8): which actions or resources a subject may have, a page at a time.
+//! AuthZEN's searches (§8): which actions, resources or subjects would be allowed, a page at a time.
 
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::request::{Entities, Refused, permission, refuse};
-use crate::domain::Operation;
+use super::request::{Entities, KEY, Refused, permission, refuse};
+use crate::domain::policy::Mapped;
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, Operation, Permission};
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::service::access::held::{Held, Standings, Subject};
+use crate::service::access::holders::{Holder, Place, Sought};
 use crate::service::search::cursor::question_hash;
 use crate::service::{Context, Error, Service, authorize};
+use crate::store::{self, ResourceKey};
 
 /// The page that a search asks for.
 pub(super) struct Page {
@@ -60,6 +64,48 @@ impl Service {
             .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
         let found = allowed.then(|| ANY.to_owned()).into_iter().collect();
         self.answer_page(&page, found, |id| json!({"type": resource, "id": id}))
+    }
+
+    /// The Users or Agents that may carry out an action on a resource type (`POST /access/v1/search/subject`).
+    /// A page may hold fewer than it could, even none, though others follow.
+    ///
+    /// # Errors
+    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
+    pub fn search_subjects(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        authorize(&context.caller, Operation::SearchSubjects, None)?;
+        let request = Entities::of(body)?;
+        let asked = || -> Result<(&str, Option<Permission>), Refused> {
+            let (kind, action) = (request.text("subject", "type")?, request.text("action", "name")?);
+            let resource = request.text("resource", "type")?;
+            request.text("resource", "id")?;
+            if kind == KEY {
+                return Err("subject.type: keys are not searched for, only user and agent".to_owned());
+            }
+            Ok((kind, permission(resource, action)))
+        };
+        let (kind, asked) = asked().map_err(refuse)?;
+        let page = self.page_of(context, "subject", request)?;
+        let (Some(kind), Some(asked)) = (PrincipalKind::parse(kind), asked) else {
+            return Ok(answer(&[], String::new()));
+        };
+        let after = page.after.as_ref().and_then(place);
+        if page.limit == 0 {
+            return Ok(answer(&[], self.seal_page(&page, at(after))?));
+        }
+        let tenant = context.caller.tenant.key;
+        let found = self.read(|conn| {
+            store::snapshot(conn, |conn| {
+                let policy = self.policy_now(conn, tenant)?;
+                let gives = |one: &Mapped| policy.permissions(&one.mapping.role).is_some_and(|all| all.cover(&asked));
+                let mappings = if policy.knows(&asked) { policy.places(gives) } else { BTreeSet::new() };
+                let sought = Sought { mappings, after, count: page.limit };
+                self.holders(conn, tenant, &policy, &sought, |holder| holder.facts.kind == kind)
+            })
+        })?;
+        let subject = |holder: &Holder| json!({"type": kind.name(), "id": holder.facts.id});
+        let results: Vec<Value> = found.found.iter().map(subject).collect();
+        let next = found.next.map(|next| self.seal_page(&page, at(Some(next)))).transpose()?;
+        Ok(answer(&results, next.unwrap_or_default()))
     }
 
     /// Reads `page`. A token serves the request that it came from, and no other (§8.2).
@@ -115,20 +161,45 @@ impl Service {
         let shown: Vec<&str> = rest.by_ref().take(page.limit).collect();
         let next = match rest.next() {
             None => String::new(),
-            Some(_) => self.seal_page(page, shown.last().copied().unwrap_or(after))?,
+            Some(_) => {
+                let last = shown.last().copied().unwrap_or(after).to_owned();
+                self.seal_page(page, (Some(SortValue::Text(last)), 0))?
+            }
         };
-        let results: Vec<Value> = shown.into_iter().map(render).collect();
-        Ok(json!({"page": {"next_token": next, "count": results.len()}, "results": results}))
+        Ok(answer(&shown.into_iter().map(render).collect::<Vec<_>>(), next))
     }
 
-    fn seal_page(&self, page: &Page, last: &str) -> Result<String, Error> {
+    fn seal_page(&self, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
         self.seal_cursor(&Cursor {
             query: page.question,
             issued_at_seconds: self.now().timestamp(),
-            sort: Some(SortValue::Text(last.to_owned())),
-            last: 0,
+            sort,
+            last,
             count: u32::try_from(page.limit).unwrap_or(u32::MAX),
         })
+    }
+}
+
+/// A page of results (§8.2.2).
+fn answer(results: &[Value], next: String) -> Value {
+    json!({"page": {"next_token": next, "count": results.len()}, "results": results})
+}
+
+/// How a token says where a page of subjects ended; for the beginning that there is no value yet.
+fn at(place: Option<Place>) -> (Option<SortValue>, i64) {
+    match place {
+        None => (Some(SortValue::Missing), 0),
+        Some(Place::Local(id)) => (Some(SortValue::Text(id.to_string())), 0),
+        Some(Place::Resource(key)) => (None, key.0),
+    }
+}
+
+/// Reads what [`at`] wrote.
+fn place(cursor: &Cursor) -> Option<Place> {
+    match &cursor.sort {
+        None => Some(Place::Resource(ResourceKey(cursor.last))),
+        Some(SortValue::Text(id)) => Id::parse(id).map(Place::Local),
+        Some(SortValue::Missing) => None,
     }
 }
 

@@ -274,7 +274,7 @@ fn errors_are_a_sentence_and_the_request_id_comes_back() {
     assert_eq!(shown(&nobody), "401 a key is required: Authorization: Bearer …");
     assert_eq!(nobody.header("www-authenticate"), "Bearer realm=\"keyroll\"");
     let reader = app.issue_on_host(keyroll::service::credentials::Owner::Operator, &["keyroll:access:read"]);
-    for path in ["evaluation", "evaluations", "search/action", "search/resource"] {
+    for path in ["evaluation", "evaluations", "search/subject", "search/action", "search/resource"] {
         let answer = app.with_key(&reader).post(&format!("/access/v1/{path}"), json!({}));
         assert_eq!(shown(&answer), "403 this key does not hold keyroll:access:evaluate");
         assert_eq!(
@@ -317,6 +317,7 @@ fn the_configuration_names_what_there_is() {
             "policy_decision_point": "https://keyroll.example",
             "access_evaluation_endpoint": "https://keyroll.example/access/v1/evaluation",
             "access_evaluations_endpoint": "https://keyroll.example/access/v1/evaluations",
+            "search_subject_endpoint": "https://keyroll.example/access/v1/search/subject",
             "search_resource_endpoint": "https://keyroll.example/access/v1/search/resource",
             "search_action_endpoint": "https://keyroll.example/access/v1/search/action",
         })

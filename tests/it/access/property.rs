@@ -1,5 +1,7 @@
 //! Whatever happens, access is what brute force says: now, at every past time, and since when.
 
+mod decisions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta};
@@ -334,38 +336,6 @@ impl Story<'_> {
     }
 }
 
-/// What AuthZEN and `explain` say of everybody is what they hold.
-fn check_decisions(story: &mut Story<'_>) {
-    let permissions: Vec<String> = story.world.roles.values().map(|role| role.permission.clone()).collect();
-    let Some(asked) = story.pick(&permissions) else { return };
-    let (resource, action) = asked.rsplit_once(':').unwrap();
-    let subject = |(id, is_agent): &(String, bool)| json!({"type": if *is_agent { "agent" } else { "user" }, "id": id});
-    let evaluations: Vec<Value> = story.everybody.iter().map(|one| json!({"subject": subject(one)})).collect();
-    let question = json!({"action": {"name": action}, "resource": {"type": resource, "id": "1"}});
-    let admin = story.app.admin();
-    let all = admin.post("/access/v1/evaluations", and(question.clone(), json!({"evaluations": evaluations})));
-    for (n, one) in story.everybody.iter().enumerate() {
-        let held = story.world.permissions(&story.world.access(&one.0, story.minute));
-        let expected = held.contains(&asked);
-        assert_eq!(all["evaluations"][n]["decision"], json!(expected), "{asked}, {one:?}: {all}");
-        let own = and(question.clone(), json!({"subject": subject(one)}));
-        let alone = admin.post("/access/v1/evaluation", own.clone()).expect(200);
-        assert_eq!(alone["decision"], json!(expected), "{asked}, {one:?}");
-        let explained = json!({"principal": subject(one), "permission": asked});
-        let explained = admin.post("/v1/access/explain", explained).expect(200);
-        assert_eq!(explained["allowed"], json!(expected), "{asked}: {explained}");
-        assert_eq!(explained["reasons"] == json!([]), !expected, "{asked}: {explained}");
-        // The api is open: what was granted by name is found, and nothing else.
-        let found = admin.post("/access/v1/search/action", own.clone()).expect(200);
-        let of_type =
-            |own: &String| own.rsplit_once(':').filter(|(of, _)| *of == resource).map(|(_, name)| name.to_owned());
-        let names: Vec<Value> = held.iter().filter_map(of_type).map(|name| json!({"name": name})).collect();
-        assert_eq!(found["results"], json!(names), "{asked}, {one:?}");
-        let found = admin.post("/access/v1/search/resource", own).expect(200);
-        assert_eq!(found["page"]["count"], json!(u8::from(expected)), "{asked}, {one:?}");
-    }
-}
-
 /// Roles and permissions by principal.
 type Losses = BTreeMap<String, (Vec<String>, Vec<String>)>;
 
@@ -437,7 +407,8 @@ fn play(app: &TestApp, seed: u64) {
         }
         past.push(now);
         if minute % 4 == 0 {
-            check_decisions(&mut story);
+            decisions::check_decisions(&mut story);
+            decisions::check_subjects(&mut story);
             story.check_holders();
         }
     }

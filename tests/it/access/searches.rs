@@ -147,6 +147,76 @@ fn pages_put_together_are_the_whole() {
 }
 
 #[test]
+fn subjects_that_may() {
+    for_each_app(|app| {
+        billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        let person = |name: &str| idp.post("/Users", user(&format!("{name}@example.com"))).expect(201).id();
+        let (mira, tom, ann) = (person("mira"), person("tom"), person("ann"));
+        let owners = json!({"owners": [{"value": ann}]});
+        let bot = idp.post("/Agents", and(agent("bot"), owners)).expect(201).id();
+        admin.post("/v1/roles", json!({"name": "all", "permissions": ["billing:*:*"]})).expect(201);
+        let inner = idp.post("/Groups", group("Berlin", &[&tom, &bot])).expect(201).id();
+        idp.post("/Groups", group("Finance", &[&mira, &inner])).expect(201);
+        let map = |role: &str, source: Value| {
+            admin.post("/v1/mappings", json!({"role": role, "source": source})).expect(201);
+        };
+        map("billing.viewer", json!({"group": {"displayName": "Finance"}}));
+        map("all", json!({"group": {"displayName": "Berlin"}}));
+        map("all", json!({"rule": "userName eq \"ann@example.com\""}));
+        let ask = |kind: &str, (resource, action): (&str, &str), page: Value| {
+            let body = json!({"subject": {"type": kind, "id": "ignored"}, "action": {"name": action},
+                "resource": {"type": resource, "id": "1"}, "page": page});
+            admin.post("/access/v1/search/subject", body)
+        };
+        let found = |kind: &str, asked: (&str, &str)| ask(kind, asked, json!({})).expect(200).body;
+        let all = |kind: &str, ids: &[&str]| {
+            let results: Vec<Value> = ids.iter().map(|id| subject(kind, id)).collect();
+            json!({"page": {"next_token": "", "count": ids.len()}, "results": results})
+        };
+        let read = ("billing:invoices", "read");
+        assert_eq!(found("user", read), all("user", &[&mira, &tom, &ann]));
+        assert_eq!(found("agent", read), all("agent", &[&bot]));
+        for (kind, asked) in [
+            ("user", ("billing:invoices", "write")),
+            ("user", ("record", "read")),
+            ("spaceship", read),
+            ("agent", ("keyroll:users", "write")),
+        ] {
+            assert_eq!(found(kind, asked), all(kind, &[]), "{kind} {asked:?}");
+        }
+        let operator = admin.get("/v1/users/operator").expect(200).id();
+        assert_eq!(found("user", ("keyroll:users", "write")), all("user", &[&operator]));
+        // Each of them may indeed, and nobody who is not live is named.
+        idp.patch(&format!("/Users/{ann}"), replace("active", false)).expect(200);
+        assert_eq!(found("user", read), all("user", &[&mira, &tom]));
+        assert_eq!(found("agent", read), all("agent", &[]));
+        idp.patch(&format!("/Users/{ann}"), replace("active", true)).expect(200);
+        // Pages put together are the whole.
+        for limit in [1, 2, 3] {
+            let nothing = ask("user", read, json!({"limit": 0})).expect(200);
+            assert_eq!(nothing["results"], json!([]));
+            let (mut token, mut whole) = (json!(""), vec![]);
+            loop {
+                let page = ask("user", read, json!({"limit": limit, "token": token})).expect(200);
+                let results = page["results"].as_array().unwrap();
+                assert!(results.len() <= limit, "{page}");
+                whole.extend(results.clone());
+                token = page["page"]["next_token"].clone();
+                if token == json!("") {
+                    break;
+                }
+            }
+            assert_eq!(json!(whole), all("user", &[&mira, &tom, &ann])["results"], "{limit}");
+        }
+        let token = ask("user", read, json!({"limit": 1})).expect(200)["page"]["next_token"].clone();
+        let elsewhere = ask("agent", read, json!({"token": token}));
+        assert_eq!((elsewhere.status, &elsewhere.body), (400, &json!("page.token: it belongs to another request")));
+        assert_eq!(ask("user", read, json!({"token": token})).expect(200)["results"], json!([subject("user", &tom)]));
+    });
+}
+
+#[test]
 fn what_is_no_search() {
     let app = TestApp::sqlite();
     billing(&app);
@@ -169,4 +239,13 @@ fn what_is_no_search() {
     }
     refused("action", json!({"resource": {"type": "billing:invoices"}}), "resource.id: is required");
     refused("resource", json!({"action": null}), "action: is required");
+    refused("subject", json!({"subject": {}}), "subject.type: is required");
+    refused(
+        "subject",
+        json!({"subject": {"type": "key"}}),
+        "subject.type: keys are not searched for, only user and agent",
+    );
+    refused("subject", json!({"action": {}}), "action.name: is required");
+    refused("subject", json!({"resource": {"type": "billing:invoices"}}), "resource.id: is required");
+    refused("subject", json!({"page": {"token": "x"}}), "page.token: not one of this server's");
 }
