@@ -73,6 +73,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/roles", "/v1/roles", r#"{"name":"{new}"}"#),
     ("PUT /v1/roles/{id}", "/v1/roles/{role}", r#"{"description":"x"}"#),
     ("DELETE /v1/roles/{id}", "/v1/roles/{role}", ""),
+    ("GET /v1/mappings", "/v1/mappings", ""),
     ("GET /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),
     ("POST /v1/mappings", "/v1/mappings", GROUP_MAPPING),
     ("DELETE /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),

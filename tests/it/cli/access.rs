@@ -36,6 +36,12 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(mapping["source"], json!({"group": {"displayName": "Finance"}}));
         let id = mapping["id"].as_str().unwrap();
         assert_eq!(run(&["mapping", "show", id, "--json"]).json(), mapping);
+        let listed = run(&["mapping", "list", "--json"]).json();
+        assert_eq!(listed, server.admin().get("/v1/mappings").expect(200).json());
+        assert_eq!(listed["mappings"].as_array().unwrap().len(), 2);
+        let rows = run(&["mapping", "list"]).stdout;
+        let row: Vec<&str> = rows.lines().nth(2).unwrap().split_whitespace().collect();
+        assert_eq!(row, [id, "clerk", "group", "Finance", "billing:invoices:read"]);
         let path = format!("/v1/users/{mira}/access");
         let access = run(&["access", "show", "mira", "--json"]).json();
         assert_eq!(access, server.admin().get(&path).expect(200).json());
@@ -48,8 +54,14 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(rows[4], ["ROLE", "SOURCE", "PATH", "VIA", "SINCE", "UNTIL", "MAPPING"]);
         assert_eq!(rows[5], ["billing.viewer", "group", "Finance", "clerk", since, "-", id]);
         assert_eq!(rows[6], ["clerk", "group", "Finance", "-", since, "-", id]);
-        let past = run(&["access", "show", "mira", "--at", since, "--json"]).json();
-        assert_eq!(past["roles"].as_array().unwrap().len(), 2);
+        let roles_after = |action: &str| {
+            let tail = run(&["log", "tail"]).stdout;
+            let records = tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let record = records.filter(|record| record["action"] == action).last().unwrap();
+            let at = record["time"].as_str().unwrap();
+            run(&["access", "show", "mira", "--at", at, "--json"]).json()["roles"].as_array().unwrap().len()
+        };
+        assert_eq!((roles_after("group.created"), roles_after("mapping.created")), (0, 2));
         let by_id = ["mapping", "create", "--role", "clerk", "--group-id", group["id"].as_str().unwrap(), "--json"];
         assert_eq!(run(&by_id).json()["source"]["group"]["id"], group["id"]);
         assert_eq!(run(&["mapping", "delete", id]).stdout, format!("mapping {id} is deleted\n"));

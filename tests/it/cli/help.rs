@@ -276,6 +276,7 @@ fn help_of_mappings() {
     Usage: keyroll mapping [OPTIONS] <COMMAND>
 
     Commands:
+      list    List mappings
       show    Show a mapping
       create  Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
       delete  Delete a mapping; whoever held its role by nothing else loses it at once
