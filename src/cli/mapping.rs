@@ -17,7 +17,13 @@ pub(super) enum Command {
     /// Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
     Create(New),
     /// Delete a mapping; whoever held its role by nothing else loses it at once
-    Delete(Named),
+    Delete {
+        #[command(flatten)]
+        named: Named,
+        /// Tell who would lose what and delete nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Which mapping.
@@ -111,7 +117,14 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "mapping create")?;
             show(service.create_mapping(&context, &new.body(service, &context)?)?, new.output)
         }
-        Command::Delete(Named { id, output }) => {
+        Command::Delete { named: Named { id, output }, dry_run: true } => {
+            let context = host(service, "mapping delete")?;
+            let columns = ["principal.type", "principal.id", "roles", "permissions"];
+            print::pages("losses", &columns, output, |cursor| {
+                service.try_delete_mapping(&context, &id, print::PAGE, cursor)
+            })
+        }
+        Command::Delete { named: Named { id, output }, dry_run: false } => {
             service.delete_mapping(&host(service, "mapping delete")?, &id)?;
             print::deleted("mapping", &id, output)
         }

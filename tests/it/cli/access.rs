@@ -69,6 +69,60 @@ fn a_role_is_defined_mapped_and_shown() {
     }
 }
 
+const SHOP: &str = r#"
+    apis = [{ name = "shop", permissions = [{ name = "orders:read" }] }]
+    roles = [{ name = "seller", permissions = ["shop:orders:read"] }]
+    mappings = [{ role = "seller", source.group.displayName = "Sellers" }]
+"#;
+
+#[test]
+fn who_holds_a_role_and_why_somebody_may() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let (run, admin) = (|command: &[&str]| place.run(command).expect(0), server.admin());
+        let path = place.data_dir().join("access.toml");
+        std::fs::write(&path, SHOP).unwrap();
+        run(&["apply", "-f", path.to_str().unwrap()]);
+        let user = |name: &str| {
+            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201);
+            made.json()["id"].as_str().unwrap().to_owned()
+        };
+        let (mira, _) = (user("mira"), user("noor"));
+        let group = json!({"schemas": [GROUP], "displayName": "Sellers", "members": [{"value": mira}]});
+        server.idp().post("/scim/v2/Groups", &group).expect(201);
+
+        let holders = run(&["role", "holders", "seller", "--json"]).json();
+        assert_eq!(holders, admin.get("/v1/roles/seller/holders").expect(200).json());
+        let mapping = holders["holders"][0]["reasons"][0]["mapping"].as_str().unwrap();
+        let row = |text: &str, n: usize| -> Vec<String> {
+            text.lines().nth(n).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(row(&run(&["role", "holders", "seller"]).stdout, 1), ["user", &mira, "group", mapping]);
+
+        let explain = |name: &str| json!({"principal": {"type": "user", "id": name}, "permission": "shop:orders:read"});
+        let explained = run(&["access", "explain", "mira", "shop:orders:read", "--json"]).json();
+        assert_eq!(explained, admin.post("/v1/access/explain", &explain(&mira)).expect(200).json());
+        let shown = run(&["access", "explain", "mira", "shop:orders:read"]).stdout;
+        assert_eq!(shown.lines().next(), Some("yes: given by role seller"));
+        let since = explained["reasons"][0]["since"].as_str().unwrap();
+        assert_eq!(row(&shown, 2), ["seller", "group", "Sellers", "-", since, "-", mapping]);
+        let shown = run(&["access", "explain", "noor", "shop:orders:read"]).stdout;
+        assert_eq!(shown, "no: would need role seller; group Sellers would give it\n");
+
+        let records = || run(&["log", "verify", "--json"]).json()["records"].clone();
+        let before = records();
+        let losses = run(&["mapping", "delete", mapping, "--dry-run", "--json"]).json();
+        let path = format!("/v1/mappings/{mapping}");
+        assert_eq!(losses, admin.delete(&format!("{path}?dry_run=true")).expect(200).json());
+        let shown = run(&["mapping", "delete", mapping, "--dry-run"]).stdout;
+        assert_eq!(row(&shown, 1), ["user", &mira, "seller", "shop:orders:read"]);
+        admin.get(&path).expect(200);
+        assert_eq!(records(), before);
+        run(&["mapping", "delete", mapping]);
+        assert_eq!(run(&["role", "holders", "seller", "--json"]).json()["holders"], json!([]));
+    }
+}
+
 #[test]
 fn every_source_has_a_flag() {
     let place = Installation::sqlite();
@@ -124,6 +178,10 @@ fn refusals_end_with_the_code_that_says_how() {
     refused(&["mapping", "create", "--role", "x", "--group", "y"], 1, "role: there is no role x");
     refused(&["access", "show", "ghost"], 1, "not found");
     refused(&["access", "show", "operator", "--at", "now"], 1, "at: a time such as 2027-01-31T09:30:00Z");
+    let all = "permission: one permission such as billing:invoices:read, without *";
+    refused(&["access", "explain", "operator", "a:*:b"], 1, all);
+    refused(&["role", "holders", "none"], 1, "not found");
+    refused(&["mapping", "delete", "x", "--dry-run"], 1, "not found");
     assert_eq!(place.run(&["log", "verify", "--json"]).expect(0).json(), before);
     place.run(&["api", "create", "billing", "--permission", "invoices:read"]).expect(0);
     refused(&["api", "create", "billing"], 3, "api billing is there already");

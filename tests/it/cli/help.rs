@@ -289,6 +289,7 @@ fn help_of_mappings() {
           --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
       -h, --help                Print help
     "#);
+    insta::assert_snapshot!(help(&["mapping", "delete"]), @r#""#);
     insta::assert_snapshot!(help(&["mapping", "create"]), @r#"
     Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
 
@@ -348,6 +349,7 @@ fn help_of_access_and_of_files() {
           --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
       -h, --help                Print help
     "#);
+    insta::assert_snapshot!(help(&["access", "explain"]), @r#""#);
     insta::assert_snapshot!(help(&["apply"]), @r#"
     Bring apis, roles and mappings to what a file says, all of it or nothing
 
