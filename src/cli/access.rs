@@ -18,7 +18,19 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Tell whether somebody may do something, and why; if not, what is nearest
+    Explain {
+        /// Whom: an id, a userName, or operator
+        user: String,
+        /// What, such as billing:invoices:read
+        permission: String,
+        #[command(flatten)]
+        output: Output,
+    },
 }
+
+/// What is shown of a reason.
+const COLUMNS: [&str; 7] = ["role", "source", "path", "via", "since", "until", "mapping"];
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
@@ -30,7 +42,21 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 return print::json(&access);
             }
             print::record(&summary(&access));
-            print::table(&rows(&access), &["role", "source", "path", "via", "since", "until", "mapping"]);
+            print::table(&rows(&access), &COLUMNS);
+            Ok(())
+        }
+        Command::Explain { user, permission, output } => {
+            let answer = service.explain(&host(service, "access explain")?, None, &user, &permission)?;
+            if output.json {
+                return print::json(&answer);
+            }
+            let word = if answer.get("allowed").and_then(Value::as_bool) == Some(true) { "yes" } else { "no" };
+            let detail = answer.get("detail").and_then(Value::as_str).unwrap_or_default();
+            print::line(&print::harmless(&format!("{word}: {detail}")));
+            let reasons: Vec<Value> = list(&answer, "reasons").into_iter().map(row).collect();
+            if !reasons.is_empty() {
+                print::table(&reasons, &COLUMNS);
+            }
             Ok(())
         }
     }
@@ -49,21 +75,30 @@ fn summary(access: &Value) -> Value {
 }
 
 /// One row for each reason.
-pub(super) fn rows(access: &Value) -> Vec<Value> {
-    let list = |value: &Value, name: &str| value.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+fn rows(access: &Value) -> Vec<Value> {
     let mut rows = vec![];
     for role in list(access, "roles") {
         for mut reason in list(&role, "reasons") {
-            let steps: Vec<String> = list(&reason, "path").iter().map(step).collect();
             if let Some(members) = reason.as_object_mut() {
                 members.insert("role".to_owned(), role.get("role").cloned().unwrap_or_default());
-                // Outermost first, as the roles that include it are.
-                members.insert("path".to_owned(), Some(steps.join(" > ")).filter(|path| !path.is_empty()).into());
             }
-            rows.push(reason);
+            rows.push(row(reason));
         }
     }
     rows
+}
+
+/// A reason with its groups in one cell, outermost first.
+fn row(mut reason: Value) -> Value {
+    let steps: Vec<String> = list(&reason, "path").iter().map(step).collect();
+    if let Some(members) = reason.as_object_mut() {
+        members.insert("path".to_owned(), Some(steps.join(" > ")).filter(|path| !path.is_empty()).into());
+    }
+    reason
+}
+
+fn list(value: &Value, name: &str) -> Vec<Value> {
+    value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
 }
 
 /// A group by its name, or by its id if it has none.

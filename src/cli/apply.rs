@@ -131,3 +131,34 @@ fn item(value: &Value) -> String {
         other => other.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(change: Value, expected: &[&str]) {
+        assert_eq!(of_change(&change), expected);
+    }
+
+    #[test]
+    fn members_that_differ_are_told() {
+        let (old, new) = (json!({"includes": ["a", "b"]}), json!({"includes": ["b", "a"]}));
+        let role =
+            |before: &Value, after: &Value| json!({"kind": "role", "name": "r", "before": before, "after": after});
+        check(role(&old, &new), &["~ role r", "    ~ includes: another order"]);
+        check(role(&old, &json!({"includes": ["b"]})), &["~ role r", "    - includes a"]);
+        check(role(&Value::Null, &json!({"name": "r", "description": "", "includes": []})), &["+ role r"]);
+        let api = |open: bool| json!({"kind": "api", "name": "x", "before": {"open": !open}, "after": {"open": open}});
+        check(api(true), &["~ api x", "    + open true"]);
+        check(api(false), &["~ api x", "    - open true"]);
+    }
+
+    #[test]
+    fn dates_are_texts_and_numbers_stay_numbers() {
+        let table: toml::Table = toml::from_str("a = 2035-01-31T00:00:00Z\nb = [1, 1.5, true]").unwrap();
+        assert_eq!(json_of(toml::Value::Table(table)), json!({"a": "2035-01-31T00:00:00Z", "b": [1, 1.5, true]}));
+    }
+}

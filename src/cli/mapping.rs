@@ -4,16 +4,26 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Output, host, principal, print};
+use crate::service::catalogue::snapshot::Form;
+use crate::service::resources::Conditions;
 use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
+    /// List mappings
+    List(Output),
     /// Show a mapping
     Show(Named),
     /// Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
     Create(New),
     /// Delete a mapping; whoever held its role by nothing else loses it at once
-    Delete(Named),
+    Delete {
+        #[command(flatten)]
+        named: Named,
+        /// Tell who would lose what and delete nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
 }
 
 /// Which mapping.
@@ -99,6 +109,7 @@ impl New {
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
+        Command::List(output) => list(service, output),
         Command::Show(Named { id, output }) => {
             show(service.read_mapping(&host(service, "mapping show")?, &id)?, output)
         }
@@ -106,11 +117,40 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "mapping create")?;
             show(service.create_mapping(&context, &new.body(service, &context)?)?, new.output)
         }
-        Command::Delete(Named { id, output }) => {
+        Command::Delete { named: Named { id, output }, dry_run: true } => {
+            let context = host(service, "mapping delete")?;
+            let columns = ["principal.type", "principal.id", "roles", "permissions"];
+            print::pages("losses", &columns, output, |cursor| {
+                service.try_delete_mapping(&context, &id, print::PAGE, cursor)
+            })
+        }
+        Command::Delete { named: Named { id, output }, dry_run: false } => {
             service.delete_mapping(&host(service, "mapping delete")?, &id)?;
             print::deleted("mapping", &id, output)
         }
     }
+}
+
+/// Every mapping: as the one answer that it is in the API, or as a table.
+fn list(service: &Service, output: Output) -> Result<(), Error> {
+    let listed = service.list_mappings(&host(service, "mapping list")?, Form::Plain, &Conditions::default())?;
+    let (mut body, mut text) = (listed.body.unwrap_or_default(), String::new());
+    while let Some(chunk) = body.next_chunk(service)? {
+        if output.json {
+            print::part(&chunk);
+        } else {
+            text.push_str(&chunk);
+        }
+    }
+    if output.json {
+        print::line("");
+        return Ok(());
+    }
+    let mut answer: Value = serde_json::from_str(&text)?;
+    let rows = answer.get_mut("mappings").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
+    let rows: Vec<Value> = rows.into_iter().map(for_people).collect();
+    print::table(&rows, &["id", "role", "source", "permissions"]);
+    Ok(())
 }
 
 fn show(mapping: Value, output: Output) -> Result<(), Error> {

@@ -15,6 +15,11 @@ pub(super) fn json(value: &Value) -> Result<(), Error> {
     Ok(())
 }
 
+/// Prints a part of a line.
+pub(super) fn part(text: &str) {
+    print!("{text}");
+}
+
 /// Prints a line.
 pub(super) fn line(text: &str) {
     println!("{text}");
@@ -163,4 +168,17 @@ pub(super) fn failure(error: &Error) -> ExitCode {
         Error::Unavailable(_) | Error::Busy(_) => 4,
         _ => 1,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_printed_where_it_stands_in_its_answer() {
+        let answer = json!({"role": "\"rows\":[]", "rows": [1, 2], "next": "x", "as_of_seq": 7});
+        let (begin, end) = around(&answer, "rows");
+        assert_eq!(begin, r#"{"role":"\"rows\":[]","rows":["#);
+        assert_eq!(end, r#"],"next":null,"as_of_seq":7}"#);
+    }
 }

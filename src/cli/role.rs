@@ -18,6 +18,8 @@ pub(super) enum Command {
     Replace(Definition),
     /// Delete a role that no mapping and no other role names
     Delete(Named),
+    /// List who holds a role, and by what
+    Holders(Named),
 }
 
 /// Which role.
@@ -82,6 +84,13 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Delete(Named { name, output }) => {
             service.delete_role(&host(service, "role delete")?, &name)?;
             print::deleted("role", &name, output)
+        }
+        Command::Holders(Named { name, output }) => {
+            let context = host(service, "role holders")?;
+            let columns = ["principal.type", "principal.id", "reasons.source", "reasons.mapping"];
+            print::pages("holders", &columns, output, |cursor| {
+                service.role_holders(&context, &name, print::PAGE, cursor)
+            })
         }
     }
 }

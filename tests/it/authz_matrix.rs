@@ -28,6 +28,12 @@ const JOB: &str = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:BulkRequ
     {"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"{new}"}}]}"#;
 const GROUP_MAPPING: &str = r#"{"role":"{role}","source":{"group":{"displayName":"{new}"}}}"#;
 
+const EXPLAIN: &str = r#"{"principal":{"type":"user","id":"{auditor}"},"permission":"keyroll:users:read"}"#;
+const EVALUATE: &str = r#"{"subject":{"type":"user","id":"{auditor}"},"action":{"name":"read"},
+    "resource":{"type":"keyroll:users","id":"1"}}"#;
+const EVALUATE_MANY: &str = r#"{"subject":{"type":"user","id":"{auditor}"},"action":{"name":"read"},
+    "resource":{"type":"keyroll:users","id":"1"},"evaluations":[{}]}"#;
+
 /// What is asked on each route: the route, the path, the body.
 const ASKS: &[(&str, &str, &str)] = &[
     ("POST /scim/v2/{endpoint}", "/scim/v2/Users", NEW_USER),
@@ -73,11 +79,19 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/roles", "/v1/roles", r#"{"name":"{new}"}"#),
     ("PUT /v1/roles/{id}", "/v1/roles/{role}", r#"{"description":"x"}"#),
     ("DELETE /v1/roles/{id}", "/v1/roles/{role}", ""),
+    ("GET /v1/roles/{id}/holders", "/v1/roles/{role}/holders", ""),
+    ("GET /v1/mappings", "/v1/mappings", ""),
     ("GET /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),
     ("POST /v1/mappings", "/v1/mappings", GROUP_MAPPING),
     ("DELETE /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),
     ("GET /v1/users/{id}/access", "/v1/users/{user}/access", ""),
     ("GET /v1/agents/{id}/access", "/v1/agents/{agent}/access", ""),
+    ("POST /v1/access/explain", "/v1/access/explain", EXPLAIN),
+    ("POST /access/v1/evaluation", "/access/v1/evaluation", EVALUATE),
+    ("POST /access/v1/evaluations", "/access/v1/evaluations", EVALUATE_MANY),
+    ("POST /access/v1/search/resource", "/access/v1/search/resource", EVALUATE),
+    ("POST /access/v1/search/action", "/access/v1/search/action", EVALUATE),
+    ("GET /.well-known/authzen-configuration", "/.well-known/authzen-configuration", ""),
     ("GET /v1/changes", "/v1/changes", ""),
     ("GET /.well-known/jwks.json", "/.well-known/jwks.json", ""),
     ("GET /healthz", "/healthz", ""),
@@ -89,6 +103,11 @@ type Maker = fn(&Scene<'_>) -> String;
 
 const MAKERS: &[(&str, Maker)] = &[
     ("{user}", |scene| scene.app.idp().post("/Users", user(&scene.fresh())).expect(201).id()),
+    ("{auditor}", |scene| {
+        let id = scene.fill("{user}");
+        scene.give(&id, "keyroll.auditor");
+        id
+    }),
     ("{agent}", |scene| scene.app.idp().post("/Agents", agent(&scene.fresh())).expect(201).id()),
     ("{key}", |scene| scene.app.id_of(&scene.fill("{secret}"))),
     ("{secret}", |scene| scene.app.issue(&scene.fill("{user}"))),
@@ -127,20 +146,34 @@ impl Scene<'_> {
         )
     }
 
+    /// Gives a role to a user.
+    fn give(&self, id: &str, role: &str) {
+        let source = json!({"person": {"type": "user", "id": id}, "reason": "test"});
+        self.app.admin().post("/v1/mappings", json!({"role": role, "source": source})).expect(201);
+    }
+
     /// A key whose owner has a role by a mapping of a person, with a grant of that role's permissions.
     fn holder(&self, role: &keyroll::domain::Role) -> String {
         let id = self.fill("{user}");
-        let source = json!({"person": {"type": "user", "id": id}, "reason": "test"});
-        self.app.admin().post("/v1/mappings", json!({"role": role.name, "source": source})).expect(201);
+        self.give(&id, &role.name);
         let owner = Owner::Principal(PrincipalKind::User, Id::parse(&id).unwrap());
         self.app.issue_on_host(owner, &role.permissions.texts())
     }
 }
 
-/// The status; of a Bulk job also that of the operation in it.
+/// Where an answer of 200 says how it went.
+const SAYINGS: [&str; 5] = ["/Operations/0/status", "/code", "/decision", "/evaluations/0/decision", "/allowed"];
+
+/// The status, and what else tells an answer from a refusal: of a Bulk job the status of the operation in it,
+/// of a key its code, of a question yes or no, of a search the number of results.
 fn cell(answer: &Answer) -> String {
-    match answer.body.pointer("/Operations/0/status").and_then(Value::as_str) {
-        Some(inner) => format!("{}:{inner}", answer.status),
+    let saying = SAYINGS.iter().find_map(|pointer| answer.body.pointer(pointer)).map(|value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    });
+    let count = || Some(answer.body.get("results")?.as_array()?.len().to_string());
+    match saying.or_else(count).filter(|_| answer.status == 200) {
+        Some(saying) => format!("{}:{saying}", answer.status),
         None => answer.status.to_string(),
     }
 }

@@ -5,13 +5,14 @@ mod apply;
 mod help;
 mod log;
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use serde_json::{Value, json};
 
-use crate::support::server::{Installation, Output, USER, connect, finish, raw, read_answer};
+use crate::support::server::{BULK, Installation, Output, USER, connect, finish, raw, read_answer};
 
 /// The names of an object's members, in order.
 fn names(value: &Value) -> Vec<&str> {
@@ -146,6 +147,26 @@ fn every_command_prints_json_of_one_shape() {
             ["action", "actor", "change", "log", "outcome", "prev", "request", "seq", "subject", "time", "v"]
         );
     }
+}
+
+#[test]
+fn a_list_of_several_pages_is_one_answer() {
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    let create = |n: usize| {
+        let user = json!({"schemas": [USER], "userName": format!("user{n}")});
+        json!({"method": "POST", "path": "/Users", "bulkId": n.to_string(), "data": user})
+    };
+    let job = json!({"schemas": [BULK], "Operations": (0..1_000).map(create).collect::<Vec<_>>()});
+    server.idp().post("/scim/v2/Bulk", &job).expect(200);
+    let listed = place.run(&["user", "list", "--json"]).expect(0).json();
+    let ids: BTreeSet<&str> =
+        listed["users"].as_array().unwrap().iter().map(|user| user["id"].as_str().unwrap()).collect();
+    // The operator and the connection's agent are there, too.
+    assert_eq!((listed["users"].as_array().unwrap().len(), ids.len()), (1_002, 1_002));
+    assert_eq!(listed["next"], Value::Null);
+    let rows = place.run(&["user", "list"]).expect(0).stdout;
+    assert_eq!(rows.lines().filter(|line| line.contains(" scim ")).count(), 1_000);
 }
 
 #[test]

@@ -36,6 +36,12 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(mapping["source"], json!({"group": {"displayName": "Finance"}}));
         let id = mapping["id"].as_str().unwrap();
         assert_eq!(run(&["mapping", "show", id, "--json"]).json(), mapping);
+        let listed = run(&["mapping", "list", "--json"]).json();
+        assert_eq!(listed, server.admin().get("/v1/mappings").expect(200).json());
+        assert_eq!(listed["mappings"].as_array().unwrap().len(), 2);
+        let rows = run(&["mapping", "list"]).stdout;
+        let row: Vec<&str> = rows.lines().nth(2).unwrap().split_whitespace().collect();
+        assert_eq!(row, [id, "clerk", "group", "Finance", "billing:invoices:read"]);
         let path = format!("/v1/users/{mira}/access");
         let access = run(&["access", "show", "mira", "--json"]).json();
         assert_eq!(access, server.admin().get(&path).expect(200).json());
@@ -48,12 +54,72 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(rows[4], ["ROLE", "SOURCE", "PATH", "VIA", "SINCE", "UNTIL", "MAPPING"]);
         assert_eq!(rows[5], ["billing.viewer", "group", "Finance", "clerk", since, "-", id]);
         assert_eq!(rows[6], ["clerk", "group", "Finance", "-", since, "-", id]);
-        let past = run(&["access", "show", "mira", "--at", since, "--json"]).json();
-        assert_eq!(past["roles"].as_array().unwrap().len(), 2);
+        let roles_after = |action: &str| {
+            let tail = run(&["log", "tail"]).stdout;
+            let records = tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let record = records.filter(|record| record["action"] == action).last().unwrap();
+            let at = record["time"].as_str().unwrap();
+            run(&["access", "show", "mira", "--at", at, "--json"]).json()["roles"].as_array().unwrap().len()
+        };
+        assert_eq!((roles_after("group.created"), roles_after("mapping.created")), (0, 2));
         let by_id = ["mapping", "create", "--role", "clerk", "--group-id", group["id"].as_str().unwrap(), "--json"];
         assert_eq!(run(&by_id).json()["source"]["group"]["id"], group["id"]);
         assert_eq!(run(&["mapping", "delete", id]).stdout, format!("mapping {id} is deleted\n"));
         server.admin().get(&format!("/v1/mappings/{id}")).expect(404);
+    }
+}
+
+const SHOP: &str = r#"
+    apis = [{ name = "shop", permissions = [{ name = "orders:read" }] }]
+    roles = [{ name = "seller", permissions = ["shop:orders:read"] }]
+    mappings = [{ role = "seller", source.group.displayName = "Sellers" }]
+"#;
+
+#[test]
+fn who_holds_a_role_and_why_somebody_may() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let (run, admin) = (|command: &[&str]| place.run(command).expect(0), server.admin());
+        let path = place.data_dir().join("access.toml");
+        std::fs::write(&path, SHOP).unwrap();
+        run(&["apply", "-f", path.to_str().unwrap()]);
+        let user = |name: &str| {
+            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201);
+            made.json()["id"].as_str().unwrap().to_owned()
+        };
+        let (mira, _) = (user("mira"), user("noor"));
+        let group = json!({"schemas": [GROUP], "displayName": "Sellers", "members": [{"value": mira}]});
+        server.idp().post("/scim/v2/Groups", &group).expect(201);
+
+        let holders = run(&["role", "holders", "seller", "--json"]).json();
+        assert_eq!(holders, admin.get("/v1/roles/seller/holders").expect(200).json());
+        let mapping = holders["holders"][0]["reasons"][0]["mapping"].as_str().unwrap();
+        let row = |text: &str, n: usize| -> Vec<String> {
+            text.lines().nth(n).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
+        };
+        assert_eq!(row(&run(&["role", "holders", "seller"]).stdout, 1), ["user", &mira, "group", mapping]);
+
+        let explain = |name: &str| json!({"principal": {"type": "user", "id": name}, "permission": "shop:orders:read"});
+        let explained = run(&["access", "explain", "mira", "shop:orders:read", "--json"]).json();
+        assert_eq!(explained, admin.post("/v1/access/explain", &explain(&mira)).expect(200).json());
+        let shown = run(&["access", "explain", "mira", "shop:orders:read"]).stdout;
+        assert_eq!(shown.lines().next(), Some("yes: given by role seller"));
+        let since = explained["reasons"][0]["since"].as_str().unwrap();
+        assert_eq!(row(&shown, 2), ["seller", "group", "Sellers", "-", since, "-", mapping]);
+        let shown = run(&["access", "explain", "noor", "shop:orders:read"]).stdout;
+        assert_eq!(shown, "no: would need role seller; group Sellers would give it\n");
+
+        let records = || run(&["log", "verify", "--json"]).json()["records"].clone();
+        let before = records();
+        let losses = run(&["mapping", "delete", mapping, "--dry-run", "--json"]).json();
+        let path = format!("/v1/mappings/{mapping}");
+        assert_eq!(losses, admin.delete(&format!("{path}?dry_run=true")).expect(200).json());
+        let shown = run(&["mapping", "delete", mapping, "--dry-run"]).stdout;
+        assert_eq!(row(&shown, 1), ["user", &mira, "seller", "shop:orders:read"]);
+        admin.get(&path).expect(200);
+        assert_eq!(records(), before);
+        run(&["mapping", "delete", mapping]);
+        assert_eq!(run(&["role", "holders", "seller", "--json"]).json()["holders"], json!([]));
     }
 }
 
@@ -112,6 +178,10 @@ fn refusals_end_with_the_code_that_says_how() {
     refused(&["mapping", "create", "--role", "x", "--group", "y"], 1, "role: there is no role x");
     refused(&["access", "show", "ghost"], 1, "not found");
     refused(&["access", "show", "operator", "--at", "now"], 1, "at: a time such as 2027-01-31T09:30:00Z");
+    let all = "permission: one permission such as billing:invoices:read, without *";
+    refused(&["access", "explain", "operator", "a:*:b"], 1, all);
+    refused(&["role", "holders", "none"], 1, "not found");
+    refused(&["mapping", "delete", "x", "--dry-run"], 1, "not found");
     assert_eq!(place.run(&["log", "verify", "--json"]).expect(0).json(), before);
     place.run(&["api", "create", "billing", "--permission", "invoices:read"]).expect(0);
     refused(&["api", "create", "billing"], 3, "api billing is there already");

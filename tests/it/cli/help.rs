@@ -192,6 +192,7 @@ fn help_of_roles() {
       create   Define a role
       replace  Replace the definition of a role; what is not given is empty, and whoever holds it gains and loses at once
       delete   Delete a role that no mapping and no other role names
+      holders  List who holds a role, and by what
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -276,12 +277,30 @@ fn help_of_mappings() {
     Usage: keyroll mapping [OPTIONS] <COMMAND>
 
     Commands:
+      list    List mappings
       show    Show a mapping
       create  Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
       delete  Delete a mapping; whoever held its role by nothing else loses it at once
       help    Print this message or the help of the given subcommand(s)
 
     Options:
+          --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                Print help
+    "#);
+    insta::assert_snapshot!(help(&["mapping", "delete"]), @r#"
+    Delete a mapping; whoever held its role by nothing else loses it at once
+
+    Usage: keyroll mapping delete [OPTIONS] <ID>
+
+    Arguments:
+      <ID>  The mapping's id
+
+    Options:
+          --json                Print JSON
+          --dry-run             Tell who would lose what and delete nothing
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
           --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
@@ -320,8 +339,9 @@ fn help_of_access_and_of_files() {
     Usage: keyroll access [OPTIONS] <COMMAND>
 
     Commands:
-      show  Show what somebody may do, and every reason for it
-      help  Print this message or the help of the given subcommand(s)
+      show     Show what somebody may do, and every reason for it
+      explain  Tell whether somebody may do something, and why; if not, what is nearest
+      help     Print this message or the help of the given subcommand(s)
 
     Options:
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
@@ -340,6 +360,23 @@ fn help_of_access_and_of_files() {
 
     Options:
           --at <TIME>           At a past time instead of now, such as 2027-01-31T09:30:00Z
+          --json                Print JSON
+          --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                Print help
+    "#);
+    insta::assert_snapshot!(help(&["access", "explain"]), @r#"
+    Tell whether somebody may do something, and why; if not, what is nearest
+
+    Usage: keyroll access explain [OPTIONS] <USER> <PERMISSION>
+
+    Arguments:
+      <USER>        Whom: an id, a userName, or operator
+      <PERMISSION>  What, such as billing:invoices:read
+
+    Options:
           --json                Print JSON
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
