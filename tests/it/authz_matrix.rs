@@ -89,6 +89,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/access/explain", "/v1/access/explain", EXPLAIN),
     ("POST /access/v1/evaluation", "/access/v1/evaluation", EVALUATE),
     ("POST /access/v1/evaluations", "/access/v1/evaluations", EVALUATE_MANY),
+    ("POST /access/v1/search/subject", "/access/v1/search/subject", EVALUATE),
     ("POST /access/v1/search/resource", "/access/v1/search/resource", EVALUATE),
     ("POST /access/v1/search/action", "/access/v1/search/action", EVALUATE),
     ("GET /.well-known/authzen-configuration", "/.well-known/authzen-configuration", ""),

@@ -406,9 +406,11 @@ fn play(app: &TestApp, seed: u64) {
             now.insert(id, expected);
         }
         past.push(now);
-        if minute % 4 == 0 {
+        if minute % 8 == 0 {
             decisions::check_decisions(&mut story);
             decisions::check_subjects(&mut story);
+        }
+        if minute % 4 == 0 {
             story.check_holders();
         }
     }
