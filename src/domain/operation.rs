@@ -94,10 +94,10 @@ operations! {
     /// Searches resources of every type.
     SearchAll: Scim, "keyroll:{type}:read", "", Blocking, [GET "/scim/v2", GET "/scim/v2/", POST "/scim/v2/.search"];
     /// Reads the catalogue of roles.
-    CatalogueRoles: Scim, "keyroll:roles:read", "", Blocking,
+    Roles: Scim, "keyroll:roles:read", "", Blocking,
         [GET "/scim/v2/Roles", GET "/scim/v2/Roles/{id}", POST "/scim/v2/Roles/.search"];
     /// Reads the catalogue of permissions.
-    CatalogueEntitlements: Scim, "keyroll:entitlements:read", "", Blocking,
+    Entitlements: Scim, "keyroll:entitlements:read", "", Blocking,
         [GET "/scim/v2/Entitlements", GET "/scim/v2/Entitlements/{id}", POST "/scim/v2/Entitlements/.search"];
     /// Reads the resource of the key's owner.
     Me: Any, "", "", Blocking, [GET "/scim/v2/Me"];

@@ -30,7 +30,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
         Operation::Patch => patch(service, &call),
         Operation::Delete => delete(service, &call),
         Operation::Search | Operation::SearchAll => search(service, &call),
-        Operation::CatalogueRoles | Operation::CatalogueEntitlements => catalogue(service, &call),
+        Operation::Roles | Operation::Entitlements => catalogue(service, &call),
         Operation::Me => me(service, &call),
         Operation::MeWrite => Err(service.refuse_me(call.context()?)),
         Operation::Bulk => bulk(service, &call),

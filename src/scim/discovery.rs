@@ -28,6 +28,8 @@ pub struct Features {
     pub cursor_timeout_seconds: u64,
     /// Whether the interoperability profile holds; `None` makes no statement.
     pub interop_profile: Option<bool>,
+    /// Whether to tell of the catalogue of roles and entitlements, in a member that RFC 7643 §5 does not have.
+    pub catalogue: bool,
     /// Documentation for people.
     pub documentation_uri: Option<String>,
 }
@@ -42,6 +44,7 @@ impl Default for Features {
             page_size_max: 1_000,
             cursor_timeout_seconds: 3_600,
             interop_profile: None,
+            catalogue: true,
             documentation_uri: None,
         }
     }
@@ -127,24 +130,6 @@ pub fn service_provider_config(base_url: &str, features: &Features) -> Value {
                 "cursorTimeout": features.cursor_timeout_seconds,
             }),
         ),
-        // draft-ietf-scim-roles-entitlements spells it so.
-        (
-            "RolesAndEntitlements",
-            json!({
-                "roles": {
-                    "supported": true,
-                    "multipleRolesSupported": true,
-                    "primarySupported": true,
-                    "typeSupported": false,
-                },
-                "entitlements": {
-                    "supported": true,
-                    "multipleEntitlementsSupported": true,
-                    "primarySupported": true,
-                    "typeSupported": true,
-                },
-            }),
-        ),
         (
             "authenticationSchemes",
             json!([{
@@ -157,11 +142,33 @@ pub fn service_provider_config(base_url: &str, features: &Features) -> Value {
         ),
     ];
     config.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    if features.catalogue {
+        // draft-ietf-scim-roles-entitlements spells it so.
+        config.insert("RolesAndEntitlements".into(), roles_and_entitlements());
+    }
     if let Some(conformant) = features.interop_profile {
         config.insert("interopProfileConformant".into(), conformant.into());
     }
     config.insert("meta".into(), meta("ServiceProviderConfig", format!("{base_url}/ServiceProviderConfig")));
     Value::Object(config)
+}
+
+/// What users can hold of the catalogue. Roles have no types; an entitlement's is its api.
+fn roles_and_entitlements() -> Value {
+    json!({
+        "roles": {
+            "supported": true,
+            "multipleRolesSupported": true,
+            "primarySupported": true,
+            "typeSupported": false,
+        },
+        "entitlements": {
+            "supported": true,
+            "multipleEntitlementsSupported": true,
+            "primarySupported": true,
+            "typeSupported": true,
+        },
+    })
 }
 
 fn meta(resource_type: &str, location: String) -> Value {

@@ -157,8 +157,7 @@ pub(super) fn scim_permissions() -> Permissions {
     let types = super::registry().types.iter();
     let of_types =
         types.flat_map(|one| [Operation::Read, Operation::Create].map(|op| op.permission_for(&one.endpoint)));
-    let of_catalogue =
-        [Operation::CatalogueRoles, Operation::CatalogueEntitlements].map(|op| op.permission().to_owned());
+    let of_catalogue = [Operation::Roles, Operation::Entitlements].map(|op| op.permission().to_owned());
     of_types.chain(of_catalogue).filter_map(|text| Permission::parse(&text)).collect()
 }
 

@@ -22,6 +22,8 @@ impl Service {
             cursor_timeout_seconds: limits.cursor_timeout_seconds.unsigned_abs(),
             // The profile's claim holds only where unknown attributes are refused.
             interop_profile: (dialect == Some(Dialect::Strict)).then_some(true),
+            // Clients that know the RFCs alone refuse a configuration with a member that is not theirs.
+            catalogue: !matches!(dialect, Some(Dialect::Auto | Dialect::Rfc)),
             documentation_uri: None,
         };
         discovery::service_provider_config(&self.scim_base_url(), &features)

@@ -14,9 +14,11 @@ fn anybody_may_ask_but_a_bad_key_is_refused() {
         for path in PATHS {
             let open = app.anonymous().get(path).expect(200);
             assert_eq!(open.header("content-type"), "application/scim+json");
-            for actor in [app.idp(), app.admin()] {
-                assert_eq!(actor.get(path).expect(200).text, open.text, "{path}");
-            }
+            assert_eq!(app.admin().get(path).expect(200).text, open.text, "{path}");
+            // Clients of the plain RFCs are told of nothing that these do not have.
+            let mut plain = open.body.clone();
+            plain.as_object_mut().unwrap().remove("RolesAndEntitlements");
+            assert_eq!(app.idp().get(path).expect(200).body, plain, "{path}");
             let bad = app.with_key("kru_000000000000_no").get(path);
             assert_eq!(bad.scim_error(401, ""), "the key is not valid");
             assert_eq!(bad.header("www-authenticate"), "Bearer realm=\"keyroll\"");
@@ -54,6 +56,15 @@ fn the_features() {
             "maxPageSize": 1000,
             "cursorTimeout": 3600
           },
+          "authenticationSchemes": [
+            {
+              "type": "oauthbearertoken",
+              "name": "Bearer token",
+              "description": "A key or an access token in the Authorization header",
+              "specUri": "https://www.rfc-editor.org/info/rfc6750",
+              "primary": true
+            }
+          ],
           "RolesAndEntitlements": {
             "roles": {
               "supported": true,
@@ -68,15 +79,6 @@ fn the_features() {
               "typeSupported": true
             }
           },
-          "authenticationSchemes": [
-            {
-              "type": "oauthbearertoken",
-              "name": "Bearer token",
-              "description": "A key or an access token in the Authorization header",
-              "specUri": "https://www.rfc-editor.org/info/rfc6750",
-              "primary": true
-            }
-          ],
           "meta": {
             "resourceType": "ServiceProviderConfig",
             "location": "https://keyroll.example/scim/v2/ServiceProviderConfig"

@@ -115,8 +115,8 @@ impl Service {
 
     fn view_of<'p>(&self, context: &'p Context, operation: Operation, policy: &'p Policy) -> Result<View<'p>, Error> {
         let name = match operation {
-            Operation::CatalogueRoles => "Role",
-            Operation::CatalogueEntitlements => "Entitlement",
+            Operation::Roles => "Role",
+            Operation::Entitlements => "Entitlement",
             _ => return Err(Error::NotFound),
         };
         let mut containers: HashMap<&str, Vec<&str>> = HashMap::new();

@@ -1,6 +1,7 @@
 //! Roles, mappings, and who may do what and why.
 
 mod apply;
+mod asserted;
 mod authzen;
 mod catalogue;
 mod explain;
