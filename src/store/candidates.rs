@@ -3,9 +3,9 @@
 //! Everything comes in the order of surrogate keys and a stretch at a time, so that looking costs what the
 //! stretch holds, whatever the size of a group or of the directory.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use diesel::sql_types::{BigInt, Nullable, Text};
+use diesel::sql_types::{BigInt, Text};
 use serde_json::{Map, Value};
 
 use super::connection::{Bind, CHUNK, Conn, List};
@@ -108,8 +108,8 @@ pub fn inside(conn: &mut Conn, tenant: TenantKey, groups: &[ResourceKey]) -> Res
     Ok(found.into_iter().collect())
 }
 
-/// The principals among the direct members of some groups, each once: all up to the place where the first
-/// of the groups has come to its `each`th member behind `after`.
+/// The first principals behind a key among the direct members of each of some groups, at most so many of
+/// each, in the order of their keys.
 ///
 /// # Errors
 /// If the database cannot be read.
@@ -119,28 +119,41 @@ pub fn members(
     groups: &[ResourceKey],
     after: ResourceKey,
     each: usize,
-) -> Result<Stretch> {
-    const UNTIL: &str = "SELECT min((SELECT m.member_key FROM memberships m \
-         WHERE m.group_key = list.value AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? \
-         ORDER BY m.member_key LIMIT 1 OFFSET ?)) FROM ? AS list";
-    const MEMBERS: &str = "SELECT DISTINCT m.member_key FROM ? AS list CROSS JOIN memberships m \
-         WHERE m.group_key = list.value AND m.until_seq IS NULL AND m.member_key > ? AND m.member_key <= ? \
-         AND m.nested = FALSE AND m.tenant = ?";
-    let mut until = END;
-    for groups in groups.chunks(CHUNK) {
-        let offset = i64::try_from(each.saturating_sub(1)).unwrap_or(i64::MAX);
-        let list = Bind::List(List::keys(groups));
-        let binds = [Bind::Int(after.0), Bind::Int(tenant.0), Bind::Int(offset), list];
-        let first = conn.load_sql::<Nullable<BigInt>, Option<i64>>(UNTIL, &binds)?.into_iter().flatten();
-        until = first.map(ResourceKey).fold(until, ResourceKey::min);
+) -> Result<HashMap<ResourceKey, Vec<ResourceKey>>> {
+    macro_rules! first {
+        ($of:literal) => {
+            concat!(
+                "SELECT group_key, member_key FROM memberships WHERE group_key = ",
+                $of,
+                " AND until_seq IS NULL AND member_key > ? AND nested = FALSE AND tenant = ? ",
+                "ORDER BY member_key LIMIT ?"
+            )
+        };
     }
-    let mut found = BTreeSet::new();
-    for groups in groups.chunks(CHUNK) {
-        let list = Bind::List(List::keys(groups));
-        let binds = [list, Bind::Int(after.0), Bind::Int(until.0), Bind::Int(tenant.0)];
-        found.extend(conn.load_sql::<BigInt, i64>(MEMBERS, &binds)?.into_iter().map(ResourceKey));
+    const ONE: &str = first!("?");
+    // SQLite has no LATERAL, and a statement for each group costs it nothing.
+    const ALL: &str = concat!("SELECT m.* FROM ? AS list CROSS JOIN LATERAL (", first!("list.value"), ") AS m");
+    type Sql = (BigInt, BigInt);
+    let (own, limit) = (|| Bind::Int(tenant.0), || Bind::Int(i64::try_from(each).unwrap_or(i64::MAX)));
+    let mut rows: Vec<(i64, i64)> = vec![];
+    if matches!(conn, Conn::Postgres(_)) {
+        for groups in groups.chunks(CHUNK) {
+            let binds = [Bind::List(List::keys(groups)), Bind::Int(after.0), own(), limit()];
+            rows.extend(conn.load_sql::<Sql, (i64, i64)>(ALL, &binds)?);
+        }
+    } else {
+        for group in groups {
+            let binds = [Bind::Int(group.0), Bind::Int(after.0), own(), limit()];
+            rows.extend(conn.load_sql::<Sql, (i64, i64)>(ONE, &binds)?);
+        }
     }
-    Ok(Stretch { keys: found.into_iter().collect(), until })
+    let mut found: HashMap<ResourceKey, Vec<ResourceKey>> = HashMap::with_capacity(groups.len());
+    for (group, member) in rows {
+        found.entry(ResourceKey(group)).or_default().push(ResourceKey(member));
+    }
+    // The order of a list is that of its query, which a join need not keep.
+    found.values_mut().for_each(|members| members.sort_unstable());
+    Ok(found)
 }
 
 /// The resources of a type that hold a value under an indexed path. Its first bytes decide: a few others

@@ -19,7 +19,7 @@ use crate::store::{self, Conn, ResourceKey};
 
 /// Documents in one read.
 const DOCUMENTS: usize = 500;
-/// How far one of many groups is read at least before the others are looked at.
+/// How many members of one of many groups are read at once.
 const MEMBERS_MIN: usize = 8;
 
 /// A place in the order of principals: those without a resource by id, then the others by surrogate key.
@@ -48,8 +48,8 @@ impl Batch {
 enum Origin<'p> {
     /// The persons that mappings name.
     Persons(Vec<ResourceKey>),
-    /// Members of groups.
-    Groups(Vec<ResourceKey>),
+    /// Members of a group.
+    Group(ResourceKey),
     /// Those whose identity provider asserts a value.
     Asserted { resource_type: &'static ResourceType, path: String, value: String },
     /// A rule that the index narrows down.
@@ -95,10 +95,7 @@ impl<'p> Candidates<'p> {
         if !persons.is_empty() {
             origins.push(Origin::Persons(persons));
         }
-        let groups = groups(conn, tenant, &mapped)?;
-        if !groups.is_empty() {
-            origins.push(Origin::Groups(groups));
-        }
+        origins.extend(groups(conn, tenant, &mapped)?.into_iter().map(Origin::Group));
         origins.extend(asserted(&mapped));
         origins.extend(rules(&mapped));
         let streams = origins.into_iter().map(|origin| Stream { origin, ready: VecDeque::new(), until }).collect();
@@ -133,11 +130,21 @@ impl<'p> Candidates<'p> {
 
     /// Reads on where nothing is left, and merges what is complete.
     fn advance(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<(), Error> {
-        for stream in self.streams.iter_mut().filter(|one| one.ready.is_empty() && one.until < END) {
-            let (stretch, cost) = stream.origin.read(conn, tenant, stream.until, limit)?;
-            self.looked_at += cost;
-            stream.ready = stretch.keys.into();
-            stream.until = stretch.until;
+        let is_open = |one: &&mut Stream<'_>| one.ready.is_empty() && one.until < END;
+        let mut groups = vec![];
+        for stream in self.streams.iter_mut().filter(is_open) {
+            match stream.origin {
+                Origin::Group(key) => groups.push(key),
+                _ => self.looked_at += stream.read_on(conn, tenant, limit)?,
+            }
+        }
+        // All groups at once: what lies between here and where one of them has been read is given already.
+        let each = (limit / groups.len().max(1)).max(MEMBERS_MIN.min(limit));
+        let mut members = store::candidates::members(conn, tenant, &groups, self.until, each)?;
+        for stream in self.streams.iter_mut().filter(is_open) {
+            if let Origin::Group(key) = stream.origin {
+                stream.take(Stretch::new(members.remove(&key).unwrap_or_default(), each));
+            }
         }
         self.until = self.streams.iter().map(|stream| stream.until).min().unwrap_or(END);
         let mut merged = BTreeSet::new();
@@ -150,23 +157,20 @@ impl<'p> Candidates<'p> {
     }
 }
 
-impl Origin<'_> {
-    /// A stretch behind a key, and how many documents it took.
-    fn read(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        after: ResourceKey,
-        limit: usize,
-    ) -> Result<(Stretch, usize), Error> {
-        let stretch = match self {
+impl Stream<'_> {
+    fn take(&mut self, stretch: Stretch) {
+        self.ready = stretch.keys.into();
+        self.until = stretch.until;
+    }
+
+    /// Reads the next stretch; gives how many documents it took. Groups are read together.
+    fn read_on(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<usize, Error> {
+        let (after, mut cost) = (self.until, 0);
+        let stretch = match &self.origin {
+            Origin::Group(_) => return Ok(0),
             Origin::Persons(keys) => {
                 let rest = keys.iter().skip(keys.partition_point(|key| *key <= after));
                 Stretch::new(rest.take(limit).copied().collect(), limit)
-            }
-            Origin::Groups(groups) => {
-                let each = (limit / groups.len().max(1)).max(MEMBERS_MIN.min(limit));
-                store::candidates::members(conn, tenant, groups, after, each)?
             }
             Origin::Asserted { resource_type, path, value } => {
                 store::candidates::holding(conn, tenant, (resource_type, path), value, after, limit)?
@@ -177,13 +181,15 @@ impl Origin<'_> {
             }
             Origin::Documents(resource_type, rules) => {
                 let rows = store::candidates::documents(conn, tenant, resource_type, after, DOCUMENTS)?;
-                let until = rows.last().map(|(key, _)| *key).filter(|_| rows.len() >= DOCUMENTS).unwrap_or(END);
-                let (cost, any) = (rows.len(), |document| rules.iter().any(|rule| access::matches(rule, document)));
+                cost = rows.len();
+                let until = rows.last().map(|(key, _)| *key).filter(|_| cost >= DOCUMENTS).unwrap_or(END);
+                let any = |document| rules.iter().any(|rule| access::matches(rule, document));
                 let keys = rows.iter().filter(|(_, document)| any(document)).map(|(key, _)| *key).collect();
-                return Ok((Stretch { keys, until }, cost));
+                Stretch { keys, until }
             }
         };
-        Ok((stretch, 0))
+        self.take(stretch);
+        Ok(cost)
     }
 }
 
