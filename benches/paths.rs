@@ -1,7 +1,8 @@
 //! The hot paths without HTTP: `cargo bench`.
 //!
 //! `verify/*` is also the print-out of attack case A01: an unknown selector and a known selector with a
-//! wrong secret take the same time, since both do the same look-up, digest and comparisons.
+//! wrong secret take the same time, since both do the same look-up, digest and comparisons. `refuse/*` is
+//! that of A19: each takes far less than 50 ms.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
 use std::hint::black_box;
@@ -131,5 +132,29 @@ fn pure(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, pure, through_the_service);
+/// Filters that attack the parser: deep, long, or both with a mistake at the end.
+fn refused(c: &mut Criterion) {
+    let many = ["a pr"; 1_800].join(" or ");
+    for (name, text) in [
+        ("parentheses", "(".repeat(5_000)),
+        ("not", "not (".repeat(3_000) + "bad token"),
+        ("and", ["userName pr"; 10_000].join(" and ")),
+        ("or", many + " or not (a pr) or (((a pr"),
+        ("literal", format!("userName eq \"{}\"", "a".repeat(1 << 20))),
+    ] {
+        let users = registry().by_name("User").unwrap();
+        c.bench_function(&format!("refuse/{name}"), |b| {
+            b.iter(|| {
+                let mut tolerances = Tolerances::new(Dialect::Auto);
+                let parsed = filter::parse(black_box(&text), &mut tolerances);
+                let bound = parsed.and_then(|parsed| {
+                    filter::bind(&parsed, users, filter::Unknown::Refuse, &mut tolerances).map(|_| ())
+                });
+                bound.unwrap_err()
+            })
+        });
+    }
+}
+
+criterion_group!(benches, pure, refused, through_the_service);
 criterion_main!(benches);
