@@ -118,12 +118,13 @@ fn reads(keyroll: &Keyroll, load: &Load, ids: &[String], bare: f64) {
 
 fn creates(keyroll: &Keyroll, load: &Load, users: usize) {
     let key = keyroll.key();
+    let before = raw::Before::copy(&keyroll.database());
     let rate = load.run(keyroll.address(), |n| {
         Request::post("/scim/v2/Users", key, &user(users + 1_000_000 + n as usize).to_string())
     });
-    let raw = raw::inserts_per_second(&keyroll.database(), load.seconds);
+    let (raw, together) = before.inserts_per_second(&keyroll.database(), load.seconds);
     println!(
-        "creates: {rate:.0}/s, {:.0} % of raw inserts of the same rows in groups of {CONNECTIONS} ({raw:.0}/s)",
+        "creates: {rate:.0}/s, {:.0} % of raw inserts of the same rows in groups of {together} ({raw:.0}/s)",
         rate / raw * 100.0
     );
 }

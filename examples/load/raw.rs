@@ -1,4 +1,5 @@
-//! What SQLite itself can do: the rows of created users, inserted again, committed in groups.
+//! What SQLite itself can do: the rows of created users, inserted again into a copy of the database that
+//! they were created in, committed in groups.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -6,11 +7,17 @@ use std::time::{Duration, Instant};
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
-use keyroll::store::schema::{external_ids, log_records, principals, resource_index, resources, unique_values};
+use keyroll::store::schema::{
+    external_ids, log_heads, log_records, principals, resource_index, resources, unique_values,
+};
 
-/// Users that are committed together, as many as write at once.
-const GROUP: usize = 32;
-const USERS: i64 = 20_000;
+/// Users that are committed together: as many as write at once, ten for each core (`BLOCKING_THREADS`).
+fn group() -> usize {
+    (10 * std::thread::available_parallelism().map_or(1, usize::from)).min(super::CONNECTIONS)
+}
+
+/// Users whose rows are read: more than are inserted in a few seconds.
+const USERS: i64 = 40_000;
 
 type Blob = Vec<u8>;
 type Principal = (i64, Blob, String, bool, String, bool, bool, Option<i64>, Option<i64>, i64, Option<String>, i64);
@@ -30,78 +37,84 @@ struct Rows {
     record: Record,
 }
 
-/// Users per second: the rows of users that Keyroll created are read into memory and inserted by prepared
-/// statements into the same tables with the same indexes, `GROUP` users in each transaction, with
-/// `synchronous=FULL` as Keyroll has it.
-pub(crate) fn inserts_per_second(database: &Path, seconds: u64) -> f64 {
-    let mut source = open(database);
-    let rows = read(&mut source);
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut conn = open(&folder.path().join("raw.db"));
-    copy_tables(&mut source, &mut conn);
-    let started = Instant::now();
-    let end = started + Duration::from_secs(seconds);
-    let mut done = 0usize;
-    for group in rows.chunks(GROUP) {
-        if Instant::now() > end {
-            break;
+/// The database as it was before users were created in it.
+pub(crate) struct Before {
+    folder: tempfile::TempDir,
+    last_key: i64,
+    next_seq: i64,
+}
+
+impl Before {
+    /// Copies a database that nobody writes to at this moment.
+    pub(crate) fn copy(database: &Path) -> Before {
+        let folder = tempfile::tempdir().expect("a folder");
+        for end in ["", "-wal"] {
+            let from = format!("{}{end}", database.display());
+            std::fs::copy(from, folder.path().join(format!("raw.db{end}"))).expect("a copy");
         }
-        conn.immediate_transaction(|conn| group.iter().try_for_each(|rows| insert(conn, rows))).expect("inserts");
-        done += group.len();
+        let mut conn = open(&folder.path().join("raw.db"));
+        let last_key = resources::table.select(diesel::dsl::max(resources::key)).first::<Option<i64>>(&mut conn);
+        let next_seq = log_heads::table.select(log_heads::next_seq).first(&mut conn).expect("a log");
+        Before { folder, last_key: last_key.expect("a key").unwrap_or(0), next_seq }
     }
-    done as f64 / started.elapsed().as_secs_f64()
+
+    /// Users per second: the rows of the users that Keyroll created since are read into memory and inserted
+    /// by prepared statements, so many users in each transaction as Keyroll has at once, with its settings.
+    pub(crate) fn inserts_per_second(&self, database: &Path, seconds: u64) -> (f64, usize) {
+        let rows = self.read(&mut open(database));
+        let mut conn = open(&self.folder.path().join("raw.db"));
+        let started = Instant::now();
+        let end = started + Duration::from_secs(seconds);
+        let mut done = 0usize;
+        for group in rows.chunks(group()) {
+            if Instant::now() > end {
+                break;
+            }
+            conn.immediate_transaction(|conn| group.iter().try_for_each(|rows| insert(conn, rows))).expect("inserts");
+            done += group.len();
+        }
+        (done as f64 / started.elapsed().as_secs_f64(), group())
+    }
+
+    fn read(&self, conn: &mut SqliteConnection) -> Vec<Rows> {
+        let users: Vec<Resource> = resources::table
+            .filter(resources::type_name.eq("User"))
+            .filter(resources::key.gt(self.last_key))
+            .order(resources::key)
+            .limit(USERS)
+            .load(conn)
+            .expect("users");
+        let records: Vec<Record> = log_records::table
+            .filter(log_records::action.eq("user.created"))
+            .filter(log_records::seq.ge(self.next_seq))
+            .order(log_records::seq)
+            .limit(USERS)
+            .load(conn)
+            .expect("records");
+        let mut all = Vec::with_capacity(users.len());
+        for (resource, record) in users.into_iter().zip(records) {
+            let (key, id) = (resource.0, resource.2.clone());
+            all.push(Rows {
+                principal: principals::table.find((resource.1, id)).first(conn).expect("a principal"),
+                index: resource_index::table.filter(resource_index::resource.eq(key)).load(conn).expect("index rows"),
+                unique: unique_values::table.filter(unique_values::resource.eq(key)).load(conn).expect("unique values"),
+                external: external_ids::table.filter(external_ids::resource.eq(key)).load(conn).expect("external ids"),
+                resource,
+                record,
+            });
+        }
+        all
+    }
 }
 
 fn open(path: &Path) -> SqliteConnection {
     let mut conn = SqliteConnection::establish(path.to_str().expect("a path")).expect("opens");
     conn.batch_execute(
-        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=10000;",
+        "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA foreign_keys=OFF; PRAGMA busy_timeout=10000; \
+         PRAGMA wal_autocheckpoint=4000; PRAGMA temp_store=MEMORY;",
     )
     .expect("settings");
     conn
-}
-
-fn read(conn: &mut SqliteConnection) -> Vec<Rows> {
-    let users: Vec<Resource> = resources::table
-        .filter(resources::type_name.eq("User"))
-        .order(resources::key)
-        .limit(USERS)
-        .load(conn)
-        .expect("users");
-    let records: Vec<Record> = log_records::table
-        .filter(log_records::action.eq("user.created"))
-        .order(log_records::seq)
-        .limit(USERS)
-        .load(conn)
-        .expect("records");
-    let mut all = Vec::with_capacity(users.len());
-    for (resource, record) in users.into_iter().zip(records) {
-        let (key, id) = (resource.0, resource.2.clone());
-        all.push(Rows {
-            principal: principals::table.filter(principals::id.eq(id)).first(conn).expect("a principal"),
-            index: resource_index::table.filter(resource_index::resource.eq(key)).load(conn).expect("index rows"),
-            unique: unique_values::table.filter(unique_values::resource.eq(key)).load(conn).expect("unique values"),
-            external: external_ids::table.filter(external_ids::resource.eq(key)).load(conn).expect("external ids"),
-            resource,
-            record,
-        });
-    }
-    all
-}
-
-/// The same tables and indexes, empty.
-fn copy_tables(source: &mut SqliteConnection, conn: &mut SqliteConnection) {
-    #[derive(QueryableByName)]
-    struct Definition {
-        #[diesel(sql_type = diesel::sql_types::Text)]
-        sql: String,
-    }
-    let text = "SELECT sql FROM sqlite_master WHERE tbl_name IN ('principals','resources','resource_index','unique_values',\
-        'external_ids','log_records') AND sql IS NOT NULL ORDER BY type DESC";
-    let definitions: Vec<Definition> = diesel::sql_query(text).load(source).expect("definitions");
-    for definition in definitions {
-        conn.batch_execute(&definition.sql).expect("a table");
-    }
 }
 
 fn insert(conn: &mut SqliteConnection, rows: &Rows) -> QueryResult<()> {

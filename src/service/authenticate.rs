@@ -13,10 +13,10 @@ use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::{Digest, PlainKey};
-use crate::domain::{Caller, Id, Operation, Permission, Permissions, Tenant};
+use crate::domain::{Caller, Credential, Id, Operation, Permission, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
-const REFUSED: Error = Error::Unauthenticated("the key is not valid");
+pub(super) const REFUSED: Error = Error::Unauthenticated("the key is not valid");
 
 /// What a look-up of a key found.
 pub(super) struct Found {
@@ -105,6 +105,11 @@ impl Service {
     /// The same caller as the database knows it inside a transaction.
     pub(super) fn refresh(&self, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
         let Some(key) = known.key() else { return Ok(known.clone()) };
+        Ok(self.look_up(conn, key)?.1)
+    }
+
+    /// A key that works as it is in the database, and its holder as a caller.
+    pub(super) fn look_up(&self, conn: &mut Conn, key: &KeyHolder) -> Result<(Credential, Caller), Error> {
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
         let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
@@ -117,7 +122,7 @@ impl Service {
             Class::User | Class::Service => self.effective_in(conn, holder.tenant.key, holder.owner.id)?.permissions,
         };
         let key = Arc::new(key_holder(&holder, access));
-        Ok(Caller { tenant: holder.tenant, identity: Identity::Key(key) })
+        Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
     }
 
     fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {

@@ -22,7 +22,8 @@ pub struct Change<'c> {
     pub now: DateTime<Utc>,
     /// The type that the caller was authorized for.
     resource_type: Option<&'static ResourceType>,
-    head: Option<Head>,
+    /// The end of the log, once it is locked.
+    pub(super) head: Option<Head>,
     entries: Vec<Entry>,
     touched: Touched,
 }
@@ -129,7 +130,8 @@ impl<'c> Change<'c> {
         }
         let entries = std::mem::take(&mut self.entries);
         self.seq()?;
-        let Some(mut head) = self.head else { return Ok(()) };
+        let Some(before) = self.head else { return Ok(()) };
+        let mut head = before.clone();
         let mut records = Vec::with_capacity(entries.len());
         for entry in entries {
             let (record, next) = log::append(&head, entry, &self.context.caller, &self.context.request, self.now)?;
@@ -145,6 +147,8 @@ impl<'c> Change<'c> {
             head.policy_epoch = i64::from_be_bytes(epoch);
         }
         let key = self.context.caller.tenant.key;
-        Ok(store::log::append(self.conn, key, &records, &head)?)
+        store::log::append(self.conn, key, &records, &head)?;
+        self.service.carry_over(key, &before, &records, &head);
+        Ok(())
     }
 }

@@ -31,6 +31,7 @@ pub mod runtime;
 mod sealed;
 pub mod search;
 mod signing;
+mod standing;
 pub mod users;
 
 use std::path::PathBuf;
@@ -151,6 +152,7 @@ struct Inner {
     cache: cache::Cache,
     policies: policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
+    standing: standing::Standing,
 }
 
 impl Service {
@@ -179,6 +181,7 @@ impl Service {
             cache: cache::Cache::default(),
             policies: policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),
+            standing: standing::Standing::default(),
         };
         let service = Service { inner: Arc::new(inner) };
         service.map_direct_grants()?;
@@ -260,11 +263,20 @@ impl Service {
         resource_type: Option<&'static ResourceType>,
         f: impl FnOnce(&mut Change<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        // A key that was revoked or lost its permission since authentication writes nothing.
-        let caller = self.refresh(conn, &context.caller)?;
+        // A key that was revoked or lost its permission since authentication writes nothing. The embedded
+        // database's changes take turns, so nobody else waits for its log.
+        let head = match self.is_embedded() {
+            true => Some(store::log::lock_head(conn, context.caller.tenant.key)?),
+            false => None,
+        };
+        let caller = match &head {
+            Some(head) => self.refresh_at(conn, &context.caller, head)?,
+            None => self.refresh(conn, &context.caller)?,
+        };
         authorize(&caller, operation, resource_type)?;
         let context = Context { caller, request: context.request.clone(), seen: None };
         let mut change = Change::new(self, conn, &context, operation, resource_type);
+        change.head = head;
         let value = f(&mut change)?;
         change.finish()?;
         Ok(value)

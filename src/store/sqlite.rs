@@ -18,8 +18,10 @@ use super::error::{Error, Result};
 use super::migrate;
 use super::writer::Writer;
 
-/// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection.
+/// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection. The
+/// WAL goes back into the database when it has 16 MB: pages that many commits change are then written once.
 const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
+     PRAGMA wal_autocheckpoint = 4000; \
      PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
 
 /// How many readers may be open beyond those that are kept, when scans hold them.

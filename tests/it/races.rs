@@ -3,6 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Barrier;
 
+use chrono::TimeDelta;
+use keyroll::domain::log::RequestRef;
+use keyroll::service::credentials::Owner;
+use keyroll::service::registry;
+use keyroll::service::resources::Wanted;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -204,5 +209,41 @@ fn whoever_is_deleted_is_no_member_afterwards() {
             }
             assert_eq!(idp.get(&team).expect(200).members(), Vec::<&str>::new());
         }
+    });
+}
+
+#[test]
+fn who_was_let_in_before_its_key_died_writes_nothing_after() {
+    for_each_app(|app| {
+        let (users, mut number) = (registry().by_name("User").unwrap(), 0);
+        let mut after = |death: &dyn Fn(&str)| {
+            let key = app.issue_on_host(Owner::Connection("default".to_owned()), &[]);
+            let context = app.service.enter(&key, RequestRef::default()).unwrap();
+            let mut write = || {
+                number += 1;
+                let body = user(&format!("u{number}@example.com"));
+                let made = app.service.create_resource(&context, users, body, &Wanted::default());
+                made.map_or_else(|error| error.status(), |_| 201)
+            };
+            // The second finds what the first looked up.
+            assert_eq!([write(), write()], [201, 201]);
+            death(&app.id_of(&key));
+            write()
+        };
+        let set =
+            |id: &str, what: &str| app.sql(&format!("UPDATE credentials SET {what} WHERE id = {}", app.bytes(id)));
+        let revoke = |id: &str| app.admin().post(&format!("/v1/keys/{id}/revoke"), json!({})).expect(200);
+        assert_eq!(after(&|_| {}), 201);
+        assert_eq!(after(&|id| drop(revoke(id))), 401);
+        // A death that leaves no record, one after which somebody else writes, and one by time alone.
+        assert_eq!(after(&|id| set(id, "revoked_at = 0, revoke_reason = 'x'")), 401);
+        assert_eq!(
+            after(&|id| {
+                revoke(id);
+                app.idp().post("/Users", user("other@example.com")).expect(201);
+            }),
+            401
+        );
+        assert_eq!(after(&|_| app.clock.advance(TimeDelta::days(4_000))), 401);
     });
 }
