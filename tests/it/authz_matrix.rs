@@ -31,6 +31,8 @@ const GROUP_MAPPING: &str = r#"{"role":"{role}","source":{"group":{"displayName"
 const EXPLAIN: &str = r#"{"principal":{"type":"user","id":"{auditor}"},"permission":"keyroll:users:read"}"#;
 const EVALUATE: &str = r#"{"subject":{"type":"user","id":"{auditor}"},"action":{"name":"read"},
     "resource":{"type":"keyroll:users","id":"1"}}"#;
+const SUBJECTS: &str = r#"{"subject":{"type":"user"},"action":{"name":"read"},
+    "resource":{"type":"keyroll:users","id":"1"},"page":{"limit":1}}"#;
 const EVALUATE_MANY: &str = r#"{"subject":{"type":"user","id":"{auditor}"},"action":{"name":"read"},
     "resource":{"type":"keyroll:users","id":"1"},"evaluations":[{}]}"#;
 
@@ -95,7 +97,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/access/explain", "/v1/access/explain", EXPLAIN),
     ("POST /access/v1/evaluation", "/access/v1/evaluation", EVALUATE),
     ("POST /access/v1/evaluations", "/access/v1/evaluations", EVALUATE_MANY),
-    ("POST /access/v1/search/subject", "/access/v1/search/subject", EVALUATE),
+    ("POST /access/v1/search/subject", "/access/v1/search/subject", SUBJECTS),
     ("POST /access/v1/search/resource", "/access/v1/search/resource", EVALUATE),
     ("POST /access/v1/search/action", "/access/v1/search/action", EVALUATE),
     ("GET /.well-known/authzen-configuration", "/.well-known/authzen-configuration", ""),
