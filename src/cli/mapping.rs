@@ -15,7 +15,7 @@ pub(super) enum Command {
     /// Show a mapping
     Show(Named),
     /// Give a role to whoever is in a group, matches a rule, is said to by the identity provider, or is named
-    Create(New),
+    Create(Box<New>),
     /// Delete a mapping; whoever held its role by nothing else loses it at once
     Delete {
         #[command(flatten)]
