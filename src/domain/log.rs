@@ -119,6 +119,11 @@ pub struct Record {
     pub hash: [u8; 32],
 }
 
+/// Renders the time of a record, to the microsecond: what is asked for as of this time is as of the record.
+pub fn render_time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
 /// Appends an entry to a log: the record, and the head after it.
 ///
 /// # Errors
@@ -141,7 +146,7 @@ pub fn append(
         request,
         seq: head.next_seq,
         subject: SubjectBody { id: &entry.subject.id, kind: &entry.subject.kind },
-        time: time.to_rfc3339_opts(SecondsFormat::Micros, true),
+        time: render_time(time),
         v: 1,
     })?;
     let hash: [u8; 32] = Sha256::digest(&bytes).into();

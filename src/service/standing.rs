@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::authenticate::REFUSED;
 use super::{Error, Service};
+use crate::domain::caller::KeyHolder;
 use crate::domain::credential::{Class, Verdict};
 use crate::domain::log::{Head, Record};
 use crate::domain::{Caller, Credential, TenantKey};
@@ -35,6 +36,10 @@ impl Known {
     }
 }
 
+fn is_kept(key: &KeyHolder) -> bool {
+    key.class == Class::Provisioning && !key.owner.needs_sponsor()
+}
+
 impl Standing {
     fn known(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
         // What a panic left behind is compared with the log like everything else.
@@ -44,9 +49,9 @@ impl Standing {
 
 impl Service {
     /// The same as [`Service::refresh`] at the end of a log that is locked. Only a connection's key is
-    /// kept: what others may hangs on groups and roles too.
+    /// kept: what others may hangs on groups, roles and sponsors too.
     pub(super) fn refresh_at(&self, conn: &mut Conn, known: &Caller, head: &Head) -> Result<Caller, Error> {
-        let Some(key) = known.key().filter(|key| key.class == Class::Provisioning) else {
+        let Some(key) = known.key().filter(|key| is_kept(key)) else {
             return self.refresh(conn, known);
         };
         let (tenant, version) = (known.tenant.key, store::data_version(conn)?);
@@ -55,9 +60,8 @@ impl Service {
             && let Some((credential, caller)) = state.callers.get(&key.selector)
             && let Some(holder) = caller.key()
         {
-            // A connection's agent is local and needs no sponsor; another one would have to be looked up.
-            let verdict = credential.verdict(&holder.owner, !holder.owner.needs_sponsor(), self.now());
-            let stands = credential.id == key.credential && verdict == Verdict::Valid;
+            let stands = credential.id == key.credential
+                && credential.verdict(&holder.owner, true, self.now()) == Verdict::Valid;
             return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
         }
         let (credential, caller) = self.look_up(conn, key)?;

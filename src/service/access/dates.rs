@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::facts::{At, sponsors};
 use crate::domain::access::{self, Dates, Facts, GroupFacts, Groups, Hit, ResourceFacts};
+use crate::domain::log;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
@@ -182,7 +183,7 @@ impl Service {
     ) -> Result<HashMap<i64, String>, Error> {
         let distinct: BTreeSet<i64> = seqs.into_iter().collect();
         let times = store::log::times(conn, tenant, &distinct.into_iter().collect::<Vec<_>>())?;
-        Ok(times.into_iter().map(|(seq, time)| (seq, crate::scim::text::render_time(time))).collect())
+        Ok(times.into_iter().map(|(seq, time)| (seq, log::render_time(time))).collect())
     }
 }
 

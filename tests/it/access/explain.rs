@@ -75,7 +75,7 @@ fn yes_and_no_say_why() {
                   "via": ["clerk"],
                   "path": [{"id":"019b8d62-7a80-7000-8000-00000000000b","displayName":"finance"}],
                   "direct": true,
-                  "since": "2026-01-05T09:00:00.000Z",
+                  "since": "2026-01-05T09:00:00.000000Z",
                   "until": null
                 }
               ],

@@ -53,7 +53,7 @@ fn everybody_who_holds_a_role_is_listed_with_every_reason() {
                       "via": ["clerk"],
                       "path": [{"id":"019b8d62-7a80-7000-8000-00000000000c","displayName":"Finance"}],
                       "direct": true,
-                      "since": "2026-01-05T09:00:00.000Z",
+                      "since": "2026-01-05T09:00:00.000000Z",
                       "until": null
                     },
                     {
@@ -65,7 +65,7 @@ fn everybody_who_holds_a_role_is_listed_with_every_reason() {
                         {"id":"019b8d62-7a80-7000-8000-00000000000b","displayName":"Berlin"}
                       ],
                       "direct": false,
-                      "since": "2026-01-05T09:00:00.000Z",
+                      "since": "2026-01-05T09:00:00.000000Z",
                       "until": null
                     }
                   ]
@@ -82,13 +82,13 @@ fn everybody_who_holds_a_role_is_listed_with_every_reason() {
                         {"id":"019b8d62-7a80-7000-8000-00000000000b","displayName":"Berlin"}
                       ],
                       "direct": false,
-                      "since": "2026-01-05T09:00:00.000Z",
+                      "since": "2026-01-05T09:00:00.000000Z",
                       "until": null
                     },
                     {
                       "mapping": "019b8d62-7a80-7000-8000-00000000000e",
                       "source": "person",
-                      "since": "2026-01-05T09:00:00.000Z",
+                      "since": "2026-01-05T09:00:00.000000Z",
                       "until": null
                     }
                   ]

@@ -28,7 +28,7 @@ struct Story<'a> {
 /// When a minute of the story was.
 fn time(minute: i64, seconds: i64) -> String {
     let at = DateTime::from_timestamp_millis(START).unwrap() + TimeDelta::minutes(minute) + TimeDelta::seconds(seconds);
-    at.format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
+    at.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
 }
 
 impl Story<'_> {

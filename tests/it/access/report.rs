@@ -41,13 +41,13 @@ fn every_reason_is_named() {
                         {"id":"019b8d62-7a80-7000-8000-000000000009","displayName":"Finance Berlin"}
                       ],
                       "direct": false,
-                      "since": "2026-01-05T09:02:00.000Z",
+                      "since": "2026-01-05T09:02:00.000000Z",
                       "until": null
                     },
                     {
                       "mapping": "019b8d64-4f40-7000-8000-00000000000c",
                       "source": "person",
-                      "since": "2026-01-05T09:02:00.000Z",
+                      "since": "2026-01-05T09:02:00.000000Z",
                       "until": "2026-01-06T00:00:00.000Z"
                     }
                   ]
@@ -63,7 +63,7 @@ fn every_reason_is_named() {
                         {"id":"019b8d62-7a80-7000-8000-000000000009","displayName":"Finance Berlin"}
                       ],
                       "direct": false,
-                      "since": "2026-01-05T09:02:00.000Z",
+                      "since": "2026-01-05T09:02:00.000000Z",
                       "until": null
                     }
                   ]

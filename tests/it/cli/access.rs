@@ -56,12 +56,14 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(rows[6], ["clerk", "group", "Finance", "-", since, "-", id]);
         let roles_after = |action: &str| {
             let tail = run(&["log", "tail"]).stdout;
-            let records = tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            let record = records.filter(|record| record["action"] == action).last().unwrap();
+            let mut records = tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+            let record = records.rfind(|record| record["action"] == action).unwrap();
             let at = record["time"].as_str().unwrap();
             run(&["access", "show", "mira", "--at", at, "--json"]).json()["roles"].as_array().unwrap().len()
         };
         assert_eq!((roles_after("group.created"), roles_after("mapping.created")), (0, 2));
+        let then = run(&["access", "show", "mira", "--at", since, "--json"]).json();
+        assert_eq!(then["roles"].as_array().unwrap().len(), 2, "what holds since then held then");
         let by_id = ["mapping", "create", "--role", "clerk", "--group-id", group["id"].as_str().unwrap(), "--json"];
         assert_eq!(run(&by_id).json()["source"]["group"]["id"], group["id"]);
         assert_eq!(run(&["mapping", "delete", id]).stdout, format!("mapping {id} is deleted\n"));
