@@ -162,11 +162,11 @@ fn chunks(
     })
 }
 
+/// What of an answer is still to be sent, and what packs it.
+type Unsent = (Body, Option<Packer>);
+
 /// The next bytes to send and what is left; no bytes at the end.
-fn next_piece(
-    service: &Service,
-    (mut body, mut packer): (Body, Option<Packer>),
-) -> Result<(Vec<u8>, Option<(Body, Option<Packer>)>), Error> {
+fn next_piece(service: &Service, (mut body, mut packer): Unsent) -> Result<(Vec<u8>, Option<Unsent>), Error> {
     while let Some(text) = body.next_chunk(service)? {
         let piece = match &mut packer {
             Some(packer) => packer.pack(&text)?,
