@@ -112,6 +112,12 @@ impl Attribute {
         self.sub_attributes.iter().find(|sub| sub.name.eq_ignore_ascii_case(name))
     }
 
+    /// Whether its value is made here, whatever a client says of it: a read-only one, and where a reference
+    /// leads, which is made from the id beside it.
+    pub fn is_made(&self) -> bool {
+        self.mutability == Mutability::ReadOnly || (self.kind == Kind::Reference && self.name == "$ref")
+    }
+
     /// Whether this is a complex attribute.
     pub fn is_complex(&self) -> bool {
         self.kind == Kind::Complex

@@ -52,7 +52,7 @@ impl Patch<'_> {
         if attr.extension.is_none() && attr.attribute.name == "schemas" {
             return self.schemas(operation);
         }
-        if attr.attribute.mutability == Mutability::ReadOnly || leaf.mutability == Mutability::ReadOnly {
+        if attr.attribute.is_made() || leaf.is_made() {
             // RFC 7644 §3.5.2: an error; but whole resources come back with their id and meta.
             if operation.pathless && self.tolerances.allow(Tolerance::ReadOnlyIgnored) {
                 return Ok(());
@@ -209,8 +209,9 @@ pub(super) fn merge(
         if !seen.insert(&sub.name) {
             return Err(Error::syntax(format!("{at}: is there twice")));
         }
-        if sub.mutability == Mutability::ReadOnly {
-            if tolerances.allow(Tolerance::ReadOnlyIgnored) {
+        if sub.is_made() {
+            // What is published as a client's to say is taken and made anew.
+            if sub.mutability != Mutability::ReadOnly || tolerances.allow(Tolerance::ReadOnlyIgnored) {
                 continue;
             }
             return Err(Error::mutability(format!("{at}: is read-only")));

@@ -112,7 +112,7 @@ fn same(attribute: &Attribute, old: &Value, new: &Value) -> bool {
             let pair = |sub: &Attribute| (old.get(&sub.name), new.get(&sub.name));
             attribute.sub_attributes.iter().all(|sub| match pair(sub) {
                 (Some(old), Some(new)) => same(sub, old, new),
-                (old, new) => old == new || sub.mutability == Mutability::ReadOnly,
+                (old, new) => old == new || sub.is_made(),
             })
         }
         _ => old == new,

@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value};
 
-use crate::scim::attribute::{Attribute, Mutability};
+use crate::scim::attribute::Attribute;
 use crate::scim::error::Error;
 use crate::scim::schema::registry;
 use crate::scim::text;
@@ -119,7 +119,7 @@ fn object(
             return Err(Error::syntax(format!("{at}.{name}: no such attribute")));
         };
         // RFC 7644 §3.3, §3.5.1: read-only values are ignored.
-        if sub.mutability == Mutability::ReadOnly {
+        if sub.is_made() {
             continue;
         }
         if let Some(member) = self::value(sub, member, &format!("{at}.{}", sub.name), tolerances)? {
