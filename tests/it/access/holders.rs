@@ -170,6 +170,50 @@ fn what_comes_and_goes_between_two_pages_hides_nobody_else() {
 }
 
 #[test]
+fn what_many_sources_give_is_merged() {
+    for_each_app(|app| {
+        billing(app);
+        let admin = app.admin();
+        let person = |n: usize| {
+            let kind = if n % 7 == 0 { "Contractor" } else { "Employee" };
+            let data = and(user(&format!("u{n}@example.com")), json!({"userType": kind}));
+            json!({"method": "POST", "path": "/Users", "bulkId": n.to_string(), "data": data})
+        };
+        let made = app.idp().post("/Bulk", bulk((0..120).map(person).collect())).expect(200);
+        let location = |one: &Value| one["location"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+        let people: Vec<String> = made["Operations"].as_array().unwrap().iter().map(location).collect();
+        let put = |name: &str, of: &dyn Fn(usize) -> bool| {
+            let members: Vec<&str> = (0..120).filter(|n| of(*n)).map(|n| people[n].as_str()).collect();
+            app.idp().post("/Groups", group(name, &members)).expect(201).id()
+        };
+        // More than is read at once of one of several groups.
+        put("Even", &|n| n % 2 == 0);
+        let inner = put("Third", &|n| n % 3 == 0);
+        put("Late", &|n| n >= 100);
+        app.idp().post("/Groups", group("Around", &[&inner])).expect(201);
+        for name in ["Even", "Around", "Late"] {
+            map(app, "billing.viewer", json!({"group": {"displayName": name}}));
+        }
+        map(app, "billing.viewer", json!({"rule": "userType eq \"contractor\""}));
+        map(app, "billing.viewer", json!({"person": {"type": "user", "id": people[95]}, "reason": "x"}));
+        let holds = |n: &usize| n % 2 == 0 || n % 3 == 0 || *n >= 100 || n % 7 == 0 || *n == 95;
+        let expected: Vec<&str> = (0..120).filter(holds).map(|n| people[n].as_str()).collect();
+        for count in [1_000, 60, 17] {
+            let (mut found, mut cursor) = (vec![], String::new());
+            loop {
+                let page = admin.get(&format!("{HOLDERS}?count={count}&cursor={cursor}")).expect(200);
+                found.extend(ids(&page, "holders").into_iter().map(str::to_owned));
+                match page["next"].as_str() {
+                    Some(next) => next.clone_into(&mut cursor),
+                    None => break,
+                }
+            }
+            assert_eq!(found, expected, "pages of {count}");
+        }
+    });
+}
+
+#[test]
 fn every_kind_of_rule_and_assertion_finds_its_users() {
     for_each_app(|app| {
         billing(app);
