@@ -1,13 +1,15 @@
 //! Measures a server under load and compares it with what the machine can do, in one run:
 //!
 //! ```text
-//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS]
+//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access]
 //! ```
 //!
 //! It starts `keyroll serve` on an empty SQLite database (rate limit off, everything else as shipped),
 //! fills it with USERS users (100 000), and measures with 32 keep-alive connections for SECONDS (5) each:
 //! reads against a bare actix-web handler that returns the same bytes, creates against raw SQLite inserts
 //! of the same rows, adding a member to a large group against adding one to a small group, and memory.
+//! With the word `access` it measures roles and mappings instead, on the database that KEYROLL_DATABASE_URL
+//! names.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -16,6 +18,7 @@
     reason = "a program for people"
 )]
 
+mod access;
 mod client;
 mod raw;
 mod servers;
@@ -42,6 +45,9 @@ fn main() {
     let ids = fill(&keyroll, users);
     println!("resident after filling: {} MB", keyroll.resident_kb() / 1024);
 
+    if arguments.iter().any(|word| word == "access") {
+        return access::measure(&keyroll, &load, &ids);
+    }
     let sample = keyroll.get(&format!("/Users/{}", ids[0]));
     let bare = Bare::start(&sample);
     let bare_rate = load.run(bare.address(), |_| Request::get("/", ""));

@@ -11,8 +11,10 @@ use serde_json::Value;
 /// `keyroll serve` on an empty folder; ends with this value.
 pub(crate) struct Keyroll {
     child: Child,
+    program: PathBuf,
     address: SocketAddr,
     key: String,
+    admin_key: String,
     folder: tempfile::TempDir,
     agent: ureq::Agent,
 }
@@ -27,7 +29,7 @@ impl Keyroll {
             .join("keyroll");
         let folder = tempfile::tempdir().expect("a folder");
         let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let mut child = Command::new(program)
+        let mut child = Command::new(&program)
             .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
             .arg(folder.path().join("data"))
             .stdout(Stdio::piped())
@@ -38,8 +40,9 @@ impl Keyroll {
         let made: Value = serde_json::from_str(&lines.next().expect("the keys")).expect("JSON");
         let listening = lines.next().expect("the address");
         let address = listening.rsplit('/').next().and_then(|text| text.parse().ok()).expect("an address");
-        let key = made["provisioning_key"].as_str().expect("a key").to_owned();
-        Keyroll { child, address, key, folder, agent: ureq::Agent::new_with_defaults() }
+        let key = |name: &str| made[name].as_str().expect("a key").to_owned();
+        let (key, admin_key) = (key("provisioning_key"), key("admin_key"));
+        Keyroll { child, program, address, key, admin_key, folder, agent: ureq::Agent::new_with_defaults() }
     }
 
     pub(crate) fn address(&self) -> SocketAddr {
@@ -48,6 +51,25 @@ impl Keyroll {
 
     pub(crate) fn key(&self) -> &str {
         &self.key
+    }
+
+    pub(crate) fn admin_key(&self) -> &str {
+        &self.admin_key
+    }
+
+    /// The server as an admin sees it.
+    pub(crate) fn admin(&self) -> Admin<'_> {
+        Admin(self)
+    }
+
+    /// Runs `keyroll apply` beside the server.
+    pub(crate) fn apply(&self, catalogue: &str) {
+        let file = self.folder.path().join("access.toml");
+        std::fs::write(&file, catalogue).expect("a file");
+        let data = self.folder.path().join("data");
+        let mut command = Command::new(&self.program);
+        command.arg("--data-dir").arg(data).args(["apply", "--json", "-f"]).arg(file).stdout(Stdio::null());
+        assert!(command.status().expect("runs").success());
     }
 
     pub(crate) fn database(&self) -> PathBuf {
@@ -80,6 +102,41 @@ impl Keyroll {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
+    }
+}
+
+/// Requests with the admin's key, each of which must be answered well.
+pub(crate) struct Admin<'k>(&'k Keyroll);
+
+impl Admin<'_> {
+    fn at(&self, path: &str) -> (String, String) {
+        (format!("http://{}{path}", self.0.address), format!("Bearer {}", self.0.admin_key))
+    }
+
+    fn read(&self, path: &str, tag: &str) -> ureq::http::Response<ureq::Body> {
+        let (url, key) = self.at(path);
+        self.0.agent.get(url).header("Authorization", key).header("If-None-Match", tag).call().expect("an answer")
+    }
+
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut answer = self.read(path, "\"-\"");
+        answer.body_mut().with_config().limit(64 << 20).read_to_string().expect("text")
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> String {
+        let (url, key) = self.at(path);
+        let request = self.0.agent.post(url).header("Authorization", key).content_type("application/json");
+        request.send(body.to_string()).expect("an answer").body_mut().read_to_string().expect("text")
+    }
+
+    /// The tag of what is there.
+    pub(crate) fn tag(&self, path: &str) -> String {
+        self.read(path, "\"-\"").headers()["etag"].to_str().expect("text").to_owned()
+    }
+
+    /// Asks for what is known already.
+    pub(crate) fn known(&self, path: &str, tag: &str) {
+        assert_eq!(self.read(path, tag).status(), 304);
     }
 }
 

@@ -1,0 +1,106 @@
+//! What access costs: who may do what, the snapshot for services, a mapping of a large group, AuthZEN.
+//!
+//! Times are those of one client on one connection, HTTP included; the database is the one that
+//! `KEYROLL_DATABASE_URL` names, or SQLite.
+
+use std::fmt::Write;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use super::client::{Load, Request, scatter};
+use super::servers::{Bare, Keyroll};
+use super::{URN, add};
+
+/// Who is in every chain of groups.
+const ASKED: usize = 1_000;
+const CHAINS: usize = 20;
+const DEPTH: usize = 5;
+const MAPPINGS: usize = 500;
+const MANY_MAPPINGS: usize = 10_000;
+
+/// Fills groups and mappings beside users, and measures.
+pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
+    let asked = &ids[..ASKED.min(ids.len())];
+    for chain in 0..CHAINS {
+        let mut inner: Vec<String> = asked.to_vec();
+        for depth in 0..DEPTH {
+            inner = vec![group(keyroll, &format!("chain {chain} {depth}"), &inner)];
+        }
+    }
+    let large = group(keyroll, "large", &ids[..ids.len().min(100_000)]);
+    keyroll.apply(&catalogue(MAPPINGS));
+    println!("{CHAINS} chains of {DEPTH} groups around {} of {} users, {MAPPINGS} mappings", asked.len(), ids.len());
+
+    let admin = keyroll.admin();
+    let evaluation = |id: &str| {
+        json!({"subject": {"type": "user", "id": id}, "action": {"name": "read"},
+            "resource": {"type": "bench:r7", "id": "1"}})
+    };
+    report("one evaluation, the first of each user", asked, |id| {
+        drop(admin.post("/access/v1/evaluation", &evaluation(id)))
+    });
+    report("one evaluation, remembered", asked, |id| drop(admin.post("/access/v1/evaluation", &evaluation(id))));
+    report("access with every reason", asked, |id| drop(admin.get(&format!("/v1/users/{id}/access"))));
+    let roles: Vec<String> = (0..20).map(|n| format!("bench.role{n}")).collect();
+    report(&format!("a mapping of a group of {}", ids.len().min(100_000)), &roles, |role| {
+        drop(admin.post("/v1/mappings", &json!({"role": role, "source": {"group": {"id": large}}})));
+    });
+
+    let sample = admin.post("/access/v1/evaluation", &evaluation(&asked[0]));
+    let bare = Bare::start(&sample);
+    let bare_rate = load.run(bare.address(), |_| Request::get("/", ""));
+    let bodies: Vec<String> = asked.iter().map(|id| evaluation(id).to_string()).collect();
+    let rate = load.run(keyroll.address(), |n| {
+        Request::post("/access/v1/evaluation", keyroll.admin_key(), &bodies[scatter(n) as usize % bodies.len()])
+    });
+    println!(
+        "AuthZEN evaluation, warm: {rate:.0}/s, {:.0} % of the bare handler ({bare_rate:.0}/s)",
+        rate / bare_rate * 100.0
+    );
+
+    keyroll.apply(&catalogue(MANY_MAPPINGS));
+    let times = ["first"; 1].iter().chain(&["again"; 20]).map(|_| "/v1/mappings".to_owned()).collect::<Vec<_>>();
+    report(&format!("snapshot of {MANY_MAPPINGS} mappings"), &times, |path| drop(admin.get(path)));
+    let tag = admin.tag("/v1/mappings");
+    report("snapshot that is known (304)", &times, |path| admin.known(path, &tag));
+}
+
+/// Prints the median, the 99th percentile and the longest of some times.
+fn report<T>(name: &str, items: &[T], mut work: impl FnMut(&T)) {
+    let mut times: Vec<u128> = items
+        .iter()
+        .map(|item| {
+            let started = Instant::now();
+            work(item);
+            started.elapsed().as_micros()
+        })
+        .collect();
+    times.sort_unstable();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    println!("{name}: median {} µs, p99 {} µs, longest {} µs", at(50), at(99), at(100));
+}
+
+fn group(keyroll: &Keyroll, name: &str, members: &[String]) -> String {
+    let body = json!({"schemas": [format!("{URN}:Group")], "displayName": name});
+    let made: Value = serde_json::from_str(&keyroll.post("/Groups", &body)).expect("a group");
+    let id = made["id"].as_str().expect("an id").to_owned();
+    for chunk in members.chunks(10_000) {
+        keyroll.patch(&format!("/Groups/{id}?excludedAttributes=members"), &add(chunk));
+    }
+    id
+}
+
+/// An api, fifty roles, and so many mappings: those of the chains first.
+fn catalogue(mappings: usize) -> String {
+    let mut text = "[[apis]]\nname = \"bench\"\nopen = true\n".to_owned();
+    for n in 0..50 {
+        let _ = write!(text, "[[roles]]\nname = \"bench.role{n}\"\npermissions = [\"bench:r{n}:read\"]\n");
+    }
+    let chains = (0..CHAINS * DEPTH).map(|n| format!("chain {} {}", n / DEPTH, n % DEPTH));
+    let names = chains.chain((0..).map(|n| format!("nobody {n}"))).take(mappings);
+    for (n, name) in names.enumerate() {
+        let _ = write!(text, "[[mappings]]\nrole = \"bench.role{}\"\nsource.group.displayName = \"{name}\"\n", n % 50);
+    }
+    text
+}
