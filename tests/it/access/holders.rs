@@ -175,7 +175,7 @@ fn what_many_sources_give_is_merged() {
         billing(app);
         let admin = app.admin();
         let person = |n: usize| {
-            let kind = if n % 7 == 0 { "Contractor" } else { "Employee" };
+            let kind = if n.is_multiple_of(7) { "Contractor" } else { "Employee" };
             let data = and(user(&format!("u{n}@example.com")), json!({"userType": kind}));
             json!({"method": "POST", "path": "/Users", "bulkId": n.to_string(), "data": data})
         };
@@ -187,8 +187,8 @@ fn what_many_sources_give_is_merged() {
             app.idp().post("/Groups", group(name, &members)).expect(201).id()
         };
         // More than is read at once of one of several groups.
-        put("Even", &|n| n % 2 == 0);
-        let inner = put("Third", &|n| n % 3 == 0);
+        put("Even", &|n| n.is_multiple_of(2));
+        let inner = put("Third", &|n| n.is_multiple_of(3));
         put("Late", &|n| n >= 100);
         app.idp().post("/Groups", group("Around", &[&inner])).expect(201);
         for name in ["Even", "Around", "Late"] {
@@ -196,7 +196,8 @@ fn what_many_sources_give_is_merged() {
         }
         map(app, "billing.viewer", json!({"rule": "userType eq \"contractor\""}));
         map(app, "billing.viewer", json!({"person": {"type": "user", "id": people[95]}, "reason": "x"}));
-        let holds = |n: &usize| n % 2 == 0 || n % 3 == 0 || *n >= 100 || n % 7 == 0 || *n == 95;
+        let holds =
+            |n: &usize| n.is_multiple_of(2) || n.is_multiple_of(3) || *n >= 100 || n.is_multiple_of(7) || *n == 95;
         let expected: Vec<&str> = (0..120).filter(holds).map(|n| people[n].as_str()).collect();
         for count in [1_000, 60, 17] {
             let (mut found, mut cursor) = (vec![], String::new());

@@ -410,7 +410,7 @@ fn play(app: &TestApp, seed: u64) {
             decisions::check_decisions(&mut story);
             decisions::check_subjects(&mut story);
         }
-        if minute % 4 == 0 {
+        if minute % 7 == 0 {
             story.check_holders();
         }
     }
