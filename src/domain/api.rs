@@ -128,11 +128,13 @@ impl ApiRoute {
         format!("{} /{}", self.method, segments.join("/"))
     }
 
-    /// Whether the path is a template: it begins with a slash, and braces stand around whole segments.
+    /// Whether the path is a template: it begins with a slash, braces stand around whole segments, and the
+    /// others are spelt as no request needs to escape them, or none would ever match.
     pub fn is_template(&self) -> bool {
         let segment = |own: &str| {
             let inner = own.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(own);
-            (!own.is_empty() || self.path == "/") && !inner.contains(['{', '}', '?', '#', ' ']) && own != "{}"
+            let is_plain = is_variable(own) || self.path == "/" || decode(own).is_some_and(|read| read == own);
+            is_plain && !inner.contains(['{', '}', '?', '#', ' ']) && own != "{}"
         };
         self.path.starts_with('/') && self.path.len() <= 1_024 && self.segments().all(segment)
     }

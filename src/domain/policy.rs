@@ -264,8 +264,10 @@ pub fn bind_rule(text: &str, user: &'static ResourceType) -> Result<Bound, scim:
     let bound = filter::bind(&parsed, user, Unknown::Refuse, &mut strict)?;
     for attribute in filter::attributes(&bound) {
         let name = attribute.attribute.name.as_str();
-        if attribute.extension.is_none() && HIDDEN.contains(&name) {
-            let detail = format!("filter: a rule cannot look at {name}");
+        // What is made when a document is shown comes from other resources: it is in no document.
+        let is_made = attribute.sub.is_some_and(|sub| sub.is_made()) || attribute.attribute.is_made();
+        if (attribute.extension.is_none() && HIDDEN.contains(&name)) || is_made {
+            let detail = format!("filter: a rule cannot look at {attribute}");
             return Err(scim::Error::new(scim::ScimType::InvalidFilter, detail));
         }
     }

@@ -22,6 +22,10 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
 
 fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request = &call.request;
+    // RFC 9110 §13.1.1: nothing here has a tag yet, so none can match and nothing may be done.
+    if call.operation.writes() && request.conditions.if_match.as_deref().is_some_and(|tags| tags.trim() != "*") {
+        return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
+    }
     let ok = |value: Value| Ok(Reply::json(200, &value));
     match call.operation {
         Operation::Health => ok(json!({"status": "ok"})),

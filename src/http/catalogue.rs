@@ -1,5 +1,7 @@
 //! `/v1/apis`, `/v1/roles`, `/v1/mappings`, and what follows from them.
 
+use std::collections::HashSet;
+
 use actix_web::http::header::LOCATION;
 use serde_json::Value;
 
@@ -26,6 +28,7 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::RoleReplace => ok(service.replace_role(context()?, id, &body(call)?)?),
         Operation::RoleDelete => empty(service.delete_role(context()?, id)?),
         Operation::RoleHolders => {
+            only_parameters(call, &["count", "cursor"])?;
             let request = &call.request;
             ok(service.role_holders(context()?, id, request.number("count")?, request.cursor())?)
         }
@@ -44,16 +47,13 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
 /// misspelt `dry_run` nor the next page of one may remove anything.
 fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
-    let mut given = request.query.iter().filter(|(name, _)| name == "dry_run").map(|(_, value)| value.as_str());
-    let is_tried = match (given.next(), given.next()) {
-        (Some("true"), None) => true,
-        (None | Some("false"), None) => false,
-        _ => return Err(Error::Malformed("dry_run: true or false, once".to_owned())),
+    let is_tried = match request.parameter("dry_run") {
+        Some("true") => true,
+        None | Some("false") => false,
+        Some(_) => return Err(Error::Malformed("dry_run: true or false".to_owned())),
     };
     let known: &[&str] = if is_tried { &["dry_run", "count", "cursor"] } else { &["dry_run"] };
-    if let Some((unknown, _)) = request.query.iter().find(|(name, _)| !known.contains(&name.as_str())) {
-        return Err(Error::Malformed(format!("{unknown}: no parameter of this")));
-    }
+    only_parameters(call, known)?;
     if is_tried {
         let (count, cursor) = (request.number("count")?, request.cursor());
         return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor)?));
@@ -61,7 +61,23 @@ fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     Ok(empty(service.delete_mapping(context, &request.id)?))
 }
 
+/// Refuses parameters that nobody looks at, and one that is there twice: a misspelt `at` would answer for the
+/// present.
+fn only_parameters(call: &Call, known: &[&str]) -> Result<(), Error> {
+    let mut seen = HashSet::new();
+    for (name, _) in &call.request.query {
+        if !known.contains(&name.as_str()) {
+            return Err(Error::Malformed(format!("{name}: no parameter of this")));
+        }
+        if !seen.insert(name) {
+            return Err(Error::Malformed(format!("{name}: is there twice")));
+        }
+    }
+    Ok(())
+}
+
 fn access(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Value, Error> {
+    only_parameters(call, &["at"])?;
     service.read_access(call.context()?, kind, &call.request.id, call.request.parameter("at"))
 }
 

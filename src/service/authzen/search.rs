@@ -211,7 +211,10 @@ fn actions(standings: &Standings, held: &Held, resource: &str) -> BTreeSet<Strin
     // Any action will do: it tells what the resource type means.
     let Some(like) = permission(resource, "any") else { return BTreeSet::new() };
     let Some(api) = standings.policy.apis.get(like.api()) else { return BTreeSet::new() };
-    let granted = held.granted().filter(|own| own.is_single() && api.knows(own)).cloned();
+    // Of an open api also what is granted by the name of its action; `*` names none.
+    let named = held.granted().filter(|own| own.action() != "*");
+    let granted = named.filter_map(|own| permission(resource, own.action()).filter(|one| own.covers(one)));
+    let granted = granted.filter(|one| api.knows(one));
     let all = api.permissions().chain(granted);
     let allowed = all.filter(|one| one.api() == like.api() && one.resource() == like.resource() && held.may(one));
     allowed.map(|one| one.action().to_owned()).collect()

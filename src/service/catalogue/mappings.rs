@@ -69,12 +69,23 @@ pub(in crate::service) fn create(change: &mut Change<'_>, role: &str, source: So
     check(change.conn, tenant, &policy, role, &source)?;
     check_held(&change.context.caller, &policy, role)?;
     let is_same = |one: &Mapping| one.role == role && one.source.meant() == source.meant();
+    if has_ended(&source, change.now) {
+        return Err(Error::invalid("/source/expires_at", "expires_at: is past"));
+    }
     if let Some(same) = policy.mappings.iter().find(|one| is_same(&one.mapping)) {
-        return Err(taken("mapping", &same.mapping.id.to_string()));
+        // One that ran out gives nothing any more, and stands in nobody's way.
+        if !has_ended(&same.mapping.source, change.now) {
+            return Err(taken("mapping", &same.mapping.id.to_string()));
+        }
+        remove(change, &same.mapping)?;
     }
     let mapping = Mapping { id: change.mint(), role: role.to_owned(), source };
     add(change, &mapping)?;
     Ok(mapping)
+}
+
+fn has_ended(source: &Source, now: DateTime<Utc>) -> bool {
+    matches!(source, Source::Person { expires_at: Some(end), .. } if *end <= now)
 }
 
 /// Stores a mapping that was checked, or that the server makes for itself.

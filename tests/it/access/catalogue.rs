@@ -74,6 +74,8 @@ fn apis_that_break_the_rules() {
         (json!({"name": "a", "permissions": [{"name": "x:read"}, {"name": "x:read"}]}), "/permissions/1/name"),
         (json!({"name": "a", "permissions": read, "routes": [route("/x", "x:write")]}), "/routes/0/permission"),
         (json!({"name": "a", "permissions": read, "routes": [route("x", "x:read")]}), "/routes/0/path"),
+        (json!({"name": "a", "permissions": read, "routes": [route("/x/../y", "x:read")]}), "/routes/0/path"),
+        (json!({"name": "a", "permissions": read, "routes": [route("/x/%2e", "x:read")]}), "/routes/0/path"),
         (
             json!({"name": "a", "permissions": read, "routes": [route("/x/{a}", "x:read"), route("/x/{b}", "x:read")]}),
             "/routes/1/path",
@@ -152,11 +154,18 @@ fn mappings_that_break_the_rules() {
                 json!({"person": {"type": "user", "id": person}, "reason": "x", "expires_at": "soon"}),
                 "/source/expires_at",
             ),
+            (
+                json!({"person": {"type": "user", "id": person}, "reason": "x", "expires_at": "2026-01-05T09:00:00Z"}),
+                "/source/expires_at",
+            ),
         ] {
             refused(app, "POST", "/v1/mappings", json!({"role": "billing.viewer", "source": source}), 422, pointer);
         }
-        for hidden in ["id", "meta.created", "groups", "roles.value", "entitlements.value", "externalId"] {
-            let source = json!({"rule": format!("{hidden} eq \"2026-01-01T00:00:00Z\"")});
+        const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+        let made = ["$ref", "displayName"].map(|sub| format!("{MANAGER}.{sub}"));
+        let hidden = ["id", "meta.created", "groups", "roles.value", "entitlements.value", "externalId"];
+        for hidden in hidden.into_iter().chain(made.iter().map(String::as_str)) {
+            let source = json!({"rule": format!("not ({hidden} eq \"2026-01-01T00:00:00Z\")")});
             refused(
                 app,
                 "POST",
@@ -218,5 +227,29 @@ fn nobody_hands_out_more_than_it_holds() {
         let wider = json!({"permissions": ["keyroll:keys:read", "keyroll:keys:revoke"]});
         let answer = clerk.send("PUT", "/v1/roles/clerk", &[], wider.to_string());
         assert_eq!(answer.problem(403, "forbidden"), lacks("clerk", "keyroll:keys:revoke"));
+    });
+}
+
+#[test]
+fn what_is_asked_beside_the_point_is_refused() {
+    for_each_app(|app| {
+        billing(app);
+        let (admin, before) = (app.admin(), app.actions().len());
+        let id = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        for (path, detail) in [
+            (format!("/v1/users/{id}/access?At=2026-01-05T09:00:00Z"), "At: no parameter of this"),
+            (format!("/v1/users/{id}/access?at=2026-01-05T09:00:00Z&at=2027-01-01T00:00:00Z"), "at: is there twice"),
+            ("/v1/roles/billing.viewer/holders?limit=2".to_owned(), "limit: no parameter of this"),
+        ] {
+            assert_eq!(admin.get(&path).problem(400, "malformed"), detail);
+        }
+        // What has no tag matches none (RFC 9110 §13.1.1).
+        let body = json!({"permissions": []}).to_string();
+        for (tag, method) in [("\"1\"", "PUT"), ("\"1\"", "DELETE")] {
+            let answer = admin.send(method, "/v1/roles/billing.viewer", &[("if-match", tag)], body.clone());
+            assert_eq!(answer.problem(412, "precondition_failed"), "If-Match: what is written here has no tag");
+        }
+        assert_eq!(app.actions().len(), before + 1);
+        admin.send("PUT", "/v1/roles/billing.viewer", &[("if-match", "*")], body).expect(200);
     });
 }

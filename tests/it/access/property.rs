@@ -270,6 +270,14 @@ impl Story<'_> {
             422 => assert!(refused, "{answer}"),
             _ => {
                 let id = answer.expect(201).id();
+                // It takes the place of one that ran out.
+                let minute = self.minute;
+                self.world.mappings.retain(|_, own| match (&own.source, &source) {
+                    (Source::Person(theirs, Some(until)), Source::Person(id, _)) => {
+                        own.role != role || theirs != id || *until > minute
+                    }
+                    _ => true,
+                });
                 self.world.mappings.insert(id, Mapping { role, source });
             }
         }

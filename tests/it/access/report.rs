@@ -88,7 +88,20 @@ fn a_grant_runs_out_by_itself() {
         let permissions = || admin.get(&format!("/v1/users/{mira}/access")).expect(200)["permissions"].clone();
         app.clock.advance(TimeDelta::minutes(899));
         assert_eq!(permissions(), json!(["billing:invoices:read"]));
+        let again = |end: &str| {
+            let mut source = person.clone();
+            source["expires_at"] = json!(end);
+            admin.post("/v1/mappings", json!({"role": "billing.viewer", "source": source}))
+        };
+        again("2026-01-07T00:00:00Z").problem(409, "already_exists");
         app.clock.advance(TimeDelta::minutes(1));
+        assert_eq!(permissions(), json!([]));
+        // One that ran out stands in nobody's way.
+        again("2026-01-07T00:00:00Z").expect(201);
+        assert_eq!(permissions(), json!(["billing:invoices:read"]));
+        let actions = app.actions();
+        assert_eq!(actions[actions.len() - 2..], ["mapping.deleted", "mapping.created"]);
+        app.clock.advance(TimeDelta::hours(24));
         assert_eq!(permissions(), json!([]));
         admin.get(&format!("/v1/agents/{mira}/access")).problem(404, "not_found");
         admin.get(&format!("/v1/users/{}/access", app.id(99))).problem(404, "not_found");
