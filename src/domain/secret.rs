@@ -126,18 +126,22 @@ fn unbase62(text: &str) -> Option<[u8; 32]> {
     if text.len() != SECRET_LEN {
         return None;
     }
-    let mut number = [0u8; 32];
+    // Most significant first; with every request a key is read.
+    let mut limbs = [0u64; 4];
     for letter in text.bytes() {
-        let mut carry = digit(letter)?;
-        for byte in number.iter_mut().rev() {
-            let value = u32::from(*byte) * 62 + carry;
-            *byte = value as u8;
-            carry = value >> 8;
+        let mut carry = u128::from(digit(letter)?);
+        for limb in limbs.iter_mut().rev() {
+            let value = u128::from(*limb) * 62 + carry;
+            *limb = value as u64;
+            carry = value >> 64;
         }
         if carry != 0 {
             return None;
         }
     }
+    let mut number = [0u8; 32];
+    let bytes = limbs.iter().flat_map(|limb| limb.to_be_bytes());
+    number.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);
     Some(number)
 }
 
