@@ -20,6 +20,9 @@ use crate::scim::{self, ResourceType};
 /// In how many ways a role may reach the roles that it includes, itself counted.
 pub const INCLUSIONS_MAX: usize = 1_000;
 
+/// How many roles deep inclusions may go: what a role gives is worked out with every change of the catalogue.
+pub const INCLUSION_DEPTH_MAX: usize = 16;
+
 /// A tenant's roles and mappings.
 #[derive(Debug, Default)]
 pub struct Policy {
@@ -107,9 +110,9 @@ impl Policy {
         let mut open = vec![Gain { role: name.to_owned(), via: vec![] }];
         while let Some(gain) = open.pop() {
             if let Some(role) = self.roles.get(&gain.role) {
-                for inner in
-                    role.includes.iter().rev().filter(|inner| !gain.via.contains(inner) && **inner != gain.role)
-                {
+                // One deeper than may be is kept, so that whoever looks at it sees it.
+                let inside = if gain.via.len() > INCLUSION_DEPTH_MAX { &[][..] } else { &role.includes };
+                for inner in inside.iter().rev().filter(|inner| !gain.via.contains(inner) && **inner != gain.role) {
                     let via = gain.via.iter().cloned().chain([gain.role.clone()]).collect();
                     open.push(Gain { role: inner.clone(), via });
                 }

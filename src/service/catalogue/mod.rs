@@ -11,6 +11,7 @@ pub mod snapshot;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 use super::change::Touched;
 use super::{Change, Error};
@@ -19,14 +20,27 @@ use crate::domain::{Caller, Permissions, Policy, TenantKey};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
-/// Stores an item from this change on, in place of the one that has its name, and records it.
+/// Stores an item from this change on, in place of the one that has its name, and records it: of a change,
+/// which members it changed.
 fn put(change: &mut Change<'_>, kind: Kind, name: &str, item: &impl Serialize, entry: Entry) -> Result<(), Error> {
     let (tenant, seq) = (change.key(), change.seq()?);
+    let before: Option<Map<String, Value>> = find(change.conn, tenant, kind, name)?;
+    let after = serde_json::to_value(item)?;
     store::catalogue::close(change.conn, tenant, kind, name, seq)?;
-    store::catalogue::insert(change.conn, tenant, kind, name, &serde_json::to_string(item)?, seq)?;
-    change.record(entry);
+    store::catalogue::insert(change.conn, tenant, kind, name, &after.to_string(), seq)?;
+    change.record(match before {
+        None => entry,
+        Some(before) => entry.with("paths", changed(&before, after.as_object())),
+    });
     change.touch_policy(Touched::Catalogue);
     Ok(())
+}
+
+/// The members that differ.
+fn changed(before: &Map<String, Value>, after: Option<&Map<String, Value>>) -> Vec<String> {
+    let of = |name: &String| after.and_then(|after| after.get(name));
+    let names = before.keys().chain(after.into_iter().flat_map(Map::keys).filter(|name| !before.contains_key(*name)));
+    names.filter(|name| before.get(*name) != of(name)).cloned().collect()
 }
 
 /// Ends an item with this change, and records it.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fields::Fields;
 use super::{check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
-use crate::domain::policy::INCLUSIONS_MAX;
+use crate::domain::policy::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -143,6 +143,11 @@ pub(super) fn check(
         if !after.roles.contains_key(inner) {
             return Err(Error::invalid(pointer, format!("includes: there is no role {inner}")));
         }
+    }
+    let is_deep = |name: &String| after.gains(name).iter().any(|gain| gain.via.len() > INCLUSION_DEPTH_MAX);
+    if after.roles.keys().any(is_deep) {
+        let detail = format!("includes: more than {INCLUSION_DEPTH_MAX} roles inside each other");
+        return Err(Error::invalid("/includes", detail));
     }
     if after.roles.keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
         let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");

@@ -253,3 +253,19 @@ fn what_is_asked_beside_the_point_is_refused() {
         admin.send("PUT", "/v1/roles/billing.viewer", &[("if-match", "*")], body).expect(200);
     });
 }
+
+#[test]
+fn roles_go_so_deep_and_no_deeper() {
+    let app = TestApp::sqlite();
+    billing(&app);
+    let role = |n: usize| json!({"name": format!("r{n}"), "permissions": [], "includes": [format!("r{}", n + 1)]});
+    app.admin().post("/v1/roles", json!({"name": "r20", "permissions": ["billing:invoices:read"]})).expect(201);
+    for n in (4..20).rev() {
+        let made = app.admin().post("/v1/roles", role(n)).expect(201);
+        assert_eq!(made["effective_permissions"], json!(["billing:invoices:read"]));
+    }
+    refused(&app, "POST", "/v1/roles", role(3), 422, "/includes");
+    // Nor by what goes in at the other end.
+    let longer = json!({"permissions": [], "includes": ["billing.viewer"]});
+    refused(&app, "PUT", "/v1/roles/r20", longer, 422, "/includes");
+}

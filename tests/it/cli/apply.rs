@@ -125,9 +125,12 @@ fn what_differs_is_replaced_together() {
             0 created, 3 replaced
             "); }
         let tail = place.run(&["log", "tail", "-n", "4"]).expect(0).stdout;
-        let actions: Vec<Value> =
-            tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["action"].clone()).collect();
+        let records: Vec<Value> = tail.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let actions: Vec<&Value> = records.iter().map(|record| &record["action"]).collect();
         assert_eq!(actions, ["api.replaced", "role.replaced", "mapping.deleted", "mapping.created"]);
+        // Which members changed, and never what they are.
+        assert_eq!(records[0]["change"], json!({"paths": ["permissions"]}));
+        assert_eq!(records[1]["change"], json!({"paths": ["description", "permissions"]}));
         // A started server sees it on the next request.
         let access = server.admin().get(&format!("/v1/users/{mira}/access")).expect(200).json();
         assert_eq!(access["permissions"], json!(["shop:orders:read", "shop:orders:refund"]));
