@@ -135,7 +135,7 @@ const READERS: u32 = 4;
 /// The host itself asks, about the one tenant.
 fn host(service: &Service, command: &str) -> Result<Context, Error> {
     let tenant = service.tenant(DEFAULT)?;
-    let request = RequestRef { id: service.mint().to_string(), method: "CLI".to_owned(), route: command.to_owned() };
+    let request = RequestRef { id: service.mint().to_string(), method: "CLI".into(), route: command.to_owned().into() };
     Ok(Context::new(Caller::host(tenant), request))
 }
 

@@ -63,7 +63,8 @@ impl Api {
     /// Whether a permission or pattern names something of this api: a listed permission, a pattern that
     /// covers a listed one, or anything at all if the api is open.
     pub fn knows(&self, permission: &Permission) -> bool {
-        permission.api() == self.name && (self.open || self.permissions().any(|own| permission.covers(&own)))
+        permission.api() == self.name
+            && (self.open || self.permissions.iter().any(|own| permission.covers_in_api(&own.name)))
     }
 
     /// The permission that a request needs: that of the route with the most fixed segments from the left. A

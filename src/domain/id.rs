@@ -3,6 +3,7 @@
 use std::fmt;
 
 use chrono::{DateTime, Utc};
+use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
 
 use super::clock::Entropy;
@@ -23,8 +24,17 @@ impl Id {
     /// Reads the one spelling that is an id: lower-case and hyphenated. Any other is no id.
     pub fn parse(text: &str) -> Option<Id> {
         let id = Id(Uuid::try_parse(text).ok()?);
-        let mut buffer = Uuid::encode_buffer();
-        (text == &*id.0.hyphenated().encode_lower(&mut buffer)).then_some(id)
+        (text == id.encode(&mut Id::buffer())).then_some(id)
+    }
+
+    /// Room for [`Id::encode`].
+    pub fn buffer() -> [u8; Hyphenated::LENGTH] {
+        [0; Hyphenated::LENGTH]
+    }
+
+    /// The text of the id, without an allocation.
+    pub fn encode<'b>(&self, buffer: &'b mut [u8; Hyphenated::LENGTH]) -> &'b str {
+        self.0.hyphenated().encode_lower(buffer)
     }
 
     /// The 16 bytes that are stored.
@@ -40,7 +50,7 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.hyphenated().fmt(f)
+        f.write_str(self.encode(&mut Id::buffer()))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! A record names attribute paths and ids, never values: the log carries no personal data.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -46,9 +47,9 @@ pub struct RequestRef {
     /// The request id that the answer carries.
     pub id: String,
     /// The HTTP method, or `CLI`.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// The path template, never the path.
-    pub route: String,
+    pub route: Cow<'static, str>,
 }
 
 /// What happened, before it has a place in the log.

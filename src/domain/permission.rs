@@ -57,6 +57,13 @@ impl Permission {
         api && part(self.resource(), other.resource()) && part(self.action(), other.action())
     }
 
+    /// The same for a permission of the very api that it names, as `resource:action`.
+    pub fn covers_in_api(&self, name: &str) -> bool {
+        let part = |own: &str, theirs: &str| own == "*" || own == theirs;
+        let parts = name.split_once(':');
+        parts.is_some_and(|(resource, action)| part(self.resource(), resource) && part(self.action(), action))
+    }
+
     /// What both patterns cover.
     pub fn meet(&self, other: &Permission) -> Option<Permission> {
         let narrow = |a: &str, b: &str| if a == "*" { b.to_owned() } else { a.to_owned() };

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use actix_web::http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING, UPGRADE,
+    USER_AGENT,
 };
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 
 use super::Shared;
+use super::routes::Target;
+use crate::domain::Operation;
 use crate::domain::secret::PlainKey;
 use crate::scim;
 use crate::service::Error;
@@ -31,11 +34,13 @@ pub(super) struct Head {
     pub(super) endpoint: String,
     /// The `{id}` of the path, percent-decoded.
     pub(super) id: String,
-    /// The path as sent.
+    /// The path, without what does not count.
     pub(super) path: String,
     pub(super) is_post: bool,
     pub(super) query: Vec<(String, String)>,
     pub(super) conditions: Conditions,
+    /// The client's program, where that makes a difference.
+    pub(super) user_agent: String,
 }
 
 impl Head {
@@ -43,9 +48,11 @@ impl Head {
     ///
     /// # Errors
     /// 400 for a key in the URL, which is in logs and histories by now; 431 for too large a head.
-    pub(super) fn read(request: &HttpRequest) -> Result<Head, Error> {
+    pub(super) fn read(request: &HttpRequest, target: &Target<'_>) -> Result<Head, Error> {
         let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-        if bytes + request.uri().to_string().len() > HEADER_BYTES_MAX + scim::filter::Limits::default().bytes_max * 3 {
+        let uri = request.uri();
+        let url_bytes = uri.path().len() + uri.query().map_or(0, str::len) + uri.host().map_or(0, str::len);
+        if bytes + url_bytes > HEADER_BYTES_MAX + scim::filter::Limits::default().bytes_max * 3 {
             return Err(scim::Error::status(431, "the header fields are too large").into());
         }
         if bytes > HEADER_BYTES_MAX {
@@ -59,17 +66,18 @@ impl Head {
             let detail = "a key must not be in a URL: revoke it, it is in logs by now";
             return Err(Error::Malformed(detail.to_owned()));
         }
-        let segment = |name: &str| {
-            let raw = request.match_info().get(name).unwrap_or_default();
-            percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned()
-        };
+        let segment = |raw: &str| percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned();
         Ok(Head {
-            endpoint: segment("endpoint"),
-            id: segment("id"),
-            path: request.path().to_owned(),
-            is_post: request.method() == actix_web::http::Method::POST,
+            endpoint: segment(target.endpoint),
+            id: segment(target.id),
+            path: target.path.to_owned(),
+            is_post: target.method == "POST",
             query,
             conditions: Conditions { if_match: list(request, &IF_MATCH), if_none_match: list(request, &IF_NONE_MATCH) },
+            user_agent: match target.operation {
+                Operation::Discover => list(request, &USER_AGENT).unwrap_or_default(),
+                _ => String::new(),
+            },
         })
     }
 

@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 
 use super::respond::Reply;
+use super::routes::Target;
 use super::{Shared, admin, auth, error, extract, feed, run, scim, snapshot};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
@@ -37,15 +38,15 @@ impl Call {
 
 /// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
 pub(super) async fn handle(
-    request: HttpRequest,
+    request: &HttpRequest,
     payload: web::Payload,
-    shared: web::Data<Shared>,
-    operation: Operation,
-    template: &'static str,
+    shared: &web::Data<Shared>,
+    target: &Target<'_>,
 ) -> HttpResponse {
     let started = now();
-    let id = request_id(&request, &shared);
-    let work = AssertUnwindSafe(answer(&request, payload, &shared, operation, template, &id)).catch_unwind();
+    let Target { operation, template, .. } = *target;
+    let id = request_id(request, shared);
+    let work = AssertUnwindSafe(answer(request, payload, shared, target, &id)).catch_unwind();
     let reply = match work.await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(error),
@@ -55,7 +56,7 @@ pub(super) async fn handle(
         Ok(reply) => reply.into_response(&shared.service),
         Err(error) => error::render(&error, template, &id),
     };
-    name(&mut response, echo(&request, template).unwrap_or(&id));
+    name(&mut response, echo(request, template).unwrap_or(&id));
     log::info!(
         request = id.as_str(), method = request.method().as_str(), route = template,
         status = response.status().as_u16(), micros = started.elapsed().as_micros() as u64;
@@ -68,15 +69,15 @@ async fn answer(
     request: &HttpRequest,
     payload: web::Payload,
     shared: &web::Data<Shared>,
-    operation: Operation,
-    template: &'static str,
+    target: &Target<'_>,
     id: &str,
 ) -> Result<Reply, Error> {
+    let Target { operation, template, .. } = *target;
     if !shared.admits(request.peer_addr().map(|address| address.ip())) {
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
-    let head = extract::Head::read(request)?;
-    let context = authenticate(request, shared, operation, template, id).await?;
+    let head = extract::Head::read(request, target)?;
+    let context = authenticate(request, shared, target, id).await?;
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
         if let Some(context) = &context {
@@ -97,17 +98,15 @@ async fn answer(
 async fn authenticate(
     request: &HttpRequest,
     shared: &web::Data<Shared>,
-    operation: Operation,
-    template: &'static str,
+    target: &Target<'_>,
     id: &str,
 ) -> Result<Option<Context>, Error> {
     let token = match auth::bearer(request)? {
         Some(token) => token,
-        None if operation.keys() == Keys::None => return Ok(None),
+        None if target.operation.keys() == Keys::None => return Ok(None),
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
-    let method = request.method().as_str().to_owned();
-    let request = RequestRef { id: id.to_owned(), method, route: template.to_owned() };
+    let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
     run(&shared.service, Place::Inline, move |service| service.enter(&token, request).map(Some)).await
 }
 
@@ -135,10 +134,10 @@ fn now() -> std::time::Instant {
 }
 
 /// 405, with what is allowed (RFC 9110 §15.5.6).
-pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: &str) -> HttpResponse {
+pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &str, allow: &str) -> HttpResponse {
     let id = request_id(request, shared);
-    let mut response = error::status(request.path(), 405, "this method is not allowed here", &id);
-    name(&mut response, echo(request, request.path()).unwrap_or(&id));
+    let mut response = error::status(path, 405, "this method is not allowed here", &id);
+    name(&mut response, echo(request, path).unwrap_or(&id));
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -146,16 +145,17 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, allow: 
 }
 
 /// 404 for a path that no operation has.
-pub(super) fn not_found(request: &HttpRequest, shared: &Shared) -> HttpResponse {
+pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> HttpResponse {
     let id = request_id(request, shared);
-    let mut response = error::status(request.path(), 404, "there is no such endpoint", &id);
-    name(&mut response, echo(request, request.path()).unwrap_or(&id));
+    let mut response = error::status(path, 404, "there is no such endpoint", &id);
+    name(&mut response, echo(request, path).unwrap_or(&id));
     response
 }
 
 /// Gives the answer its request id.
 fn name(response: &mut HttpResponse, id: &str) {
     if let Ok(value) = HeaderValue::from_str(id) {
-        response.headers_mut().insert(HeaderName::from_static(REQUEST_ID), value);
+        const NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
+        response.headers_mut().insert(NAME, value);
     }
 }

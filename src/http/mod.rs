@@ -1,6 +1,6 @@
 //! HTTP: extract, call the service, render. No rules and no SQL are here.
 //!
-//! `routes` builds the application from the table of operations; `handle` is the one path that every
+//! `routes` finds the operation in the table of them; `handle` is the one path that every
 //! request takes: request id → peer → key → rate → body → operation → answer → one line in the log.
 
 mod admin;
@@ -24,12 +24,9 @@ use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::middleware::NormalizePath;
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::{App, web};
 use ipnet::IpNet;
-
-use routes::configure;
 
 use crate::domain::operation::Place;
 use crate::service::{Error, Service};
@@ -73,7 +70,7 @@ pub fn app(
 ) -> App<
     impl ServiceFactory<ServiceRequest, Config = (), Response = ServiceResponse, Error = actix_web::Error, InitError = ()>,
 > {
-    App::new().wrap(NormalizePath::trim()).app_data(web::Data::new(shared)).configure(configure)
+    App::new().app_data(web::Data::new(shared)).default_service(web::to(routes::dispatch))
 }
 
 /// Serves until a signal ends it; then what was accepted is finished.

@@ -1,67 +1,129 @@
 //! The routes, as the table of operations has them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, guard};
+use actix_web::{HttpRequest, HttpResponse, web};
+use matchit::Router;
 
 use super::Shared;
 use super::handle::{handle, method_not_allowed, not_found};
 use crate::domain::Operation;
 
-/// What the templates of most operations begin with. A request's path is compared with those of its own
-/// alone: each comparison with a variable in it costs as much as finding the answer.
-const SCOPES: [&str; 2] = ["/scim/v2", "/v1"];
+/// Every template with its methods. Fixed segments go before variable ones: `/Me` is no endpoint and
+/// `.search` is no id.
+static ROUTES: LazyLock<Router<Resource>> = LazyLock::new(routes);
 
-/// Templates with their methods and operations, in the order in which paths are compared with them.
-type Templates = BTreeMap<(usize, &'static str), Vec<(&'static str, Operation)>>;
+/// What a path template stands for.
+struct Resource {
+    template: &'static str,
+    methods: Vec<(&'static str, Operation)>,
+}
 
-/// Adds every route of every operation, and answers for what is not there.
-pub(super) fn configure(config: &mut ServiceConfig) {
-    let mut scopes: BTreeMap<&'static str, Templates> = BTreeMap::new();
+impl Resource {
+    /// RFC 9110 §9.3.2: HEAD is answered as GET is; the server leaves the body out.
+    fn answers(&self, method: &Method) -> Option<(&'static str, Operation)> {
+        let method = if method == Method::HEAD { "GET" } else { method.as_str() };
+        self.methods.iter().find(|(own, _)| *own == method).copied()
+    }
+
+    /// The value of `Allow`.
+    fn allowed(&self) -> String {
+        let with_head = |method: &'static str| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] };
+        self.methods.iter().flat_map(|(method, _)| with_head(method)).collect::<Vec<_>>().join(", ")
+    }
+}
+
+/// Where a request goes.
+pub(super) struct Target<'r> {
+    pub(super) operation: Operation,
+    pub(super) method: &'static str,
+    pub(super) template: &'static str,
+    /// The path without what does not count: see [`normal`].
+    pub(super) path: &'r str,
+    /// The variable segments, as sent.
+    pub(super) endpoint: &'r str,
+    pub(super) id: &'r str,
+}
+
+fn routes() -> Router<Resource> {
+    let mut templates: BTreeMap<&'static str, Vec<(&'static str, Operation)>> = BTreeMap::new();
     for operation in Operation::ALL {
         for (method, template) in operation.routes() {
-            // Fixed segments go before variable ones: `/Me` is no endpoint and `.search` is no id.
-            let variables = template.matches('{').count();
-            let scope = SCOPES.into_iter().find(|scope| template.starts_with(scope)).unwrap_or_default();
-            let routes = scopes.entry(scope).or_default().entry((variables, template)).or_default();
-            routes.push((method, *operation));
-            // RFC 9110 §9.3.2: HEAD is answered as GET is; the server leaves the body out.
-            if *method == "GET" {
-                routes.push(("HEAD", *operation));
+            templates.entry(template.trim_end_matches('/')).or_default().push((method, *operation));
+        }
+    }
+    let mut router = Router::new();
+    for (template, methods) in templates {
+        if let Err(conflict) = router.insert(template, Resource { template, methods }) {
+            log::error!("the route {template} cannot be had: {conflict}");
+        }
+    }
+    router
+}
+
+/// Takes any request to its operation.
+pub(super) async fn dispatch(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+    let path = normal(request.match_info().as_str());
+    let Ok(found) = ROUTES.at(&path) else { return not_found(&request, &shared, &path) };
+    let Resource { template, .. } = *found.value;
+    let Some((method, operation)) = found.value.answers(request.method()) else {
+        return method_not_allowed(&request, &shared, &path, &found.value.allowed());
+    };
+    let variable = |name| found.params.get(name).unwrap_or_default();
+    let (endpoint, id) = (variable("endpoint"), variable("id"));
+    let target = Target { operation, method, template, path: &path, endpoint, id };
+    handle(&request, payload, &shared, &target).await
+}
+
+/// The path without the slashes that some clients add: several in a row are one, and one at the end is none.
+fn normal(path: &str) -> Cow<'_, str> {
+    let path = path.trim_end_matches('/');
+    if !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let mut normal = String::with_capacity(path.len());
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        normal.push('/');
+        normal.push_str(segment);
+    }
+    Cow::Owned(normal)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_route_of_every_operation_is_found() {
+        for operation in Operation::ALL {
+            for (method, template) in operation.routes() {
+                let path = normal(template).replace("{endpoint}", "Users").replace("{id}", "1");
+                let found = ROUTES.at(&path).unwrap();
+                assert_eq!(found.value.template, template.trim_end_matches('/'));
+                let sent = Method::from_bytes(method.as_bytes()).unwrap();
+                assert_eq!(found.value.answers(&sent), Some((*method, *operation)), "{template}");
             }
         }
     }
-    let root = scopes.remove("").unwrap_or_default();
-    for (prefix, templates) in scopes {
-        let scope = web::scope(prefix).configure(|config| add(config, prefix, templates));
-        config.service(scope.default_service(web::to(absent)));
-    }
-    add(config, "", root);
-    config.default_service(web::to(absent));
-}
 
-fn add(config: &mut ServiceConfig, prefix: &str, templates: Templates) {
-    for ((_, template), routes) in templates {
-        let path = template.strip_prefix(prefix).unwrap_or(template).trim_end_matches('/');
-        let mut resource = web::resource(path);
-        let allowed: Vec<&'static str> = routes.iter().map(|(method, _)| *method).collect();
-        for (method, operation) in routes {
-            let Ok(verb) = Method::from_bytes(method.as_bytes()) else { continue };
-            let handler = move |request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>| {
-                handle(request, payload, shared, operation, template)
-            };
-            resource = resource.route(web::route().guard(guard::Method(verb)).to(handler));
+    #[test]
+    fn fixed_segments_go_before_variable_ones() {
+        let check = |path: &str, template: &str| {
+            assert_eq!(ROUTES.at(&normal(path)).map(|found| found.value.template).ok(), Some(template), "{path}");
+        };
+        check("/scim/v2/Me", "/scim/v2/Me");
+        check("/scim/v2/Mexico", "/scim/v2/{endpoint}");
+        check("/scim/v2/Me/1", "/scim/v2/{endpoint}/{id}");
+        check("/scim/v2/Users/.search", "/scim/v2/{endpoint}/.search");
+        check("/scim/v2/Roles/.search", "/scim/v2/Roles/.search");
+        check("/scim/v2/Schemas/.search", "/scim/v2/Schemas/{id}");
+        check("//scim//v2/Users///1//", "/scim/v2/{endpoint}/{id}");
+        check("/scim/v2/", "/scim/v2");
+        for path in ["", "/", "/scim", "/v1", "/scim/v2/Users/1/2", "scim/v2"] {
+            assert!(ROUTES.at(&normal(path)).is_err(), "{path}");
         }
-        let allow = allowed.join(", ");
-        config.service(resource.default_service(web::to(move |request: HttpRequest, shared: web::Data<Shared>| {
-            let allow = allow.clone();
-            async move { method_not_allowed(&request, &shared, &allow) }
-        })));
     }
-}
-
-async fn absent(request: HttpRequest, shared: web::Data<Shared>) -> HttpResponse {
-    not_found(&request, &shared)
 }

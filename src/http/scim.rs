@@ -141,11 +141,14 @@ fn discover(service: &Service, call: &Call) -> Result<Reply, Error> {
     let path = call.request.path.trim_end_matches('/');
     let segments: Vec<&str> = path.trim_start_matches("/scim/v2/").split('/').collect();
     let found = match segments.as_slice() {
-        ["ServiceProviderConfig" | "ServiceProviderConfigs"] => service.provider_config(call.context.as_ref()),
-        ["Schemas"] => listed(&discovery::schemas(&base)),
-        ["ResourceTypes"] => listed(&discovery::resource_types(&base)),
-        ["Schemas", _] => discovery::schema(&call.request.id, &base).ok_or(Error::NotFound)?,
-        ["ResourceTypes", _] => discovery::resource_type(&call.request.id, &base).ok_or(Error::NotFound)?,
+        ["ServiceProviderConfig" | "ServiceProviderConfigs"] => {
+            let (config, tolerances) = service.provider_config(call.context.as_ref(), &call.request.user_agent);
+            return Ok(Reply::scim(200, Some(Body::text(config.to_string()))).tolerating(tolerances));
+        }
+        ["Schemas"] => listed(&discovery::schemas(base)),
+        ["ResourceTypes"] => listed(&discovery::resource_types(base)),
+        ["Schemas", _] => discovery::schema(&call.request.id, base).ok_or(Error::NotFound)?,
+        ["ResourceTypes", _] => discovery::resource_type(&call.request.id, base).ok_or(Error::NotFound)?,
         _ => return Err(Error::NotFound),
     };
     Ok(Reply::scim(200, Some(Body::text(found.to_string()))))

@@ -103,6 +103,9 @@ tolerances! {
     RemoveAbsent = "auto-002", [Auto, Rfc, Entra, Okta];
     /// Numbers as strings.
     NumberText = "auto-003", [Auto, Entra, Okta];
+    /// ServiceProviderConfig without `RolesAndEntitlements`, for a client (scim2-client) that refuses members
+    /// of drafts.
+    PlainConfig = "scim2-001", [Auto, Rfc];
 }
 
 /// The tolerances of one request: which are allowed, and which were used.

@@ -54,9 +54,8 @@ impl Service {
     /// # Errors
     /// [`Error::Unauthenticated`], the same for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
-        let Some(key) = PlainKey::parse(token) else { return Err(REFUSED) };
         let seen = self.stamp()?;
-        match self.prove(token, &key, seen)? {
+        match self.prove(token, seen)? {
             Some(found) if found.verdict(self.now()) == Verdict::Valid => {
                 let key = self.key_holder(token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
@@ -67,11 +66,12 @@ impl Service {
     }
 
     /// Looks a key up: in memory if it was proven before and nothing about it has changed since.
-    pub(super) fn prove(&self, token: &str, key: &PlainKey, stamp: Option<Stamp>) -> Result<Option<Found>, Error> {
+    pub(super) fn prove(&self, token: &str, stamp: Option<Stamp>) -> Result<Option<Found>, Error> {
         if let (Some(_), Some((holder, key))) = (stamp, self.known_caller(token)) {
             return Ok(Some(Found { proven: true, holder, sponsored: true, key: Some(key) }));
         }
-        self.read(|conn| self.find(conn, key))
+        let Some(key) = PlainKey::parse(token) else { return Ok(None) };
+        self.read(|conn| self.find(conn, &key))
     }
 
     /// The holder of a key that works, with what its owner may do now; remembered for the next request.

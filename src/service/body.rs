@@ -132,7 +132,7 @@ impl Body {
 impl Service {
     /// One element of `members` as the projection shows it.
     pub(super) fn member_text(&self, one: &Member, projection: &Projection) -> Result<String, Error> {
-        let element = member(&self.scim_base_url(), one);
+        let element = member(self.scim_base_url(), one);
         if projection.is_default() {
             return Ok(serde_json::to_string(&element)?);
         }

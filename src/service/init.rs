@@ -59,7 +59,7 @@ impl Service {
             Ok(found)
         })?;
         for tenant in tenants {
-            let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "migrate".to_owned() };
+            let request = RequestRef { id: String::new(), method: "CLI".into(), route: "migrate".into() };
             let context = Context::new(Caller::host(tenant), request);
             self.perform(&context, Operation::MappingCreate, None, |change| {
                 // Under the lock of the log: of nodes that start at once, one does it.
@@ -85,7 +85,7 @@ impl Service {
             tenant.key,
             &Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 },
         )?;
-        let request = RequestRef { id: String::new(), method: "CLI".to_owned(), route: "init".to_owned() };
+        let request = RequestRef { id: String::new(), method: "CLI".into(), route: "init".into() };
         let context = Context::new(Caller::host(tenant.clone()), request);
         let mut change = Change::new(self, conn, &context, Operation::Init, None);
         change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));

@@ -121,7 +121,7 @@ fn scan(
     loop {
         let page = store::members::page(change.conn, tenant, group, after, body::CHUNK)?;
         for one in &page {
-            if test(&member(&base, one), one.key) {
+            if test(&member(base, one), one.key) {
                 found.push((one.key, one.id));
             }
         }

@@ -5,6 +5,7 @@
 
 mod access;
 pub mod authenticate;
+mod authorize;
 pub mod authzen;
 pub mod body;
 pub mod bulk;
@@ -39,13 +40,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+pub use self::authorize::authorize;
 pub use self::change::Change;
 pub use self::error::Error;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::{Entry, RequestRef};
-use crate::domain::operation::Keys;
 use crate::domain::secret::Keyring;
-use crate::domain::{Caller, Operation, Permission};
+use crate::domain::{Caller, Operation};
 use crate::scim::{self, ResourceType};
 use crate::store::{self, Conn, Store};
 
@@ -142,6 +143,7 @@ pub struct Service {
 
 struct Inner {
     settings: Settings,
+    scim_base_url: String,
     store: Store,
     keyring: Keyring,
     signing_key: signing::SigningKey,
@@ -170,6 +172,7 @@ impl Service {
         let signing_key = installation::open_signing_key(&store, &settings.data_dir, entropy.as_ref())?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);
         let inner = Inner {
+            scim_base_url: format!("{}/scim/v2", settings.public_url),
             settings,
             store,
             keyring,
@@ -207,8 +210,8 @@ impl Service {
     }
 
     /// The base of SCIM's URLs: `https://keyroll.example/scim/v2`.
-    pub fn scim_base_url(&self) -> String {
-        format!("{}/scim/v2", self.inner.settings.public_url)
+    pub fn scim_base_url(&self) -> &str {
+        &self.inner.scim_base_url
     }
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
@@ -335,36 +338,6 @@ impl Service {
         authorize(&context.caller, operation, resource_type)?;
         self.read(f)
     }
-}
-
-/// Whether the caller may do this; the one place that decides it.
-///
-/// # Errors
-/// [`Error::Forbidden`], naming what is missing.
-pub fn authorize(
-    caller: &Caller,
-    operation: Operation,
-    resource_type: Option<&'static ResourceType>,
-) -> Result<(), Error> {
-    let Some(holder) = caller.key() else { return Ok(()) };
-    let denied = |detail: String| Err(Error::Forbidden(detail));
-    match operation.keys() {
-        Keys::None | Keys::Any => return Ok(()),
-        Keys::Host => return denied("this is done on the host only".to_owned()),
-        Keys::Admin if holder.connection.is_some() => {
-            return denied("a provisioning key may use SCIM only".to_owned());
-        }
-        Keys::Scim if operation.writes() && holder.connection.is_none() => {
-            return denied("only an identity provider's connection writes through SCIM".to_owned());
-        }
-        Keys::Admin | Keys::Scim => {}
-    }
-    let needed = match resource_type {
-        Some(resource_type) => operation.permission_for(&resource_type.endpoint),
-        None => operation.permission().to_owned(),
-    };
-    let permission = Permission::parse(&needed).ok_or_else(|| Error::internal(format!("no permission: {needed}")))?;
-    if caller.may(&permission) { Ok(()) } else { denied(format!("this key does not hold {permission}")) }
 }
 
 /// The resource types of this build.

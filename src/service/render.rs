@@ -114,7 +114,7 @@ impl Service {
             documents.push(stored_document(resource)?);
         }
         let (tenant, base) = (context.caller.tenant.key, self.scim_base_url());
-        store::references::complete(conn, tenant, &base, resource_type, &mut documents)?;
+        store::references::complete(conn, tenant, base, resource_type, &mut documents)?;
         Ok(keys.into_iter().zip(documents).collect())
     }
 
@@ -181,14 +181,20 @@ impl Service {
 
     /// What a representation ends with: `meta`.
     pub(super) fn tail(&self, resource_type: &ResourceType, dated: &Dated) -> String {
-        let (created, modified) = (render_time(dated.created), render_time(dated.modified));
-        format!(
-            ",\"meta\":{{\"resourceType\":\"{}\",\"created\":\"{created}\",\"lastModified\":\"{modified}\",\
-             \"location\":\"{}\",\"version\":\"W/\\\"{}\\\"\"}}}}",
-            resource_type.name,
-            self.location(resource_type, &dated.id),
-            dated.version,
-        )
+        [
+            ",\"meta\":{\"resourceType\":\"",
+            &resource_type.name,
+            "\",\"created\":\"",
+            &render_time(dated.created),
+            "\",\"lastModified\":\"",
+            &render_time(dated.modified),
+            "\",\"location\":\"",
+            &self.location(resource_type, &dated.id),
+            "\",\"version\":\"W/\\\"",
+            &dated.version.to_string(),
+            "\\\"\"}}",
+        ]
+        .concat()
     }
 
     /// The projected text, in the same two pieces; rows are projected one by one as they are read.

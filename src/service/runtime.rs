@@ -1,7 +1,7 @@
 //! The one home of the real clock and the real random source.
 
 use chrono::{DateTime, Utc};
-use rand::TryRng;
+use rand::Rng;
 
 use crate::domain::clock::{Clock, Entropy};
 
@@ -16,13 +16,14 @@ impl Clock for SystemClock {
     }
 }
 
-/// The random source of the operating system.
+/// A cryptographic generator for each thread, seeded again and again by the operating system, which would
+/// be asked for every request's id otherwise. Without a seed it stops the process: no key and no id may be made.
 #[derive(Debug)]
 pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
-    #[expect(clippy::expect_used, reason = "without randomness no key and no id may be made: stop at once")]
+    #[expect(clippy::disallowed_methods, reason = "the home of randomness")]
     fn fill(&self, bytes: &mut [u8]) {
-        rand::rngs::SysRng.try_fill_bytes(bytes).expect("the operating system gives random bytes");
+        rand::rng().fill_bytes(bytes);
     }
 }

@@ -33,6 +33,7 @@ mod sqlite;
 pub mod tenants;
 pub mod types;
 pub mod unique;
+mod wal_index;
 mod writer;
 
 use std::fmt;

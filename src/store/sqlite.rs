@@ -16,6 +16,7 @@ use diesel::sqlite::SqliteConnection;
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
 use super::migrate;
+use super::wal_index::{State, WalIndex};
 use super::writer::Writer;
 
 /// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection. The
@@ -35,9 +36,16 @@ pub(super) struct Sqlite {
     kept: u32,
     idle: Mutex<Idle>,
     returned: Condvar,
-    /// Reads the data version and nothing else: its numbers can be compared with each other.
-    watch: Mutex<Conn>,
+    index: WalIndex,
+    watch: Mutex<Watch>,
     writer: Writer,
+}
+
+/// Reads the data version and nothing else: its numbers can be compared with each other.
+struct Watch {
+    conn: Conn,
+    /// What was read last, and the state that the log had before.
+    known: Option<(State, Option<i64>)>,
 }
 
 struct Idle {
@@ -67,7 +75,8 @@ impl Sqlite {
             kept: readers.max(1),
             idle: Mutex::new(Idle { readers: vec![], lent: 0 }),
             returned: Condvar::new(),
-            watch: Mutex::new(reader(text)?),
+            watch: Mutex::new(Watch { conn: reader(text)?, known: None }),
+            index: WalIndex::open(&path).map_err(failed)?,
             writer: Writer::start(text.to_owned(), conn)?,
             path: text.to_owned(),
         })
@@ -90,7 +99,16 @@ impl Sqlite {
     }
 
     pub(super) fn data_version(&self) -> Result<Option<i64>> {
-        data_version(&mut self.watch.lock().unwrap_or_else(PoisonError::into_inner))
+        let state = self.index.state();
+        let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
+        match (state, watch.known) {
+            (Some(state), Some((known, version))) if state == known => Ok(version),
+            _ => {
+                let version = data_version(&mut watch.conn)?;
+                watch.known = state.map(|state| (state, version));
+                Ok(version)
+            }
+        }
     }
 
     fn idle(&self) -> MutexGuard<'_, Idle> {

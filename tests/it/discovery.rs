@@ -15,15 +15,29 @@ fn anybody_may_ask_but_a_bad_key_is_refused() {
             let open = app.anonymous().get(path).expect(200);
             assert_eq!(open.header("content-type"), "application/scim+json");
             assert_eq!(app.admin().get(path).expect(200).text, open.text, "{path}");
-            // Clients of the plain RFCs are told of nothing that these do not have.
-            let mut plain = open.body.clone();
-            plain.as_object_mut().unwrap().remove("RolesAndEntitlements");
-            assert_eq!(app.idp().get(path).expect(200).body, plain, "{path}");
+            assert_eq!(app.idp().get(path).expect(200).text, open.text, "{path}");
             let bad = app.with_key("kru_000000000000_no").get(path);
             assert_eq!(bad.scim_error(401, ""), "the key is not valid");
             assert_eq!(bad.header("www-authenticate"), "Bearer realm=\"keyroll\"");
         }
     });
+}
+
+/// scim2-001.
+#[test]
+fn a_client_that_refuses_members_of_drafts_is_not_sent_any() {
+    let app = TestApp::sqlite();
+    let ask = |client: &Actor<'_>, agent: &str| {
+        let headers = [("user-agent", agent)];
+        let answer = client.send("GET", "/ServiceProviderConfig", &headers, "").expect(200);
+        (answer.body.get("RolesAndEntitlements").is_some(), answer.header("keyroll-tolerance").to_owned())
+    };
+    let (told, spared) = ((true, String::new()), (false, "scim2-001".to_owned()));
+    assert_eq!(ask(&app.idp(), "python-httpx2/2.16.2"), spared);
+    assert_eq!(ask(&app.connect(Dialect::Rfc), "python-httpx2/2.16.2"), spared);
+    assert_eq!(ask(&app.idp(), "python-httpx/0.28.1"), told);
+    assert_eq!(ask(&app.connect(Dialect::Entra), "python-httpx2/2.16.2"), told);
+    assert_eq!(ask(&app.anonymous(), "python-httpx2/2.16.2"), told);
 }
 
 #[test]

@@ -243,7 +243,8 @@ impl Service {
 
     /// The URL of a resource.
     pub(super) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
-        format!("{}{}/{id}", self.scim_base_url(), resource_type.endpoint)
+        let (base, mut buffer) = (self.scim_base_url(), Id::buffer());
+        [base, &resource_type.endpoint, "/", id.encode(&mut buffer)].concat()
     }
 }
 

@@ -129,7 +129,7 @@ impl Service {
             policy,
             resource_type: registry().catalogue_by_name(name).ok_or(Error::NotFound)?,
             connection: context.caller.connection().map(|connection| connection.name.as_str()),
-            base_url: self.scim_base_url(),
+            base_url: self.scim_base_url().to_owned(),
             containers,
         })
     }

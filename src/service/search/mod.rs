@@ -106,11 +106,11 @@ impl Service {
         }
         let parts = parts(types, request, &mut tolerances)?;
         let base_url = self.scim_base_url();
-        let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, &base_url)));
+        let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, base_url)));
         let _scan = if scans { Some(self.inner.scans.enter()?) } else { None };
         let tenant = context.caller.tenant.key;
         let find = |part: &Part, start: &Start, limit, with_total| {
-            let query = part.query(context, &base_url);
+            let query = part.query(context, base_url);
             self.read(|conn| Ok(search::search(conn, tenant, &query, start, limit, with_total)?))
         };
         let results = self.page(context, &parts, request, find)?;

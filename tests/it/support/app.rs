@@ -249,7 +249,7 @@ impl TestApp {
 
     fn host_of(&self, tenant: &str) -> Context {
         let caller = Caller::host(self.service.tenant(tenant).unwrap());
-        Context::new(caller, RequestRef { id: String::new(), method: "CLI".to_owned(), route: "test".to_owned() })
+        Context::new(caller, RequestRef { id: String::new(), method: "CLI".into(), route: "test".into() })
     }
 
     /// The log since `init`, oldest first.
