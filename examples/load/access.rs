@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::client::{Load, Request, scatter};
+use super::client::{Load, Request, Single, scatter};
 use super::servers::{Bare, Keyroll};
 use super::{URN, add};
 
@@ -37,15 +37,18 @@ pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
         json!({"subject": {"type": "user", "id": id}, "action": {"name": "read"},
             "resource": {"type": "bench:r7", "id": "1"}})
     };
-    report("one evaluation, the first of each user", asked, |id| {
-        drop(admin.post("/access/v1/evaluation", &evaluation(id)))
-    });
-    report("one evaluation, remembered", asked, |id| drop(admin.post("/access/v1/evaluation", &evaluation(id))));
-    report("access with every reason", asked, |id| drop(admin.get(&format!("/v1/users/{id}/access"))));
+    let (mut client, key) = (Single::connect(keyroll.address()), keyroll.admin_key());
+    let evaluate = |id: &String| Request::post("/access/v1/evaluation", key, &evaluation(id).to_string());
+    report("one evaluation, the first of each user", asked, evaluate, &mut client, 200);
+    report("one evaluation, remembered", asked, evaluate, &mut client, 200);
+    let access = |id: &String| Request::get(&format!("/v1/users/{id}/access"), key);
+    report("access with every reason", asked, access, &mut client, 200);
     let roles: Vec<String> = (0..20).map(|n| format!("bench.role{n}")).collect();
-    report(&format!("a mapping of a group of {}", ids.len().min(100_000)), &roles, |role| {
-        drop(admin.post("/v1/mappings", &json!({"role": role, "source": {"group": {"id": large}}})));
-    });
+    let mapping = |role: &String| {
+        let body = json!({"role": role, "source": {"group": {"id": large}}});
+        Request::post("/v1/mappings", key, &body.to_string())
+    };
+    report(&format!("a mapping of a group of {}", ids.len().min(100_000)), &roles, mapping, &mut client, 201);
 
     let sample = admin.post("/access/v1/evaluation", &evaluation(&asked[0]));
     let bare = Bare::start(&sample);
@@ -60,19 +63,23 @@ pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
     );
 
     keyroll.apply(&catalogue(MANY_MAPPINGS));
-    let times = ["first"; 1].iter().chain(&["again"; 20]).map(|_| "/v1/mappings".to_owned()).collect::<Vec<_>>();
-    report(&format!("snapshot of {MANY_MAPPINGS} mappings"), &times, |path| drop(admin.get(path)));
+    let times = [(); 40];
+    let whole = |_: &()| Request::get("/v1/mappings", key);
+    report(&format!("the first snapshot of {MANY_MAPPINGS} mappings"), &times[..1], whole, &mut client, 200);
+    report("the next ones", &times, whole, &mut client, 200);
     let tag = admin.tag("/v1/mappings");
-    report("snapshot that is known (304)", &times, |path| admin.known(path, &tag));
+    let known = |_: &()| Request::get_unless("/v1/mappings", key, &tag);
+    report("the same, known to the client", &times, known, &mut client, 304);
 }
 
 /// Prints the median, the 99th percentile and the longest of some times.
-fn report<T>(name: &str, items: &[T], mut work: impl FnMut(&T)) {
+fn report<T>(name: &str, items: &[T], request: impl Fn(&T) -> Request, client: &mut Single, status: u16) {
     let mut times: Vec<u128> = items
         .iter()
         .map(|item| {
+            let request = request(item);
             let started = Instant::now();
-            work(item);
+            assert_eq!(client.ask(&request), status, "{name}");
             started.elapsed().as_micros()
         })
         .collect();

@@ -1,6 +1,7 @@
 //! A small HTTP/1.1 load generator: one task per connection, one thread.
 
 use std::cell::Cell;
+use std::io::{Read, Write};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,13 @@ impl Request {
     pub(crate) fn get(path: &str, key: &str) -> Request {
         let auth = if key.is_empty() { String::new() } else { format!("Authorization: Bearer {key}\r\n") };
         Request(format!("GET {path} HTTP/1.1\r\nHost: k\r\n{auth}\r\n").into_bytes())
+    }
+
+    /// The same for whoever has what this tag names.
+    pub(crate) fn get_unless(path: &str, key: &str, tag: &str) -> Request {
+        let head =
+            format!("GET {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {key}\r\nIf-None-Match: {tag}\r\n\r\n");
+        Request(head.into_bytes())
     }
 
     pub(crate) fn post(path: &str, key: &str, body: &str) -> Request {
@@ -91,6 +99,46 @@ async fn exchange(stream: &mut TcpStream, request: &Request, buffer: &mut Vec<u8
             assert_ne!(stream.read_buf(buffer).await.expect("reads"), 0, "the answer was cut off");
         }
         return;
+    }
+}
+
+/// One client on one connection, which waits for each answer: for times.
+pub(crate) struct Single {
+    stream: std::net::TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Single {
+    pub(crate) fn connect(address: SocketAddr) -> Single {
+        let stream = std::net::TcpStream::connect(address).expect("connects");
+        stream.set_nodelay(true).expect("nodelay");
+        Single { stream, buffer: vec![0; 1 << 20] }
+    }
+
+    /// Sends a request and reads the whole answer; gives its status.
+    pub(crate) fn ask(&mut self, request: &Request) -> u16 {
+        self.stream.write_all(&request.0).expect("writes");
+        let (mut answer, mut end) = (Vec::new(), None);
+        loop {
+            let read = self.stream.read(&mut self.buffer).expect("reads");
+            assert_ne!(read, 0, "the answer was cut off");
+            answer.extend_from_slice(&self.buffer[..read]);
+            if end.is_none()
+                && let Some(head) = answer.windows(4).position(|w| w == b"\r\n\r\n")
+            {
+                let text = String::from_utf8_lossy(&answer[..head]).to_ascii_lowercase();
+                let chunked = text.contains("transfer-encoding: chunked");
+                end = Some(if chunked { None } else { Some(head + 4 + content_length(&answer[..head])) });
+            }
+            let is_whole = match end {
+                None => false,
+                Some(Some(length)) => answer.len() >= length,
+                Some(None) => answer.ends_with(b"\r\n0\r\n\r\n"),
+            };
+            if is_whole {
+                return String::from_utf8_lossy(&answer[9..12]).parse().expect("a status");
+            }
+        }
     }
 }
 

@@ -118,11 +118,6 @@ impl Admin<'_> {
         self.0.agent.get(url).header("Authorization", key).header("If-None-Match", tag).call().expect("an answer")
     }
 
-    pub(crate) fn get(&self, path: &str) -> String {
-        let mut answer = self.read(path, "\"-\"");
-        answer.body_mut().with_config().limit(64 << 20).read_to_string().expect("text")
-    }
-
     pub(crate) fn post(&self, path: &str, body: &Value) -> String {
         let (url, key) = self.at(path);
         let request = self.0.agent.post(url).header("Authorization", key).content_type("application/json");
@@ -132,11 +127,6 @@ impl Admin<'_> {
     /// The tag of what is there.
     pub(crate) fn tag(&self, path: &str) -> String {
         self.read(path, "\"-\"").headers()["etag"].to_str().expect("text").to_owned()
-    }
-
-    /// Asks for what is known already.
-    pub(crate) fn known(&self, path: &str, tag: &str) {
-        assert_eq!(self.read(path, tag).status(), 304);
     }
 }
 

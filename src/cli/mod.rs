@@ -5,6 +5,7 @@ mod access;
 mod api;
 mod apply;
 mod key;
+mod lines;
 mod log;
 mod mapping;
 mod print;
@@ -12,6 +13,7 @@ mod role;
 mod serve;
 mod user;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -77,7 +79,13 @@ struct Output {
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    env_logger::Builder::from_env(env_logger::Env::new().filter_or("KEYROLL_LOG", "info")).init();
+    let mut logger = env_logger::Builder::from_env(env_logger::Env::new().filter_or("KEYROLL_LOG", "info"));
+    let serves = matches!(cli.command, Command::Serve(_)) && !std::io::stderr().is_terminal();
+    let lines = if serves { lines::Lines::start().ok() } else { None };
+    if let Some(lines) = lines.clone() {
+        logger.target(env_logger::Target::Pipe(Box::new(lines)));
+    }
+    logger.init();
     if let Err(message) = config::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     {
         return print::failure(&Error::Refused(message));

@@ -2,14 +2,14 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// Keyroll's own API. A wildcard never reaches it: it must be named.
 pub const KEYROLL: &str = "keyroll";
 
 /// One permission or a pattern of permissions; each part is a name or `*`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Permission {
     text: String,
     first: usize,
@@ -108,6 +108,12 @@ impl fmt::Display for Permission {
 impl From<Permission> for String {
     fn from(permission: Permission) -> String {
         permission.text
+    }
+}
+
+impl Serialize for Permission {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
     }
 }
 

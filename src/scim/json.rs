@@ -66,56 +66,77 @@ fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Error::syntax("malformed JSON: it starts with a byte order mark"));
     }
+    let over = |position: usize, max: usize, what: &str| {
+        Err(Error::syntax(format!("JSON has more than {max} {what} at byte {position}")))
+    };
     let (mut depth, mut nodes, mut digits) = (0usize, 1usize, 0usize);
-    let (mut in_string, mut escaped) = (false, false);
-    for (position, byte) in bytes.iter().enumerate() {
-        if in_string {
-            match byte {
-                _ if escaped => escaped = false,
-                b'\\' => escaped = true,
-                b'"' => in_string = false,
-                _ => {}
+    let mut rest = bytes.iter().enumerate();
+    while let Some((position, byte)) = rest.next() {
+        match byte {
+            b'0'..=b'9' => {
+                digits += 1;
+                if digits > limits.number_digits_max {
+                    return over(position, limits.number_digits_max, "digits in a number");
+                }
+                continue;
             }
-            continue;
-        }
-        match byte {
-            b'0'..=b'9' => digits += 1,
-            b'.' | b'+' | b'-' | b'e' | b'E' => {}
-            _ => digits = 0,
-        }
-        match byte {
-            b'"' => in_string = true,
+            b'.' | b'+' | b'-' | b'e' | b'E' => continue,
+            b'"' => skip_string(&mut rest),
             b'[' | b'{' => (depth, nodes) = (depth + 1, nodes + 1),
             b']' | b'}' => depth = depth.saturating_sub(1),
             b',' => nodes += 1,
             _ => {}
         }
-        let over = [
-            (depth > limits.depth_max, "levels of nesting", limits.depth_max),
-            (nodes > limits.nodes_max, "values", limits.nodes_max),
-            (digits > limits.number_digits_max, "digits in a number", limits.number_digits_max),
-        ];
-        if let Some((_, what, max)) = over.iter().find(|(over, ..)| *over) {
-            return Err(Error::syntax(format!("JSON has more than {max} {what} at byte {position}")));
+        digits = 0;
+        if depth > limits.depth_max {
+            return over(position, limits.depth_max, "levels of nesting");
+        }
+        if nodes > limits.nodes_max {
+            return over(position, limits.nodes_max, "values");
         }
     }
     Ok(())
 }
 
+/// Goes on behind the quote that ends a string.
+fn skip_string<'b>(rest: &mut impl Iterator<Item = (usize, &'b u8)>) {
+    while let Some((_, byte)) = rest.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => drop(rest.next()),
+            _ => {}
+        }
+    }
+}
+
 /// Keys in one object: a document has dozens, and each costs ten times its length in memory.
 const KEYS_MAX: usize = 1_000;
 
-/// The keys of one object; `insert` refuses what is there already in any letter case.
+/// Up to here comparing a key with the others costs less than a hash.
+const KEYS_FEW: usize = 16;
+
+/// The keys of one object, in lower case; `insert` refuses what is there already in any letter case.
 #[derive(Default)]
-struct Keys(HashSet<String>);
+struct Keys {
+    few: Vec<String>,
+    many: HashSet<String>,
+}
 
 impl Keys {
     fn insert<E: serde::de::Error>(&mut self, key: &str) -> Result<(), E> {
-        if self.0.len() >= KEYS_MAX {
+        if self.many.len() >= KEYS_MAX {
             return Err(E::custom(format_args!("an object has more than {KEYS_MAX} keys")));
         }
         let folded = text::<E>(key)?.to_ascii_lowercase();
-        if self.0.insert(folded) { Ok(()) } else { Err(E::custom(format_args!("the key {key:?} is there twice"))) }
+        let is_new = if self.many.is_empty() && self.few.len() < KEYS_FEW {
+            let is_new = !self.few.contains(&folded);
+            self.few.push(folded);
+            is_new
+        } else {
+            self.many.extend(self.few.drain(..));
+            self.many.insert(folded)
+        };
+        if is_new { Ok(()) } else { Err(E::custom(format_args!("the key {key:?} is there twice"))) }
     }
 }
 

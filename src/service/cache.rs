@@ -21,8 +21,8 @@ use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
 use crate::store::{self, credentials::Holder};
 
-/// Bytes of rendered documents that are kept, their share of the tables included: those of some 80 000 users.
-const DOCUMENT_BYTES_MAX: u64 = 66 << 20;
+/// Bytes of rendered documents that are kept, their share of the tables included: those of some 75 000 users.
+const DOCUMENT_BYTES_MAX: u64 = 62 << 20;
 /// Unique values that are kept.
 const NAMES_MAX: usize = 100_000;
 /// Principals whose access is kept.
