@@ -40,7 +40,7 @@ pub struct Serving {
     #[arg(long, env = "KEYROLL_BEHIND_PROXY", value_name = "CIDR", num_args = 1.., value_delimiter = ',')]
     pub behind_proxy: Vec<IpNet>,
     /// SCIM requests of a connection: N/min, or off
-    #[arg(long, env = "KEYROLL_RATE_LIMIT", value_name = "N/min|off")]
+    #[arg(long, env = "KEYROLL_RATE_LIMIT", value_name = "N/min|off", value_parser = rate)]
     pub rate_limit: Option<String>,
 }
 
@@ -100,7 +100,7 @@ impl Config {
             ));
         }
         let rate = serving.rate_limit.clone().or(file.rate_limit).unwrap_or_else(|| RATE_LIMIT.to_owned());
-        let requests_per_minute = parse_rate(&rate)?;
+        let requests_per_minute = parse_rate(&rate).map_err(|expected| format!("--rate-limit {rate}: {expected}"))?;
         Ok(Config { data_dir, database_url, public_url, listen, behind_proxy, requests_per_minute })
     }
 
@@ -126,9 +126,12 @@ fn parse_rate(text: &str) -> Result<Option<u32>, String> {
         return Ok(None);
     }
     let number = text.strip_suffix("/min").and_then(|number| number.parse::<u32>().ok()).filter(|number| *number > 0);
-    number
-        .map(Some)
-        .ok_or_else(|| format!("--rate-limit {text}: expected a number and /min, such as {RATE_LIMIT}, or off"))
+    number.map(Some).ok_or_else(|| format!("expected a number and /min, such as {RATE_LIMIT}, or off"))
+}
+
+/// The same as an argument.
+fn rate(text: &str) -> Result<String, String> {
+    parse_rate(text).map(|_| text.to_owned())
 }
 
 fn check_public_url(url: String) -> Result<String, String> {

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::{Output, host, principal, print};
+use super::{Output, found, host, principal, print};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -46,7 +46,8 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             Ok(())
         }
         Command::Explain { user, permission, output } => {
-            let answer = service.explain(&host(service, "access explain")?, None, &user, &permission)?;
+            let answer = service.explain(&host(service, "access explain")?, None, &user, &permission);
+            let answer = found("user or agent", &user, answer)?;
             if output.json {
                 return print::json(&answer);
             }

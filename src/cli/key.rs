@@ -2,9 +2,9 @@
 
 use clap::Subcommand;
 
-use super::{Output, host, principal, print};
-use crate::domain::Id;
+use super::{Output, found, host, permission, principal, print};
 use crate::domain::principal::OPERATOR;
+use crate::domain::{Id, duration};
 use crate::service::credentials::Owner;
 use crate::service::{Error, Service};
 
@@ -19,10 +19,10 @@ pub(super) enum Command {
         #[arg(long, value_name = "NAME", conflicts_with_all = ["owner", "grant"])]
         connection: Option<String>,
         /// What the key may do at most, api:resource:action; without it the key proves who its owner is
-        #[arg(long, value_name = "PERMISSION")]
+        #[arg(long, value_name = "PERMISSION", value_parser = permission)]
         grant: Vec<String>,
         /// How long it lives, such as P90D
-        #[arg(long, value_name = "DURATION")]
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires_in: Option<String>,
         /// A name for people
         #[arg(long, default_value = "")]
@@ -70,11 +70,20 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             print::show(&issued, output)
         }
         Command::List { owner, output } => list(service, owner.as_deref(), output),
-        Command::Show { id, output } => print::show(&service.read_key(&host(service, "key show")?, &id)?, output),
+        Command::Show { id, output } => {
+            print::show(&found("key", &id, service.read_key(&host(service, "key show")?, &id))?, output)
+        }
         Command::Revoke { id, reason, output } => {
-            print::show(&service.revoke_key(&host(service, "key revoke")?, &id, reason.as_deref())?, output)
+            let context = host(service, "key revoke")?;
+            print::show(&found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?, output)
         }
     }
+}
+
+/// A duration as an argument.
+fn duration(text: &str) -> Result<String, String> {
+    let expected = || "expected weeks, days, hours, minutes and seconds, such as P90D or PT12H".to_owned();
+    duration::parse(text).map(|_| text.to_owned()).ok_or_else(expected)
 }
 
 /// An owner as people name one.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, host, principal, print};
+use super::{Output, found, host, principal, print};
 use crate::service::catalogue::snapshot::Form;
 use crate::service::resources::Conditions;
 use crate::service::{Context, Error, Service};
@@ -111,7 +111,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
         Command::Show(Named { id, output }) => {
-            show(service.read_mapping(&host(service, "mapping show")?, &id)?, output)
+            show(found("mapping", &id, service.read_mapping(&host(service, "mapping show")?, &id))?, output)
         }
         Command::Create(new) => {
             let context = host(service, "mapping create")?;
@@ -121,11 +121,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "mapping delete")?;
             let columns = ["principal.type", "principal.id", "roles", "permissions"];
             print::pages("losses", &columns, output, |cursor| {
-                service.try_delete_mapping(&context, &id, print::PAGE, cursor)
+                found("mapping", &id, service.try_delete_mapping(&context, &id, print::PAGE, cursor))
             })
         }
         Command::Delete { named: Named { id, output }, dry_run: false } => {
-            service.delete_mapping(&host(service, "mapping delete")?, &id)?;
+            found("mapping", &id, service.delete_mapping(&host(service, "mapping delete")?, &id))?;
             print::deleted("mapping", &id, output)
         }
     }

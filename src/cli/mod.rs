@@ -22,7 +22,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Place, Serving};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Caller, Id};
+use crate::domain::{Caller, Id, Permission};
 use crate::service::init::DEFAULT;
 use crate::service::runtime::{SystemClock, SystemEntropy};
 use crate::service::{Context, Error, Limits, Service, Settings};
@@ -147,9 +147,23 @@ fn host(service: &Service, command: &str) -> Result<Context, Error> {
     Ok(Context::new(Caller::host(tenant), request))
 }
 
+/// A permission as an argument.
+fn permission(text: &str) -> Result<String, String> {
+    let expected = || "expected api:resource:action, each of a-z, 0-9, _, . and -, or *".to_owned();
+    Permission::parse(text).map(|_| text.to_owned()).ok_or_else(expected)
+}
+
+/// The same outcome; who asked for what is not there is told its name.
+fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Error> {
+    outcome.map_err(|error| match error {
+        Error::NotFound => Error::Refused(format!("there is no {what} {}", print::harmless(name))),
+        other => other,
+    })
+}
+
 /// A principal as people name one: an id, a userName, or `operator`.
 fn principal(service: &Service, context: &Context, name: &str) -> Result<(PrincipalKind, Id), Error> {
-    let found = service.read_user(context, name)?;
-    let text = |member: &str| found.get(member).and_then(serde_json::Value::as_str).unwrap_or_default();
+    let shown = found("user or agent", name, service.read_user(context, name))?;
+    let text = |member: &str| shown.get(member).and_then(serde_json::Value::as_str).unwrap_or_default();
     PrincipalKind::parse(text("type")).zip(Id::parse(text("id"))).ok_or(Error::NotFound)
 }

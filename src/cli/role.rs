@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, host, print};
+use super::{Output, found, host, permission, print};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -37,7 +37,7 @@ pub(super) struct Definition {
     /// The role's name, such as billing.viewer
     name: String,
     /// What it gives, api:resource:action; each part may be *
-    #[arg(long = "permission", value_name = "PERMISSION")]
+    #[arg(long = "permission", value_name = "PERMISSION", value_parser = permission)]
     permissions: Vec<String>,
     /// A role whose permissions it gives, too
     #[arg(long = "include", value_name = "ROLE")]
@@ -72,24 +72,27 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             print::list(&roles, "roles", &["name", "permissions", "includes", "assertable_by", "description"], output)
         }
         Command::Show(Named { name, output }) => {
-            print::show(&service.read_role(&host(service, "role show")?, &name)?, output)
+            print::show(&found("role", &name, service.read_role(&host(service, "role show")?, &name))?, output)
         }
         Command::Create(role) => {
             print::show(&service.create_role(&host(service, "role create")?, &role.body())?, role.output)
         }
         Command::Replace(role) => {
             let context = host(service, "role replace")?;
-            print::show(&service.replace_role(&context, &role.name, &role.body())?, role.output)
+            print::show(
+                &found("role", &role.name, service.replace_role(&context, &role.name, &role.body()))?,
+                role.output,
+            )
         }
         Command::Delete(Named { name, output }) => {
-            service.delete_role(&host(service, "role delete")?, &name)?;
+            found("role", &name, service.delete_role(&host(service, "role delete")?, &name))?;
             print::deleted("role", &name, output)
         }
         Command::Holders(Named { name, output }) => {
             let context = host(service, "role holders")?;
             let columns = ["principal.type", "principal.id", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
-                service.role_holders(&context, &name, print::PAGE, cursor)
+                found("role", &name, service.role_holders(&context, &name, print::PAGE, cursor))
             })
         }
     }

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::{Output, host, print};
+use super::{Output, found, host, print};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -33,18 +33,25 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
         Command::Show(named) => {
-            print::show(&service.read_user(&host(service, "user show")?, &named.user)?, named.output)
+            let context = host(service, "user show")?;
+            print::show(&found("user", &named.user, service.read_user(&context, &named.user))?, named.output)
         }
         Command::Suspend(named) => {
             let context = host(service, "user suspend")?;
-            print::show(&service.hold_user(&context, &named.user, true, None)?, named.output)
+            print::show(
+                &found("user", &named.user, service.hold_user(&context, &named.user, true, None))?,
+                named.output,
+            )
         }
         Command::Activate(named) => {
             let context = host(service, "user activate")?;
-            print::show(&service.hold_user(&context, &named.user, false, None)?, named.output)
+            print::show(
+                &found("user", &named.user, service.hold_user(&context, &named.user, false, None))?,
+                named.output,
+            )
         }
         Command::Delete(named) => {
-            service.delete_user(&host(service, "user delete")?, &named.user)?;
+            found("user", &named.user, service.delete_user(&host(service, "user delete")?, &named.user))?;
             if named.output.json {
                 return print::json(&json!({"deleted": named.user}));
             }

@@ -52,11 +52,17 @@ impl Error {
     }
 }
 
+/// SQLITE_NOTADB, which has no kind of its own.
+const NO_DATABASE: &str = "file is not a database";
+
 impl From<Diesel> for Error {
     fn from(error: Diesel) -> Error {
         match &error {
             Diesel::DatabaseError(kind, information) if passes(kind, information.message()) => {
                 Error::Unavailable(information.message().to_owned())
+            }
+            Diesel::DatabaseError(_, information) if information.message() == NO_DATABASE => {
+                Error::Refused(format!("the database file cannot be used: {NO_DATABASE}"))
             }
             Diesel::BrokenTransactionManager => Error::Unavailable("the transaction was lost".to_owned()),
             _ => Error::Database(error),

@@ -88,18 +88,31 @@ fn every_command_ends_with_a_code_that_says_how() {
         &["key", "show"],
         &["log", "tail", "-n", "0"],
         &["serve", "--listen", "x"],
+        &["serve", "--rate-limit", "often"],
+        &["key", "issue", "--owner", "operator", "--expires-in", "P1M"],
+        &["key", "issue", "--owner", "operator", "--grant", "keyroll:keys"],
+        &["role", "create", "x", "--permission", "A:b:c"],
     ] {
         let output = place.run(usage).expect(2);
         assert!(
             output.stdout.is_empty() && output.stderr.contains("Usage: keyroll") || output.stderr.contains("error:")
         );
     }
-    refused(place.run(&["key", "show", "nope"]), 1, "not found");
-    refused(place.run(&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab"]), 1, "not found");
-    refused(place.run(&["user", "show", "ghost"]), 1, "not found");
+    refused(place.run(&["key", "show", "nope"]), 1, "there is no key nope");
+    refused(
+        place.run(&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab"]),
+        1,
+        "there is no key 01939e7a-5b1c-7def-8abc-0123456789ab",
+    );
+    refused(place.run(&["user", "show", "ghost"]), 1, "there is no user ghost");
     refused(place.run(&["key", "issue", "--owner", "ghost"]), 1, "no user is named ghost");
     refused(place.run(&["key", "issue", "--connection", "ghost"]), 1, "no connection is named ghost");
     refused(place.run(&["user", "delete", "operator"]), 3, "a local principal cannot be deleted");
+    let letter = place.data_dir().join("letter");
+    std::fs::write(&letter, "Dear Mira, this is no database.\n".repeat(200)).unwrap();
+    let letter = format!("sqlite:{}", letter.display());
+    let wrong = "the database file cannot be used: file is not a database";
+    refused(place.run(&["key", "list", "--database-url", &letter]), 1, wrong);
     let gone = ["key", "list", "--database-url", "postgres:///keyroll?host=/nonexistent"];
     let gone = place.run(&gone).expect(4);
     assert!(gone.stderr.contains("cannot connect to PostgreSQL"), "{gone:?}");
@@ -211,7 +224,6 @@ fn what_cannot_be_honoured_does_not_start() {
     std::fs::write(folder.join("keyroll.toml"), "rate_limit = \"fast\"\n").unwrap();
     says(start(&[], &[]), "--rate-limit fast: expected a number and /min");
     // A flag wins over the file.
-    says(start(&["--rate-limit", "often"], &[]), "--rate-limit often: expected");
     says(
         start(&["--rate-limit", "off", "--listen", "0.0.0.0:0"], &[]),
         "would send keys in the clear: end TLS in a proxy and name it with --behind-proxy",
