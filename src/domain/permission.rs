@@ -14,6 +14,7 @@ pub struct Permission {
     text: String,
     first: usize,
     second: usize,
+    is_single: bool,
 }
 
 impl Permission {
@@ -24,7 +25,8 @@ impl Permission {
         if parts.next().is_some() || text.len() > 256 || ![api, resource, action].into_iter().all(is_part) {
             return None;
         }
-        Some(Permission { text: text.to_owned(), first: api.len(), second: api.len() + 1 + resource.len() })
+        let (first, second) = (api.len(), api.len() + 1 + resource.len());
+        Some(Permission { text: text.to_owned(), first, second, is_single: !text.contains('*') })
     }
 
     /// The api, or `*`.
@@ -78,7 +80,7 @@ impl Permission {
 
     /// Whether it names one permission and no pattern.
     pub fn is_single(&self) -> bool {
-        !self.text.contains('*')
+        self.is_single
     }
 
     /// Whether some single permission is covered by both patterns.
@@ -125,7 +127,7 @@ impl TryFrom<String> for Permission {
     }
 }
 
-/// A set of permissions. Empty covers nothing.
+/// A set of permissions, in order. Empty covers nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Vec<Permission>")]
 pub struct Permissions(Vec<Permission>);
@@ -144,7 +146,8 @@ impl Permissions {
 
     /// Whether one of them covers the permission.
     pub fn cover(&self, permission: &Permission) -> bool {
-        self.0.iter().any(|own| own.covers(permission))
+        // A single permission covers itself alone.
+        self.0.binary_search(permission).is_ok() || self.0.iter().any(|own| !own.is_single && own.covers(permission))
     }
 
     /// Whether every one of `other` is covered by one of these.

@@ -55,19 +55,20 @@ impl Service {
     /// [`Error::Unauthenticated`], the same for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
         let seen = self.stamp()?;
-        match self.prove(token, seen)? {
+        match self.prove(token)? {
             Some(found) if found.verdict(self.now()) == Verdict::Valid => {
                 let key = self.key_holder(token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
-                Ok(Context { caller, request, seen })
+                Ok(Context { caller, request, seen: Some(seen) })
             }
             _ => Err(REFUSED),
         }
     }
 
-    /// Looks a key up: in memory if it was proven before and nothing about it has changed since.
-    pub(super) fn prove(&self, token: &str, stamp: Option<Stamp>) -> Result<Option<Found>, Error> {
-        if let (Some(_), Some((holder, key))) = (stamp, self.known_caller(token)) {
+    /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
+    /// has changed since.
+    pub(super) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
+        if let Some((holder, key)) = self.known_caller(token) {
             return Ok(Some(Found { proven: true, holder, sponsored: true, key: Some(key) }));
         }
         let Some(key) = PlainKey::parse(token) else { return Ok(None) };
@@ -79,7 +80,7 @@ impl Service {
         &self,
         token: &str,
         found: Found,
-        stamp: Option<Stamp>,
+        stamp: Stamp,
     ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
         let Found { holder, key, .. } = found;
         let tenant = holder.tenant.clone();
@@ -96,9 +97,7 @@ impl Service {
             return Ok((tenant, key));
         }
         let key = Arc::new(key_holder(&holder, access));
-        if let Some(stamp) = stamp {
-            self.remember_caller(token, (holder, Arc::clone(&key)), stamp);
-        }
+        self.remember_caller(token, (holder, Arc::clone(&key)), stamp);
         Ok((tenant, key))
     }
 

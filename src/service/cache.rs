@@ -1,8 +1,8 @@
 //! What the server remembers between requests: callers that proved their key, and rendered documents.
 //!
 //! Nothing is answered from memory unless no commit by anybody, a command-line process included, has
-//! touched it: SQLite tells when anything was committed (`PRAGMA data_version`), and then the log tells
-//! what. On PostgreSQL the question would cost as much as the read, so nothing is remembered there.
+//! touched it: the database tells when anything was committed ([`store::Store::data_version`]), and then the log
+//! tells what. The question is asked once for a request, where its answer would take several reads.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -195,16 +195,26 @@ impl Cache {
     }
 }
 
+/// Whether a number that the database was asked for is of another state than what is remembered. Another
+/// request may have asked later and been here earlier; but a number that is smaller than what was known before
+/// the question is not of this world: the database was put back.
+fn is_news(before: Option<i64>, version: i64, known: Option<i64>) -> bool {
+    known.is_none_or(|known| version > known) || before.is_some_and(|before| version < before)
+}
+
 impl Service {
-    /// Forgets what has changed since the last request; `None` where nothing is remembered.
-    pub(super) fn stamp(&self) -> Result<Option<Stamp>, Error> {
-        let Some(version) = self.inner.store.data_version()? else { return Ok(None) };
+    /// Forgets what has changed since the last request.
+    ///
+    /// Nothing may wait for this that has a connection: it reads while it keeps the memory locked.
+    pub(super) fn stamp(&self) -> Result<Stamp, Error> {
+        let before = self.inner.cache.state().version;
+        let version = self.inner.store.data_version()?;
         let mut state = self.inner.cache.state();
-        if state.version != Some(version) {
+        if is_news(before, version, state.version) {
             self.catch_up(&mut state)?;
             state.version = Some(version);
         }
-        Ok(Some(Stamp { version }))
+        Ok(Stamp { version: state.version.unwrap_or(version) })
     }
 
     /// Reads every log from where it was last read and drops what it names.
@@ -222,7 +232,7 @@ impl Service {
         }
         for (tenant, next, _) in heads {
             let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
-            if next - from > RECORDS_MAX {
+            if !(0..=RECORDS_MAX).contains(&(next - from)) {
                 state.callers.clear();
                 *state.group_changes.entry(tenant).or_default() += 1;
                 self.inner.cache.documents.clear();
@@ -326,5 +336,19 @@ impl Service {
             document.group_changes = state.group_changes(key.0);
             self.inner.cache.documents.insert(key, Arc::new(document));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_news;
+
+    #[test]
+    fn a_number_is_news_if_it_is_later_or_of_another_world() {
+        assert!(is_news(None, 7, None) && is_news(Some(6), 7, Some(6)));
+        assert!(!is_news(Some(7), 7, Some(7)));
+        // Asked at 6, overtaken by one who was told 8.
+        assert!(!is_news(Some(6), 7, Some(8)) && !is_news(None, 7, Some(8)));
+        assert!(is_news(Some(8), 7, Some(8)) && is_news(Some(8), 7, Some(9)));
     }
 }

@@ -144,7 +144,7 @@ fn gap(seq: i64) -> Error {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Heads {
     /// Stands for the commit that was seen; `None` where only reading tells.
-    pub version: Option<i64>,
+    pub version: i64,
     /// The number of the next record of each tenant.
     pub next_seqs: HashMap<TenantKey, i64>,
 }
@@ -203,7 +203,7 @@ impl Service {
     pub fn heads(&self, since: Option<i64>) -> Result<Option<Heads>, Error> {
         // The version first: what is committed between the two reads is seen again, not overlooked.
         let version = self.inner.store.data_version()?;
-        if version.is_some() && version == since {
+        if since == Some(version) {
             return Ok(None);
         }
         let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;

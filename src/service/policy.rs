@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::cache::Stamp;
 use super::{Change, Error, Service};
 use crate::domain::{Policy, TenantKey};
 use crate::store::catalogue::{Item, Kind};
@@ -25,18 +24,17 @@ impl Service {
         Ok(policy)
     }
 
-    /// The policy that a request answers by: without a read if the request was told what has changed, and
-    /// that is nothing.
-    pub(super) fn policy_seen(&self, tenant: TenantKey, stamp: Option<Stamp>) -> Result<Arc<Policy>, Error> {
-        match self.remembered_policy(tenant, stamp) {
+    /// The policy that a request answers by: without a read if nothing has changed that the request was told of.
+    pub(super) fn policy_seen(&self, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+        match self.remembered_policy(tenant) {
             Some(known) => Ok(known),
             None => self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant))),
         }
     }
 
     /// The policy that a request answers by, unless it must be read.
-    pub(super) fn remembered_policy(&self, tenant: TenantKey, stamp: Option<Stamp>) -> Option<Arc<Policy>> {
-        stamp.and_then(|_| self.seen_policy_epoch(tenant)).and_then(|epoch| self.known_policy(tenant, epoch))
+    pub(super) fn remembered_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
+        self.known_policy(tenant, self.seen_policy_epoch(tenant)?)
     }
 
     fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {

@@ -22,7 +22,7 @@ pub(super) struct Standing(Mutex<HashMap<TenantKey, Known>>);
 /// Who stood how in one state.
 struct Known {
     /// Counts the commits of others: one that left no record could have changed anything.
-    version: Option<i64>,
+    version: i64,
     /// The last record. No other log ends with it, not even one that was rolled back.
     hash: [u8; 32],
     callers: HashMap<String, (Credential, Caller)>,

@@ -294,14 +294,17 @@ pub fn snapshot<T, E: From<Error>>(conn: &mut Conn, read: impl FnOnce(&mut Conn)
     }
 }
 
-/// A number that changes when anybody else commits, as this one connection sees it; `None` on PostgreSQL.
-/// Numbers of two connections cannot be compared: [`super::Store::data_version`] gives those that can.
+/// A number that grows when anybody else commits, as this one connection sees it. On SQLite numbers of two
+/// connections cannot be compared: [`super::Store::data_version`] gives those that can.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn data_version(conn: &mut Conn) -> Result<Option<i64>> {
-    match conn {
-        Conn::Sqlite(_) => Ok(conn.load_sql::<BigInt, i64>("PRAGMA data_version", &[])?.into_iter().next()),
-        Conn::Postgres(_) => Ok(None),
-    }
+pub fn data_version(conn: &mut Conn) -> Result<i64> {
+    // How many transactions of the whole server have ended: all that began before the newest that has, but for
+    // those still under way.
+    const ENDED: &str = "SELECT CAST(CAST(pg_snapshot_xmax(s) AS text) AS bigint) - \
+         (SELECT count(*) FROM pg_snapshot_xip(s)) FROM pg_current_snapshot() AS s";
+    let sql = if matches!(conn, Conn::Sqlite(_)) { "PRAGMA data_version" } else { ENDED };
+    let version = conn.load_sql::<BigInt, i64>(sql, &[])?.pop();
+    version.ok_or_else(|| Error::Unavailable("the database does not say what it has seen".to_owned()))
 }

@@ -134,15 +134,15 @@ impl Store {
         matches!(&self.database, Database::Sqlite(_))
     }
 
-    /// A number that is another one after any commit by anybody, other processes included; numbers of one
-    /// store can be compared. `None` on PostgreSQL: there the log tells.
+    /// A number that is greater after any commit by anybody, other processes included; numbers of one store
+    /// can be compared. On PostgreSQL every transaction of the server counts, that of another database too.
     ///
     /// # Errors
     /// If the database cannot be read.
-    pub fn data_version(&self) -> Result<Option<i64>> {
+    pub fn data_version(&self) -> Result<i64> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.data_version(),
-            Database::Postgres(_) => Ok(None),
+            Database::Postgres(postgres) => connection::data_version(&mut *postgres.connection()?),
         }
     }
 }

@@ -45,7 +45,7 @@ pub(super) struct Sqlite {
 struct Watch {
     conn: Conn,
     /// What was read last, and the state that the log had before.
-    known: Option<(State, Option<i64>)>,
+    known: Option<(State, i64)>,
 }
 
 struct Idle {
@@ -98,7 +98,7 @@ impl Sqlite {
         self.writer.write(work)
     }
 
-    pub(super) fn data_version(&self) -> Result<Option<i64>> {
+    pub(super) fn data_version(&self) -> Result<i64> {
         let state = self.index.state();
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         match (state, watch.known) {

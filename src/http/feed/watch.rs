@@ -93,7 +93,7 @@ impl Watch {
             match run(service, Place::Inline, move |service| service.heads(version)).await {
                 Ok(None) => {}
                 Ok(Some(heads)) => {
-                    turn.version = heads.version;
+                    turn.version = Some(heads.version);
                     self.seen.send_if_modified(|seen| {
                         let differs = seen.heads.next_seqs != heads.next_seqs;
                         seen.heads = heads;

@@ -71,7 +71,7 @@ impl Service {
         // Anew: since the request began, its body may have been long in coming.
         let (tenant, stamp) = (context.caller.tenant.key, self.stamp()?);
         let asked = |subject: &Subject| if let Subject::Principal(_, id) = subject { Some(*id) } else { None };
-        let remembered = |id: Id| Some((id, stamp.and_then(|_| self.known_access(tenant, id, self.now()))?));
+        let remembered = |id: Id| Some((id, self.known_access(tenant, id, self.now())?));
         let mut effective: HashMap<Id, Arc<Effective>> =
             subjects.iter().filter_map(asked).filter_map(remembered).collect();
         let is_known = |subject: &Subject| match subject {
@@ -79,7 +79,7 @@ impl Service {
             Subject::Operator | Subject::Key(_) => false,
             Subject::Nobody => true,
         };
-        let policy = self.remembered_policy(tenant, stamp).filter(|_| subjects.iter().all(is_known));
+        let policy = self.remembered_policy(tenant).filter(|_| subjects.iter().all(is_known));
         let mut found = match policy {
             Some(policy) => Found { policy, keys: vec![], operator: None, effective: vec![] },
             None => {
@@ -88,11 +88,7 @@ impl Service {
         };
         // Not before the read has ended: whoever follows the log keeps the memory locked and reads.
         for (id, own) in std::mem::take(&mut found.effective) {
-            let own = match stamp {
-                Some(stamp) => self.remember_access((tenant, id), own, stamp),
-                None => Arc::new(own),
-            };
-            effective.insert(id, own);
+            effective.insert(id, self.remember_access((tenant, id), own, stamp));
         }
         let mut held = HashMap::with_capacity(subjects.len());
         for subject in subjects {

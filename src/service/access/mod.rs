@@ -20,15 +20,12 @@ use crate::store::{self, Conn};
 
 impl Service {
     /// What a principal may do now; from memory if nothing that decides it has changed.
-    pub(super) fn effective(&self, tenant: TenantKey, id: Id, stamp: Option<Stamp>) -> Result<Arc<Effective>, Error> {
-        if let (Some(_), Some(known)) = (stamp, self.known_access(tenant, id, self.now())) {
+    pub(super) fn effective(&self, tenant: TenantKey, id: Id, stamp: Stamp) -> Result<Arc<Effective>, Error> {
+        if let Some(known) = self.known_access(tenant, id, self.now()) {
             return Ok(known);
         }
         let found = self.read(|conn| store::snapshot(conn, |conn| self.effective_in(conn, tenant, id)))?;
-        Ok(match stamp {
-            Some(stamp) => self.remember_access((tenant, id), found, stamp),
-            None => Arc::new(found),
-        })
+        Ok(self.remember_access((tenant, id), found, stamp))
     }
 
     /// The same, as a transaction sees it.

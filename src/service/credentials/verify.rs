@@ -37,7 +37,7 @@ impl Service {
         let asked = parse(body)?;
         let not_found = json!({"valid": false, "code": Verdict::NotFound.code()});
         let stamp = self.stamp()?;
-        let Some(found) = self.prove(asked.key, stamp)? else { return Ok(not_found) };
+        let Some(found) = self.prove(asked.key)? else { return Ok(not_found) };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
             return Ok(not_found);
@@ -64,15 +64,9 @@ impl Service {
     }
 
     /// The permission that is asked for, if the key, which works, has it now.
-    fn allowed(
-        &self,
-        token: &str,
-        found: Found,
-        may: &May<'_>,
-        stamp: Option<Stamp>,
-    ) -> Result<Option<Permission>, Error> {
+    fn allowed(&self, token: &str, found: Found, may: &May<'_>, stamp: Stamp) -> Result<Option<Permission>, Error> {
         let tenant: TenantKey = found.holder.tenant.key;
-        let policy = self.policy_seen(tenant, stamp)?;
+        let policy = self.policy_seen(tenant)?;
         let Some(permission) = needed(&policy, may) else { return Ok(None) };
         let (_, holder) = self.key_holder(token, found, stamp)?;
         Ok(holder.may(&permission).then_some(permission))

@@ -153,7 +153,7 @@ impl Service {
         let cacheable = wanted.is_default() && resource_type.rows.is_none();
         let stamp = match (cacheable, context.seen) {
             (false, _) => None,
-            (true, None) => self.stamp()?,
+            (true, None) => Some(self.stamp()?),
             (true, seen) => seen,
         };
         let connection = context.caller.connection().map(|connection| connection.key);
@@ -168,22 +168,24 @@ impl Service {
             }
         }
         let projection = wanted.projection(resource_type)?;
-        self.ask(context, Operation::Read, Some(resource_type), |conn| {
+        let (sight, answer) = self.ask(context, Operation::Read, Some(resource_type), |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
             let sight = sight.ok_or(Error::NotFound)?;
             let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
-            // So does a document that shows another resource's name.
-            let refers = reference::may_refer(&sight.resource.document, reference::references(resource_type));
-            let stamp = stamp.filter(|_| !refers);
-            if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
-                let dated = Dated::of(&sight.resource);
-                if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
-                    self.remember_document((tenant, id), Document::new(resource_type, connection, head, dated), stamp);
-                }
+            Ok((sight, answer))
+        })?;
+        // So does a document that shows another resource's name.
+        let refers = reference::may_refer(&sight.resource.document, reference::references(resource_type));
+        let stamp = stamp.filter(|_| !refers);
+        if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
+            let dated = Dated::of(&sight.resource);
+            if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
+                let document = Document::new(resource_type, connection, head, dated);
+                self.remember_document((tenant, dated.id), document, stamp);
             }
-            Ok(answer)
-        })
+        }
+        Ok(answer)
     }
 
     fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {

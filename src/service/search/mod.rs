@@ -115,7 +115,7 @@ impl Service {
         };
         let results = self.page(context, &parts, request, find)?;
         if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
-            && let ([one], true) = (resources.as_slice(), self.is_embedded())
+            && let [one] = resources.as_slice()
         {
             self.remember_name(&name, one.id, one.version);
         }
