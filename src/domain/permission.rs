@@ -128,7 +128,7 @@ impl TryFrom<String> for Permission {
 }
 
 /// A set of permissions, in order. Empty covers nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(from = "Vec<Permission>")]
 pub struct Permissions(Vec<Permission>);
 

@@ -1,10 +1,12 @@
 //! What the server remembers between requests: callers that proved their key, and rendered documents.
 //!
 //! Nothing is answered from memory unless no commit by anybody, a command-line process included, has
-//! touched it: the database tells when anything was committed ([`store::Store::data_version`]), and then the log
+//! touched it: the database tells when anything was committed ([`crate::store::Store::data_version`]), and then the log
 //! tells what. The question is asked once for a request, where its answer would take several reads.
 
-use std::collections::HashMap;
+mod follow;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, Utc};
@@ -12,14 +14,13 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
 
+use super::Service;
 use super::render::Dated;
-use super::{Error, Service};
 use crate::domain::caller::KeyHolder;
-use crate::domain::log::Record;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
-use crate::store::{self, credentials::Holder};
+use crate::store::credentials::Holder;
 
 /// Bytes of rendered documents that are kept, their share of the tables included: those of some 75 000 users.
 const DOCUMENT_BYTES_MAX: u64 = 62 << 20;
@@ -27,6 +28,8 @@ const DOCUMENT_BYTES_MAX: u64 = 62 << 20;
 const NAMES_MAX: usize = 100_000;
 /// Principals whose access is kept.
 const ACCESSES_MAX: usize = 20_000;
+/// Different sets of permissions that are kept.
+const SETS_MAX: usize = 1_024;
 /// Callers that are kept.
 const CALLERS_MAX: usize = 4_096;
 /// If more records than this are new, forgetting everything is cheaper than reading them.
@@ -38,6 +41,8 @@ pub(super) struct Cache {
     documents: Sized<(TenantKey, Id), Arc<Document>, Bytes>,
     names: quick_cache::sync::Cache<[u8; 16], (Id, i64)>,
     accesses: quick_cache::sync::Cache<(TenantKey, Id), Arc<Effective>>,
+    /// Many principals may do the same: each such set is kept once.
+    sets: Mutex<HashSet<Arc<Permissions>>>,
 }
 
 /// A key's row, and its holder as a caller.
@@ -157,7 +162,8 @@ impl Default for Cache {
     fn default() -> Cache {
         let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
         let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
-        Cache { state: Mutex::default(), documents, names: Sized::new(NAMES_MAX), accesses: Sized::new(ACCESSES_MAX) }
+        let (names, accesses) = (Sized::new(NAMES_MAX), Sized::new(ACCESSES_MAX));
+        Cache { state: Mutex::default(), documents, names, accesses, sets: Mutex::default() }
     }
 }
 
@@ -188,6 +194,19 @@ impl Cache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The one copy of a set.
+    fn shared(&self, set: Arc<Permissions>) -> Arc<Permissions> {
+        let mut sets = self.sets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = sets.get(&set) {
+            return Arc::clone(known);
+        }
+        if sets.len() >= SETS_MAX {
+            sets.clear();
+        }
+        sets.insert(Arc::clone(&set));
+        set
+    }
+
     /// The key of a caller: only who has the whole secret finds the entry, so that a wrong secret costs
     /// what an unknown selector costs (attack case A01).
     fn caller_key(token: &str) -> [u8; 32] {
@@ -195,80 +214,7 @@ impl Cache {
     }
 }
 
-/// Whether a number that the database was asked for is of another state than what is remembered. Another
-/// request may have asked later and been here earlier; but a number that is smaller than what was known before
-/// the question is not of this world: the database was put back.
-fn is_news(before: Option<i64>, version: i64, known: Option<i64>) -> bool {
-    known.is_none_or(|known| version > known) || before.is_some_and(|before| version < before)
-}
-
 impl Service {
-    /// Forgets what has changed since the last request.
-    ///
-    /// Nothing may wait for this that has a connection: it reads while it keeps the memory locked.
-    pub(super) fn stamp(&self) -> Result<Stamp, Error> {
-        let before = self.inner.cache.state().version;
-        let version = self.inner.store.data_version()?;
-        let mut state = self.inner.cache.state();
-        if is_news(before, version, state.version) {
-            self.catch_up(&mut state)?;
-            state.version = Some(version);
-        }
-        Ok(Stamp { version: state.version.unwrap_or(version) })
-    }
-
-    /// Reads every log from where it was last read and drops what it names.
-    fn catch_up(&self, state: &mut State) -> Result<(), Error> {
-        let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
-        state.policy_epochs = heads.iter().map(|(tenant, _, epoch)| (*tenant, *epoch)).collect();
-        // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
-        // anything. A key's row that was edited is found out when it is read again (attack case A24).
-        if heads.iter().all(|(tenant, next, _)| state.next_seqs.get(tenant) == Some(next)) {
-            state.callers.clear();
-            state.group_changes.values_mut().for_each(|changes| *changes += 1);
-            self.inner.cache.documents.clear();
-            self.inner.cache.names.clear();
-            self.inner.cache.accesses.clear();
-        }
-        for (tenant, next, _) in heads {
-            let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
-            if !(0..=RECORDS_MAX).contains(&(next - from)) {
-                state.callers.clear();
-                *state.group_changes.entry(tenant).or_default() += 1;
-                self.inner.cache.documents.clear();
-                self.inner.cache.accesses.clear();
-                continue;
-            }
-            let records = self.read(|conn| Ok(store::log::records(conn, tenant, from, next - from)?))?;
-            for record in records {
-                self.forget(state, tenant, &record);
-            }
-        }
-        Ok(())
-    }
-
-    fn forget(&self, state: &mut State, tenant: TenantKey, record: &Record) {
-        let id = Id::parse(&record.subject_id);
-        if record.action.starts_with("principal.") || record.action.ends_with(".deleted") {
-            *state.life_changes.entry(tenant).or_default() += 1;
-        }
-        match (record.subject_kind.as_str(), id) {
-            // The state of roles and mappings has a number of its own.
-            ("api" | "role" | "mapping", _) => {}
-            ("credential", Some(id)) => state.callers.retain(|_, one| one.holder.stored.credential.id != id),
-            ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
-            (_, Some(id)) => {
-                self.inner.cache.documents.remove(&(tenant, id));
-                self.inner.cache.accesses.remove(&(tenant, id));
-                let concerns = |holder: &Holder| {
-                    holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
-                };
-                state.callers.retain(|_, one| !concerns(&one.holder));
-            }
-            (_, None) => state.callers.clear(),
-        }
-    }
-
     /// The holder of a key that was proven before, and whose sponsors are who they were then.
     pub(super) fn known_caller(&self, token: &str) -> Option<Known> {
         let state = self.inner.cache.state();
@@ -313,6 +259,7 @@ impl Service {
 
     /// Remembers what a principal may do, unless the world has moved on since it was read.
     pub(super) fn remember_access(&self, key: (TenantKey, Id), mut access: Effective, stamp: Stamp) -> Arc<Effective> {
+        access.permissions = self.inner.cache.shared(access.permissions);
         let state = self.inner.cache.state();
         access.world = state.world(key.0, access.kind);
         let access = Arc::new(access);
@@ -336,19 +283,5 @@ impl Service {
             document.group_changes = state.group_changes(key.0);
             self.inner.cache.documents.insert(key, Arc::new(document));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_news;
-
-    #[test]
-    fn a_number_is_news_if_it_is_later_or_of_another_world() {
-        assert!(is_news(None, 7, None) && is_news(Some(6), 7, Some(6)));
-        assert!(!is_news(Some(7), 7, Some(7)));
-        // Asked at 6, overtaken by one who was told 8.
-        assert!(!is_news(Some(6), 7, Some(8)) && !is_news(None, 7, Some(8)));
-        assert!(is_news(Some(8), 7, Some(8)) && is_news(Some(8), 7, Some(9)));
     }
 }

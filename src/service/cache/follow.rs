@@ -1,0 +1,97 @@
+//! What is forgotten, and when.
+
+use crate::domain::log::Record;
+use crate::domain::{Id, TenantKey};
+use crate::service::{Error, Service};
+use crate::store::{self, credentials::Holder};
+
+use super::{RECORDS_MAX, Stamp, State};
+
+/// Whether a number that the database was asked for is of another state than what is remembered. Another
+/// request may have asked later and been here earlier; but a number that is smaller than what was known before
+/// the question is not of this world: the database was put back.
+fn is_news(before: Option<i64>, version: i64, known: Option<i64>) -> bool {
+    known.is_none_or(|known| version > known) || before.is_some_and(|before| version < before)
+}
+
+impl Service {
+    /// Forgets what has changed since the last request.
+    ///
+    /// Nothing may wait for this that has a connection: it reads while it keeps the memory locked.
+    pub(in crate::service) fn stamp(&self) -> Result<Stamp, Error> {
+        let before = self.inner.cache.state().version;
+        let version = self.inner.store.data_version()?;
+        let mut state = self.inner.cache.state();
+        if is_news(before, version, state.version) {
+            self.catch_up(&mut state)?;
+            state.version = Some(version);
+        }
+        Ok(Stamp { version: state.version.unwrap_or(version) })
+    }
+
+    /// Reads every log from where it was last read and drops what it names.
+    fn catch_up(&self, state: &mut State) -> Result<(), Error> {
+        let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        state.policy_epochs = heads.iter().map(|(tenant, _, epoch)| (*tenant, *epoch)).collect();
+        // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
+        // anything. A key's row that was edited is found out when it is read again (attack case A24).
+        if heads.iter().all(|(tenant, next, _)| state.next_seqs.get(tenant) == Some(next)) {
+            state.callers.clear();
+            state.group_changes.values_mut().for_each(|changes| *changes += 1);
+            self.inner.cache.documents.clear();
+            self.inner.cache.names.clear();
+            self.inner.cache.accesses.clear();
+        }
+        for (tenant, next, _) in heads {
+            let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
+            if !(0..=RECORDS_MAX).contains(&(next - from)) {
+                state.callers.clear();
+                *state.group_changes.entry(tenant).or_default() += 1;
+                self.inner.cache.documents.clear();
+                self.inner.cache.accesses.clear();
+                continue;
+            }
+            let records = self.read(|conn| Ok(store::log::records(conn, tenant, from, next - from)?))?;
+            for record in records {
+                self.forget(state, tenant, &record);
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&self, state: &mut State, tenant: TenantKey, record: &Record) {
+        let id = Id::parse(&record.subject_id);
+        if record.action.starts_with("principal.") || record.action.ends_with(".deleted") {
+            *state.life_changes.entry(tenant).or_default() += 1;
+        }
+        match (record.subject_kind.as_str(), id) {
+            // The state of roles and mappings has a number of its own.
+            ("api" | "role" | "mapping", _) => {}
+            ("credential", Some(id)) => state.callers.retain(|_, one| one.holder.stored.credential.id != id),
+            ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
+            (_, Some(id)) => {
+                self.inner.cache.documents.remove(&(tenant, id));
+                self.inner.cache.accesses.remove(&(tenant, id));
+                let concerns = |holder: &Holder| {
+                    holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
+                };
+                state.callers.retain(|_, one| !concerns(&one.holder));
+            }
+            (_, None) => state.callers.clear(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_news;
+
+    #[test]
+    fn a_number_is_news_if_it_is_later_or_of_another_world() {
+        assert!(is_news(None, 7, None) && is_news(Some(6), 7, Some(6)));
+        assert!(!is_news(Some(7), 7, Some(7)));
+        // Asked at 6, overtaken by one who was told 8.
+        assert!(!is_news(Some(6), 7, Some(8)) && !is_news(None, 7, Some(8)));
+        assert!(is_news(Some(8), 7, Some(8)) && is_news(Some(8), 7, Some(9)));
+    }
+}
