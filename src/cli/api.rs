@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, found, host, print};
+use super::{ANY, Output, found, host, print, show};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -88,17 +88,15 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             )
         }
         Command::Show(Named { name, output }) => {
-            print::show(&found("api", &name, service.read_api(&host(service, "api show")?, &name))?, output)
+            show(found("api", &name, service.read_api(&host(service, "api show")?, &name, &ANY))?, output)
         }
-        Command::Create(api) => {
-            print::show(&service.create_api(&host(service, "api create")?, &api.body())?, api.output)
-        }
+        Command::Create(api) => show(service.create_api(&host(service, "api create")?, &api.body())?, api.output),
         Command::Replace(api) => {
             let context = host(service, "api replace")?;
-            print::show(&found("api", &api.name, service.replace_api(&context, &api.name, &api.body()))?, api.output)
+            show(found("api", &api.name, service.replace_api(&context, &api.name, &api.body(), &ANY))?, api.output)
         }
         Command::Delete(Named { name, output }) => {
-            found("api", &name, service.delete_api(&host(service, "api delete")?, &name))?;
+            found("api", &name, service.delete_api(&host(service, "api delete")?, &name, &ANY))?;
             print::deleted("api", &name, output)
         }
     }

@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, found, host, principal, print};
+use super::{ANY, Output, found, host, principal, print};
+use crate::service::catalogue::Tagged;
 use crate::service::catalogue::snapshot::Form;
-use crate::service::resources::Conditions;
 use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -111,7 +111,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
         Command::Show(Named { id, output }) => {
-            show(found("mapping", &id, service.read_mapping(&host(service, "mapping show")?, &id))?, output)
+            show(found("mapping", &id, service.read_mapping(&host(service, "mapping show")?, &id, &ANY))?, output)
         }
         Command::Create(new) => {
             let context = host(service, "mapping create")?;
@@ -121,11 +121,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "mapping delete")?;
             let columns = ["principal.type", "principal.id", "roles", "permissions"];
             print::pages("losses", &columns, output, |cursor| {
-                found("mapping", &id, service.try_delete_mapping(&context, &id, print::PAGE, cursor))
+                found("mapping", &id, service.try_delete_mapping(&context, &id, print::PAGE, cursor, &ANY))
             })
         }
         Command::Delete { named: Named { id, output }, dry_run: false } => {
-            found("mapping", &id, service.delete_mapping(&host(service, "mapping delete")?, &id))?;
+            found("mapping", &id, service.delete_mapping(&host(service, "mapping delete")?, &id, &ANY))?;
             print::deleted("mapping", &id, output)
         }
     }
@@ -133,7 +133,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 
 /// Every mapping: as the one answer that it is in the API, or as a table.
 fn list(service: &Service, output: Output) -> Result<(), Error> {
-    let listed = service.list_mappings(&host(service, "mapping list")?, Form::Plain, &Conditions::default())?;
+    let listed = service.list_mappings(&host(service, "mapping list")?, Form::Plain, &ANY)?;
     let (mut body, mut text) = (listed.body.unwrap_or_default(), String::new());
     while let Some(chunk) = body.next_chunk(service)? {
         if output.json {
@@ -153,7 +153,8 @@ fn list(service: &Service, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-fn show(mapping: Value, output: Output) -> Result<(), Error> {
+fn show(mapping: Tagged, output: Output) -> Result<(), Error> {
+    let mapping = mapping.value.unwrap_or_default();
     let shown = if output.json { mapping } else { for_people(mapping) };
     print::show(&shown, output)
 }

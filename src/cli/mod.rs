@@ -23,7 +23,9 @@ use crate::config::{self, Config, Place, Serving};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Caller, Id, Permission};
+use crate::service::catalogue::Tagged;
 use crate::service::init::DEFAULT;
+use crate::service::resources::Conditions;
 use crate::service::runtime::{SystemClock, SystemEntropy};
 use crate::service::{Context, Error, Limits, Service, Settings};
 
@@ -140,6 +142,9 @@ fn service(config: &Config, public_url: String) -> Result<Service, Error> {
 /// Read connections that are kept open.
 const READERS: u32 = 4;
 
+/// The command line asks for no version.
+const ANY: Conditions = Conditions { if_match: None, if_none_match: None };
+
 /// The host itself asks, about the one tenant.
 fn host(service: &Service, command: &str) -> Result<Context, Error> {
     let tenant = service.tenant(DEFAULT)?;
@@ -159,6 +164,11 @@ fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Erro
         Error::NotFound => Error::Refused(format!("there is no {what} {}", print::harmless(name))),
         other => other,
     })
+}
+
+/// Prints an item of the catalogue.
+fn show(item: Tagged, output: Output) -> Result<(), Error> {
+    print::show(&item.value.unwrap_or_default(), output)
 }
 
 /// A principal as people name one: an id, a userName, or `operator`.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, found, host, permission, print};
+use super::{ANY, Output, found, host, permission, print, show};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -72,20 +72,18 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             print::list(&roles, "roles", &["name", "permissions", "includes", "assertable_by", "description"], output)
         }
         Command::Show(Named { name, output }) => {
-            print::show(&found("role", &name, service.read_role(&host(service, "role show")?, &name))?, output)
+            show(found("role", &name, service.read_role(&host(service, "role show")?, &name, &ANY))?, output)
         }
-        Command::Create(role) => {
-            print::show(&service.create_role(&host(service, "role create")?, &role.body())?, role.output)
-        }
+        Command::Create(role) => show(service.create_role(&host(service, "role create")?, &role.body())?, role.output),
         Command::Replace(role) => {
             let context = host(service, "role replace")?;
-            print::show(
-                &found("role", &role.name, service.replace_role(&context, &role.name, &role.body()))?,
+            show(
+                found("role", &role.name, service.replace_role(&context, &role.name, &role.body(), &ANY))?,
                 role.output,
             )
         }
         Command::Delete(Named { name, output }) => {
-            found("role", &name, service.delete_role(&host(service, "role delete")?, &name))?;
+            found("role", &name, service.delete_role(&host(service, "role delete")?, &name, &ANY))?;
             print::deleted("role", &name, output)
         }
         Command::Holders(Named { name, output }) => {

@@ -245,7 +245,7 @@ pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], da
     for (hit, path, edges_since) in walk.found {
         let Some(mapped) = policy.mapped(hit.mapping) else { continue };
         let dated = dates.hits.get(&hit).copied().unwrap_or(0);
-        let since = edges_since.max(mapped.from_seq).max(facts.live_since).max(dated);
+        let since = edges_since.max(mapped.since_seq()).max(facts.live_since).max(dated);
         for gain in policy.gains(&mapped.mapping.role) {
             let chain = gain.via.iter().zip(gain.via.iter().skip(1).chain([&gain.role]));
             let links = chain.filter_map(|(outer, inner)| dates.inclusions.get(&(outer.clone(), inner.clone())));

@@ -62,7 +62,7 @@ mod tests {
         let mapping = |(number, name): (usize, &&str)| {
             let source = Source::Group { group: GroupName::DisplayName(number.to_string()) };
             let id = Id::from_bytes(&[number as u8; 16]).unwrap();
-            (Mapping { id, role: (*name).to_owned(), source }, 0)
+            (Mapping::new(id, name, source), 0)
         };
         let policy = Policy::new(vec![], all, mapped.iter().enumerate().map(mapping).collect());
         // A mapping that applies by two groups is one all the same.

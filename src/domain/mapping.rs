@@ -15,6 +15,25 @@ pub struct Mapping {
     pub role: String,
     /// Who gets it.
     pub source: Source,
+    /// The record since which it gives this role to those whom it means, if that is older than this state of
+    /// it: a grant that is extended goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_seq: Option<i64>,
+}
+
+impl Mapping {
+    /// The member of a stored mapping that nobody sent.
+    pub const SINCE: &str = "since_seq";
+
+    /// A mapping that begins.
+    pub fn new(id: Id, role: &str, source: Source) -> Mapping {
+        Mapping { id, role: role.to_owned(), source, since_seq: None }
+    }
+
+    /// Whether it gives what this one gave to those whom that one meant.
+    pub fn continues(&self, before: &Mapping) -> bool {
+        self.role == before.role && self.source.meant() == before.source.meant()
+    }
 }
 
 /// Who gets a role.

@@ -20,6 +20,7 @@ pub mod principal;
 pub mod role;
 pub mod secret;
 pub mod tenant;
+pub mod version;
 
 pub use api::Api;
 pub use caller::Caller;

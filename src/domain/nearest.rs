@@ -101,7 +101,7 @@ mod tests {
         let mappings = sources.iter().enumerate().map(|(n, (role, source))| {
             let id = Id::parse(&format!("{ID}{n:x}")).unwrap();
             let source = serde_json::from_value(source.clone()).unwrap();
-            (Mapping { id, role: (*role).to_owned(), source }, 0)
+            (Mapping::new(id, role, source), 0)
         });
         Policy::new(vec![api], roles, mappings.collect())
     }

@@ -165,6 +165,8 @@ operations! {
     MappingRead: Admin, "keyroll:mappings:read", "", Blocking, [GET "/v1/mappings/{id}"];
     /// Makes a mapping.
     MappingCreate: Admin, "keyroll:mappings:write", "mapping.created", Blocking, [POST "/v1/mappings"];
+    /// Replaces the role and the source of a mapping.
+    MappingReplace: Admin, "keyroll:mappings:write", "mapping.replaced", Blocking, [PUT "/v1/mappings/{id}"];
     /// Removes a mapping, or tells who would lose what.
     MappingDelete: Admin, "keyroll:mappings:write", "mapping.deleted", Blocking, [DELETE "/v1/mappings/{id}"];
     /// Tells what a user may do, and why.

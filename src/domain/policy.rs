@@ -11,6 +11,7 @@ use super::mapping::{GroupName, Mapping, Source};
 use super::permission::{KEYROLL, Permission, Permissions};
 use super::principal::PrincipalKind;
 use super::role::{self, Role};
+use super::version::Made;
 use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::schema::registry;
 use crate::scim::text;
@@ -32,6 +33,8 @@ pub struct Policy {
     pub roles: BTreeMap<String, Role>,
     /// Mappings in the order of their ids.
     pub mappings: Vec<Mapped>,
+    /// Which records made it what it is.
+    pub(super) made: Made,
     /// What each role gives, through its inclusions.
     gains: HashMap<String, Vec<Gain>>,
     permissions: HashMap<String, Permissions>,
@@ -46,7 +49,7 @@ pub struct Policy {
 pub struct Mapped {
     /// The mapping.
     pub mapping: Mapping,
-    /// The record that made it.
+    /// The record that made it what it is.
     pub from_seq: i64,
     /// The filter of a rule; `None` for another source, and for one that the schema no longer has.
     pub rule: Option<Bound>,

@@ -22,8 +22,9 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
 
 fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request = &call.request;
-    // RFC 9110 §13.1.1: nothing here has a tag yet, so none can match and nothing may be done.
-    if call.operation.writes() && request.conditions.if_match.as_deref().is_some_and(|tags| tags.trim() != "*") {
+    // RFC 9110 §13.1.1: what has no tag matches none, and nothing may be done.
+    let is_named = request.conditions.if_match.as_deref().is_some_and(|tags| tags.trim() != "*");
+    if is_named && call.operation.writes() && !catalogue::is_tagged(call.operation) {
         return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
     }
     let ok = |value: Value| Ok(Reply::json(200, &value));

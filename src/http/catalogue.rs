@@ -10,30 +10,37 @@ use super::handle::Call;
 use super::respond::Reply;
 use crate::domain::Operation;
 use crate::domain::principal::PrincipalKind;
+use crate::service::body::Body;
+use crate::service::catalogue::Tagged;
 use crate::service::{Error, Service};
 
 /// Answers an operation on the catalogue; `None` for any other.
 pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>, Error> {
-    let id = call.request.id.as_str();
+    let (id, conditions) = (call.request.id.as_str(), &call.request.conditions);
     let context = || call.context();
     let reply = match call.operation {
         Operation::ApiList => ok(service.list_apis(context()?)?),
-        Operation::ApiRead => ok(service.read_api(context()?, id)?),
+        Operation::ApiRead => read(service.read_api(context()?, id, conditions)?),
         Operation::ApiCreate => created("apis", service.create_api(context()?, &body(call)?)?),
-        Operation::ApiReplace => ok(service.replace_api(context()?, id, &body(call)?)?),
-        Operation::ApiDelete => empty(service.delete_api(context()?, id)?),
+        Operation::ApiReplace => replaced(service.replace_api(context()?, id, &body(call)?, conditions)?),
+        Operation::ApiDelete => empty(service.delete_api(context()?, id, conditions)?),
         Operation::RoleList => ok(service.list_roles(context()?)?),
-        Operation::RoleRead => ok(service.read_role(context()?, id)?),
+        Operation::RoleRead => read(service.read_role(context()?, id, conditions)?),
         Operation::RoleCreate => created("roles", service.create_role(context()?, &body(call)?)?),
-        Operation::RoleReplace => ok(service.replace_role(context()?, id, &body(call)?)?),
-        Operation::RoleDelete => empty(service.delete_role(context()?, id)?),
+        Operation::RoleReplace => replaced(service.replace_role(context()?, id, &body(call)?, conditions)?),
+        Operation::RoleDelete => empty(service.delete_role(context()?, id, conditions)?),
         Operation::RoleHolders => {
             only_parameters(call, &["count", "cursor"])?;
             let request = &call.request;
             ok(service.role_holders(context()?, id, request.number("count")?, request.cursor())?)
         }
-        Operation::MappingRead => ok(service.read_mapping(context()?, id)?),
+        Operation::MappingRead => read(service.read_mapping(context()?, id, conditions)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
+        Operation::MappingReplace => {
+            // The removal can be tried with `dry_run`: whoever asks the same of this must not change anything.
+            only_parameters(call, &[])?;
+            replaced(service.replace_mapping(context()?, id, &body(call)?, conditions)?)
+        }
         Operation::MappingDelete => delete_mapping(service, call)?,
         Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
         Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
@@ -41,6 +48,12 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         _ => return Ok(None),
     };
     Ok(Some(reply))
+}
+
+/// Whether what an operation changes has a tag that conditions can name.
+pub(super) fn is_tagged(operation: Operation) -> bool {
+    use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
+    matches!(operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete)
 }
 
 /// Removes a mapping, or tells who would lose what. A parameter that nobody looks at is refused: neither a
@@ -56,9 +69,9 @@ fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     only_parameters(call, known)?;
     if is_tried {
         let (count, cursor) = (request.number("count")?, request.cursor());
-        return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor)?));
+        return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor, &request.conditions)?));
     }
-    Ok(empty(service.delete_mapping(context, &request.id)?))
+    Ok(empty(service.delete_mapping(context, &request.id, &request.conditions)?))
 }
 
 /// Refuses parameters that nobody looks at, and one that is there twice: a misspelt `at` would answer for the
@@ -85,13 +98,24 @@ fn ok(value: Value) -> Reply {
     Reply::json(200, &value)
 }
 
+/// 200 with what the client may keep, or 304 if it has that.
+fn read(found: Tagged) -> Reply {
+    let body = found.value.map(|value| Body::text(value.to_string()));
+    Reply::private("application/json", body).tagged(&found.etag)
+}
+
+fn replaced(Tagged { etag, value }: Tagged) -> Reply {
+    ok(value.unwrap_or_default()).tagged(&etag)
+}
+
 fn empty((): ()) -> Reply {
     Reply::empty(204)
 }
 
 /// 201, with where it is from now on.
-fn created(list: &str, value: Value) -> Reply {
+fn created(list: &str, Tagged { etag, value }: Tagged) -> Reply {
+    let value = value.unwrap_or_default();
     let name = ["id", "name"].into_iter().find_map(|member| value.get(member).and_then(Value::as_str));
     let location = format!("/v1/{list}/{}", name.unwrap_or_default());
-    Reply::json(201, &value).with(LOCATION, location)
+    Reply::json(201, &value).with(LOCATION, location).tagged(&etag)
 }

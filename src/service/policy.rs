@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::{Change, Error, Service};
+use crate::domain::version::Made;
 use crate::domain::{Policy, TenantKey};
 use crate::store::catalogue::{Item, Kind};
 use crate::store::{self, Conn};
@@ -70,13 +71,19 @@ impl Change<'_> {
 }
 
 fn compile(items: Vec<Item>) -> Result<Policy, Error> {
-    let (mut apis, mut roles, mut mappings) = (vec![], vec![], vec![]);
+    let (mut apis, mut roles, mut mappings, mut made) = (vec![], vec![], vec![], Made::default());
     for item in items {
         match item.kind {
-            Kind::Api => apis.push(serde_json::from_str(&item.document)?),
-            Kind::Role => roles.push(serde_json::from_str(&item.document)?),
+            Kind::Api => {
+                apis.push(serde_json::from_str(&item.document)?);
+                made.apis.insert(item.name, item.from_seq);
+            }
+            Kind::Role => {
+                roles.push(serde_json::from_str(&item.document)?);
+                made.roles.insert(item.name, item.from_seq);
+            }
             Kind::Mapping => mappings.push((serde_json::from_str(&item.document)?, item.from_seq)),
         }
     }
-    Ok(Policy::new(apis, roles, mappings))
+    Ok(Policy::new(apis, roles, mappings).made_by(made))
 }

@@ -91,6 +91,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("GET /v1/mappings", "/v1/mappings", ""),
     ("GET /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),
     ("POST /v1/mappings", "/v1/mappings", GROUP_MAPPING),
+    ("PUT /v1/mappings/{id}", "/v1/mappings/{mapping}", GROUP_MAPPING),
     ("DELETE /v1/mappings/{id}", "/v1/mappings/{mapping}", ""),
     ("GET /v1/users/{id}/access", "/v1/users/{user}/access", ""),
     ("GET /v1/agents/{id}/access", "/v1/agents/{agent}/access", ""),

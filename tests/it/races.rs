@@ -102,6 +102,26 @@ fn one_version_is_changed_once() {
 }
 
 #[test]
+fn one_version_of_a_role_is_edited_once() {
+    for_each_app(|app| {
+        let admin = app.admin();
+        admin.post("/v1/roles", json!({"name": "r"})).expect(201);
+        for n in 1..=20 {
+            let tag = admin.get("/v1/roles/r").expect(200).header("etag").to_owned();
+            let edit = |text: String| {
+                admin.send("PUT", "/v1/roles/r", &[("if-match", &tag)], json!({"description": text}).to_string())
+            };
+            let (one, other) = together(|| edit(format!("a{n}")), || edit(format!("b{n}")));
+            let (won, lost) = if one.status == 200 { (one, other) } else { (other, one) };
+            assert_eq!(lost.problem(412, "precondition_failed"), "the resource has another version");
+            let now = admin.get("/v1/roles/r").expect(200);
+            assert_eq!((now.header("etag"), &now.text), (won.header("etag"), &won.text));
+        }
+        assert_eq!(app.actions().len(), 21);
+    });
+}
+
+#[test]
 fn no_key_slips_out_beside_a_deactivation_a09() {
     for_each_app(|app| {
         let (idp, admin) = (app.idp(), app.admin());

@@ -6,6 +6,7 @@ use super::holders::{Sought, page_size, render_principal};
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
+use crate::service::resources::Conditions;
 use crate::service::{Context, Error, Service};
 use crate::store;
 
@@ -13,13 +14,14 @@ impl Service {
     /// Who would lose what if a mapping were removed, a page at a time. Changes nothing and records nothing.
     ///
     /// # Errors
-    /// Those of the removal itself; 400 for a cursor that is not of this question.
+    /// Those of the removal itself, 412 included; 400 for a cursor that is not of this question.
     pub fn try_delete_mapping(
         &self,
         context: &Context,
         id: &str,
         count: Option<usize>,
         cursor: Option<&str>,
+        conditions: &Conditions,
     ) -> Result<Value, Error> {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         let (tenant, text) = (context.caller.tenant.key, id.to_string());
@@ -29,6 +31,7 @@ impl Service {
                 let head = store::log::head(conn, tenant)?;
                 let policy = self.policy(conn, tenant, head.policy_epoch)?;
                 let (at, mapped) = policy.find(&id).ok_or(Error::NotFound)?;
+                conditions.check_write(policy.mapping_version(mapped))?;
                 mappings::check_way_back(conn, tenant, &mapped.mapping)?;
                 let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
                 let sought = Sought { mappings: [at].into(), after, count: page_size(count) };

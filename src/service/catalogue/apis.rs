@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::{end, find, in_use, put, taken};
+use super::{Tagged, end, find, in_use, put, taken};
 use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
 use crate::domain::{Api, Operation, Permission, Policy};
+use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 
@@ -34,11 +35,12 @@ impl Service {
     /// One api.
     ///
     /// # Errors
-    /// 404 if there is none of that name.
-    pub fn read_api(&self, context: &Context, name: &str) -> Result<Value, Error> {
+    /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
+    pub fn read_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
         self.ask(context, Operation::ApiRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            policy.apis.get(name).map(render).ok_or(Error::NotFound)
+            let api = policy.apis.get(name).ok_or(Error::NotFound)?;
+            Tagged::unless_known(policy.api_version(name), conditions, || render(api))
         })
     }
 
@@ -46,7 +48,7 @@ impl Service {
     ///
     /// # Errors
     /// 422 for a body that breaks the rules, 409 for a name that is taken.
-    pub fn create_api(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn create_api(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
         let api = parse(body, None)?;
         self.perform(context, Operation::ApiCreate, None, move |change| create(change, &api))
     }
@@ -54,22 +56,30 @@ impl Service {
     /// Replaces an api.
     ///
     /// # Errors
-    /// 404 if there is none, 409 if a role uses a permission that would go.
-    pub fn replace_api(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
-        let api = parse(body, Some(name))?;
-        self.perform(context, Operation::ApiReplace, None, move |change| replace(change, &api))
+    /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses a permission that
+    /// would go.
+    pub fn replace_api(
+        &self,
+        context: &Context,
+        name: &str,
+        body: &Value,
+        conditions: &Conditions,
+    ) -> Result<Tagged, Error> {
+        let (api, conditions) = (parse(body, Some(name))?, conditions.clone());
+        self.perform(context, Operation::ApiReplace, None, move |change| replace(change, &api, &conditions))
     }
 
     /// Removes an api.
     ///
     /// # Errors
-    /// 404 if there is none, 409 if a role uses it.
-    pub fn delete_api(&self, context: &Context, name: &str) -> Result<(), Error> {
-        let name = name.to_owned();
+    /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses it.
+    pub fn delete_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
+        let (name, conditions) = (name.to_owned(), conditions.clone());
         self.perform(context, Operation::ApiDelete, None, move |change| {
             check_not_built_in(&name)?;
-            change.seq()?;
             let policy = change.policy()?;
+            policy.apis.get(&name).ok_or(Error::NotFound)?;
+            conditions.check_write(policy.api_version(&name))?;
             if let Some(user) = user_of(&policy, &name, |_| false) {
                 return Err(in_use(format!("role {user} uses api {name}")));
             }
@@ -79,13 +89,13 @@ impl Service {
 }
 
 /// Stores a new api inside a change.
-pub(in crate::service) fn create(change: &mut Change<'_>, api: &Api) -> Result<Value, Error> {
+fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
     change.seq()?;
     if find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.is_some() {
         return Err(taken("api", &api.name));
     }
     save(change, api, Operation::ApiCreate)?;
-    Ok(render(api))
+    Tagged::recorded(change, render(api))
 }
 
 /// Stores an api that was checked.
@@ -94,16 +104,17 @@ pub(super) fn save(change: &mut Change<'_>, api: &Api, operation: Operation) -> 
 }
 
 /// Stores another state of an api inside a change; the same again changes nothing.
-pub(in crate::service) fn replace(change: &mut Change<'_>, api: &Api) -> Result<Value, Error> {
-    change.seq()?;
-    let before = find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.ok_or(Error::NotFound)?;
-    if before == *api {
-        return Ok(render(api));
-    }
+fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Result<Tagged, Error> {
     let policy = change.policy()?;
+    let before = policy.apis.get(&api.name).ok_or(Error::NotFound)?;
+    let version = policy.api_version(&api.name);
+    conditions.check_write(version)?;
+    if before == api {
+        return Ok(Tagged::of(version, render(api)));
+    }
     check_users(&policy, api)?;
     save(change, api, Operation::ApiReplace)?;
-    Ok(render(api))
+    Tagged::recorded(change, render(api))
 }
 
 /// A new state of an api must know every permission of it that roles name.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::fields::Fields;
 use super::{apis, mappings, roles};
 use crate::domain::mapping::{Meant, Source};
+use crate::domain::policy::Mapped;
 use crate::domain::{Api, Id, Mapping, Operation, Policy, TenantKey};
 use crate::service::{Change, Context, Error, Service, users};
 use crate::store::{self, Conn};
@@ -99,7 +100,7 @@ enum Item {
         role: String,
         source: Source,
         /// The one that means the same and says something else of it.
-        instead_of: Option<Mapping>,
+        instead_of: Option<Box<Mapped>>,
     },
 }
 
@@ -169,7 +170,7 @@ impl Plan {
         let mut asked: Vec<(String, Source)> = Vec::with_capacity(file.mappings.len());
         for (n, entry) in file.mappings.iter().enumerate() {
             let entry = with_id(conn, tenant, entry).map_err(at("mappings", n))?;
-            asked.push(mappings::parse(&entry).map_err(at("mappings", n))?);
+            asked.push(mappings::parse(&entry, None).map_err(at("mappings", n))?);
         }
         let there = before.mappings.iter().map(|one| ((one.mapping.role.as_str(), one.mapping.source.meant()), one));
         let there: HashMap<(&str, Meant<'_>), _> = there.collect();
@@ -179,17 +180,19 @@ impl Plan {
             if let Some(first) = seen.insert(key, n) {
                 return Err(at("mappings", n)(Error::invalid("", format!("the same as mappings[{first}]"))));
             }
-            let old = there.get(&key).map(|one| &one.mapping);
+            let found = there.get(&key).copied();
+            let old = found.map(|one| &one.mapping);
             if old.is_some_and(|old| old.source == *source) {
                 self.unchanged += 1;
                 continue;
             }
             mappings::check(conn, tenant, after, role, source).map_err(at("mappings", n))?;
             if let Some(old) = old {
-                mappings::check_way_back(conn, tenant, old).map_err(at("mappings", n))?;
+                let new = Mapping::new(old.id, role, source.clone());
+                mappings::check_replaceable(conn, tenant, old, &new).map_err(at("mappings", n))?;
             }
             let before = old.map(|old| json!({"role": old.role, "source": mappings::render_source(&old.source)}));
-            let (role, source, instead_of) = (role.clone(), source.clone(), old.cloned());
+            let (role, source, instead_of) = (role.clone(), source.clone(), found.cloned().map(Box::new));
             self.add(Item::Mapping { role, source, instead_of }, before);
         }
         Ok(())
@@ -224,11 +227,12 @@ impl Step {
                 roles::save(change, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
             }
             Item::Mapping { role, source, instead_of } => {
-                if let Some(old) = instead_of {
-                    mappings::remove(change, old)?;
+                let id = instead_of.as_ref().map_or_else(|| change.mint(), |old| old.mapping.id);
+                let mapping = Mapping::new(id, role, source.clone());
+                match instead_of {
+                    Some(old) => mappings::replace(change, old, &mapping),
+                    None => mappings::add(change, &mapping),
                 }
-                let mapping = Mapping { id: change.mint(), role: role.clone(), source: source.clone() };
-                mappings::add(change, &mapping)
             }
         }
     }

@@ -5,31 +5,30 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::fields::Fields;
-use super::{check_held, end, in_use, put, taken};
+use super::{Tagged, check_held, end, in_use, put, source, taken};
 use crate::domain::log::Entry;
-use crate::domain::mapping::{Asserted, GroupName, Person, Source};
-use crate::domain::policy::{bind_rule, user_type};
+use crate::domain::mapping::{GroupName, Person, Source};
+use crate::domain::policy::Mapped;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
 use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
+use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
-
-/// How long the name of a group or an asserted value may be, in letters.
-const NAME_MAX: usize = 1_000;
 
 impl Service {
     /// One mapping.
     ///
     /// # Errors
-    /// 404 if there is none.
-    pub fn read_mapping(&self, context: &Context, id: &str) -> Result<Value, Error> {
+    /// 404 if there is none, 412 for another tag than `If-Match` names.
+    pub fn read_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<Tagged, Error> {
         self.ask(context, Operation::MappingRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
             let id = Id::parse(id).ok_or(Error::NotFound)?;
-            policy.find(&id).map(|(_, one)| render(&one.mapping, &policy)).ok_or(Error::NotFound)
+            let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
+            Tagged::unless_known(policy.mapping_version(found), conditions, || render(&found.mapping, &policy))
         })
     }
 
@@ -37,25 +36,59 @@ impl Service {
     ///
     /// # Errors
     /// 422 for a body that breaks the rules, 409 for a mapping that is there already.
-    pub fn create_mapping(&self, context: &Context, body: &Value) -> Result<Value, Error> {
-        let (role, source) = parse(body)?;
+    pub fn create_mapping(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
+        let (role, source) = parse(body, None)?;
         self.perform(context, Operation::MappingCreate, None, move |change| {
-            let mapping = create(change, &role, source)?;
             let policy = change.policy()?;
-            Ok(render(&mapping, &policy))
+            let mapping = create(change, &policy, &role, source)?;
+            Tagged::recorded(change, render(&mapping, &policy))
+        })
+    }
+
+    /// Replaces the role and the source of a mapping: its removal and a new one at once, under one id. If it
+    /// gives the same role to the same as before, that is held since when it was.
+    ///
+    /// # Errors
+    /// 404 if there is none, 412 for another tag than `If-Match` names, 422 for a body that breaks the rules,
+    /// 409 for what another mapping says already, or if the operator would no longer be an admin.
+    pub fn replace_mapping(
+        &self,
+        context: &Context,
+        id: &str,
+        body: &Value,
+        conditions: &Conditions,
+    ) -> Result<Tagged, Error> {
+        let id = Id::parse(id).ok_or(Error::NotFound)?;
+        let (role, source) = parse(body, Some(&id))?;
+        let conditions = conditions.clone();
+        self.perform(context, Operation::MappingReplace, None, move |change| {
+            let policy = change.policy()?;
+            let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
+            conditions.check_write(policy.mapping_version(found))?;
+            let after = Mapping::new(id, &role, source);
+            if (&found.mapping.role, &found.mapping.source) == (&after.role, &after.source) {
+                return Ok(Tagged::of(policy.mapping_version(found), render(&found.mapping, &policy)));
+            }
+            check_replaceable(change.conn, change.key(), &found.mapping, &after)?;
+            // Whoever held the role by it may lose it.
+            check_held(&change.context.caller, &policy, &found.mapping.role)?;
+            check_new(change, &policy, &after)?;
+            replace(change, found, &after)?;
+            Tagged::recorded(change, render(&after, &policy))
         })
     }
 
     /// Removes a mapping: whoever held its role by nothing else loses it at once.
     ///
     /// # Errors
-    /// 404 if there is none, 409 for the one that makes the operator an admin.
-    pub fn delete_mapping(&self, context: &Context, id: &str) -> Result<(), Error> {
-        let id = Id::parse(id).ok_or(Error::NotFound)?;
+    /// 404 if there is none, 412 for another tag than `If-Match` names, 409 for the one that makes the
+    /// operator an admin.
+    pub fn delete_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<(), Error> {
+        let (id, conditions) = (Id::parse(id).ok_or(Error::NotFound)?, conditions.clone());
         self.perform(context, Operation::MappingDelete, None, move |change| {
-            change.seq()?;
             let (tenant, policy) = (change.key(), change.policy()?);
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
+            conditions.check_write(policy.mapping_version(found))?;
             check_way_back(change.conn, tenant, &found.mapping)?;
             remove(change, &found.mapping)
         })
@@ -63,25 +96,31 @@ impl Service {
 }
 
 /// Stores a new mapping inside a change.
-pub(in crate::service) fn create(change: &mut Change<'_>, role: &str, source: Source) -> Result<Mapping, Error> {
-    change.seq()?;
-    let (tenant, policy) = (change.key(), change.policy()?);
-    check(change.conn, tenant, &policy, role, &source)?;
-    check_held(&change.context.caller, &policy, role)?;
-    let is_same = |one: &Mapping| one.role == role && one.source.meant() == source.meant();
-    if has_ended(&source, change.now) {
+fn create(change: &mut Change<'_>, policy: &Policy, role: &str, source: Source) -> Result<Mapping, Error> {
+    let mapping = Mapping::new(change.mint(), role, source);
+    check_new(change, policy, &mapping)?;
+    add(change, &mapping)?;
+    Ok(mapping)
+}
+
+/// What a mapping must meet that somebody makes, or makes of another one with its id. One that says the same
+/// and ran out makes room.
+fn check_new(change: &mut Change<'_>, policy: &Policy, mapping: &Mapping) -> Result<(), Error> {
+    let Mapping { role, source, .. } = mapping;
+    check(change.conn, change.key(), policy, role, source)?;
+    check_held(&change.context.caller, policy, role)?;
+    if has_ended(source, change.now) {
         return Err(Error::invalid("/source/expires_at", "expires_at: is past"));
     }
-    if let Some(same) = policy.mappings.iter().find(|one| is_same(&one.mapping)) {
+    let is_same = |one: &&Mapped| one.mapping.id != mapping.id && mapping.continues(&one.mapping);
+    if let Some(same) = policy.mappings.iter().find(is_same) {
         // One that ran out gives nothing any more, and stands in nobody's way.
         if !has_ended(&same.mapping.source, change.now) {
             return Err(taken("mapping", &same.mapping.id.to_string()));
         }
         remove(change, &same.mapping)?;
     }
-    let mapping = Mapping { id: change.mint(), role: role.to_owned(), source };
-    add(change, &mapping)?;
-    Ok(mapping)
+    Ok(())
 }
 
 fn has_ended(source: &Source, now: DateTime<Utc>) -> bool {
@@ -93,6 +132,22 @@ pub(in crate::service) fn add(change: &mut Change<'_>, mapping: &Mapping) -> Res
     put(change, Kind::Mapping, &mapping.id.to_string(), mapping, entry(Operation::MappingCreate, mapping))
 }
 
+/// Stores another state of a mapping that was checked. One that gave its role until now goes on.
+pub(super) fn replace(change: &mut Change<'_>, before: &Mapped, after: &Mapping) -> Result<(), Error> {
+    let old = &before.mapping;
+    let had_ended = matches!(&old.source, Source::Person { expires_at: Some(end), .. } if *end < change.now);
+    let goes_on = after.continues(old) && !had_ended;
+    let after = Mapping { since_seq: goes_on.then(|| before.since_seq()), ..after.clone() };
+    let said = details(&after);
+    let entry = details(old)
+        .into_iter()
+        .filter(|detail| !said.contains(detail))
+        .fold(entry(Operation::MappingReplace, &after), |entry, (name, value)| {
+            entry.with(&format!("{name}_before"), value)
+        });
+    put(change, Kind::Mapping, &after.id.to_string(), &after, entry)
+}
+
 /// Ends a mapping that was checked.
 pub(super) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
     end(change, Kind::Mapping, &mapping.id.to_string(), entry(Operation::MappingDelete, mapping))
@@ -102,19 +157,23 @@ pub(super) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), E
 pub(in crate::service) fn admin(change: &Change<'_>, operator: Id, reason: &str) -> Mapping {
     let person = Person { kind: PrincipalKind::User, id: operator };
     let source = Source::Person { person, reason: reason.to_owned(), expires_at: None };
-    Mapping { id: change.mint(), role: ADMIN.to_owned(), source }
+    Mapping::new(change.mint(), ADMIN, source)
 }
 
-/// The record names ids and codes; names that people or identity providers chose stay out of it.
 fn entry(operation: Operation, mapping: &Mapping) -> Entry {
-    let entry = Entry::new(operation.action(), "mapping", mapping.id)
-        .with("role", mapping.role.as_str())
-        .with("source", mapping.source.name());
+    let entry = Entry::new(operation.action(), "mapping", mapping.id);
+    details(mapping).into_iter().fold(entry, |entry, (name, value)| entry.with(name, value))
+}
+
+/// What a record says of a mapping: ids and codes; names that people or identity providers chose stay out of it.
+fn details(mapping: &Mapping) -> Vec<(&'static str, String)> {
+    let mut details = vec![("role", mapping.role.clone()), ("source", mapping.source.name().to_owned())];
     match &mapping.source {
-        Source::Group { group: GroupName::Id(id) } => entry.with("group", id.to_string()),
-        Source::Person { person, .. } => entry.with("principal", person.id.to_string()),
-        _ => entry,
+        Source::Group { group: GroupName::Id(id) } => details.push(("group", id.to_string())),
+        Source::Person { person, .. } => details.push(("principal", person.id.to_string())),
+        _ => {}
     }
+    details
 }
 
 /// What a mapping must meet in the directory and the catalogue.
@@ -162,84 +221,29 @@ pub(in crate::service) fn check_way_back(conn: &mut Conn, tenant: TenantKey, map
     Ok(())
 }
 
-/// Reads a body: the role and the source.
-pub(in crate::service) fn parse(body: &Value) -> Result<(String, Source), Error> {
-    let fields = Fields::of(body, "", &["role", "source"])?;
+/// What may be made of a mapping: of the one that keeps the operator an admin, nothing that ever ends.
+pub(super) fn check_replaceable(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    before: &Mapping,
+    after: &Mapping,
+) -> Result<(), Error> {
+    let lasts = !matches!(after.source, Source::Person { expires_at: Some(_), .. });
+    if after.continues(before) && lasts { Ok(()) } else { check_way_back(conn, tenant, before) }
+}
+
+/// Reads a body: the role and the source. For a replacement the id is the URL's.
+pub(super) fn parse(body: &Value, id: Option<&Id>) -> Result<(String, Source), Error> {
+    let known: &[&str] = if id.is_some() { &["id", "role", "source"] } else { &["role", "source"] };
+    let fields = Fields::of(body, "", known)?;
+    if let (Some(id), Some(own)) = (id, fields.text("id")?)
+        && id.to_string() != own
+    {
+        return Err(fields.refuse("id", format!("is {id}: a mapping keeps its id")));
+    }
     let role = fields.required("role")?.to_owned();
     let source = fields.get("source").ok_or_else(|| fields.refuse("source", "is required"))?;
-    Ok((role, parse_source(source)?))
-}
-
-const KINDS: [&str; 4] = ["group", "rule", "asserted", "person"];
-
-fn parse_source(source: &Value) -> Result<Source, Error> {
-    let fields = Fields::of(source, "/source", &["group", "rule", "asserted", "person", "reason", "expires_at"])?;
-    let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| fields.get(kind).is_some()).collect();
-    let [kind] = kinds.as_slice() else {
-        return Err(Error::invalid("/source", "source: exactly one of group, rule, asserted, person"));
-    };
-    let kind = *kind;
-    let of_person = ["reason", "expires_at"].into_iter().find(|name| fields.get(name).is_some());
-    if let (true, Some(name)) = (kind != "person", of_person) {
-        return Err(fields.refuse(name, "only beside person"));
-    }
-    let inner = fields.get(kind).unwrap_or(&Value::Null);
-    match kind {
-        "group" => Ok(Source::Group { group: parse_group(inner)? }),
-        "rule" => {
-            let rule = fields.required("rule")?;
-            let user = user_type().ok_or_else(|| Error::internal("no type User"))?;
-            bind_rule(rule, user).map_err(|error| fields.refuse("rule", error.detail))?;
-            Ok(Source::Rule { rule: rule.to_owned() })
-        }
-        "asserted" => {
-            let inner = Fields::of(inner, "/source/asserted", &["attribute", "value"])?;
-            let attribute = inner.required("attribute")?;
-            if !["roles", "entitlements"].contains(&attribute) {
-                return Err(inner.refuse("attribute", "roles or entitlements"));
-            }
-            let asserted = Asserted { attribute: attribute.to_owned(), value: inner.required("value")?.to_owned() };
-            Ok(Source::Asserted { asserted })
-        }
-        _ => parse_person(&fields, inner),
-    }
-}
-
-fn parse_group(inner: &Value) -> Result<GroupName, Error> {
-    let fields = Fields::of(inner, "/source/group", &["id", "displayName", "externalId"])?;
-    let names: Vec<&str> =
-        ["id", "displayName", "externalId"].into_iter().filter(|n| fields.get(n).is_some()).collect();
-    let [name] = names.as_slice() else {
-        return Err(Error::invalid("/source/group", "group: exactly one of id, displayName, externalId"));
-    };
-    let text = fields.required(name)?;
-    match *name {
-        // What is no id names no group: the same answer as for a group of somebody else's.
-        "id" => {
-            let id = Id::parse(text).ok_or_else(|| fields.refuse("id", format!("there is no group {text}")))?;
-            Ok(GroupName::Id(id))
-        }
-        _ if text.chars().count() > NAME_MAX => Err(fields.refuse(name, format!("at most {NAME_MAX} letters"))),
-        "displayName" => Ok(GroupName::DisplayName(text.to_owned())),
-        _ => Ok(GroupName::ExternalId(text.to_owned())),
-    }
-}
-
-fn parse_person(fields: &Fields<'_>, inner: &Value) -> Result<Source, Error> {
-    let person = Fields::of(inner, "/source/person", &["type", "id"])?;
-    let kind = PrincipalKind::parse(person.required("type")?).ok_or_else(|| person.refuse("type", "user or agent"))?;
-    let text = person.required("id")?;
-    let id = Id::parse(text).ok_or_else(|| person.refuse("id", format!("no {} has the id {text}", kind.name())))?;
-    let expires_at = match fields.text("expires_at")? {
-        None => None,
-        Some(text) => {
-            let time = DateTime::parse_from_rfc3339(text);
-            let time = time.map_err(|_| fields.refuse("expires_at", "a time such as 2027-01-31T00:00:00Z"))?;
-            Some(time.with_timezone(&Utc))
-        }
-    };
-    let reason = fields.required("reason")?.to_owned();
-    Ok(Source::Person { person: Person { kind, id }, reason, expires_at })
+    Ok((role, source::parse(source)?))
 }
 
 /// A mapping as answers show it.

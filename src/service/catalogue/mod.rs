@@ -8,6 +8,7 @@ pub mod fields;
 pub mod mappings;
 pub mod roles;
 pub mod snapshot;
+mod source;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,9 +17,43 @@ use serde_json::{Map, Value};
 use super::change::Touched;
 use super::{Change, Error};
 use crate::domain::log::Entry;
-use crate::domain::{Caller, Permissions, Policy, TenantKey};
+use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
+use crate::service::resources::Conditions;
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
+
+/// An item as answers show it, with the strong tag of these very bytes.
+///
+/// The tag is the version of the item and of whatever else its answer shows (see [`crate::domain::version`]),
+/// so it moves with what an included role gives as well: who edits a role or a mapping is told if what it
+/// gives has changed, by whatever way.
+#[derive(Debug)]
+pub struct Tagged {
+    /// The tag, in quotes.
+    pub etag: String,
+    /// The item; `None` if the client has it.
+    pub value: Option<Value>,
+}
+
+impl Tagged {
+    fn of(version: i64, value: Value) -> Tagged {
+        Tagged { etag: tag(version), value: Some(value) }
+    }
+
+    /// What a change that was just recorded has made of an item: no version is newer than that record.
+    fn recorded(change: &mut Change<'_>, value: Value) -> Result<Tagged, Error> {
+        Ok(Tagged::of(change.seq()? - 1, value))
+    }
+
+    fn unless_known(version: i64, conditions: &Conditions, value: impl FnOnce() -> Value) -> Result<Tagged, Error> {
+        let is_known = conditions.is_unmodified(version)?;
+        Ok(Tagged { etag: tag(version), value: (!is_known).then(value) })
+    }
+}
+
+fn tag(version: i64) -> String {
+    format!("\"{version}\"")
+}
 
 /// Stores an item from this change on, in place of the one that has its name, and records it: of a change,
 /// which members it changed.
@@ -40,7 +75,8 @@ fn put(change: &mut Change<'_>, kind: Kind, name: &str, item: &impl Serialize, e
 fn changed(before: &Map<String, Value>, after: Option<&Map<String, Value>>) -> Vec<String> {
     let of = |name: &String| after.and_then(|after| after.get(name));
     let names = before.keys().chain(after.into_iter().flat_map(Map::keys).filter(|name| !before.contains_key(*name)));
-    names.filter(|name| before.get(*name) != of(name)).cloned().collect()
+    let differs = |name: &&String| *name != Mapping::SINCE && before.get(*name) != of(name);
+    names.filter(differs).cloned().collect()
 }
 
 /// Ends an item with this change, and records it.

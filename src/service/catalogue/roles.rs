@@ -3,10 +3,11 @@
 use serde_json::{Value, json};
 
 use super::fields::Fields;
-use super::{check_held, end, find, in_use, put, taken};
+use super::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::policy::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
+use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -32,11 +33,12 @@ impl Service {
     /// One role.
     ///
     /// # Errors
-    /// 404 if there is none of that name.
-    pub fn read_role(&self, context: &Context, name: &str) -> Result<Value, Error> {
+    /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
+    pub fn read_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
         self.ask(context, Operation::RoleRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            policy.roles.get(name).map(|role| render(role, &policy)).ok_or(Error::NotFound)
+            let role = policy.roles.get(name).ok_or(Error::NotFound)?;
+            Tagged::unless_known(policy.role_version(name), conditions, || render(role, &policy))
         })
     }
 
@@ -44,7 +46,7 @@ impl Service {
     ///
     /// # Errors
     /// 422 for a body that breaks the rules, 409 for a name that is taken.
-    pub fn create_role(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn create_role(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
         let draft = parse(body, None)?;
         self.perform(context, Operation::RoleCreate, None, move |change| create(change, &draft))
     }
@@ -52,22 +54,31 @@ impl Service {
     /// Replaces the definition of a role: whoever holds it gains and loses at once.
     ///
     /// # Errors
-    /// 404 if there is none, 403 for a built-in one, 422 for a body that breaks the rules.
-    pub fn replace_role(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
-        let draft = parse(body, Some(name))?;
-        self.perform(context, Operation::RoleReplace, None, move |change| replace(change, &draft))
+    /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 422 for a
+    /// body that breaks the rules.
+    pub fn replace_role(
+        &self,
+        context: &Context,
+        name: &str,
+        body: &Value,
+        conditions: &Conditions,
+    ) -> Result<Tagged, Error> {
+        let (draft, conditions) = (parse(body, Some(name))?, conditions.clone());
+        self.perform(context, Operation::RoleReplace, None, move |change| replace(change, &draft, &conditions))
     }
 
     /// Removes a role.
     ///
     /// # Errors
-    /// 404 if there is none, 403 for a built-in one, 409 if a mapping or another role names it.
-    pub fn delete_role(&self, context: &Context, name: &str) -> Result<(), Error> {
-        let name = name.to_owned();
+    /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 409 if a
+    /// mapping or another role names it.
+    pub fn delete_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
+        let (name, conditions) = (name.to_owned(), conditions.clone());
         self.perform(context, Operation::RoleDelete, None, move |change| {
             check_not_built_in(&name)?;
-            change.seq()?;
             let policy = change.policy()?;
+            policy.roles.get(&name).ok_or(Error::NotFound)?;
+            conditions.check_write(policy.role_version(&name))?;
             if let Some(mapped) = policy.mappings.iter().find(|one| one.mapping.role == name) {
                 return Err(in_use(format!("mapping {} gives role {name}", mapped.mapping.id)));
             }
@@ -87,7 +98,7 @@ pub(in crate::service) struct Draft {
 }
 
 /// Stores a new role inside a change.
-pub(in crate::service) fn create(change: &mut Change<'_>, draft: &Draft) -> Result<Value, Error> {
+fn create(change: &mut Change<'_>, draft: &Draft) -> Result<Tagged, Error> {
     change.seq()?;
     if find::<Role>(change.conn, change.key(), Kind::Role, &draft.role.name)?.is_some() {
         return Err(taken("role", &draft.role.name));
@@ -96,18 +107,18 @@ pub(in crate::service) fn create(change: &mut Change<'_>, draft: &Draft) -> Resu
 }
 
 /// Stores another definition inside a change; the same again changes nothing.
-pub(in crate::service) fn replace(change: &mut Change<'_>, draft: &Draft) -> Result<Value, Error> {
-    let role = &draft.role;
-    change.seq()?;
-    let before = find::<Role>(change.conn, change.key(), Kind::Role, &role.name)?.ok_or(Error::NotFound)?;
-    if before == *role {
-        let policy = change.policy()?;
-        return Ok(render(role, &policy));
+fn replace(change: &mut Change<'_>, draft: &Draft, conditions: &Conditions) -> Result<Tagged, Error> {
+    let (role, policy) = (&draft.role, change.policy()?);
+    let before = policy.roles.get(&role.name).ok_or(Error::NotFound)?;
+    let version = policy.role_version(&role.name);
+    conditions.check_write(version)?;
+    if before == role {
+        return Ok(Tagged::of(version, render(role, &policy)));
     }
     define(change, draft, Operation::RoleReplace)
 }
 
-fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Value, Error> {
+fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Tagged, Error> {
     let (tenant, policy, role) = (change.key(), change.policy()?, &draft.role);
     let others = policy.roles.values().filter(|other| other.name != role.name);
     let roles = others.chain([role]).cloned().collect();
@@ -115,7 +126,7 @@ fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Resul
     check(change.conn, tenant, &after, draft)?;
     check_held(&change.context.caller, &after, &role.name)?;
     save(change, role, operation)?;
-    Ok(render(role, &after))
+    Tagged::recorded(change, render(role, &after))
 }
 
 /// Stores a role that was checked.

@@ -70,7 +70,8 @@ fn refusals_name_the_entry() {
         app.admin().post("/v1/roles", json!({"name": "other", "permissions": ["billing:invoices:read"]})).expect(201);
         let invoices = json!([{"name": "invoices:read"}, {"name": "invoices:read"}]);
         let group = |role: &str| json!({"role": role, "source": {"group": {"displayName": "x"}}});
-        let operator = |role: &str, reason: &str| json!({"role": role, "source": {"person": {"type": "user", "id": "operator"}, "reason": reason}});
+        let operator = |role: &str, end: Value| json!({"role": role, "source": {"person": {"type": "user", "id": "operator"}, "reason": "x", "expires_at": end}});
+        let end = json!("2027-01-01T00:00:00Z");
         let cases = [
             (json!([]), "expected an object"),
             (json!({"users": []}), "users: no such member"),
@@ -115,13 +116,16 @@ fn refusals_name_the_entry() {
                 "mappings[0].source.person.id: nobody has the id or userName ghost",
             ),
             (
-                json!({"mappings": [operator("other", "x"), operator("keyroll.admin", "no more")]}),
+                json!({"mappings": [operator("other", Value::Null), operator("keyroll.admin", end)]}),
                 "mappings[1]: the operator stays an admin: it is the way back in",
             ),
         ];
         let (files, expected): (Vec<Value>, Vec<&str>) = cases.into_iter().unzip();
         let found: Vec<String> = files.into_iter().map(|file| apply(app, file).expect_err("a refusal")).collect();
         assert_eq!(found, expected);
+        // Why it is one may be said anew.
+        let reason = json!({"mappings": [operator("keyroll.admin", Value::Null)]});
+        assert_eq!(told(&apply(app, reason).unwrap()), ["replace mapping -"]);
     });
 }
 

@@ -244,13 +244,23 @@ fn what_is_asked_beside_the_point_is_refused() {
             assert_eq!(admin.get(&path).problem(400, "malformed"), detail);
         }
         // What has no tag matches none (RFC 9110 §13.1.1).
-        let body = json!({"permissions": []}).to_string();
-        for (tag, method) in [("\"1\"", "PUT"), ("\"1\"", "DELETE")] {
-            let answer = admin.send(method, "/v1/roles/billing.viewer", &[("if-match", tag)], body.clone());
+        let owner = json!({"owner": {"type": "user", "id": id}});
+        let role = json!({"name": "new"});
+        let source = json!({"role": "billing.viewer", "source": {"rule": "title pr"}});
+        let hold = format!("/v1/users/{id}/suspend");
+        for (method, path, body) in [
+            ("POST", "/v1/keys", &owner),
+            ("POST", "/v1/apis", &role),
+            ("POST", "/v1/roles", &role),
+            ("POST", "/v1/mappings", &source),
+            ("POST", hold.as_str(), &json!({})),
+            ("DELETE", &format!("/v1/users/{id}"), &json!({})),
+        ] {
+            let answer = admin.send(method, path, &[("if-match", "\"1\"")], body.to_string());
             assert_eq!(answer.problem(412, "precondition_failed"), "If-Match: what is written here has no tag");
         }
         assert_eq!(app.actions().len(), before + 1);
-        admin.send("PUT", "/v1/roles/billing.viewer", &[("if-match", "*")], body).expect(200);
+        admin.send("POST", "/v1/roles", &[("if-match", "*")], role.to_string()).expect(201);
     });
 }
 

@@ -1,13 +1,14 @@
 //! Whatever happens, access is what brute force says: now, at every past time, and since when.
 
 mod decisions;
+mod mapped;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, TimeDelta};
 use serde_json::{Value, json};
 
-use super::world::{Access, Group, Mapping, Person, Role, Source, World, read, reasons, texts};
+use super::world::{Access, Group, Person, Role, World, read, reasons, texts};
 use crate::support::app::*;
 use crate::support::random::Random;
 
@@ -23,6 +24,8 @@ struct Story<'a> {
     /// Everybody there ever was.
     everybody: Vec<(String, bool)>,
     made: u64,
+    /// When a mapping became another one under its id.
+    replaced: Vec<(String, i64)>,
 }
 
 /// When a minute of the story was.
@@ -50,7 +53,7 @@ impl Story<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(25) {
             0 | 1 => self.join(),
             2 => self.agent(),
             3 | 4 => self.change_person(),
@@ -63,6 +66,7 @@ impl Story<'_> {
             13 => self.role(),
             14 => self.change_role(),
             15..=18 => self.map(),
+            19..=22 => self.remap(),
             _ => self.unmap(),
         }
     }
@@ -232,57 +236,6 @@ impl Story<'_> {
         }
     }
 
-    fn map(&mut self) {
-        let roles: Vec<String> = self.world.roles.keys().cloned().collect();
-        let Some(role) = self.pick(&roles) else { return };
-        let groups: Vec<String> = self.world.groups.keys().cloned().collect();
-        let people: Vec<String> = self.world.people.keys().cloned().collect();
-        let source = match self.random.below(6) {
-            0 => self.pick(&groups).map(Source::GroupId),
-            1 => Some(Source::GroupName(self.text(&NAMES).to_owned())),
-            2 => Some(Source::GroupExternal("x".to_owned())),
-            3 => Some(Source::Rule(self.text(&KINDS[..2]).to_owned(), self.random.below(2) == 0)),
-            4 => Some(Source::Asserted(self.text(&["A", "b"]).to_owned())),
-            _ => {
-                let until = (self.random.below(2) == 0).then(|| self.minute + 5);
-                self.pick(&people).map(|id| Source::Person(id, until))
-            }
-        };
-        let Some(source) = source else { return };
-        let is_agent = |id: &String| self.world.people[id].agent;
-        let body = match &source {
-            Source::GroupId(id) => json!({"group": {"id": id}}),
-            Source::GroupName(name) => json!({"group": {"displayName": name}}),
-            Source::GroupExternal(value) => json!({"group": {"externalId": value}}),
-            Source::Rule(kind, true) => json!({"rule": format!("userType eq {kind:?}")}),
-            Source::Rule(kind, false) => json!({"rule": format!("not (userType eq {kind:?})")}),
-            Source::Asserted(value) => json!({"asserted": {"attribute": "roles", "value": value}}),
-            Source::Person(id, until) => json!({
-                "person": {"type": if is_agent(id) { "agent" } else { "user" }, "id": id},
-                "reason": "why",
-                "expires_at": until.map(|until| time(until, 0)),
-            }),
-        };
-        let answer = self.app.admin().post("/v1/mappings", json!({"role": role, "source": body}));
-        let refused = matches!(source, Source::Asserted(_)) && !self.world.roles[&role].assertable;
-        match answer.status {
-            409 => {}
-            422 => assert!(refused, "{answer}"),
-            _ => {
-                let id = answer.expect(201).id();
-                // It takes the place of one that ran out.
-                let minute = self.minute;
-                self.world.mappings.retain(|_, own| match (&own.source, &source) {
-                    (Source::Person(theirs, Some(until)), Source::Person(id, _)) => {
-                        own.role != role || theirs != id || *until > minute
-                    }
-                    _ => true,
-                });
-                self.world.mappings.insert(id, Mapping { role, source });
-            }
-        }
-    }
-
     fn unmap(&mut self) {
         let mappings: Vec<String> = self.world.mappings.keys().cloned().collect();
         let Some(id) = self.pick(&mappings) else { return };
@@ -388,6 +341,9 @@ fn check_past(story: &Story<'_>, past: &Past, minute: i64) {
                     then.is_some_and(|reasons| reasons.contains(why))
                 };
                 let began = (0..=minute).rev().take_while(held).last().unwrap();
+                // Meant by another mapping, even if it has the same id, is meant anew.
+                let replaced = story.replaced.iter().filter(|(id, at)| *id == why.0 && *at <= minute);
+                let began = replaced.map(|(_, at)| *at).fold(began, i64::max);
                 assert_eq!(*since, time(began, 0), "minute {minute}, {id}, {role}, {why:?}");
             }
         }
@@ -397,7 +353,15 @@ fn check_past(story: &Story<'_>, past: &Past, minute: i64) {
 fn play(app: &TestApp, seed: u64) {
     let api = json!({"name": "app", "open": true});
     app.admin().post("/v1/apis", api).expect(201);
-    let mut story = Story { app, world: World::default(), random: Random(seed), minute: 0, everybody: vec![], made: 0 };
+    let mut story = Story {
+        app,
+        world: World::default(),
+        random: Random(seed),
+        minute: 0,
+        everybody: vec![],
+        made: 0,
+        replaced: vec![],
+    };
     let mut past: Past = vec![BTreeMap::new()];
     for minute in 1..=STEPS {
         app.clock.advance(TimeDelta::minutes(1));

@@ -40,7 +40,7 @@ pub struct Role {
     pub assertable: bool,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Mapping {
     pub role: String,
     pub source: Source,
@@ -64,7 +64,8 @@ pub type Why = (String, Vec<String>, Vec<String>);
 pub type Access = BTreeMap<String, BTreeSet<Why>>;
 
 impl World {
-    fn is_live(&self, id: &str) -> bool {
+    /// Whether somebody may act.
+    pub fn is_live(&self, id: &str) -> bool {
         let Some(person) = self.people.get(id) else { return false };
         let sponsored = || person.owners.iter().any(|owner| self.is_live(owner));
         person.active && !person.held && (!person.agent || sponsored())
