@@ -9,64 +9,78 @@ use std::time::Duration;
 /// How long a line may wait for others.
 const TOGETHER: Duration = Duration::from_millis(10);
 
-/// Whoever adds a line to so many bytes writes all of them.
-const WAITING_BYTES_MAX: usize = 1 << 16;
+/// Lines that come while so many bytes wait are dropped and counted: whoever reads them has stopped, and no
+/// request may wait for that.
+const WAITING_BYTES_MAX: usize = 4 << 20;
 
-/// Where lines go; the last value that is dropped has written all of them.
+/// How long the end of the process waits for whoever reads.
+const END: Duration = Duration::from_secs(1);
+
+/// Where lines go; the last value that is dropped has seen all of them written, if somebody reads them.
 #[derive(Clone)]
-pub(super) struct Lines(Arc<Waiting>);
+pub(super) struct Lines(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    moved: Condvar,
+}
 
 #[derive(Default)]
 struct Waiting {
-    lines: Mutex<Vec<u8>>,
-    first: Condvar,
+    lines: Vec<u8>,
+    dropped: usize,
+    is_writing: bool,
 }
 
 impl Lines {
     /// Starts the thread that writes lines.
     pub(super) fn start() -> io::Result<Lines> {
         let lines = Lines(Arc::default());
-        let waiting = Arc::clone(&lines.0);
+        let shared = Arc::clone(&lines.0);
         thread::Builder::new().name("log".to_owned()).spawn(move || {
             loop {
-                waiting.wait();
                 // Nobody is left to be told of a log that cannot be written.
-                let _ = waiting.write();
+                let _ = io::stderr().write_all(&shared.next());
             }
         })?;
         Ok(lines)
     }
 }
 
-impl Waiting {
-    fn lines(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner)
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits for a line, and a little for others.
-    fn wait(&self) {
-        let lines = self.first.wait_while(self.lines(), |lines| lines.is_empty());
-        drop(self.first.wait_timeout(lines.unwrap_or_else(PoisonError::into_inner), TOGETHER));
-    }
-
-    /// Writes what is there. Whoever has standard error locked writes what was there first.
-    fn write(&self) -> io::Result<()> {
-        let mut to = io::stderr().lock();
-        let lines = std::mem::take(&mut *self.lines());
-        to.write_all(&lines)
+    fn next(&self) -> Vec<u8> {
+        let mut waiting = self.waiting();
+        waiting.is_writing = false;
+        self.moved.notify_all();
+        let waiting = self.moved.wait_while(waiting, |waiting| waiting.lines.is_empty());
+        let together = self.moved.wait_timeout(waiting.unwrap_or_else(PoisonError::into_inner), TOGETHER);
+        let mut waiting = together.unwrap_or_else(PoisonError::into_inner).0;
+        waiting.is_writing = true;
+        let mut lines = std::mem::take(&mut waiting.lines);
+        if waiting.dropped > 0 {
+            lines.extend_from_slice(format!("{} lines were dropped: nobody read them\n", waiting.dropped).as_bytes());
+            waiting.dropped = 0;
+        }
+        lines
     }
 }
 
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let mut lines = self.0.lines();
-        if lines.is_empty() {
-            self.0.first.notify_one();
+        let mut waiting = self.0.waiting();
+        if waiting.lines.is_empty() {
+            self.0.moved.notify_all();
         }
-        lines.extend_from_slice(line);
-        if lines.len() >= WAITING_BYTES_MAX {
-            drop(lines);
-            self.0.write()?;
+        if waiting.lines.len() + line.len() > WAITING_BYTES_MAX {
+            waiting.dropped += 1;
+        } else {
+            waiting.lines.extend_from_slice(line);
         }
         Ok(line.len())
     }
@@ -79,6 +93,7 @@ impl Write for Lines {
 
 impl Drop for Lines {
     fn drop(&mut self) {
-        let _ = self.0.write();
+        let busy = |waiting: &mut Waiting| waiting.is_writing || !waiting.lines.is_empty();
+        drop(self.0.moved.wait_timeout_while(self.0.waiting(), END, busy));
     }
 }

@@ -1,6 +1,7 @@
 //! What people and scripts see: JSON, tables, and failures with their exit code.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "the home of printing")]
+#![expect(clippy::print_stderr, reason = "the home of printing")]
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
@@ -9,20 +10,31 @@ use serde_json::{Value, json};
 use super::Output;
 use crate::service::Error;
 
+/// Writes to standard output; if that cannot be had, the process ends here. Whoever has read enough has gone, and
+/// is told nothing.
+fn put(text: &str) {
+    let mut output = io::stdout().lock();
+    let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) else { return };
+    if error.kind() != io::ErrorKind::BrokenPipe {
+        eprintln!("keyroll: cannot write to standard output: {error}: what was to be done is done and was not shown");
+    }
+    std::process::exit(1);
+}
+
 /// Prints one JSON value on one line.
 pub(super) fn json(value: &Value) -> Result<(), Error> {
-    println!("{value}");
+    put(&format!("{value}\n"));
     Ok(())
 }
 
 /// Prints a part of a line.
 pub(super) fn part(text: &str) {
-    print!("{text}");
+    put(text);
 }
 
 /// Prints a line.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    put(&format!("{text}\n"));
 }
 
 /// Prints the named members of each object as a table.
@@ -33,7 +45,7 @@ pub(super) fn table(rows: &[Value], columns: &[&str]) {
     for row in rows {
         table.add_row(columns.iter().map(|column| cell(row, column)));
     }
-    println!("{table}");
+    put(&format!("{table}\n"));
 }
 
 /// Prints one object: as JSON, or its members.
@@ -68,14 +80,14 @@ pub(super) fn pages(
     let mut answer = page(None)?;
     let (begin, end) = around(&answer, member);
     if output.json {
-        print!("{begin}");
+        put(&begin);
     }
     let (mut separator, mut is_first) = ("", true);
     loop {
         let rows = answer.get(member).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         if output.json {
             for row in rows {
-                print!("{separator}{row}");
+                put(&format!("{separator}{row}"));
                 separator = ",";
             }
         } else if is_first || !rows.is_empty() {
@@ -86,7 +98,7 @@ pub(super) fn pages(
         answer = page(Some(&cursor))?;
     }
     if output.json {
-        println!("{end}");
+        put(&format!("{end}\n"));
     }
     Ok(())
 }
@@ -121,7 +133,7 @@ pub(super) fn record(value: &Value) {
     for (name, _) in value.as_object().into_iter().flatten() {
         table.add_row([name.clone(), cell(value, name)]);
     }
-    println!("{table}");
+    put(&format!("{table}\n"));
 }
 
 /// A value as a cell.

@@ -138,6 +138,7 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &
     let id = request_id(request, shared);
     let mut response = error::status(path, 405, "this method is not allowed here", &id);
     name(&mut response, echo(request, path).unwrap_or(&id));
+    log_absent(405, &id);
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -149,7 +150,13 @@ pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> H
     let id = request_id(request, shared);
     let mut response = error::status(path, 404, "there is no such endpoint", &id);
     name(&mut response, echo(request, path).unwrap_or(&id));
+    log_absent(404, &id);
     response
+}
+
+/// One line about a request without an operation. Method and path are the client's own words: they stay out.
+fn log_absent(status: u16, id: &str) {
+    log::info!(request = id, status; "no such endpoint or method");
 }
 
 /// Gives the answer its request id.

@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::rt::signal::unix::{SignalKind, signal};
+use actix_web::rt::time::timeout;
 use actix_web::{App, web};
 use ipnet::IpNet;
 
@@ -102,6 +103,8 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
 /// Threads of each worker for work that blocks: as many writes as one commit can well take together, and
 /// few enough that their stacks and heaps stay small.
 const BLOCKING_THREADS: usize = 10;
+/// How long work on the database may take before its client is told so.
+const WORK_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.
@@ -129,5 +132,9 @@ async fn run<T: Send + 'static>(
         return work(service);
     }
     let service = service.clone();
-    web::block(move || work(&service)).await.map_err(Error::internal)?
+    match timeout(WORK_TIMEOUT, web::block(move || work(&service))).await {
+        Ok(done) => done.map_err(Error::internal)?,
+        // The thread goes on: what it does may yet be committed.
+        Err(_) => Err(Error::Busy("the database did not answer in time: what was asked may yet be done")),
+    }
 }

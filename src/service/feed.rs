@@ -207,7 +207,7 @@ impl Service {
             return Ok(None);
         }
         let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
-        Ok(Some(Heads { version, next_seqs: heads.into_iter().map(|(tenant, next, _)| (tenant, next)).collect() }))
+        Ok(Some(Heads { version, next_seqs: heads.into_iter().map(|end| (end.tenant, end.next_seq)).collect() }))
     }
 }
 

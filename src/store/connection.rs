@@ -300,11 +300,34 @@ pub fn snapshot<T, E: From<Error>>(conn: &mut Conn, read: impl FnOnce(&mut Conn)
 /// # Errors
 /// If the database cannot be read.
 pub fn data_version(conn: &mut Conn) -> Result<i64> {
-    // How many transactions of the whole server have ended: all that began before the newest that has, but for
-    // those still under way.
-    const ENDED: &str = "SELECT CAST(CAST(pg_snapshot_xmax(s) AS text) AS bigint) - \
-         (SELECT count(*) FROM pg_snapshot_xip(s)) FROM pg_current_snapshot() AS s";
-    let sql = if matches!(conn, Conn::Sqlite(_)) { "PRAGMA data_version" } else { ENDED };
-    let version = conn.load_sql::<BigInt, i64>(sql, &[])?.pop();
+    let version = match conn {
+        Conn::Sqlite(_) => conn.load_sql::<BigInt, i64>("PRAGMA data_version", &[])?.pop(),
+        Conn::Postgres(_) => {
+            let snapshot = conn.load_sql::<Text, String>("SELECT CAST(pg_current_snapshot() AS text)", &[])?.pop();
+            snapshot.as_deref().and_then(ended)
+        }
+    };
     version.ok_or_else(|| Error::Unavailable("the database does not say what it has seen".to_owned()))
+}
+
+/// How many transactions of a whole PostgreSQL server have ended, by a snapshot `xmin:xmax:xip,…`: all that began
+/// before the newest that has, but for those still under way.
+fn ended(snapshot: &str) -> Option<i64> {
+    let mut parts = snapshot.split(':').skip(1);
+    let newest: i64 = parts.next()?.parse().ok()?;
+    let open = parts.next()?.split(',').filter(|id| !id.is_empty()).count();
+    newest.checked_sub(i64::try_from(open).ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ended;
+
+    #[test]
+    fn a_transaction_that_ends_moves_the_number_on() {
+        assert_eq!(ended("10:10:"), Some(10));
+        // 10 and 11 are under way, and 12 has ended; then 10; then 11.
+        assert_eq!(["10:13:10,11", "11:13:11", "13:13:"].map(ended), [Some(11), Some(12), Some(13)]);
+        assert_eq!([ended(""), ended("10"), ended("10:x:")], [None; 3]);
+    }
 }

@@ -163,16 +163,32 @@ pub fn tail(conn: &mut Conn, tenant: TenantKey, limit: i64) -> Result<Vec<Record
     rows.into_iter().rev().map(Row::into_domain).collect()
 }
 
-/// How far every log has come, and the state of roles and mappings (see [`Head::policy_epoch`]). Not scoped:
-/// caches follow all of them.
+/// Where a log ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// Whose log it is.
+    pub tenant: TenantKey,
+    /// The number that its next record gets.
+    pub next_seq: i64,
+    /// The hash of its last record.
+    pub hash: [u8; 32],
+    /// The state of roles and mappings: see [`Head::policy_epoch`].
+    pub policy_epoch: i64,
+}
+
+/// Where every log ends. Not scoped: caches follow all of them.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn heads(conn: &mut Conn) -> Result<Vec<(TenantKey, i64, i64)>> {
-    let columns = (log_heads::tenant, log_heads::next_seq, log_heads::policy_epoch);
+pub fn heads(conn: &mut Conn) -> Result<Vec<End>> {
+    let columns = (log_heads::tenant, log_heads::next_seq, log_heads::hash, log_heads::policy_epoch);
     let query = log_heads::table.select(columns).order(log_heads::tenant);
-    let rows = on!(conn, |c| query.load::<(i64, i64, i64)>(c))?;
-    Ok(rows.into_iter().map(|(tenant, next, epoch)| (TenantKey(tenant), next, epoch)).collect())
+    let rows = on!(conn, |c| query.load::<(i64, i64, Vec<u8>, i64)>(c))?;
+    let end = |(tenant, next_seq, hash, policy_epoch): (i64, i64, Vec<u8>, i64)| {
+        let hash = Column("log_heads", "hash").hash(&hash)?;
+        Ok(End { tenant: TenantKey(tenant), next_seq, hash, policy_epoch })
+    };
+    rows.into_iter().map(end).collect()
 }
 
 /// When records were written, by number.

@@ -97,7 +97,7 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(work),
             Database::Postgres(postgres) => {
-                let mut conn = postgres.connection()?;
+                let mut conn = postgres.reader()?;
                 work(&mut conn)
             }
         }
@@ -116,7 +116,7 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write(work),
             Database::Postgres(postgres) => {
-                let mut conn = postgres.connection()?;
+                let mut conn = postgres.writer()?;
                 match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut conn, work))) {
                     Ok(outcome) => outcome.map_err(connection::Failed::into_error),
                     Err(_) => {
@@ -142,7 +142,7 @@ impl Store {
     pub fn data_version(&self) -> Result<i64> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.data_version(),
-            Database::Postgres(postgres) => connection::data_version(&mut *postgres.connection()?),
+            Database::Postgres(postgres) => postgres.data_version(),
         }
     }
 }

@@ -1,22 +1,28 @@
 //! PostgreSQL: a pool of connections.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use diesel::Connection;
 use diesel::connection::{InstrumentationEvent, SimpleConnection};
 use diesel::pg::PgConnection;
 use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
 use diesel::result::Error as Diesel;
 use diesel::sql_types::Text;
+use diesel::{Connection, ConnectionError};
 
-use super::connection::Conn;
+use super::connection::{Conn, data_version};
 use super::error::{Error, Result, is_lost};
 use super::migrate;
 
 /// Connections for writes; commits wait for the disk, so a few keep it busy.
 const WRITERS: u32 = 8;
+
+/// Connections for reads, at least.
+const READERS: u32 = 8;
+
+/// Room for the transactions of a server's life: a million each second for a month.
+const ENDED_BITS: u32 = 42;
 
 /// How long a request waits for a connection before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(5);
@@ -26,7 +32,10 @@ const WAIT: Duration = Duration::from_secs(5);
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; SET jit = off;";
 
 pub(super) struct Postgres {
-    pool: Pool<Server>,
+    readers: Pool<Server>,
+    /// Apart, so that writes that wait for each other keep no look-up waiting.
+    writers: Pool<Server>,
+    made: Arc<AtomicI64>,
 }
 
 impl Postgres {
@@ -42,17 +51,27 @@ impl Postgres {
             return Err(Error::Refused(format!("the database's encoding must be UTF8: {fix}")));
         }
         migrate::run(&mut connection)?;
-        let pool = Pool::builder()
-            .max_size(readers.max(WRITERS))
-            .min_idle(Some(0))
-            .test_on_check_out(false)
-            .connection_timeout(WAIT)
-            .build(Server { url: url.to_owned() })?;
-        Ok(Postgres { pool })
+        let (made, losses) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+        let pool = |size: u32| {
+            let server = Server { url: url.to_owned(), made: Arc::clone(&made), losses: Arc::clone(&losses) };
+            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server)
+        };
+        Ok(Postgres { readers: pool(readers.max(READERS))?, writers: pool(WRITERS)?, made })
     }
 
-    pub(super) fn connection(&self) -> Result<Lent> {
-        Ok(Lent(self.pool.get()?))
+    pub(super) fn reader(&self) -> Result<Lent> {
+        Ok(Lent(self.readers.get()?))
+    }
+
+    pub(super) fn writer(&self) -> Result<Lent> {
+        Ok(Lent(self.writers.get()?))
+    }
+
+    /// See [`super::Store::data_version`]. A server that crashed may count from an earlier number again, but
+    /// over new connections.
+    pub(super) fn data_version(&self) -> Result<i64> {
+        let ended = data_version(&mut *self.reader()?)?;
+        Ok((self.made.load(Ordering::Acquire) << ENDED_BITS).saturating_add(ended))
     }
 }
 
@@ -85,10 +104,16 @@ impl std::ops::DerefMut for Lent {
 /// How the pool makes and judges connections.
 struct Server {
     url: String,
+    /// Connections that were made.
+    made: Arc<AtomicI64>,
+    /// How often a connection was found lost.
+    losses: Arc<AtomicI64>,
 }
 
 struct Pooled {
     conn: Conn,
+    /// The losses before it was made: with one connection all older ones are gone.
+    made_at: i64,
     /// Set by the first statement that finds the server gone: asking before each use costs a round trip.
     lost: Arc<AtomicBool>,
 }
@@ -99,21 +124,28 @@ impl ManageConnection for Server {
 
     fn connect(&self) -> std::result::Result<Pooled, Self::Error> {
         let lost = Arc::new(AtomicBool::new(false));
+        let made_at = self.losses.load(Ordering::Acquire);
         let mut connection = PgConnection::establish(&self.url).map_err(Self::Error::ConnectionError)?;
         connection.batch_execute(SETTINGS).map_err(Self::Error::QueryError)?;
-        let flag = Arc::clone(&lost);
+        self.made.fetch_add(1, Ordering::AcqRel);
+        let (flag, losses) = (Arc::clone(&lost), Arc::clone(&self.losses));
         connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
             if let InstrumentationEvent::FinishQuery { error: Some(Diesel::DatabaseError(kind, about)), .. } = event
                 && is_lost(kind, about.message())
             {
                 flag.store(true, Ordering::Relaxed);
+                // Once for all that were made before it.
+                let _ = losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
             }
         });
-        Ok(Pooled { conn: Conn::Postgres(connection), lost })
+        Ok(Pooled { conn: Conn::Postgres(connection), made_at, lost })
     }
 
-    fn is_valid(&self, _: &mut Pooled) -> std::result::Result<(), Self::Error> {
-        Ok(())
+    fn is_valid(&self, pooled: &mut Pooled) -> std::result::Result<(), Self::Error> {
+        if pooled.made_at == self.losses.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        Err(Self::Error::ConnectionError(ConnectionError::BadConnection("lost with others".to_owned())))
     }
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {

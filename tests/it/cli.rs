@@ -119,6 +119,36 @@ fn every_command_ends_with_a_code_that_says_how() {
 }
 
 #[test]
+fn what_cannot_be_printed_is_a_failure() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let mut command = place.command(&["key", "list"]);
+    command.stdout(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let output = finish(command).expect(1);
+    let said = "keyroll: cannot write to standard output: No space left on device (os error 28): what was to be done is \
+                done and was not shown\n";
+    assert_eq!(output.stderr, said);
+    // Whoever has gone away is told nothing.
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut command = place.command(&["key", "list"]);
+    command.stdout(writer);
+    assert_eq!(finish(command).expect(1).stderr, "");
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_nobody_up() {
+    let place = Installation::sqlite();
+    let server = place.serve_unread(&[("KEYROLL_LOG", "info")]);
+    // Far more lines than a pipe has room for.
+    for _ in 0..1_500 {
+        server.admin().get("/healthz").expect(200);
+    }
+    server.terminate();
+    assert_eq!(server.wait().0.code(), Some(0));
+}
+
+#[test]
 fn every_command_prints_json_of_one_shape() {
     let place = Installation::sqlite();
     place.run(&["init"]).expect(0);

@@ -36,6 +36,7 @@ mod patch;
 mod races;
 mod references;
 mod resources;
+mod restored;
 mod search;
 mod secrets;
 mod signing;

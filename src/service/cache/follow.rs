@@ -3,6 +3,7 @@
 use crate::domain::log::Record;
 use crate::domain::{Id, TenantKey};
 use crate::service::{Error, Service};
+use crate::store::log::End;
 use crate::store::{self, credentials::Holder};
 
 use super::{RECORDS_MAX, Stamp, State};
@@ -31,32 +32,53 @@ impl Service {
 
     /// Reads every log from where it was last read and drops what it names.
     fn catch_up(&self, state: &mut State) -> Result<(), Error> {
-        let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
-        state.policy_epochs = heads.iter().map(|(tenant, _, epoch)| (*tenant, *epoch)).collect();
+        let ends = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        state.policy_epochs = ends.iter().map(|end| (end.tenant, end.policy_epoch)).collect();
         // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
-        // anything. A key's row that was edited is found out when it is read again (attack case A24).
-        if heads.iter().all(|(tenant, next, _)| state.next_seqs.get(tenant) == Some(next)) {
+        // anything. A key's row that was edited is found out when it is read again (attack case A24). On
+        // PostgreSQL it was most likely another database of the same server.
+        if ends.iter().all(|end| state.ends.get(&end.tenant) == Some(end)) {
             state.callers.clear();
-            state.group_changes.values_mut().for_each(|changes| *changes += 1);
-            self.inner.cache.documents.clear();
-            self.inner.cache.names.clear();
-            self.inner.cache.accesses.clear();
-        }
-        for (tenant, next, _) in heads {
-            let Some(from) = state.next_seqs.insert(tenant, next) else { continue };
-            if !(0..=RECORDS_MAX).contains(&(next - from)) {
-                state.callers.clear();
-                *state.group_changes.entry(tenant).or_default() += 1;
-                self.inner.cache.documents.clear();
-                self.inner.cache.accesses.clear();
-                continue;
+            if self.is_embedded() {
+                self.forget_everything(state);
             }
-            let records = self.read(|conn| Ok(store::log::records(conn, tenant, from, next - from)?))?;
-            for record in records {
-                self.forget(state, tenant, &record);
+        }
+        for end in &ends {
+            let Some(known) = state.ends.insert(end.tenant, *end) else { continue };
+            match self.grown(&known, end)? {
+                Some(records) => records.iter().for_each(|record| self.forget(state, end.tenant, record)),
+                None => self.forget_everything(state),
             }
         }
         Ok(())
+    }
+
+    /// What a log has grown by since its end was another. `None` if that is more than is worth reading, or if it
+    /// is not the log that it was, whatever its numbers: the database was put back.
+    fn grown(&self, known: &End, end: &End) -> Result<Option<Vec<Record>>, Error> {
+        if known == end {
+            return Ok(Some(vec![]));
+        }
+        if !(0..=RECORDS_MAX).contains(&(end.next_seq - known.next_seq)) {
+            return Ok(None);
+        }
+        // The last record that was known is read once more: all that went before hangs on its hash.
+        let from = (known.next_seq - 1).max(0);
+        let mut records =
+            self.read(|conn| Ok(store::log::records(conn, end.tenant, from, end.next_seq - from)?))?.into_iter();
+        if known.next_seq > 0 && records.next().is_none_or(|last| last.hash != known.hash) {
+            return Ok(None);
+        }
+        Ok(Some(records.collect()))
+    }
+
+    fn forget_everything(&self, state: &mut State) {
+        state.callers.clear();
+        state.group_changes.values_mut().for_each(|changes| *changes += 1);
+        self.inner.cache.documents.clear();
+        self.inner.cache.names.clear();
+        self.inner.cache.accesses.clear();
+        self.inner.snapshots.clear();
     }
 
     fn forget(&self, state: &mut State, tenant: TenantKey, record: &Record) {

@@ -9,7 +9,7 @@ mod follow;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use quick_cache::Weighter;
 use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
@@ -21,6 +21,7 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
 use crate::store::credentials::Holder;
+use crate::store::log::End;
 
 /// Bytes of rendered documents that are kept, their share of the tables included: those of some 75 000 users.
 const DOCUMENT_BYTES_MAX: u64 = 62 << 20;
@@ -32,6 +33,8 @@ const ACCESSES_MAX: usize = 20_000;
 const SETS_MAX: usize = 1_024;
 /// Callers that are kept.
 const CALLERS_MAX: usize = 4_096;
+/// How old a key's row may be: an edit by SQL beside other commits has no record that would name it.
+const ROW_AGE_MAX: TimeDelta = TimeDelta::seconds(1);
 /// If more records than this are new, forgetting everything is cheaper than reading them.
 const RECORDS_MAX: i64 = 4_096;
 
@@ -52,6 +55,8 @@ type Known = (Arc<Holder>, Arc<KeyHolder>);
 struct Remembered {
     holder: Arc<Holder>,
     key: Arc<KeyHolder>,
+    /// When the row was read.
+    at: DateTime<Utc>,
     /// See `State::life_changes`; of an owner that lives by its sponsors alone.
     life_changes: Option<u64>,
 }
@@ -86,8 +91,8 @@ impl Name {
 struct State {
     /// The commit up to which everything remembered is true.
     version: Option<i64>,
-    /// Where each log is read on.
-    next_seqs: HashMap<TenantKey, i64>,
+    /// Where each log ended when it was last read.
+    ends: HashMap<TenantKey, End>,
     /// Counts the changes of groups: a user's document shows the groups it is in.
     group_changes: HashMap<TenantKey, u64>,
     /// Counts the changes of users' liveness: agents live by their sponsors.
@@ -220,7 +225,8 @@ impl Service {
         let state = self.inner.cache.state();
         let known = state.callers.get(&Cache::caller_key(token))?;
         let is_same = known.life_changes == state.life_changes(&known.holder);
-        is_same.then(|| (Arc::clone(&known.holder), Arc::clone(&known.key)))
+        let is_fresh = (self.now() - known.at).abs() < ROW_AGE_MAX;
+        (is_same && is_fresh).then(|| (Arc::clone(&known.holder), Arc::clone(&known.key)))
     }
 
     /// Remembers the holder of a proven key, unless the world has moved on since it was read.
@@ -231,7 +237,7 @@ impl Service {
                 state.callers.clear();
             }
             let life_changes = state.life_changes(&holder);
-            state.callers.insert(Cache::caller_key(token), Remembered { holder, key, life_changes });
+            state.callers.insert(Cache::caller_key(token), Remembered { holder, key, at: self.now(), life_changes });
         }
     }
 

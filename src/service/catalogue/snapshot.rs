@@ -54,6 +54,13 @@ pub struct Listed {
 #[derive(Default)]
 pub(in crate::service) struct Snapshots(Mutex<HashMap<TenantKey, Arc<Snapshot>>>);
 
+impl Snapshots {
+    /// Forgets all of them.
+    pub(in crate::service) fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
 /// The mappings after a record, and the groups that they stand for.
 #[derive(Debug)]
 struct Snapshot {

@@ -156,6 +156,20 @@ impl Installation {
 
     /// Starts a server and does not wait for it.
     pub fn start(&self, flags: &[&str], variables: &[(&str, &str)]) -> Starting {
+        self.start_before(Drain::start, flags, variables)
+    }
+
+    /// Starts a server whose log nobody reads, and waits until it listens.
+    pub fn serve_unread(&self, variables: &[(&str, &str)]) -> Server {
+        self.start_before(Drain::none, &[], variables).ready()
+    }
+
+    fn start_before(
+        &self,
+        reader: impl Fn(std::process::ChildStderr) -> Drain,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Starting {
         let mut command = self.command(&["serve"]);
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -163,7 +177,7 @@ impl Installation {
         command.args(flags).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process(command.spawn().unwrap());
         let stdout = BufReader::new(child.0.stdout.take().unwrap());
-        let stderr = Drain::start(child.0.stderr.take().unwrap());
+        let stderr = reader(child.0.stderr.take().unwrap());
         Starting { child, stdout, stderr, keys: Arc::clone(&self.keys) }
     }
 }
@@ -190,6 +204,8 @@ impl Drop for Process {
 struct Drain {
     text: Arc<Mutex<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
+    /// A pipe that stays open and is not read.
+    _held: Option<std::process::ChildStderr>,
 }
 
 impl Drain {
@@ -202,7 +218,11 @@ impl Drain {
                 to.lock().unwrap().extend_from_slice(&chunk[..length]);
             }
         });
-        Drain { text, thread: Some(thread) }
+        Drain { text, thread: Some(thread), _held: None }
+    }
+
+    fn none(from: std::process::ChildStderr) -> Drain {
+        Drain { text: Arc::default(), thread: None, _held: Some(from) }
     }
 
     /// Everything, once the child has ended.

@@ -1,0 +1,88 @@
+//! A database that is put back under a running server: what it says holds, and nothing that is remembered.
+
+use serde_json::{Value, json};
+
+use crate::support::app::*;
+
+/// What a backup holds, but for what never changes here.
+const TABLES: [&str; 13] = [
+    "principals",
+    "resources",
+    "counters",
+    "resource_index",
+    "unique_values",
+    "external_ids",
+    "memberships",
+    "credentials",
+    "log_records",
+    "log_heads",
+    "catalogue",
+    "principal_history",
+    "resource_history",
+];
+
+fn save(app: &TestApp, name: &str) {
+    let copy = |table: &str| format!("CREATE TABLE {name}_{table} AS SELECT * FROM {table};");
+    app.sql(&TABLES.map(copy).concat());
+}
+
+fn put_back(app: &TestApp, name: &str) {
+    let (begin, over) = match app.service.is_embedded() {
+        true => ("PRAGMA foreign_keys = OFF; BEGIN;", ""),
+        false => ("SET session_replication_role = replica; BEGIN;", "OVERRIDING SYSTEM VALUE"),
+    };
+    let copy = |table: &str| format!("DELETE FROM {table}; INSERT INTO {table} {over} SELECT * FROM {name}_{table};");
+    app.sql(&format!("{begin} {} COMMIT;", TABLES.map(copy).concat()));
+}
+
+fn replace(path: &str, value: &str) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{"op": "replace", "path": path, "value": value}]})
+}
+
+#[test]
+fn a_log_with_another_past_is_not_gone_on_with() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let otto = format!("/Users/{}", idp.post("/Users", user("otto@example.com")).expect(201).id());
+        let key = app.issue(&mira);
+        save(app, "base");
+        admin.post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+        for title in ["a", "b"] {
+            idp.patch(&otto, replace("title", title)).expect(200);
+        }
+        save(app, "suspended");
+        put_back(app, "base");
+        assert_eq!(app.verify(&key), "VALID");
+        // The same log otherwise, and one record shorter: what it grows by says nothing of mira.
+        for title in ["x", "y"] {
+            idp.patch(&otto, replace("title", title)).expect(200);
+        }
+        assert_eq!(app.verify(&key), "VALID");
+        assert_eq!(idp.get(&otto).expect(200)["title"], "y");
+        put_back(app, "suspended");
+        app.with_key(&key).get("/v1/whoami").expect(401);
+        assert_eq!(app.verify(&key), "OWNER_INACTIVE");
+        assert_eq!(idp.get(&otto).expect(200)["title"], "b");
+    });
+}
+
+#[test]
+fn a_name_of_a_past_that_never_was_finds_nobody() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let path = format!("/Users/{}", idp.post("/Users", user("na@example.com")).expect(201).id());
+        let found = |name: &str| {
+            let filter = format!("/Users?filter=userName%20eq%20%22{name}%40example.com%22");
+            idp.get(&filter).expect(200)["totalResults"].clone()
+        };
+        save(app, "base");
+        idp.patch(&path, replace("userName", "nb@example.com")).expect(200);
+        assert_eq!((found("nb"), found("nb")), (json!(1), json!(1)));
+        put_back(app, "base");
+        assert_eq!(found("na"), json!(1));
+        idp.patch(&path, replace("userName", "nc@example.com")).expect(200);
+        assert_eq!((found("nc"), found("nb"), found("na")), (json!(1), json!(0), json!(0)));
+    });
+}
