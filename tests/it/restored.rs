@@ -59,6 +59,7 @@ fn a_log_with_another_past_is_not_gone_on_with() {
         for title in ["x", "y"] {
             idp.patch(&otto, replace("title", title)).expect(200);
         }
+        app.with_key(&key).get("/v1/whoami").expect(200);
         assert_eq!(app.verify(&key), "VALID");
         assert_eq!(idp.get(&otto).expect(200)["title"], "y");
         put_back(app, "suspended");
