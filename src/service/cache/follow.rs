@@ -44,11 +44,14 @@ impl Service {
             }
         }
         for end in &ends {
-            let Some(known) = state.ends.insert(end.tenant, *end) else { continue };
-            match self.grown(&known, end)? {
-                Some(records) => records.iter().for_each(|record| self.forget(state, end.tenant, record)),
-                None => self.forget_everything(state),
+            // If they cannot be read, the next request reads them: the end moves on last.
+            let known = state.ends.get(&end.tenant).copied();
+            match known.map(|known| self.grown(&known, end)).transpose()? {
+                None => {}
+                Some(Some(records)) => records.iter().for_each(|record| self.forget(state, end.tenant, record)),
+                Some(None) => self.forget_everything(state),
             }
+            state.ends.insert(end.tenant, *end);
         }
         Ok(())
     }
