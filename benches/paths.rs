@@ -116,7 +116,7 @@ fn pure(c: &mut Criterion) {
     let document = user(1).as_object().unwrap().clone();
     let body = user(1).to_string();
     c.bench_function("json/strict", |b| {
-        b.iter(|| strict::parse(black_box(body.as_bytes()), &strict::Limits::default()).unwrap())
+        b.iter(|| strict::parse::<serde_json::Value>(black_box(body.as_bytes()), &strict::Limits::default()).unwrap())
     });
     let text = "emails[type eq \"work\" and value co \"@mail\"] and not (active eq false)";
     let mut tolerances = Tolerances::new(Dialect::Auto);

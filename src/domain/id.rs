@@ -56,14 +56,27 @@ impl fmt::Display for Id {
 
 impl serde::Serialize for Id {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.encode(&mut Id::buffer()))
     }
 }
 
 impl<'de> serde::Deserialize<'de> for Id {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Id, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Id::parse(&text).ok_or_else(|| serde::de::Error::custom("not an id"))
+        deserializer.deserialize_str(Text)
+    }
+}
+
+struct Text;
+
+impl serde::de::Visitor<'_> for Text {
+    type Value = Id;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("an id")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Id, E> {
+        Id::parse(text).ok_or_else(|| E::custom("not an id"))
     }
 }
 

@@ -38,7 +38,7 @@ impl Mapping {
 
 /// Who gets a role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(untagged, try_from = "Parts")]
 pub enum Source {
     /// Members of a group, through groups in it as well.
     Group {
@@ -62,9 +62,35 @@ pub enum Source {
         /// Why, for people.
         reason: String,
         /// Until when.
-        #[serde(default)]
         expires_at: Option<DateTime<Utc>>,
     },
+}
+
+/// A source as it is read: `untagged` would read each of thousands up to four times.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Parts {
+    group: Option<GroupName>,
+    rule: Option<String>,
+    asserted: Option<Asserted>,
+    person: Option<Person>,
+    reason: Option<String>,
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl TryFrom<Parts> for Source {
+    type Error = &'static str;
+
+    fn try_from(parts: Parts) -> Result<Source, Self::Error> {
+        let expires_at = parts.expires_at;
+        match (parts.group, parts.rule, parts.asserted, parts.person, parts.reason) {
+            (Some(group), None, None, None, None) if expires_at.is_none() => Ok(Source::Group { group }),
+            (None, Some(rule), None, None, None) if expires_at.is_none() => Ok(Source::Rule { rule }),
+            (None, None, Some(asserted), None, None) if expires_at.is_none() => Ok(Source::Asserted { asserted }),
+            (None, None, None, Some(person), Some(reason)) => Ok(Source::Person { person, reason, expires_at }),
+            _ => Err("a source is one of group, rule, asserted, or person with reason"),
+        }
+    }
 }
 
 /// How a mapping names a group.
@@ -145,6 +171,15 @@ mod tests {
         ] {
             let source: Source = serde_json::from_str(text).unwrap();
             assert_eq!(serde_json::to_string(&source).unwrap(), text);
+        }
+        for text in [
+            r"{}",
+            r#"{"rule":"active eq true","expires_at":"2026-01-01T00:00:00Z"}"#,
+            r#"{"rule":"active eq true","group":{"displayName":"Finance"}}"#,
+            r#"{"rule":"active eq true","more":1}"#,
+            r#"{"person":{"type":"user","id":"01939e7a-5b1c-7def-8abc-0123456789ab"}}"#,
+        ] {
+            assert!(serde_json::from_str::<Source>(text).is_err(), "{text}");
         }
     }
 }

@@ -61,6 +61,9 @@ impl Permission {
 
     /// The same for a permission of the very api that it names, as `resource:action`.
     pub fn covers_in_api(&self, name: &str) -> bool {
+        if self.is_single {
+            return self.text.get(self.first + 1..) == Some(name);
+        }
         let part = |own: &str, theirs: &str| own == "*" || own == theirs;
         let parts = name.split_once(':');
         parts.is_some_and(|(resource, action)| part(self.resource(), resource) && part(self.action(), action))

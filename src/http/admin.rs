@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, authzen, catalogue, run};
+use super::{Shared, authzen, catalogue, recall};
 use crate::domain::Operation;
 use crate::domain::operation::Place;
 use crate::scim::json::{self, Limits};
@@ -17,7 +17,7 @@ const INLINE_BODY_BYTES: usize = 64 << 10;
 pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
     // A large body takes longer to read than any look-up that follows.
     let place = if call.body.len() > INLINE_BODY_BYTES { Place::Blocking } else { call.operation.place() };
-    run(&shared.service, place, move |service| carry_out(service, &call)).await
+    recall(&shared.service, call.told_for(place), place, move |service| carry_out(service, &call)).await
 }
 
 fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -67,7 +67,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
 }
 
 pub(super) fn body(call: &Call) -> Result<Value, Error> {
-    let value = json::parse(&call.body, &Limits::default())?;
+    let value: Value = json::parse(&call.body, &Limits::default())?;
     if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
 }
 

@@ -1,18 +1,20 @@
 //! The one path that every request takes.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
+use futures_util::future::poll_immediate;
 
 use super::respond::Reply;
 use super::routes::Target;
-use super::{Shared, admin, auth, error, extract, feed, run, scim, snapshot};
+use super::{Shared, admin, auth, error, extract, feed, look, recall, scim, snapshot};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
-use crate::service::{Context, Error};
+use crate::service::{Context, Error, Service, Told};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Room for a UUID and no more: the secret of a key is longer, so none can stray into the log.
@@ -27,12 +29,19 @@ pub(super) struct Call {
     pub(super) context: Option<Context>,
     pub(super) request: extract::Head,
     pub(super) body: web::Bytes,
+    /// What the database told once all of it was there; `None` if it is asked on the way.
+    pub(super) told: Option<Told>,
 }
 
 impl Call {
     /// Who asks; a route that needs a key has one by now.
     pub(super) fn context(&self) -> Result<&Context, Error> {
         self.context.as_ref().ok_or(Error::Unauthenticated("a key is required"))
+    }
+
+    /// What memory may answer this by, if that is worth trying.
+    pub(super) fn told_for(&self, place: Place) -> Option<Told> {
+        self.told.filter(|_| place == Place::Inline)
     }
 }
 
@@ -77,15 +86,29 @@ async fn answer(
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
     let head = extract::Head::read(request, target)?;
-    let context = authenticate(request, shared, target, id).await?;
+    let (context, mut told) = match authenticate(request, shared, target, id).await? {
+        Some((context, told)) => (Some(context), told),
+        None => (None, None),
+    };
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
         if let Some(context) = &context {
             shared.service.count_request(&context.caller)?;
         }
     }
-    let (body, _permit) = extract::body(request, payload, shared).await?;
-    let call = Call { operation, context, request: head, body };
+    let mut read = pin!(extract::body(request, payload, shared));
+    let (body, _permit) = match poll_immediate(&mut read).await {
+        Some(body) => body?,
+        None => {
+            let body = read.await?;
+            // It may have been long in coming.
+            if told.is_some() {
+                told = Some(look(&shared.service).await?);
+            }
+            body
+        }
+    };
+    let call = Call { operation, context, request: head, body, told };
     match operation {
         Operation::Changes => feed::answer(request, shared, call).await,
         Operation::MappingList => snapshot::answer(request, shared, call).await,
@@ -100,14 +123,17 @@ async fn authenticate(
     shared: &web::Data<Shared>,
     target: &Target<'_>,
     id: &str,
-) -> Result<Option<Context>, Error> {
+) -> Result<Option<(Context, Option<Told>)>, Error> {
     let token = match auth::bearer(request)? {
         Some(token) => token,
         None if target.operation.keys() == Keys::None => return Ok(None),
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
-    run(&shared.service, Place::Inline, move |service| service.enter(&token, request).map(Some)).await
+    // A database that is part of this process is asked on the way.
+    let told = if shared.service.is_embedded() { None } else { Some(look(&shared.service).await?) };
+    let enter = move |service: &Service| service.enter(&token, request.clone());
+    Ok(Some((recall(&shared.service, told, Place::Inline, enter).await?, told)))
 }
 
 /// The client's request id if it is one that can be logged, or a new one.

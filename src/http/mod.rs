@@ -28,9 +28,10 @@ use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::rt::time::timeout;
 use actix_web::{App, web};
 use ipnet::IpNet;
+use tokio::sync::oneshot;
 
 use crate::domain::operation::Place;
-use crate::service::{Error, Service};
+use crate::service::{Error, Service, Told};
 
 /// What the HTTP side needs to know.
 #[derive(Clone, Debug, Default)]
@@ -136,5 +137,29 @@ async fn run<T: Send + 'static>(
         Ok(done) => done.map_err(Error::internal)?,
         // The thread goes on: what it does may yet be committed.
         Err(_) => Err(Error::Busy("the database did not answer in time: what was asked may yet be done")),
+    }
+}
+
+/// The same for a question that memory may answer by what the database has told: that is tried first, right here.
+async fn recall<T: Send + 'static>(
+    service: &Service,
+    told: Option<Told>,
+    otherwise: Place,
+    work: impl Fn(&Service) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    let Some(told) = told else { return run(service, otherwise, work).await };
+    match work(&service.recalling(told)) {
+        Err(Error::NotRemembered) => run(&service.informed(told), otherwise, work).await,
+        done => done,
+    }
+}
+
+/// What the database tells about itself now.
+async fn look(service: &Service) -> Result<Told, Error> {
+    let (hand_on, told) = oneshot::channel();
+    service.inquire(move |told| drop(hand_on.send(told)));
+    match timeout(WORK_TIMEOUT, told).await {
+        Ok(told) => told.map_err(Error::internal)?,
+        Err(_) => Err(Error::Busy("the database did not answer in time")),
     }
 }

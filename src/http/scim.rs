@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, run};
+use super::{Shared, recall};
 use crate::domain::Operation;
 use crate::domain::operation::Place;
 use crate::scim::json::{self, Limits};
@@ -23,7 +23,7 @@ pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> 
         (Operation::Search, Some(filter)) if shared.service.is_lookup(filter) => Place::Inline,
         (operation, _) => operation.place(),
     };
-    run(&shared.service, place, move |service| match call.operation {
+    recall(&shared.service, call.told_for(place), place, move |service| match call.operation {
         Operation::Create => create(service, &call),
         Operation::Read => read(service, &call),
         Operation::Replace => replace(service, &call),

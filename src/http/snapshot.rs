@@ -5,14 +5,20 @@ use actix_web::http::header::ACCEPT_ENCODING;
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, extract, gzip, run};
+use super::{Shared, extract, gzip, look, recall};
+use crate::domain::operation::Place;
 use crate::service::Error;
 use crate::service::catalogue::snapshot::Form;
 
 /// Answers a request for the mappings.
 pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
     let form = form(request, &call)?;
-    run(&shared.service, call.operation.place(), move |service| {
+    // 304 needs no database beyond that; a snapshot is made on another thread, on any database.
+    let told = match call.told {
+        Some(told) => told,
+        None => look(&shared.service).await?,
+    };
+    recall(&shared.service, Some(told), Place::Blocking, move |service| {
         let found = service.list_mappings(call.context()?, form, &call.request.conditions)?;
         Ok(match form {
             Form::Plain | Form::Gzip => Reply::negotiated("application/json", found.body, form == Form::Gzip),

@@ -4,14 +4,19 @@
 //! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
 //! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
 
+mod tree;
+
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::collections::HashSet;
 use std::fmt;
+use std::marker::PhantomData;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+pub use self::tree::{Build, Members, Tree};
 use super::error::Error;
 
 /// What a body may cost.
@@ -34,17 +39,17 @@ impl Default for Limits {
 }
 
 /// Reads one JSON text.
-pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value, Error> {
+pub fn parse<'b, T: Build<'b>>(bytes: &'b [u8], limits: &Limits) -> Result<T, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let room = Cell::new(limits.memory_bytes_max);
-    let value = Strict { room: &room, limits }.deserialize(&mut deserializer).map_err(malformed)?;
+    let value = Strict { room: &room, limits, built: PhantomData }.deserialize(&mut deserializer).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
     Ok(value)
 }
 
 /// The members of an object, each still as text: [`parse`] reads them one by one.
-pub fn raw_object<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<(String, &'b RawValue)>, Error> {
+pub fn raw_object<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<(Cow<'b, str>, &'b RawValue)>, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let members = deserializer.deserialize_map(RawMembers).map_err(malformed)?;
@@ -115,44 +120,56 @@ const KEYS_MAX: usize = 1_000;
 /// Up to here comparing a key with the others costs less than a hash.
 const KEYS_FEW: usize = 16;
 
-/// The keys of one object, in lower case; `insert` refuses what is there already in any letter case.
-#[derive(Default)]
-struct Keys {
-    few: Vec<String>,
-    many: HashSet<String>,
+/// The names of one object's members, whose values are `T`.
+struct Distinct<'b, T> {
+    members: Vec<(Cow<'b, str>, T)>,
+    /// The names in lower case, once they are many.
+    folded: HashSet<String>,
 }
 
-impl Keys {
-    fn insert<E: serde::de::Error>(&mut self, key: &str) -> Result<(), E> {
-        if self.many.len() >= KEYS_MAX {
+impl<'b, T> Distinct<'b, T> {
+    fn new() -> Distinct<'b, T> {
+        Distinct { members: vec![], folded: HashSet::new() }
+    }
+
+    /// Refuses a name that is there already in any letter case.
+    fn check<E: serde::de::Error>(&mut self, name: &str) -> Result<(), E> {
+        if self.members.len() >= KEYS_MAX {
             return Err(E::custom(format_args!("an object has more than {KEYS_MAX} keys")));
         }
-        let folded = text::<E>(key)?.to_ascii_lowercase();
-        let is_new = if self.many.is_empty() && self.few.len() < KEYS_FEW {
-            let is_new = !self.few.contains(&folded);
-            self.few.push(folded);
-            is_new
+        let is_new = if self.members.len() < KEYS_FEW {
+            !self.members.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
         } else {
-            self.many.extend(self.few.drain(..));
-            self.many.insert(folded)
+            if self.folded.is_empty() {
+                self.folded = self.members.iter().map(|(own, _)| own.to_ascii_lowercase()).collect();
+            }
+            self.folded.insert(name.to_ascii_lowercase())
         };
-        if is_new { Ok(()) } else { Err(E::custom(format_args!("the key {key:?} is there twice"))) }
+        if is_new { Ok(()) } else { Err(E::custom(format_args!("the key {name:?} is there twice"))) }
     }
 }
 
 /// Refuses U+0000: PostgreSQL's text cannot hold it, so it may not differ between stores.
-fn text<E: serde::de::Error>(text: &str) -> Result<&str, E> {
-    if text.contains('\0') { Err(E::custom("a string holds U+0000")) } else { Ok(text) }
+fn text<T: AsRef<str>, E: serde::de::Error>(text: T) -> Result<T, E> {
+    if text.as_ref().contains('\0') { Err(E::custom("a string holds U+0000")) } else { Ok(text) }
 }
 
 /// Builds values as long as there is room for them: `{"a":1}` takes thirty times its length.
-#[derive(Clone, Copy)]
-struct Strict<'l> {
+struct Strict<'l, T> {
     room: &'l Cell<usize>,
     limits: &'l Limits,
+    built: PhantomData<T>,
 }
 
-impl Strict<'_> {
+impl<T> Clone for Strict<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Strict<'_, T> {}
+
+impl<T> Strict<'_, T> {
     fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
         let max = self.limits.memory_bytes_max;
         let left = self.room.get().checked_sub(bytes);
@@ -161,87 +178,114 @@ impl Strict<'_> {
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict<'_> {
-    type Value = Value;
+impl<'de, T: Build<'de>> DeserializeSeed<'de> for Strict<'_, T> {
+    type Value = T;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict<'_> {
-    type Value = Value;
+impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
+    type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
+    fn visit_unit<E>(self) -> Result<T, E> {
+        Ok(T::null())
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
+    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
+        Ok(T::bool(value))
     }
 
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
+        Ok(T::number(value.into()))
     }
 
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(value.into())
+    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
+        Ok(T::number(value.into()))
     }
 
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("a number is out of range"))
+    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<T, E> {
+        Number::from_f64(value).map(T::number).ok_or_else(|| E::custom("a number is out of range"))
     }
 
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<Value, E> {
+    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<T, E> {
         self.take(value.len())?;
-        Ok(Value::String(text::<E>(value)?.to_owned()))
+        Ok(T::text(Cow::Borrowed(text(value)?)))
     }
 
-    fn visit_string<E: serde::de::Error>(self, value: String) -> Result<Value, E> {
-        self.visit_str(&value)
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<T, E> {
+        self.take(value.len())?;
+        Ok(T::text(Cow::Owned(text::<_, E>(value)?.to_owned())))
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Value, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<T, A::Error> {
         let mut array = Vec::new();
         while let Some(element) = elements.next_element_seed(self)? {
             self.take(size_of::<Value>())?;
             array.push(element);
         }
-        Ok(Value::Array(array))
+        Ok(T::array(array))
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let (mut object, mut keys) = (Vec::new(), Keys::default());
-        while let Some(key) = members.next_key::<String>()? {
-            keys.insert(&key)?;
-            self.take(size_of::<(usize, String, Value)>() + key.len())?;
-            object.push((key, members.next_value_seed(self)?));
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<T, A::Error> {
+        let mut object = Distinct::new();
+        while let Some(name) = members.next_key_seed(Name)? {
+            object.check(&name)?;
+            self.take(size_of::<(usize, String, Value)>() + name.len())?;
+            object.members.push((name, members.next_value_seed(self)?));
         }
-        // Collected at the end: a map that grows has room for four members when it has one.
-        Ok(Value::Object(object.into_iter().collect()))
+        Ok(T::object(object.members))
+    }
+}
+
+/// Reads the name of a member.
+struct Name;
+
+impl<'de> DeserializeSeed<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Name {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("a name")
+    }
+
+    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
+        text(name).map(Cow::Borrowed)
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text::<_, E>(name)?.to_owned()))
     }
 }
 
 struct RawMembers;
 
 impl<'de> Visitor<'de> for RawMembers {
-    type Value = Vec<(String, &'de RawValue)>;
+    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
 
     fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
         f.write_str("an object")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let (mut found, mut keys) = (Vec::new(), Keys::default());
-        while let Some(key) = members.next_key::<String>()? {
-            keys.insert(&key)?;
-            found.push((key, members.next_value()?));
+        let mut found = Distinct::new();
+        while let Some(name) = members.next_key_seed(Name)? {
+            found.check(&name)?;
+            found.members.push((name, members.next_value()?));
         }
-        Ok(found)
+        Ok(found.members)
     }
 }
 
@@ -253,7 +297,7 @@ mod tests {
 
     /// The compact text of what was read, or the detail of the refusal.
     fn check(input: impl AsRef<[u8]>, expected: &str) {
-        let got = match parse(input.as_ref(), &Limits::default()) {
+        let got = match parse::<Value>(input.as_ref(), &Limits::default()) {
             Ok(value) => value.to_string(),
             Err(error) => error.detail,
         };
@@ -320,13 +364,13 @@ mod tests {
     fn bounds_what_values_take() {
         let objects = |count: usize| format!("[{}0]", "{\"a\":1},".repeat(count));
         assert_eq!(
-            parse(objects(300_000).as_bytes(), &Limits::default()).map(|v| v.as_array().map(Vec::len)),
+            parse::<Value>(objects(300_000).as_bytes(), &Limits::default()).map(|v| v.as_array().map(Vec::len)),
             Ok(Some(300_001))
         );
         check(objects(499_000), "malformed JSON: its values take more than 67108864 bytes at line 1 column 3033173");
         let small = |input: &str| {
             let limits = Limits { memory_bytes_max: 300, ..Limits::default() };
-            parse(input.as_bytes(), &limits).is_ok()
+            parse::<Value>(input.as_bytes(), &limits).is_ok()
         };
         assert!(small("[1,2,3,4]") && !small("[1,2,3,4,5]"));
         assert!(small("{\"a\":1,\"b\":2}") && !small("{\"a\":1,\"b\":2,\"c\":3}"));
@@ -336,7 +380,7 @@ mod tests {
     #[test]
     fn an_object_has_a_thousand_keys_at_most() {
         let members = |count: usize| (0..count).map(|i| format!("\"k{i}\":{i}")).collect::<Vec<_>>().join(",");
-        let read = |count| parse(format!("{{{}}}", members(count)).as_bytes(), &Limits::default());
+        let read = |count| parse::<Value>(format!("{{{}}}", members(count)).as_bytes(), &Limits::default());
         assert_eq!(read(1_000).map(|v| v.as_object().map(Map::len)), Ok(Some(1_000)));
         let refused = read(1_001).unwrap_err().detail;
         assert!(refused.starts_with("malformed JSON: an object has more than 1000 keys"), "{refused}");

@@ -1,5 +1,7 @@
 //! What a use case answers when it does not do what was asked. HTTP renders it; nothing here knows how.
 
+#[cfg(doc)]
+use super::Service;
 use crate::domain::log::Entry;
 use crate::scim;
 use crate::store;
@@ -62,6 +64,9 @@ pub enum Error {
     /// The server is not able to do this at all.
     #[error("{0}")]
     NotImplemented(&'static str),
+    /// A question to [`Service::recalling`] that memory does not answer: whoever asked asks the service itself.
+    #[error("not in memory")]
+    NotRemembered,
     /// The store cannot be reached now.
     #[error("the store is unavailable")]
     Unavailable(#[source] store::Error),
@@ -98,7 +103,7 @@ impl Error {
             Error::PreconditionFailed(_) => 412,
             Error::Invalid { .. } => 422,
             Error::RateLimited { .. } => 429,
-            Error::Internal(_) | Error::Refused(_) => 500,
+            Error::Internal(_) | Error::Refused(_) | Error::NotRemembered => 500,
             Error::NotImplemented(_) => 501,
             Error::Busy(_) | Error::Unavailable(_) => 503,
         }

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 pub use self::authorize::authorize;
+pub use self::cache::Told;
 pub use self::change::Change;
 pub use self::error::Error;
 use crate::domain::clock::{Clock, Entropy};
@@ -139,6 +140,10 @@ impl Context {
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
+    /// See [`Service::informed`].
+    told: Option<Told>,
+    /// See [`Service::recalling`].
+    from_memory: bool,
 }
 
 struct Inner {
@@ -186,7 +191,7 @@ impl Service {
             snapshots: catalogue::snapshot::Snapshots::default(),
             standing: standing::Standing::default(),
         };
-        let service = Service { inner: Arc::new(inner) };
+        let service = Service { inner: Arc::new(inner), told: None, from_memory: false };
         service.map_direct_grants()?;
         Ok(service)
     }
@@ -227,6 +232,9 @@ impl Service {
     }
 
     pub(crate) fn read<T>(&self, f: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
+        if self.from_memory {
+            return Err(Error::NotRemembered);
+        }
         self.inner.store.read(f)
     }
 
@@ -242,6 +250,9 @@ impl Service {
         resource_type: Option<&'static ResourceType>,
         f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
+        if self.from_memory {
+            return Err(Error::NotRemembered);
+        }
         authorize(&context.caller, operation, resource_type)?;
         let (service, own) = (self.clone(), context.clone());
         let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, f));

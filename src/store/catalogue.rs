@@ -51,7 +51,7 @@ pub struct Item {
 type Sql = (Text, Text, Text, BigInt, Nullable<BigInt>);
 type Row = (String, String, String, i64, Option<i64>);
 
-fn items(rows: Vec<Row>) -> Result<Vec<Item>> {
+fn items(rows: impl IntoIterator<Item = Row>) -> Result<Vec<Item>> {
     let item = |(kind, name, document, from_seq, until_seq): Row| {
         let kind = Kind::parse(&kind).ok_or_else(|| super::Error::corrupt("catalogue", "kind", "no kind"))?;
         Ok(Item { kind, name, document, from_seq, until_seq })
@@ -64,9 +64,11 @@ fn items(rows: Vec<Row>) -> Result<Vec<Item>> {
 /// # Errors
 /// If the database cannot be read.
 pub fn current(conn: &mut Conn, tenant: TenantKey) -> Result<Vec<Item>> {
-    const SQL: &str = "SELECT kind, name, document, from_seq, until_seq FROM catalogue \
+    const SQL: &str = "SELECT kind, name, document, from_seq FROM catalogue \
          WHERE tenant = ? AND until_seq IS NULL ORDER BY kind, name";
-    items(conn.load_sql::<Sql, Row>(SQL, &[Bind::Int(tenant.0)])?)
+    let rows =
+        conn.load_sql::<(Text, Text, Text, BigInt), (String, String, String, i64)>(SQL, &[Bind::Int(tenant.0)])?;
+    items(rows.into_iter().map(|(kind, name, document, from_seq)| (kind, name, document, from_seq, None)))
 }
 
 /// Every item as it was after a record, by name.

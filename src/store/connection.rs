@@ -87,9 +87,11 @@ impl List {
 
     /// A list of texts.
     pub(crate) fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> List {
-        let texts: Vec<String> = texts.map(|text| serde_json::Value::from(text).to_string()).collect();
+        let texts: Vec<&str> = texts.collect();
+        // As JSON, without its brackets. Texts cannot fail to be written.
+        let text = serde_json::to_string(&texts).unwrap_or_default();
         List {
-            text: texts.join(","),
+            text: text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default().to_owned(),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT json_array_elements_text(CAST('[' || ", " || ']' AS json)) COLLATE \"C\" AS value)"),
         }

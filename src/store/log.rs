@@ -174,6 +174,8 @@ pub struct End {
     pub hash: [u8; 32],
     /// The state of roles and mappings: see [`Head::policy_epoch`].
     pub policy_epoch: i64,
+    /// The number of their snapshot: see [`Head::policy_seq`].
+    pub policy_seq: i64,
 }
 
 /// Where every log ends. Not scoped: caches follow all of them.
@@ -181,12 +183,13 @@ pub struct End {
 /// # Errors
 /// If the database cannot be read.
 pub fn heads(conn: &mut Conn) -> Result<Vec<End>> {
-    let columns = (log_heads::tenant, log_heads::next_seq, log_heads::hash, log_heads::policy_epoch);
-    let query = log_heads::table.select(columns).order(log_heads::tenant);
-    let rows = on!(conn, |c| query.load::<(i64, i64, Vec<u8>, i64)>(c))?;
-    let end = |(tenant, next_seq, hash, policy_epoch): (i64, i64, Vec<u8>, i64)| {
+    type Row = (i64, i64, Vec<u8>, i64, i64);
+    let own = (log_heads::tenant, log_heads::next_seq, log_heads::hash, log_heads::policy_epoch, log_heads::policy_seq);
+    let query = log_heads::table.select(own).order(log_heads::tenant);
+    let rows = on!(conn, |c| query.load::<Row>(c))?;
+    let end = |(tenant, next_seq, hash, policy_epoch, policy_seq): Row| {
         let hash = Column("log_heads", "hash").hash(&hash)?;
-        Ok(End { tenant: TenantKey(tenant), next_seq, hash, policy_epoch })
+        Ok(End { tenant: TenantKey(tenant), next_seq, hash, policy_epoch, policy_seq })
     };
     rows.into_iter().map(end).collect()
 }

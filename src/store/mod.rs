@@ -20,6 +20,7 @@ pub mod history;
 pub mod index;
 pub mod installation;
 pub mod log;
+mod looks;
 pub mod members;
 mod migrate;
 mod nesting;
@@ -142,7 +143,16 @@ impl Store {
     pub fn data_version(&self) -> Result<i64> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.data_version(),
-            Database::Postgres(postgres) => postgres.data_version(),
+            Database::Postgres(postgres) => postgres.looks().wait(),
+        }
+    }
+
+    /// The same for who must not wait: `then` is given the number, perhaps on another thread, where it hands it
+    /// on and does nothing else.
+    pub fn tell_data_version(&self, then: impl FnOnce(Result<i64>) + Send + 'static) {
+        match &self.database {
+            Database::Sqlite(sqlite) => then(sqlite.data_version()),
+            Database::Postgres(postgres) => postgres.looks().tell(then),
         }
     }
 }

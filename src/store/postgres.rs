@@ -13,6 +13,7 @@ use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result, is_lost};
+use super::looks::Looks;
 use super::migrate;
 
 /// Connections for writes; commits wait for the disk, so a few keep it busy.
@@ -35,7 +36,8 @@ pub(super) struct Postgres {
     readers: Pool<Server>,
     /// Apart, so that writes that wait for each other keep no look-up waiting.
     writers: Pool<Server>,
-    made: Arc<AtomicI64>,
+    /// Over a connection of its own: every request begins with a look.
+    looks: Looks,
 }
 
 impl Postgres {
@@ -56,7 +58,13 @@ impl Postgres {
             let server = Server { url: url.to_owned(), made: Arc::clone(&made), losses: Arc::clone(&losses) };
             Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server)
         };
-        Ok(Postgres { readers: pool(readers.max(READERS))?, writers: pool(WRITERS)?, made })
+        let (own, connections) = (pool(1)?, Arc::clone(&made));
+        let looks = Looks::start(move || {
+            let ended = data_version(&mut own.get()?.conn)?;
+            // A server that crashed may count from an earlier number again, but over new connections.
+            Ok((connections.load(Ordering::Acquire) << ENDED_BITS).saturating_add(ended))
+        })?;
+        Ok(Postgres { readers: pool(readers.max(READERS))?, writers: pool(WRITERS)?, looks })
     }
 
     pub(super) fn reader(&self) -> Result<Lent> {
@@ -67,11 +75,9 @@ impl Postgres {
         Ok(Lent(self.writers.get()?))
     }
 
-    /// See [`super::Store::data_version`]. A server that crashed may count from an earlier number again, but
-    /// over new connections.
-    pub(super) fn data_version(&self) -> Result<i64> {
-        let ended = data_version(&mut *self.reader()?)?;
-        Ok((self.made.load(Ordering::Acquire) << ENDED_BITS).saturating_add(ended))
+    /// See [`super::Store::data_version`].
+    pub(super) fn looks(&self) -> &Looks {
+        &self.looks
     }
 }
 

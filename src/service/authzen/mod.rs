@@ -15,6 +15,7 @@ use super::access::held::{Standings, Subject};
 use super::{Context, Error, Service, authorize};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
+use crate::scim::json::Tree;
 
 /// Evaluations in one request.
 pub const EVALUATIONS_MAX: usize = 1_000;
@@ -42,7 +43,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no question, 403 without `keyroll:access:evaluate`.
-    pub fn evaluate(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::AccessEvaluate, None)?;
         let question = Entities::of(body)?.question().map_err(refuse)?;
         let standings = self.held(context, &HashSet::from([question.subject.clone()]))?;
@@ -54,14 +55,14 @@ impl Service {
     ///
     /// # Errors
     /// 400 for a request of another shape, 413 for more than [`EVALUATIONS_MAX`] evaluations.
-    pub fn evaluate_all(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn evaluate_all(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::AccessEvaluations, None)?;
         let request = Entities::of(body)?;
         let semantic = semantic(request).map_err(refuse)?;
         let items = match request.member("evaluations") {
             None => return self.evaluate(context, body),
-            Some(Value::Array(items)) if items.is_empty() => return self.evaluate(context, body),
-            Some(Value::Array(items)) => items,
+            Some(Tree::Array(items)) if items.is_empty() => return self.evaluate(context, body),
+            Some(Tree::Array(items)) => items,
             Some(_) => return Err(refuse("evaluations: expected a list".to_owned())),
         };
         if items.len() > EVALUATIONS_MAX {
@@ -113,10 +114,10 @@ const ENDPOINTS: &[(&str, Operation)] = &[
 fn semantic(request: Entities<'_>) -> Result<Semantic, Refused> {
     let Some(options) = request.object("options")? else { return Ok(Semantic::ExecuteAll) };
     match options.get("evaluations_semantic") {
-        None | Some(Value::Null) => Ok(Semantic::ExecuteAll),
-        Some(Value::String(name)) if name == "execute_all" => Ok(Semantic::ExecuteAll),
-        Some(Value::String(name)) if name == "deny_on_first_deny" => Ok(Semantic::DenyOnFirstDeny),
-        Some(Value::String(name)) if name == "permit_on_first_permit" => Ok(Semantic::PermitOnFirstPermit),
+        None | Some(Tree::Null) => Ok(Semantic::ExecuteAll),
+        Some(Tree::Text(name)) if name == "execute_all" => Ok(Semantic::ExecuteAll),
+        Some(Tree::Text(name)) if name == "deny_on_first_deny" => Ok(Semantic::DenyOnFirstDeny),
+        Some(Tree::Text(name)) if name == "permit_on_first_permit" => Ok(Semantic::PermitOnFirstPermit),
         Some(_) => {
             let known = "execute_all, deny_on_first_deny or permit_on_first_permit";
             Err(format!("options.evaluations_semantic: expected {known}"))

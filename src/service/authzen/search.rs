@@ -9,6 +9,7 @@ use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permission};
 use crate::scim::cursor::{Cursor, SortValue};
+use crate::scim::json::Tree;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::access::holders::{Holder, Place, Sought};
 use crate::service::search::cursor::question_hash;
@@ -31,7 +32,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_actions(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn search_actions(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::SearchActions, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(Subject, &str), Refused> {
@@ -51,7 +52,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_resources(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn search_resources(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::SearchResources, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(Subject, &str, &str), Refused> {
@@ -71,7 +72,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_subjects(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn search_subjects(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::SearchSubjects, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(&str, Option<Permission>), Refused> {
@@ -116,11 +117,11 @@ impl Service {
         let refused = |member: &str, detail: &str| Error::Malformed(format!("page.{member}: {detail}"));
         request.object("context").map_err(refuse)?;
         let asked = request.object("page").map_err(refuse)?;
-        let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| !value.is_null());
+        let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| **value != Tree::Null);
         let limits = &self.settings().limits;
         let limit = match member("limit") {
             None => None,
-            Some(limit) => Some(limit.as_u64().ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
+            Some(limit) => Some(whole(limit).ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
         };
         let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limits.page_size_max));
         let parts = ["subject", "action", "resource", "context"].map(|name| canonical(request.member(name)));
@@ -129,8 +130,8 @@ impl Service {
         let question = question_hash(context, &[parts.as_slice(), &[properties.as_str()]].concat());
         let after = match member("token") {
             None => None,
-            Some(Value::String(token)) if token.is_empty() => None,
-            Some(Value::String(token)) => {
+            Some(Tree::Text(token)) if token.is_empty() => None,
+            Some(Tree::Text(token)) => {
                 let opened = self.open_cursor(token).map_err(|_| refused("token", "not one of this server's"))?;
                 if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
                     return Err(refused("token", "it belongs to another request"));
@@ -220,22 +221,29 @@ fn actions(standings: &Standings, held: &Held, resource: &str) -> BTreeSet<Strin
     allowed.map(|one| one.action().to_owned()).collect()
 }
 
+/// A number that is whole and not negative.
+fn whole(value: &Tree<'_>) -> Option<u64> {
+    if let Tree::Number(number) = value { number.as_u64() } else { None }
+}
+
 /// A value as text, the same in whatever order its members come.
-fn canonical(value: Option<&Value>) -> String {
+fn canonical(value: Option<&Tree<'_>>) -> String {
     match value {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::Array(items)) => {
+        None | Some(Tree::Null) => String::new(),
+        Some(Tree::Bool(value)) => value.to_string(),
+        Some(Tree::Number(number)) => number.to_string(),
+        Some(Tree::Text(text)) => Value::from(text.as_ref()).to_string(),
+        Some(Tree::Array(items)) => {
             let items: Vec<String> = items.iter().map(|item| canonical(Some(item))).collect();
             format!("[{}]", items.join(","))
         }
-        Some(Value::Object(members)) => {
+        Some(Tree::Object(members)) => {
             let mut members: Vec<String> = members
                 .iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name.as_str()), canonical(Some(value))))
+                .map(|(name, value)| format!("{}:{}", Value::from(name), canonical(Some(value))))
                 .collect();
             members.sort_unstable();
             format!("{{{}}}", members.join(","))
         }
-        Some(other) => other.to_string(),
     }
 }

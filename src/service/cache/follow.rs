@@ -1,5 +1,7 @@
 //! What is forgotten, and when.
 
+use std::sync::Arc;
+
 use crate::domain::log::Record;
 use crate::domain::{Id, TenantKey};
 use crate::service::{Error, Service};
@@ -15,13 +17,48 @@ fn is_news(before: Option<i64>, version: i64, known: Option<i64>) -> bool {
     known.is_none_or(|known| version > known) || before.is_some_and(|before| version < before)
 }
 
+/// What the database told about itself when it was asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// The commit that was known before it was asked.
+    before: Option<i64>,
+    version: i64,
+}
+
 impl Service {
+    /// Asks the database what has been committed, for who must not wait: `then` is given what it told, perhaps
+    /// on another thread, where it hands it on and does nothing else.
+    pub fn inquire(&self, then: impl FnOnce(Result<Told, Error>) + Send + 'static) {
+        let before = self.known_version();
+        let told = move |version: store::Result<i64>| {
+            then(version.map(|version| Told { before, version }).map_err(Error::from));
+        };
+        self.inner.store.tell_data_version(told);
+    }
+
+    /// This service for one request, which has asked the database already: it is not asked again.
+    pub fn informed(&self, told: Told) -> Service {
+        Service { inner: Arc::clone(&self.inner), told: Some(told), from_memory: false }
+    }
+
+    /// The same, answering from memory alone: whatever memory does not hold, or no longer, is
+    /// [`Error::NotRemembered`].
+    pub fn recalling(&self, told: Told) -> Service {
+        Service { from_memory: true, ..self.informed(told) }
+    }
+
+    fn known_version(&self) -> Option<i64> {
+        self.inner.cache.state().version
+    }
+
     /// Forgets what has changed since the last request.
     ///
     /// Nothing may wait for this that has a connection: it reads while it keeps the memory locked.
     pub(in crate::service) fn stamp(&self) -> Result<Stamp, Error> {
-        let before = self.inner.cache.state().version;
-        let version = self.inner.store.data_version()?;
+        let Told { before, version } = match self.told {
+            Some(told) => told,
+            None => Told { before: self.known_version(), version: self.inner.store.data_version()? },
+        };
         let mut state = self.inner.cache.state();
         if is_news(before, version, state.version) {
             self.catch_up(&mut state)?;
@@ -34,6 +71,7 @@ impl Service {
     fn catch_up(&self, state: &mut State) -> Result<(), Error> {
         let ends = self.read(|conn| Ok(store::log::heads(conn)?))?;
         state.policy_epochs = ends.iter().map(|end| (end.tenant, end.policy_epoch)).collect();
+        state.policy_seqs = ends.iter().map(|end| (end.tenant, end.policy_seq)).collect();
         // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
         // anything. A key's row that was edited is found out when it is read again (attack case A24). On
         // PostgreSQL it was most likely another database of the same server.

@@ -14,6 +14,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
 
+pub use self::follow::Told;
 use super::Service;
 use super::render::Dated;
 use crate::domain::caller::KeyHolder;
@@ -99,6 +100,8 @@ struct State {
     life_changes: HashMap<TenantKey, u64>,
     /// The state of roles and mappings: see `Head::policy_epoch`.
     policy_epochs: HashMap<TenantKey, i64>,
+    /// The number of their snapshot: see `Head::policy_seq`.
+    policy_seqs: HashMap<TenantKey, i64>,
     callers: HashMap<[u8; 32], Remembered>,
 }
 
@@ -254,6 +257,11 @@ impl Service {
     /// The state of roles and mappings that this request has seen.
     pub(super) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
         self.inner.cache.state().policy_epochs.get(&tenant).copied()
+    }
+
+    /// The number of the snapshot of mappings that this request has seen.
+    pub(super) fn seen_policy_seq(&self, tenant: TenantKey) -> Option<i64> {
+        self.inner.cache.state().policy_seqs.get(&tenant).copied()
     }
 
     /// What a principal may do, if it was found out before and nothing that decides it has changed.

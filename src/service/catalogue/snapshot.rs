@@ -16,7 +16,7 @@ use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::body::Body;
 use crate::service::resources::Conditions;
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
 
 /// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
@@ -114,21 +114,28 @@ impl Service {
     /// # Errors
     /// 403 without the permission, 412 for another tag than `If-Match` names.
     pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Result<Listed, Error> {
+        authorize(&context.caller, Operation::MappingList, None)?;
         let (tenant, iat) = (context.caller.tenant.key, self.signed_at());
-        self.ask(context, Operation::MappingList, None, |conn| {
-            // Whoever has it is told so without a look at the mappings.
-            let opaque = tag(form, store::log::head(conn, tenant)?.policy_seq, iat);
-            if conditions.is_unmodified_as(&opaque)? {
-                return Ok(Listed { etag: format!("\"{opaque}\""), body: None });
-            }
-            let snapshot = self.snapshot(conn, tenant)?;
-            let etag = format!("\"{}\"", tag(form, snapshot.seq, iat));
-            let body = match form {
-                Form::Plain | Form::Gzip => body(snapshot)?,
-                Form::Signed => Body::text(self.signed(context, &snapshot, iat)?),
-            };
-            Ok(Listed { etag, body: Some(body) })
-        })
+        let unmodified = |opaque: String| -> Result<Option<Listed>, Error> {
+            let is_known = conditions.is_unmodified_as(&opaque)?;
+            Ok(is_known.then(|| Listed { etag: format!("\"{opaque}\""), body: None }))
+        };
+        // Whoever has it is told so without a look at the mappings.
+        if let Some(seq) = context.seen.and_then(|_| self.seen_policy_seq(tenant))
+            && let Some(known) = unmodified(tag(form, seq, iat))?
+        {
+            return Ok(known);
+        }
+        let snapshot = self.read(|conn| self.snapshot(conn, tenant))?;
+        let opaque = tag(form, snapshot.seq, iat);
+        if let Some(known) = unmodified(opaque.clone())? {
+            return Ok(known);
+        }
+        let body = match form {
+            Form::Plain | Form::Gzip => body(snapshot)?,
+            Form::Signed => Body::text(self.signed(context, &snapshot, iat)?),
+        };
+        Ok(Listed { etag: format!("\"{opaque}\""), body: Some(body) })
     }
 
     fn signed_at(&self) -> i64 {

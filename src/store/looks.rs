@@ -1,0 +1,111 @@
+//! One question to the server for everybody who waits for its answer.
+//!
+//! While a question is on its way, whoever comes waits for the next one: what it tells is never older than
+//! the wish to know it. So the server is asked as often as it can answer, however many requests there are.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use super::error::{Error, Result};
+
+/// Who waits for a number.
+type Waiter = Box<dyn FnOnce(Result<i64>) + Send>;
+
+pub(super) struct Looks {
+    queue: Sender<Waiter>,
+}
+
+impl Looks {
+    /// Starts the thread that asks; it ends with the last of what is returned.
+    pub(super) fn start(ask: impl Fn() -> Result<i64> + Send + 'static) -> Result<Looks> {
+        let (queue, waiters) = channel();
+        std::thread::Builder::new()
+            .name("keyroll-looks".to_owned())
+            .spawn(move || run(&waiters, ask))
+            .map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
+        Ok(Looks { queue })
+    }
+
+    /// Gives the answer to a question that is not asked before now. `then` runs on the thread that asks: it
+    /// hands the number on and does nothing else.
+    pub(super) fn tell(&self, then: impl FnOnce(Result<i64>) + Send + 'static) {
+        if let Err(unsent) = self.queue.send(Box::new(then)) {
+            (unsent.0)(Err(stopped()));
+        }
+    }
+
+    /// Waits for the answer to a question that is not asked before now.
+    pub(super) fn wait(&self) -> Result<i64> {
+        let (reply, answer) = std::sync::mpsc::sync_channel(1);
+        self.tell(move |number| drop(reply.send(number)));
+        answer.recv().map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> Error {
+    Error::Unavailable("nobody asks the server any more".to_owned())
+}
+
+fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
+    while let Ok(first) = queue.recv() {
+        let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let told = catch_unwind(AssertUnwindSafe(&ask)).unwrap_or(Err(Error::Panicked)).map_err(|error| match error {
+            Error::Unavailable(text) => text,
+            other => other.to_string(),
+        });
+        for waiter in waiters {
+            waiter(told.clone().map_err(Error::Unavailable));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::mpsc::sync_channel;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[test]
+    fn who_comes_during_a_question_waits_for_the_next() {
+        let (begun, begins) = sync_channel(8);
+        let (go, goes) = sync_channel::<()>(8);
+        let asked = AtomicI64::new(0);
+        let goes = Mutex::new(goes);
+        let looks = Looks::start(move || {
+            let number = asked.fetch_add(1, Ordering::SeqCst);
+            begun.send(()).unwrap();
+            goes.lock().unwrap().recv().unwrap();
+            Ok(number)
+        })
+        .unwrap();
+        let told = Arc::new(Mutex::new(vec![]));
+        let (all, done) = sync_channel(8);
+        let ask = |name: &'static str| {
+            let (told, all) = (Arc::clone(&told), all.clone());
+            looks.tell(move |number| {
+                told.lock().unwrap().push((name, number.unwrap()));
+                all.send(()).unwrap();
+            });
+        };
+        ask("first");
+        begins.recv().unwrap();
+        ask("second");
+        ask("third");
+        go.send(()).unwrap();
+        begins.recv().unwrap();
+        ask("fourth");
+        go.send(()).unwrap();
+        begins.recv().unwrap();
+        go.send(()).unwrap();
+        (0..4).for_each(|_| done.recv().unwrap());
+        assert_eq!(*told.lock().unwrap(), [("first", 0), ("second", 1), ("third", 1), ("fourth", 2)]);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_everybody_who_waits() {
+        let looks = Looks::start(|| Err(Error::Unavailable("gone".to_owned()))).unwrap();
+        assert_eq!(looks.wait().unwrap_err().to_string(), Error::Unavailable("gone".to_owned()).to_string());
+    }
+}
