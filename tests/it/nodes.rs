@@ -1,9 +1,11 @@
 //! Several processes on one database: servers side by side, and the command line beside a server.
 
 use std::collections::BTreeSet;
+use std::io::Write;
 
 use serde_json::{Value, json};
 
+use crate::support::client::{connect, read_answer};
 use crate::support::server::{GROUP, Installation, PATCH, Server, USER};
 
 /// Two servers that start at the same moment.
@@ -46,6 +48,34 @@ fn a_key_that_one_node_revokes_is_dead_on_the_next_request_to_the_other() {
                 (&json!("unauthenticated"), &json!("the key is not valid"))
             );
         }
+    }
+}
+
+#[test]
+fn a_body_that_is_long_in_coming_is_answered_by_what_holds_when_it_is_there() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let ida =
+            server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "ida"})).expect(201).json();
+        let suspend = format!("/v1/users/{}/suspend", ida["id"].as_str().unwrap());
+        let key = place.run(&["key", "issue", "--owner", "ida", "--json"]).expect(0).json()["key"].clone();
+        let body = json!({"key": key}).to_string();
+        // Whatever the node could remember of the key, it remembers now.
+        let holder = server.client(key.as_str().unwrap());
+        holder.get("/v1/whoami").expect(200);
+        let head = format!(
+            "POST /v1/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
+             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+            server.keys().admin,
+            body.len()
+        );
+        let mut slow = connect(server.address);
+        slow.write_all(head.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut slow).unwrap().status, 100);
+        holder.get("/v1/whoami").expect(200);
+        server.admin().post(&suspend, &json!({})).expect(200);
+        slow.write_all(body.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut slow).unwrap().json()["code"], "OWNER_INACTIVE");
     }
 }
 
