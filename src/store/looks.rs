@@ -5,8 +5,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use super::error::{Error, Result};
+
+/// How long more are waited for where several came at once: each question costs the server as much as what it is
+/// asked for costs here. Who comes alone does not wait.
+const PAUSE: Duration = Duration::from_micros(100);
 
 /// Who waits for a number.
 type Waiter = Box<dyn FnOnce(Result<i64>) + Send>;
@@ -47,8 +52,13 @@ fn stopped() -> Error {
 }
 
 fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
+    let mut many = false;
     while let Ok(first) = queue.recv() {
+        if many {
+            std::thread::sleep(PAUSE);
+        }
         let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
+        many = waiters.len() > 1;
         let told = catch_unwind(AssertUnwindSafe(&ask)).unwrap_or(Err(Error::Panicked)).map_err(|error| match error {
             Error::Unavailable(text) => text,
             other => other.to_string(),
