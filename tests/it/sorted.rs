@@ -42,6 +42,7 @@ fn pages(idp: &Actor<'_>, query: &str, count: usize) -> String {
     loop {
         let page = idp.get(&format!("/scim/v2?count={count}&cursor={cursor}&{query}")).expect(200);
         seen.push(letters(&page));
+        assert!(seen.len() < 20, "{query}: {seen:?}");
         match page["nextCursor"].as_str() {
             Some(next) => next.clone_into(&mut cursor),
             None => return seen.join(" "),

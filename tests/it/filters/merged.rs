@@ -105,6 +105,7 @@ impl<'f> Asked<'f> {
             let page = self.page(store, directory, &start, size, with_total);
             assert_eq!(page.total, with_total.then_some(all.len() as u64));
             found.extend(keys(&page));
+            assert!(found.len() <= all.len(), "more than there is");
             let Some(end) = page.end else { break };
             start = Start::After(end);
         }
@@ -157,6 +158,7 @@ fn changes_between_pages_of_all_types_neither_hide_nor_repeat_others() {
         loop {
             let page = asked.page(store, &directory, &start, *size, false);
             found.extend(keys(&page));
+            assert!(found.len() < 200, "there is no end");
             let Some(end) = page.end else { break };
             // Delete the very row that the cursor stands on, or another one, and add one.
             turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
