@@ -1,9 +1,11 @@
 //! `keyroll access`.
 
+use chrono::DateTime;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::{Output, found, host, principal, print};
+use crate::domain::Permission;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -13,7 +15,7 @@ pub(super) enum Command {
         /// Whom: an id, a userName, or operator
         user: String,
         /// At a past time instead of now, such as 2027-01-31T09:30:00Z
-        #[arg(long, value_name = "TIME")]
+        #[arg(long, value_name = "TIME", value_parser = time)]
         at: Option<String>,
         #[command(flatten)]
         output: Output,
@@ -23,10 +25,23 @@ pub(super) enum Command {
         /// Whom: an id, a userName, or operator
         user: String,
         /// What, such as billing:invoices:read
+        #[arg(value_parser = single)]
         permission: String,
         #[command(flatten)]
         output: Output,
     },
+}
+
+/// A time as an argument.
+fn time(text: &str) -> Result<String, String> {
+    let expected = |_| "expected a time such as 2027-01-31T09:30:00Z".to_owned();
+    DateTime::parse_from_rfc3339(text).map(|_| text.to_owned()).map_err(expected)
+}
+
+/// One permission as an argument.
+fn single(text: &str) -> Result<String, String> {
+    let expected = || "expected one permission such as billing:invoices:read, without *".to_owned();
+    Permission::parse(text).filter(Permission::is_single).map(|_| text.to_owned()).ok_or_else(expected)
 }
 
 /// What is shown of a reason.

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{ANY, Output, found, host, print, show};
+use super::{ANY, Named, Output, found, host, print, show};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -18,15 +18,6 @@ pub(super) enum Command {
     Replace(Definition),
     /// Delete an api that no role uses
     Delete(Named),
-}
-
-/// Which api.
-#[derive(Args, Debug)]
-pub(super) struct Named {
-    /// The api's name
-    name: String,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// An api as flags describe it.

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::{Output, found, host, permission, principal, print};
 use crate::domain::principal::OPERATOR;
 use crate::domain::{Id, duration};
-use crate::service::credentials::Owner;
+use crate::service::credentials::{self, Owner};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -50,7 +50,7 @@ pub(super) enum Command {
         /// The key's id
         id: String,
         /// Why: a code of a–z and _
-        #[arg(long)]
+        #[arg(long, value_parser = reason)]
         reason: Option<String>,
         #[command(flatten)]
         output: Output,
@@ -84,6 +84,12 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 fn duration(text: &str) -> Result<String, String> {
     let expected = || "expected weeks, days, hours, minutes and seconds, such as P90D or PT12H".to_owned();
     duration::parse(text).map(|_| text.to_owned()).ok_or_else(expected)
+}
+
+/// A reason as an argument.
+fn reason(text: &str) -> Result<String, String> {
+    let expected = || "expected a code of a–z and _, at most 64 letters".to_owned();
+    credentials::is_reason(text).then(|| text.to_owned()).ok_or_else(expected)
 }
 
 /// An owner as people name one.

@@ -78,6 +78,15 @@ struct Output {
     json: bool,
 }
 
+/// Which item of the catalogue.
+#[derive(Args, Debug)]
+struct Named {
+    /// Its name
+    name: String,
+    #[command(flatten)]
+    output: Output,
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -165,10 +165,18 @@ fn plain(row: &Value, column: &str) -> String {
     }
 }
 
+/// Tells what is to be known beside the answer, which is on standard output.
+pub(super) fn note(text: &str) {
+    eprintln!("keyroll: {}", harmless(text));
+}
+
 /// Prints why nothing was done; gives the exit code (design §10).
 pub(super) fn failure(error: &Error) -> ExitCode {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
+    // What the store says of itself says what this would.
+    let (mut text, mut next) = match error {
+        Error::Unavailable(cause) => (cause.to_string(), std::error::Error::source(cause)),
+        _ => (error.to_string(), std::error::Error::source(error)),
+    };
     while let Some(cause) = next {
         text.push_str(": ");
         text.push_str(&cause.to_string());

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{ANY, Output, found, host, permission, print, show};
+use super::{ANY, Named, Output, found, host, permission, print, show};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -20,15 +20,6 @@ pub(super) enum Command {
     Delete(Named),
     /// List who holds a role, and by what
     Holders(Named),
-}
-
-/// Which role.
-#[derive(Args, Debug)]
-pub(super) struct Named {
-    /// The role's name
-    name: String,
-    #[command(flatten)]
-    output: Output,
 }
 
 /// A role as flags describe it.

@@ -1,7 +1,7 @@
 //! `keyroll user`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Output, found, host, print};
 use crate::service::{Error, Service};
@@ -45,10 +45,12 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }
         Command::Activate(named) => {
             let context = host(service, "user activate")?;
-            print::show(
-                &found("user", &named.user, service.hold_user(&context, &named.user, false, None))?,
-                named.output,
-            )
+            let shown = found("user", &named.user, service.hold_user(&context, &named.user, false, None))?;
+            print::show(&shown, named.output)?;
+            if let Some(why) = in_the_way(&shown) {
+                print::note(&format!("{} is still not live: {why}", named.user));
+            }
+            Ok(())
         }
         Command::Delete(named) => {
             found("user", &named.user, service.delete_user(&host(service, "user delete")?, &named.user))?;
@@ -59,6 +61,18 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             Ok(())
         }
     }
+}
+
+/// Why somebody is not live whom no hold suspends.
+fn in_the_way(shown: &Value) -> Option<&'static str> {
+    let is = |member: &str| shown.get(member).and_then(Value::as_bool) == Some(true);
+    if is("live") {
+        return None;
+    }
+    Some(match is("active") {
+        false => "the identity provider does not say active: true, and it alone can",
+        true => "none of its owners is live: the identity provider has to name one who is",
+    })
 }
 
 fn list(service: &Service, output: Output) -> Result<(), Error> {

@@ -213,8 +213,15 @@ fn require(caller: &Caller, operation: Operation) -> Result<(), Error> {
 
 /// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
 pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
-    let is_code = (1..=64).contains(&reason.len()) && reason.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if is_code { Ok(()) } else { Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters")) }
+    if is_reason(reason) {
+        return Ok(());
+    }
+    Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters"))
+}
+
+/// Whether a text is a code that says why.
+pub fn is_reason(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
 /// The record of a key in answers; never its secret.

@@ -4,7 +4,7 @@ use chrono::SecondsFormat;
 use serde_json::Value;
 
 use super::{Context, Error, Service, authorize};
-use crate::domain::log::{ChainCheck, Record};
+use crate::domain::log::{ChainCheck, Head, Record};
 use crate::domain::{Operation, TenantKey};
 use crate::store::{self, Conn};
 
@@ -33,7 +33,9 @@ impl Service {
         authorize(&context.caller, Operation::LogVerify, None)?;
         let tenant = &context.caller.tenant;
         // Records that are appended while the check runs lie behind this head and are left to the next one.
-        let head = self.read(|conn| Ok(store::log::head(conn, tenant.key)?))?;
+        let Some(head) = self.read(|conn| head(conn, tenant.key))? else {
+            return Ok(Verification::Broken(NO_HEAD.to_owned()));
+        };
         let mut check = ChainCheck::new(tenant.id);
         let mut next = 0;
         while next < head.next_seq {
@@ -71,10 +73,20 @@ impl Service {
     }
 }
 
+const NO_HEAD: &str = "its head is missing: nothing says which record is the last one";
+
+/// The head, which every log has unless somebody has been at the database.
+fn head(conn: &mut Conn, tenant: TenantKey) -> Result<Option<Head>, Error> {
+    match store::log::head(conn, tenant) {
+        Err(error) if error.is_not_found() => Ok(None),
+        found => Ok(Some(found?)),
+    }
+}
+
 /// What is wrong if the newest record lies behind the head, where no append puts one.
 fn behind_head(conn: &mut Conn, tenant: TenantKey) -> Result<Option<String>, Error> {
     store::snapshot(conn, |conn| {
-        let next = store::log::head(conn, tenant)?.next_seq;
+        let Some(Head { next_seq: next, .. }) = head(conn, tenant)? else { return Ok(Some(NO_HEAD.to_owned())) };
         let last = store::log::tail(conn, tenant, 1)?.last().map(|record| record.seq);
         let beyond = last.filter(|last| *last >= next);
         Ok(beyond.map(|last| format!("record {last} lies behind the head, which says {next}")))

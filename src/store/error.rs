@@ -59,7 +59,7 @@ impl From<Diesel> for Error {
     fn from(error: Diesel) -> Error {
         match &error {
             Diesel::DatabaseError(kind, information) if passes(kind, information.message()) => {
-                Error::Unavailable(information.message().to_owned())
+                Error::Unavailable(said(information.message()).to_owned())
             }
             Diesel::DatabaseError(_, information) if information.message() == NO_DATABASE => {
                 Error::Refused(format!("the database file cannot be used: {NO_DATABASE}"))
@@ -86,6 +86,14 @@ fn passes(kind: &DatabaseErrorKind, message: &str) -> bool {
         }
         _ => false,
     }
+}
+
+/// What people are told: who waits for somebody else's lock learns what to do.
+fn said(message: &str) -> &str {
+    if message.starts_with("database is locked") || message.starts_with("canceling statement due to lock timeout") {
+        return "another program has locked it: try again once that has finished, or end it";
+    }
+    message
 }
 
 /// Whether the connection is of no use any more.

@@ -3,21 +3,23 @@
 //! The order of an answer is that of the sort key and then of the surrogate key, so a page can go on
 //! where another one ended, whatever was inserted or deleted in between. Resources without a value to sort
 //! by come last, and first in descending order; the surrogate key ascends in both. Sort keys are compared
-//! by their first 512 bytes.
+//! by their first 512 bytes. One order may go through several types.
 //!
 //! A filter that the index answers ([`needs_scan`] says no) reads documents of the page alone. Any other one
 //! reads candidates in chunks: each statement is short, and no more than a chunk is held.
 
 mod candidates;
+mod merge;
 mod order;
 mod page;
 mod scan;
 mod view;
+mod walk;
 
 use serde_json::{Map, Value};
 
 use self::candidates::Slice;
-use self::order::{Order, Place, Segment};
+use self::order::{Direction, Order, Place, Segment};
 use self::page::{Finder, Found};
 use self::scan::Ranking;
 use super::connection::Conn;
@@ -141,6 +143,31 @@ pub fn search(
     let found = finder.find(conn, tenant, start, limit, want_total)?;
     let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
     let end = end(&found, finder.order, start);
+    let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
+    Ok(Page { resources, total: found.total, end })
+}
+
+/// Finds a page of at most `limit` resources of several types in one order: by the sort key, and then by the
+/// surrogate key. A type whose query has no sort has no value there.
+///
+/// # Errors
+/// As [`search`].
+pub fn search_merged(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    queries: &[Query<'_>],
+    descending: bool,
+    start: &Start,
+    limit: usize,
+    want_total: bool,
+) -> Result<Page> {
+    let plans = queries.iter().map(|query| (query, Plan::new(query.resource_type, query.filter, query.connection)));
+    let plans: Vec<_> = plans.filter(|(_, plan)| !plan.is_empty()).collect();
+    let order = |query| Order::among(query, Direction::of(descending));
+    let finders: Vec<_> = plans.iter().map(|(query, plan)| Finder { query, plan, order: order(query) }).collect();
+    let found = merge::find(conn, tenant, &finders, start, limit, want_total)?;
+    let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
+    let end = found.places.last().filter(|_| found.more).map(Place::sorted);
     let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
     Ok(Page { resources, total: found.total, end })
 }

@@ -134,7 +134,10 @@ impl Thread {
                 // Those that wait would only wait again for the same.
                 jobs.extend(queue.try_iter().take(TOGETHER));
                 ::log::warn!("a round of {} writes failed: {error}", jobs.len());
-                error.to_string()
+                match error {
+                    Error::Unavailable(reason) => reason,
+                    other => other.to_string(),
+                }
             });
             for job in jobs {
                 job.reply(failure.as_deref());

@@ -4,6 +4,7 @@
 mod directory;
 mod filter;
 mod index;
+mod merged;
 
 use std::cell::RefCell;
 

@@ -40,6 +40,7 @@ mod restored;
 mod search;
 mod secrets;
 mod signing;
+mod sorted;
 mod store_contract;
 mod support;
 mod tidy;

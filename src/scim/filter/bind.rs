@@ -212,7 +212,9 @@ impl Binder<'_> {
         }
         let Some(target) = self.target(path)? else { return Ok(Bound::Never) };
         if !target.leaf().is_complex() {
-            return Err(at(path, "it has no sub-attributes"));
+            // Another type may have sub-attributes of that name.
+            let elsewhere = self.unknown == Unknown::NoValue;
+            return if elsewhere { Ok(Bound::Never) } else { Err(at(path, "it has no sub-attributes")) };
         }
         let mut binder =
             Binder { place: Place::Element(target), unknown: self.unknown, tolerances: &mut *self.tolerances };

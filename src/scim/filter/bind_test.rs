@@ -132,6 +132,7 @@ fn what_is_complex_in_one_type_may_be_text_in_another() {
         (r#"name eq "x""#, "never", r#"name eq Text("x")"#),
         (r#"name ne "x""#, "not(never)", r#"name ne Text("x")"#),
         ("name pr", "name pr", "name pr"),
+        (r#"name[givenName eq "x"]"#, r#"name[name.givenName eq Text("x")]"#, "never"),
     ] {
         for (rtype, expected) in [("User", user), ("Agent", agent)] {
             let (bound, _) = bound(text, rtype, Unknown::NoValue, Dialect::Auto).unwrap();

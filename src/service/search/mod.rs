@@ -1,26 +1,27 @@
-//! Lists and searches: index paging, cursor paging, one type or all of them.
+//! Lists and searches: index paging, cursor paging, one type or all of them, one order over all of them.
 
 pub mod catalogue;
 pub(super) mod cursor;
 mod lookup;
+mod merged;
+mod order;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use self::cursor::query_hash;
+use self::order::sort;
 use super::body::Body;
 use super::resources::{Wanted, tolerances};
 use super::{Context, Error, Service, authorize, registry};
 use crate::domain::Operation;
-use crate::scim::cursor::Cursor;
 use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::message::{List, SearchRequest};
-use crate::scim::path::{self, AttrRef, Name};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
-use crate::store::search::{self, Page, Position, Query, Sort, Start};
+use crate::store::search::{self, Page, Query, Sort, Start};
 
 /// Searches that read documents, at once: more would only make each other slow.
 const SCANS_MAX: usize = 4;
@@ -79,6 +80,8 @@ impl Part {
 /// What a page holds before it is rendered: what was found, with the part that it belongs to.
 struct Results<'p, R> {
     items: Vec<(&'p Part, Vec<R>)>,
+    /// The order of the page: from which item the next one comes, or `None` for one item after the other.
+    turns: Option<Vec<usize>>,
     total: Option<u64>,
     next: Option<String>,
 }
@@ -113,7 +116,11 @@ impl Service {
             let query = part.query(context, base_url);
             self.read(|conn| Ok(search::search(conn, tenant, &query, start, limit, with_total)?))
         };
-        let results = self.page(context, &parts, request, find)?;
+        let results = if parts.len() > 1 && request.sort_by.is_some() {
+            self.page_merged(context, &parts, request)?
+        } else {
+            self.page(context, &parts, request, find)?
+        };
         if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
             && let [one] = resources.as_slice()
         {
@@ -138,17 +145,14 @@ impl Service {
         }
     }
 
-    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other.
+    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other, if nothing sorts them all.
     fn page_by_index<'p, R>(
         &self,
         parts: &'p [Part],
         request: &SearchRequest,
         find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
     ) -> Result<Results<'p, R>, Error> {
-        let limits = &self.settings().limits;
-        let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
-        let mut room = asked.min(limits.page_size_max);
-        let mut skip = request.start_index.unwrap_or(1).saturating_sub(1);
+        let (mut skip, mut room) = self.index_page(request);
         let (mut items, mut total) = (vec![], 0);
         for part in parts {
             let page = find(part, &Start::Offset(skip), room, true)?;
@@ -158,7 +162,14 @@ impl Service {
             room -= page.resources.len().min(room);
             items.push((part, page.resources));
         }
-        Ok(Results { items, total: Some(total), next: None })
+        Ok(Results { items, turns: None, total: Some(total), next: None })
+    }
+
+    /// How many results a page is behind, and how many it has at most.
+    fn index_page(&self, request: &SearchRequest) -> (u64, usize) {
+        let limits = &self.settings().limits;
+        let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
+        (request.start_index.unwrap_or(1).saturating_sub(1), asked.min(limits.page_size_max))
     }
 
     /// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
@@ -171,22 +182,11 @@ impl Service {
         cursor: &str,
         find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
     ) -> Result<Results<'p, R>, Error> {
-        let limits = &self.settings().limits;
         let count = self.cursor_count(request)?;
         let (mut at, mut start) = (0, Start::Offset(0));
         if !cursor.is_empty() {
-            let opened = self.open_cursor(cursor)?;
-            at = (0..parts.len())
-                .find(|n| query_hash(context, request, parts, *n) == opened.query)
-                .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
-            if self.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
-                return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-            }
-            if request.count.is_some() && opened.count as usize != count {
-                let detail = format!("count: the first page had {}, every page has the same", opened.count);
-                return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
-            }
-            start = Start::After(Position { sort: opened.sort, last: opened.last });
+            let part_of = |query| (0..parts.len()).find(|n| query_hash(context, request, parts, Some(*n)) == query);
+            (at, start) = self.resume(cursor, request, count, part_of)?;
         }
         let total = free_total(parts, count == 0, &find)?;
         let (mut items, mut next, mut room) = (vec![], None, count);
@@ -195,19 +195,13 @@ impl Service {
             room -= page.resources.len().min(room);
             items.push((part, page.resources));
             if let Some(end) = page.end {
-                next = Some(self.seal_cursor(&Cursor {
-                    query: query_hash(context, request, parts, at),
-                    issued_at_seconds: self.now().timestamp(),
-                    sort: end.sort,
-                    last: end.last,
-                    count: u32::try_from(count).unwrap_or(u32::MAX),
-                })?);
+                next = Some(self.cursor_behind(end, query_hash(context, request, parts, Some(at)), count)?);
                 break;
             }
             (at, start) = (at + 1, Start::Offset(0));
         }
         // RFC 9865 §2: `count=0` asks for the total alone, and a page of nothing leads nowhere.
-        Ok(Results { items, total, next: next.filter(|_| count > 0) })
+        Ok(Results { items, turns: None, total, next: next.filter(|_| count > 0) })
     }
 
     fn cursor_count(&self, request: &SearchRequest) -> Result<usize, Error> {
@@ -224,19 +218,25 @@ impl Service {
 
     fn list(&self, context: &Context, request: &SearchRequest, results: Results<'_, Resource>) -> Result<Body, Error> {
         let (head, tail) = results.frame(request);
-        let mut body = Body::text(head);
-        let mut first = true;
+        let mut rendered = Vec::with_capacity(results.items.len());
         for (part, resources) in &results.items {
-            self.read(|conn| {
+            let bodies: Result<Vec<Body>, Error> = self.read(|conn| {
                 let views = self.views(conn, context, part.resource_type, resources, &part.projection)?;
-                for resource in resources {
-                    if !std::mem::take(&mut first) {
-                        body.push(",");
-                    }
-                    body.append(self.render(conn, context, part.resource_type, &views, resource, &part.projection)?);
-                }
-                Ok(())
-            })?;
+                let render = |one| self.render(conn, context, part.resource_type, &views, one, &part.projection);
+                resources.iter().map(render).collect()
+            });
+            rendered.push(bodies?.into_iter());
+        }
+        let in_order: Vec<Body> = match results.turns {
+            None => rendered.into_iter().flatten().collect(),
+            Some(turns) => turns.into_iter().filter_map(|turn| rendered.get_mut(turn)?.next()).collect(),
+        };
+        let mut body = Body::text(head);
+        for (n, one) in in_order.into_iter().enumerate() {
+            if n > 0 {
+                body.push(",");
+            }
+            body.append(one);
         }
         body.push(tail);
         Ok(body)
@@ -267,13 +267,19 @@ fn parts(
     let unknown = if types.len() == 1 { Unknown::Refuse } else { Unknown::NoValue };
     let wanted =
         Wanted { attributes: request.attributes.clone(), excluded_attributes: request.excluded_attributes.clone() };
-    let mut parts = Vec::with_capacity(types.len());
+    let (mut parts, mut refused) = (Vec::with_capacity(types.len()), vec![]);
     for one in types {
         let bound = filter.as_ref().map(|f| filter::bind(f, one, unknown, tolerances)).transpose()?;
-        let sort = sort(one, request, unknown)?;
+        let sort = sort(one, request).unwrap_or_else(|why| {
+            refused.push(why);
+            None
+        });
         parts.push(Part { resource_type: one, filter: bound, sort, projection: wanted.projection(one)? });
     }
-    Ok(parts)
+    match refused.iter().max() {
+        Some(why) if refused.len() == parts.len() => Err(why.refusal(request, parts.len()).into()),
+        _ => Ok(parts),
+    }
 }
 
 /// The total, if it costs nothing or is all that was asked for.
@@ -290,34 +296,4 @@ fn free_total<R>(
         total += find(part, &Start::Offset(0), 0, true)?.total.unwrap_or(0);
     }
     Ok(Some(total))
-}
-
-/// What to sort by; a complex attribute is sorted by its `value` (RFC 7644 §3.4.2.3).
-fn sort(
-    resource_type: &'static ResourceType,
-    request: &SearchRequest,
-    unknown: Unknown,
-) -> Result<Option<Sort>, Error> {
-    let Some(text) = &request.sort_by else { return Ok(None) };
-    let refused = |detail: &str| Err(scim::Error::value(format!("sortBy: {text} {detail}")).into());
-    let named = match path::resolve(resource_type, text) {
-        Some(Name::Attribute(named)) => named,
-        _ if unknown == Unknown::NoValue => return Ok(None),
-        _ => return refused("is no attribute of this type"),
-    };
-    let by = match (named.attribute.is_complex(), named.sub) {
-        (true, None) => match named.attribute.sub("value") {
-            Some(value) => AttrRef { sub: Some(value), ..named },
-            // Another type may have a plain attribute of that name.
-            None if unknown == Unknown::NoValue => return Ok(None),
-            None => return refused("is complex: name one of its sub-attributes"),
-        },
-        _ => named,
-    };
-    // A multi-valued attribute is sorted by its primary or first value, and a group's members have no
-    // first one; to find one would be to read them all.
-    if resource_type.rows.is_some_and(|rows| rows.name == by.attribute.name) {
-        return refused("has no order");
-    }
-    Ok(Some(Sort { by, descending: request.descending }))
 }

@@ -52,16 +52,29 @@ impl<'q> Finder<'q> {
         let sql = self.rows(tenant, matches!(conn, Conn::Postgres(_)), segment, slice, bytes.as_deref())?;
         let (text, binds) = sql.parts();
         let rows = conn.load_sql_kept::<Columns, (i64, Option<String>, i32)>(text, binds, self.plan.is_kept)?;
-        let candidate =
-            |(key, value, sure)| Candidate { place: Place { key: ResourceKey(key), value }, sure: sure == 1 };
+        let candidate = |(key, value, sure): (i64, Option<String>, i32)| {
+            let value = value.or_else(|| self.order.fixed().map(str::to_owned));
+            Candidate { place: Place { key: ResourceKey(key), value }, sure: sure == 1 }
+        };
         Ok(rows.into_iter().map(candidate).collect())
     }
 
-    /// How many candidates a segment has.
-    pub(super) fn count(&self, conn: &mut Conn, tenant: TenantKey, segment: Segment) -> Result<u64> {
+    /// How many candidates a segment has, or has behind a place.
+    pub(super) fn count(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        segment: Segment,
+        after: Option<&Place>,
+    ) -> Result<u64> {
+        let bytes = after_id(segment, after)?;
         let mut sql = self.sql(tenant, matches!(conn, Conn::Postgres(_)));
+        let from = self.from(segment);
         sql.push("SELECT count(*)");
-        self.body(&mut sql, segment, &self.from(segment));
+        self.body(&mut sql, segment, &from);
+        if let Some(place) = after {
+            go_on(&mut sql, segment, key(&from), place, bytes.as_deref())?;
+        }
         let (text, binds) = sql.parts();
         let rows = conn.load_sql_kept::<BigInt, i64>(text, binds, self.plan.is_kept)?;
         Ok(rows.into_iter().next().and_then(|count| u64::try_from(count).ok()).unwrap_or(0))

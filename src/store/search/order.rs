@@ -20,6 +20,8 @@ pub(super) enum Order {
     Path(SortPath, Direction),
     /// What only documents tell.
     Document(AttrRef, Direction),
+    /// One value that all resources of the type have, or `None` that all lack: see [`Order::among`].
+    Fixed(Option<&'static str>, Direction),
 }
 
 /// Columns to sort by.
@@ -77,18 +79,22 @@ pub(super) struct Place {
 
 impl Place {
     pub(super) fn position(&self, order: Order) -> Position {
-        let sort = match order {
-            Order::Key => None,
-            _ => Some(self.value.clone().map_or(SortValue::Missing, SortValue::Text)),
-        };
-        Position { sort, last: self.key.0 }
+        match order {
+            Order::Key => Position { sort: None, last: self.key.0 },
+            _ => self.sorted(),
+        }
+    }
+
+    /// Its position in an order that has sort keys.
+    pub(super) fn sorted(&self) -> Position {
+        Position { sort: Some(sort_value(self.value.clone())), last: self.key.0 }
     }
 }
 
 impl Order {
     pub(super) fn of(query: &Query<'_>) -> Order {
         let Some(Sort { by, descending }) = query.sort else { return Order::Key };
-        let direction = if descending { Direction::Descending } else { Direction::Ascending };
+        let direction = Direction::of(descending);
         let sub = by.sub.map(|sub| sub.name.as_str());
         if by.extension.is_none() {
             match (by.attribute.name.as_str(), sub) {
@@ -112,19 +118,27 @@ impl Order {
         Order::Path(path, direction)
     }
 
+    /// The order of one type among others: what is the same within a type may differ between two, and what
+    /// the type does not know has no value.
+    pub(super) fn among(query: &Query<'_>, direction: Direction) -> Order {
+        match Order::of(query) {
+            Order::Key => Order::Fixed(query.sort.map(|_| query.resource_type.name.as_str()), direction),
+            order => order,
+        }
+    }
+
     /// The order of documents that no table and no index knows.
     pub(super) fn of_held(query: &Query<'_>) -> Order {
         match query.sort {
             None => Order::Key,
-            Some(Sort { by, descending: false }) => Order::Document(by, Direction::Ascending),
-            Some(Sort { by, descending: true }) => Order::Document(by, Direction::Descending),
+            Some(Sort { by, descending }) => Order::Document(by, Direction::of(descending)),
         }
     }
 
     /// The parts of the answer, one after the other.
     pub(super) fn segments(self) -> Vec<Segment> {
         match self {
-            Order::Key | Order::Document(..) => vec![Segment::Key],
+            Order::Key | Order::Document(..) | Order::Fixed(..) => vec![Segment::Key],
             Order::Column(column, direction) => vec![Segment::Column(column, direction)],
             Order::Path(path, direction) => {
                 let present = Segment::Present(path.key, direction);
@@ -142,6 +156,7 @@ impl Order {
     pub(super) fn beginning(self) -> Position {
         let sort = match self {
             Order::Key => None,
+            Order::Fixed(value, _) => Some(sort_value(value.map(str::to_owned))),
             Order::Path(SortPath { is_required: false, .. }, Direction::Descending)
             | Order::Document(_, Direction::Descending) => Some(SortValue::Missing),
             Order::Column(Column::Id, Direction::Descending) => Some(SortValue::Text("g".to_owned())),
@@ -155,23 +170,73 @@ impl Order {
         Position { sort, last: i64::MIN }
     }
 
-    /// The segment that a position lies in, and the place in it.
-    pub(super) fn resume(self, position: &Position) -> (usize, Place) {
+    /// The segment that goes on behind a position, and the place in it to begin behind, if it is not all
+    /// behind the position. A position of another type may lie where this one has nothing.
+    pub(super) fn resume(self, position: &Position) -> (usize, Option<Place>) {
         let value = match &position.sort {
             Some(SortValue::Text(text)) => Some(text.clone()),
             Some(SortValue::Missing) | None => None,
         };
+        let segments = self.segments();
+        let own = match self {
+            Order::Fixed(own, direction) => direction.compare(own, value.as_deref()),
+            Order::Column(_, direction) if value.is_none() => direction.compare(Some(""), None),
+            Order::Path(path, direction) if path.is_required && value.is_none() => direction.compare(Some(""), None),
+            _ => Ordering::Equal,
+        };
+        match own {
+            Ordering::Less => return (segments.len(), None),
+            Ordering::Greater => return (0, None),
+            Ordering::Equal => {}
+        }
         let lies_in = |segment: &Segment| match segment {
             Segment::Key | Segment::Column(..) => true,
             Segment::Present(..) => value.is_some(),
             Segment::Missing(_) => value.is_none(),
         };
-        let at = self.segments().iter().position(lies_in).unwrap_or(0);
-        (at, Place { key: ResourceKey(position.last), value })
+        let at = segments.iter().position(lies_in).unwrap_or(0);
+        (at, Some(Place { key: ResourceKey(position.last), value }))
+    }
+
+    /// The value that all have.
+    pub(super) fn fixed(self) -> Option<&'static str> {
+        match self {
+            Order::Fixed(value, _) => value,
+            _ => None,
+        }
+    }
+
+    /// Orders two places, of this type or of another that is sorted by the same attribute.
+    pub(super) fn compare(self, a: &Place, b: &Place) -> Ordering {
+        let values = match (self, a.value.as_deref(), b.value.as_deref()) {
+            (Order::Column(Column::Created | Column::Modified, direction), Some(a), Some(b)) => {
+                direction.turn(a.parse::<i64>().ok().cmp(&b.parse().ok()))
+            }
+            (_, a, b) => self.direction().compare(a, b),
+        };
+        values.then(a.key.cmp(&b.key))
+    }
+
+    fn direction(self) -> Direction {
+        match self {
+            Order::Key => Direction::Ascending,
+            Order::Column(_, direction)
+            | Order::Path(_, direction)
+            | Order::Document(_, direction)
+            | Order::Fixed(_, direction) => direction,
+        }
     }
 }
 
+fn sort_value(value: Option<String>) -> SortValue {
+    value.map_or(SortValue::Missing, SortValue::Text)
+}
+
 impl Direction {
+    pub(super) fn of(descending: bool) -> Direction {
+        if descending { Direction::Descending } else { Direction::Ascending }
+    }
+
     /// Orders two sort keys; no value comes after every value.
     pub(super) fn compare(self, a: Option<&str>, b: Option<&str>) -> Ordering {
         let ascending = match (a, b) {
@@ -180,6 +245,10 @@ impl Direction {
             (None, Some(_)) => Ordering::Greater,
             (None, None) => Ordering::Equal,
         };
+        self.turn(ascending)
+    }
+
+    fn turn(self, ascending: Ordering) -> Ordering {
         match self {
             Direction::Ascending => ascending,
             Direction::Descending => ascending.reverse(),

@@ -1,8 +1,9 @@
 //! Finding the results of a page.
 
 use super::candidates::{Candidate, Slice};
-use super::order::{Order, Place};
+use super::order::{Order, Place, Segment};
 use super::view::Viewer;
+use super::walk::Walk;
 use super::{Query, Start};
 use crate::domain::TenantKey;
 use crate::store::connection::{CHUNK, Conn};
@@ -52,6 +53,12 @@ impl Taker {
         }
     }
 
+    /// How many more it takes at most, with the one that says that more follow; `None` if it is full.
+    pub(super) fn wanted(&self) -> Option<usize> {
+        let left = usize::try_from(self.skip.saturating_sub(self.count)).unwrap_or(usize::MAX);
+        (!self.more).then(|| left.saturating_add(self.limit - self.places.len() + 1))
+    }
+
     pub(super) fn found(self, total: Option<u64>) -> Found {
         Found { places: self.places, total, more: self.more }
     }
@@ -68,9 +75,9 @@ impl Finder<'_> {
     ) -> Result<Found> {
         let count_tells = limit == 0 && want_total && matches!(start, Start::Offset(_));
         let mut found = match self.order {
+            _ if count_tells && self.plan.is_exact() => Found::default(),
             Order::Document(by, _) => self.sorted(conn, tenant, by, start, limit)?,
             _ if !self.plan.is_exact() => self.decided(conn, tenant, start, limit, want_total)?,
-            _ if count_tells => Found::default(),
             _ => self.indexed(conn, tenant, start, limit)?,
         };
         if !want_total {
@@ -98,7 +105,7 @@ impl Finder<'_> {
             offset = match offset {
                 0 => 0,
                 _ if !rows.is_empty() || at == segments.len() => 0,
-                _ => offset.saturating_sub(self.count(conn, tenant, *segment)?),
+                _ => offset.saturating_sub(self.count(conn, tenant, *segment, None)?),
             };
             places.extend(rows.into_iter().map(|candidate| candidate.place));
         }
@@ -107,12 +114,12 @@ impl Finder<'_> {
         Ok(Found { places, total: None, more })
     }
 
-    fn begin(&self, start: &Start) -> (usize, Option<Place>, u64) {
+    pub(super) fn begin(&self, start: &Start) -> (usize, Option<Place>, u64) {
         match start {
             Start::Offset(offset) => (0, None, *offset),
             Start::After(position) => {
                 let (at, place) = self.order.resume(position);
-                (at, Some(place), 0)
+                (at, place, 0)
             }
         }
     }
@@ -143,32 +150,22 @@ impl Finder<'_> {
         conn: &mut Conn,
         tenant: TenantKey,
         from: usize,
-        mut after: Option<Place>,
+        after: Option<Place>,
         visit: &mut dyn FnMut(Place) -> bool,
     ) -> Result<()> {
-        let viewer = Viewer::new(self, None);
-        for segment in self.order.segments().into_iter().skip(from) {
-            loop {
-                let slice = Slice { after: after.as_ref(), offset: 0, limit: CHUNK };
-                let chunk = self.fetch(conn, tenant, segment, slice)?;
-                let is_last = chunk.len() < CHUNK;
-                after = chunk.last().map(|candidate| candidate.place.clone());
-                for place in self.matching(conn, tenant, &viewer, chunk)? {
-                    if !visit(place) {
-                        return Ok(());
-                    }
-                }
-                if is_last {
-                    break;
+        let mut walk = Walk::new(self, from, after);
+        while let Some(places) = walk.step(conn, tenant, CHUNK)? {
+            for place in places {
+                if !visit(place) {
+                    return Ok(());
                 }
             }
-            after = None;
         }
         Ok(())
     }
 
     /// Those of the candidates that match.
-    fn matching(
+    pub(super) fn matching(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
@@ -189,7 +186,7 @@ impl Finder<'_> {
     }
 
     /// The total, if it did not come with the page.
-    fn total(&self, conn: &mut Conn, tenant: TenantKey, start: &Start, found: &Found) -> Result<u64> {
+    pub(super) fn total(&self, conn: &mut Conn, tenant: TenantKey, start: &Start, found: &Found) -> Result<u64> {
         if self.query.filter.is_none() {
             let total = resources::count(conn, tenant, &self.query.resource_type.name)?;
             return Ok(u64::try_from(total).unwrap_or(0));
@@ -202,7 +199,7 @@ impl Finder<'_> {
             return Ok(offset + found.places.len() as u64);
         }
         if self.plan.is_exact() {
-            return self.count(conn, tenant, super::order::Segment::Key);
+            return self.count(conn, tenant, Segment::Key, None);
         }
         let mut total = 0;
         self.walk(conn, tenant, 0, None, &mut |_| {

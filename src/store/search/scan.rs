@@ -67,7 +67,7 @@ impl Ranking {
             Start::Offset(offset) => (*offset, None),
             Start::After(position) => {
                 let (_, place) = order.resume(position);
-                (0, Some(Ranked { place, direction }))
+                (0, place.map(|place| Ranked { place, direction }))
             }
         };
         Ranking { by, direction, after, skip, limit, heap: BinaryHeap::new(), total: 0 }

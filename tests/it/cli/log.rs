@@ -86,4 +86,5 @@ fn a_swap_is_found() {
 fn a_foreign_head_is_found() {
     check(&["UPDATE log_heads SET hash = {ZEROS}"], "the head names another last record");
     check(&["UPDATE log_heads SET next_seq = 9"], "record 10 lies behind the head, which says 9");
+    check(&["DELETE FROM log_heads"], "its head is missing: nothing says which record is the last one");
 }

@@ -25,6 +25,7 @@ pub const BASE: &str = "https://keyroll.example/scim/v2";
 #[derive(Clone, Debug)]
 pub struct Plan {
     users: Vec<UserPlan>,
+    agents: Vec<AgentPlan>,
     groups: Vec<GroupPlan>,
 }
 
@@ -34,6 +35,13 @@ struct UserPlan {
     external_id: Option<String>,
     second: i64,
     millisecond: i64,
+}
+
+#[derive(Clone, Debug)]
+struct AgentPlan {
+    document: Value,
+    external_id: Option<String>,
+    second: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -108,11 +116,29 @@ fn user() -> impl Strategy<Value = UserPlan> {
     })
 }
 
+fn agent() -> impl Strategy<Value = AgentPlan> {
+    let document = object(vec![
+        put("displayName", text()),
+        put("description", text()),
+        put("active", prop::option::of(any::<bool>().prop_map(Value::from))),
+        put(
+            "roles",
+            prop::option::of(texts().prop_map(|text| json!([{"value": "x"}, {"value": text, "primary": true}]))),
+        ),
+    ]);
+    let external_id = prop::option::of(texts().prop_filter("of some use", |text| text.len() < 500));
+    (document, external_id, 0_i64..3).prop_map(|(document, external_id, second)| AgentPlan {
+        document,
+        external_id,
+        second,
+    })
+}
+
 pub fn plans() -> impl Strategy<Value = Plan> {
     let group = (texts(), prop::collection::btree_set(0_usize..16, 0..6))
         .prop_map(|(name, members)| GroupPlan { name: format!("g{name}"), members });
-    (prop::collection::vec(user(), 0..12), prop::collection::vec(group, 0..5))
-        .prop_map(|(users, groups)| Plan { users, groups })
+    (prop::collection::vec(user(), 0..12), prop::collection::vec(agent(), 0..4), prop::collection::vec(group, 0..5))
+        .prop_map(|(users, agents, groups)| Plan { users, agents, groups })
 }
 
 /// A few users, always the same.
@@ -123,7 +149,7 @@ pub fn example() -> Plan {
         second: n,
         millisecond: 0,
     };
-    Plan { users: (0..7).map(user).collect(), groups: vec![] }
+    Plan { users: (0..7).map(user).collect(), agents: vec![], groups: vec![] }
 }
 
 /// Users with the same value several times.
@@ -135,7 +161,7 @@ pub fn twins() -> Plan {
         second: n,
         millisecond: 0,
     };
-    Plan { users: (0..3).map(user).collect(), groups: vec![] }
+    Plan { users: (0..3).map(user).collect(), agents: vec![], groups: vec![] }
 }
 
 /// Many users, some without a value here and there.
@@ -147,7 +173,22 @@ pub fn crowd(count: i64) -> Plan {
         }
         UserPlan { document, external_id: None, second: n / 10, millisecond: 0 }
     };
-    Plan { users: (0..count).map(user).collect(), groups: vec![] }
+    Plan { users: (0..count).map(user).collect(), agents: vec![], groups: vec![] }
+}
+
+/// Many users and agents, some of both with the same name or with none, and a few groups.
+pub fn mixed_crowd() -> Plan {
+    let name = |n: i64| if n % 4 > 0 { json!(format!("d{}", n * 7919 % 600)) } else { Value::Null };
+    let user = |n: i64| UserPlan {
+        document: json!({"displayName": name(n)}),
+        external_id: None,
+        second: n / 10,
+        millisecond: 0,
+    };
+    let agent = |n: i64| AgentPlan { document: json!({"displayName": name(n)}), external_id: None, second: n / 7 };
+    let group = |n: i64| GroupPlan { name: format!("d{}", n * 31), members: BTreeSet::new() };
+    let (users, agents) = ((0..900).map(user).collect(), (0..480).map(agent).collect());
+    Plan { users, agents, groups: (0..20).map(group).collect() }
 }
 
 /// A resource as it was stored.
@@ -208,8 +249,14 @@ impl Directory {
         };
         let connection = connections::insert(conn, tenant, &connection, at(0, 0))?.key;
         let mut directory = Directory { tenant, connection, entries: vec![], plan: plan.clone() };
-        for (n, user) in plan.users.iter().enumerate() {
-            directory.insert_user(conn, user, n)?;
+        // In turns, so that the keys of one type lie between those of another.
+        for n in 0..plan.users.len().max(plan.agents.len()) {
+            if let Some(user) = plan.users.get(n) {
+                directory.insert_user(conn, user, n)?;
+            }
+            if let Some(agent) = plan.agents.get(n) {
+                directory.insert_agent(conn, agent, n)?;
+            }
         }
         for group in &plan.groups {
             let document =
@@ -232,6 +279,16 @@ impl Directory {
         // One that is taken, or no name at all, is not set.
         let external_id = user.external_id.clone().filter(|id| !id.is_empty());
         let entry = self.insert(conn, "User", document, external_id, at(user.second, user.millisecond))?;
+        self.entries.push(entry);
+        Ok(())
+    }
+
+    fn insert_agent(&mut self, conn: &mut Conn, agent: &AgentPlan, number: usize) -> Result<(), Error> {
+        let mut document = agent.document.clone();
+        document["name"] = format!("{}u{number}", ["C", "é", "A", "b"][number * 7 % 4]).into();
+        document["schemas"] = json!(["urn:ietf:params:scim:schemas:core:2.0:Agent"]);
+        let external_id = agent.external_id.clone().filter(|id| !id.is_empty());
+        let entry = self.insert(conn, "Agent", document, external_id, at(agent.second, 0))?;
         self.entries.push(entry);
         Ok(())
     }
@@ -279,7 +336,7 @@ impl Directory {
     }
 
     pub fn delete(&mut self, store: &Store, key: ResourceKey) -> Option<ResourceKey> {
-        let at = self.entries.iter().position(|entry| entry.key == key && entry.type_name == "User")?;
+        let at = self.entries.iter().position(|entry| entry.key == key && entry.type_name != "Group")?;
         self.entries.remove(at);
         let tenant = self.tenant;
         let deleted = store.write::<_, Error>(move |conn| {
@@ -300,6 +357,10 @@ impl Directory {
     ) -> Question<'q> {
         let connection = connected.then_some(self.connection);
         Question { directory: self, query: Query { resource_type, filter, connection, base_url: BASE, sort } }
+    }
+
+    pub fn connection(&self) -> i64 {
+        self.connection
     }
 
     /// A filter with `@n` replaced by the id of a resource, or by one that nothing has.

@@ -23,6 +23,28 @@ pub const USER_ORDERS: &[&str] = &[
 
 pub const GROUP_ORDERS: &[&str] = &["displayName", "id", "externalId", "meta.created"];
 
+/// Orders over all types: what all know, what some know, what is the same within a type.
+pub const ROOT_ORDERS: &[&str] = &[
+    "displayName",
+    "active",
+    "userName",
+    "name",
+    "title",
+    "description",
+    "roles",
+    "emails.value",
+    "externalId",
+    "id",
+    "meta.created",
+    "meta.lastModified",
+    "meta.resourceType",
+    "meta.version",
+    "urn:ietf:params:scim:schemas:core:2.0:User:id",
+    "urn:ietf:params:scim:schemas:core:2.0:Agent:meta.created",
+    "urn:ietf:params:scim:schemas:core:2.0:Group:displayName",
+    "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:employeeNumber",
+];
+
 const USER_TEXTS: &[&str] = &[
     "userName",
     "displayName",

@@ -1,0 +1,59 @@
+//! Going through the matches of a search, a chunk at a time.
+
+use super::candidates::Slice;
+use super::order::{Place, Segment};
+use super::page::Finder;
+use super::view::Viewer;
+use crate::domain::TenantKey;
+use crate::store::connection::Conn;
+use crate::store::error::Result;
+
+/// A walk in the order of the answer. Not for an order that only documents tell.
+pub(super) struct Walk<'f, 'q> {
+    finder: &'f Finder<'q>,
+    viewer: Viewer<'q>,
+    segments: Vec<Segment>,
+    at: usize,
+    after: Option<Place>,
+}
+
+impl<'f, 'q> Walk<'f, 'q> {
+    /// Begins in a segment, behind a place in it.
+    pub(super) fn new(finder: &'f Finder<'q>, at: usize, after: Option<Place>) -> Walk<'f, 'q> {
+        Walk { finder, viewer: Viewer::new(finder, None), segments: finder.order.segments(), at, after }
+    }
+
+    /// The matches among the next candidates, so many at most; `None` at the end.
+    pub(super) fn step(&mut self, conn: &mut Conn, tenant: TenantKey, size: usize) -> Result<Option<Vec<Place>>> {
+        let Some(segment) = self.segments.get(self.at) else { return Ok(None) };
+        let slice = Slice { after: self.after.as_ref(), offset: 0, limit: size };
+        let chunk = self.finder.fetch(conn, tenant, *segment, slice)?;
+        if chunk.len() < size {
+            (self.at, self.after) = (self.at + 1, None);
+        } else {
+            self.after = chunk.last().map(|candidate| candidate.place.clone());
+        }
+        self.finder.matching(conn, tenant, &self.viewer, chunk).map(Some)
+    }
+
+    /// The candidate that lies so many further on, with its segment; `None` if there are fewer.
+    pub(super) fn ahead(&self, conn: &mut Conn, tenant: TenantKey, count: u64) -> Result<Option<(usize, Place)>> {
+        let (mut after, mut offset) = (self.after.as_ref(), count.saturating_sub(1));
+        for (at, segment) in self.segments.iter().enumerate().skip(self.at) {
+            let slice = Slice { after, offset, limit: 1 };
+            if let Some(found) = self.finder.fetch(conn, tenant, *segment, slice)?.pop() {
+                return Ok(Some((at, found.place)));
+            }
+            if at + 1 < self.segments.len() {
+                offset = offset.saturating_sub(self.finder.count(conn, tenant, *segment, after)?);
+            }
+            after = None;
+        }
+        Ok(None)
+    }
+
+    /// Goes on behind what [`Walk::ahead`] found.
+    pub(super) fn jump(&mut self, (at, place): (usize, Place)) {
+        (self.at, self.after) = (at, Some(place));
+    }
+}

@@ -1,0 +1,108 @@
+//! What people are told who asked for what cannot be: what is wrong, and what to do.
+
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection, SqliteConnection};
+use serde_json::json;
+
+use crate::support::server::{Installation, PATCH, USER};
+
+#[test]
+fn an_argument_that_says_nothing_is_a_usage_error() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let records = || place.run(&["log", "verify", "--json"]).expect(0).json()["records"].clone();
+    let before = records();
+    let one = "expected one permission such as billing:invoices:read, without *";
+    let time = "expected a time such as 2027-01-31T09:30:00Z";
+    let code = "expected a code of a–z and _, at most 64 letters";
+    let long = "x".repeat(65);
+    for (command, value, name, why) in [
+        (&["access", "explain", "operator"][..], "bogus", "<PERMISSION>", one),
+        (&["access", "explain", "operator"], "billing:*:read", "<PERMISSION>", one),
+        (&["access", "explain", "operator"], "", "<PERMISSION>", one),
+        (&["access", "show", "operator", "--at"], "bogus", "--at <TIME>", time),
+        (&["access", "show", "operator", "--at"], "2027-01-31", "--at <TIME>", time),
+        (&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason"], "Bad", "--reason <REASON>", code),
+        (&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason"], &long, "--reason <REASON>", code),
+    ] {
+        let output = place.run(&[command, &[value]].concat()).expect(2);
+        let said = format!("error: invalid value '{value}' for '{name}': {why}\n");
+        assert_eq!((output.stdout.as_str(), output.stderr.starts_with(&said)), ("", true), "{output:?}");
+    }
+    assert_eq!(records(), before);
+    // What is well said is looked at.
+    assert!(place.run(&["access", "explain", "operator", "a:b:c"]).expect(0).stdout.starts_with("no: "));
+    let early = place.run(&["access", "show", "operator", "--at", "2001-01-31T09:30:00Z"]).expect(1);
+    assert!(early.stderr.starts_with("keyroll: at: "), "{early:?}");
+    let none = place.run(&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason", "left"]).expect(1);
+    assert_eq!(none.stderr, "keyroll: there is no key 01939e7a-5b1c-7def-8abc-0123456789ab\n");
+}
+
+#[test]
+fn a_locked_database_is_named_once_with_what_to_do() {
+    // Each waits for as long as the program waits for a lock.
+    std::thread::scope(|scope| {
+        for place in Installation::each() {
+            scope.spawn(move || {
+                place.run(&["init"]).expect(0);
+                let url = place.database_url();
+                let issue = || place.run(&["key", "issue", "--owner", "operator"]).expect(4);
+                let output = match url.strip_prefix("sqlite:") {
+                    Some(path) => {
+                        let mut other = SqliteConnection::establish(path).unwrap();
+                        other.batch_execute("BEGIN IMMEDIATE").unwrap();
+                        issue()
+                    }
+                    None => {
+                        let mut other = PgConnection::establish(&url).unwrap();
+                        other.batch_execute("BEGIN; LOCK TABLE log_heads").unwrap();
+                        issue()
+                    }
+                };
+                let said = "keyroll: the database is not available: another program has locked it: try again once that \
+                            has finished, or end it\n";
+                assert!(output.stderr.ends_with(said), "{output:?}");
+                assert_eq!(output.stderr.matches("keyroll: ").count(), 1, "{output:?}");
+                assert_eq!(output.stdout, "");
+                place.run(&["key", "issue", "--owner", "operator"]).expect(0);
+            });
+        }
+    });
+}
+
+#[test]
+fn who_lifts_a_hold_learns_what_is_still_in_the_way() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let post =
+            |path: &str, body| server.idp().post(path, &body).expect(201).json()["id"].as_str().unwrap().to_owned();
+        let id = post("/scim/v2/Users", json!({"schemas": [USER], "userName": "mira"}));
+        let active = |value: bool| {
+            let set = json!([{"op": "replace", "path": "active", "value": value}]);
+            server
+                .idp()
+                .patch(&format!("/scim/v2/Users/{id}"), &json!({"schemas": [PATCH], "Operations": set}))
+                .expect(200);
+        };
+        let activate = |name: &str| {
+            let output = place.run(&["user", "activate", name, "--json"]).expect(0);
+            (output.json()["live"].clone(), output.stderr)
+        };
+        place.run(&["user", "suspend", "mira"]).expect(0);
+        assert_eq!(activate("mira"), (json!(true), String::new()));
+        active(false);
+        place.run(&["user", "suspend", "mira"]).expect(0);
+        let waits = "the identity provider does not say active: true, and it alone can";
+        assert_eq!(activate("mira"), (json!(false), format!("keyroll: mira is still not live: {waits}\n")));
+        let plain = place.run(&["user", "activate", &id]).expect(0);
+        assert_eq!(plain.stderr, format!("keyroll: {id} is still not live: {waits}\n"));
+        let agent = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"], "name": "deploy",
+            "owners": [{"value": id}]});
+        let agent = post("/scim/v2/Agents", agent);
+        let waits = "none of its owners is live: the identity provider has to name one who is";
+        assert_eq!(activate(&agent), (json!(false), format!("keyroll: {agent} is still not live: {waits}\n")));
+        active(true);
+        assert_eq!(activate("mira"), (json!(true), String::new()));
+        assert_eq!(activate(&agent), (json!(true), String::new()));
+    }
+}
