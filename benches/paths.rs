@@ -89,6 +89,15 @@ fn through_the_service(c: &mut Criterion) {
         let asked = json!({ "key": key });
         c.bench_function(&format!("verify/{name}"), |b| b.iter(|| service.verify(&admin, black_box(&asked)).unwrap()));
     }
+    let body = json!({"subject": {"type": "user", "id": ids[0]}, "action": {"name": "read"},
+        "resource": {"type": "keyroll:users", "id": "1"}});
+    let body = body.to_string();
+    c.bench_function("evaluate/remembered", |b| {
+        b.iter(|| {
+            let asked = strict::parse(black_box(body.as_bytes()), &strict::Limits::default()).unwrap();
+            service.evaluate(&admin, &asked).unwrap()
+        })
+    });
 }
 
 /// A key with the selector of one and the secret of another, and a fresh checksum.

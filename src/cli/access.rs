@@ -33,7 +33,7 @@ pub(super) enum Command {
 }
 
 /// A time as an argument.
-fn time(text: &str) -> Result<String, String> {
+pub(super) fn time(text: &str) -> Result<String, String> {
     let expected = |_| "expected a time such as 2027-01-31T09:30:00Z".to_owned();
     DateTime::parse_from_rfc3339(text).map(|_| text.to_owned()).map_err(expected)
 }

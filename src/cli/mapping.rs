@@ -50,7 +50,7 @@ pub(super) struct New {
     #[arg(long, value_name = "TEXT", requires = "user", conflicts_with_all = NOT_OF_PERSONS)]
     reason: Option<String>,
     /// Until when this person has it, such as 2027-01-31T00:00:00Z
-    #[arg(long, value_name = "TIME", requires = "user", conflicts_with_all = NOT_OF_PERSONS)]
+    #[arg(long, value_name = "TIME", requires = "user", conflicts_with_all = NOT_OF_PERSONS, value_parser = super::access::time)]
     expires_at: Option<String>,
     #[command(flatten)]
     output: Output,

@@ -22,6 +22,12 @@ fn an_argument_that_says_nothing_is_a_usage_error() {
         (&["access", "explain", "operator"], "", "<PERMISSION>", one),
         (&["access", "show", "operator", "--at"], "bogus", "--at <TIME>", time),
         (&["access", "show", "operator", "--at"], "2027-01-31", "--at <TIME>", time),
+        (
+            &["mapping", "create", "--role", "keyroll.auditor", "--user", "operator", "--reason", "r", "--expires-at"],
+            "tomorrow",
+            "--expires-at <TIME>",
+            time,
+        ),
         (&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason"], "Bad", "--reason <REASON>", code),
         (&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason"], &long, "--reason <REASON>", code),
     ] {
