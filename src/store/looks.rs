@@ -55,7 +55,7 @@ fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
     let mut many = false;
     while let Ok(first) = queue.recv() {
         if many {
-            std::thread::sleep(PAUSE);
+            pause();
         }
         let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
         many = waiters.len() > 1;
@@ -67,6 +67,11 @@ fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
             waiter(told.clone().map_err(Error::Unavailable));
         }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "whoever comes meanwhile is what it waits for")]
+fn pause() {
+    std::thread::sleep(PAUSE);
 }
 
 #[cfg(test)]
