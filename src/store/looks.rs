@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::error::{Error, Result};
 
 /// How long more are waited for where several came at once: each question costs the server as much as what it is
-/// asked for costs here. Who comes alone does not wait.
+/// asked for costs here. After a question that one alone had asked, nobody waits.
 const PAUSE: Duration = Duration::from_micros(100);
 
 /// Who waits for a number.
