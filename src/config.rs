@@ -88,7 +88,7 @@ impl Config {
         let data_dir = place.data_dir.clone().or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         let url = place.database_url.clone().or(file.database_url);
         let database_url = url.unwrap_or_else(|| format!("sqlite:{}", data_dir.join("keyroll.db").display()));
-        check_database_url(&database_url)?;
+        check_database_url(&database_url, |name| std::env::var_os(name)?.into_string().ok())?;
         let public_url = place.public_url.clone().or(file.public_url).map(check_public_url).transpose()?;
         let listen = serving.listen.or(file.listen).unwrap_or(LISTEN);
         let flags = &serving.behind_proxy;
@@ -143,27 +143,30 @@ fn check_public_url(url: String) -> Result<String, String> {
     Ok(url)
 }
 
-/// A database elsewhere gets its password and every row over the network: TLS, or an explicit no.
-fn check_database_url(url: &str) -> Result<(), String> {
+/// A database elsewhere gets its password and every row over the network: TLS, or an explicit no. What a URL
+/// leaves out, libpq takes from the environment.
+fn check_database_url(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     if url.starts_with("sqlite:") {
         return Ok(());
     }
     let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
         return Err("--database-url: expected sqlite:PATH or postgres://…".to_owned());
     };
-    let (authority, tail) = rest.split_once(['/', '?']).unwrap_or((rest, ""));
+    let authority = rest.split(['/', '?']).next().unwrap_or_default();
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
     let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
     let mut hosts: Vec<String> = host.split(',').map(|one| without_port(one).to_owned()).collect();
-    let mut mode = None;
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        match &*name {
-            "host" | "hostaddr" => hosts.extend(value.split(',').map(str::to_owned)),
-            "sslmode" => mode = Some(value.into_owned()),
-            _ => {}
-        }
+    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
+    let parameter = |name: &str| parameters.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.to_string());
+    if parameter("service").or_else(|| environment("PGSERVICE")).is_some() {
+        return Err("--database-url: a service (PGSERVICE) may name any host: name it in the URL".to_owned());
     }
-    let _ = tail;
+    let is_named = !host.is_empty() || parameter("host").is_some();
+    let from_environment = || if is_named { None } else { environment("PGHOST") };
+    let others =
+        [parameter("host").or_else(from_environment), parameter("hostaddr").or_else(|| environment("PGHOSTADDR"))];
+    hosts.extend(others.iter().flatten().flat_map(|list| list.split(',')).map(str::to_owned));
+    let mode = parameter("sslmode").or_else(|| environment("PGSSLMODE"));
     let local = |host: &String| {
         host.is_empty()
             || host.starts_with('/')
@@ -172,7 +175,7 @@ fn check_database_url(url: &str) -> Result<(), String> {
     };
     let strong = matches!(mode.as_deref(), Some("require" | "verify-ca" | "verify-full"));
     if strong && !cfg!(feature = "postgres-tls") {
-        return Err("this build speaks no TLS to PostgreSQL: build it with --features postgres-tls".to_owned());
+        return Err("this build speaks no TLS to PostgreSQL: build it with --features postgres-tls (needs libssl-dev, pkg-config)".to_owned());
     }
     if hosts.iter().all(local) || strong || mode.as_deref() == Some("disable") {
         return Ok(());
@@ -229,6 +232,7 @@ mod tests {
 
     #[test]
     fn a_database_elsewhere_needs_tls_or_an_explicit_no() {
+        let check_database_url = |url| check_database_url(url, |_| None);
         for good in [
             "sqlite:/var/lib/keyroll/keyroll.db",
             "postgres://u:p@127.0.0.1:5432/k",
@@ -247,6 +251,21 @@ mod tests {
         ] {
             assert!(check_database_url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_a_url_leaves_out_may_be_in_the_environment() {
+        let check = |url: &str, name: &str, value: &str| {
+            check_database_url(url, |asked| (asked == name).then(|| value.to_owned())).is_ok()
+        };
+        assert!(!check("postgres:///k", "PGHOST", "db.example"));
+        assert!(check("postgres:///k", "PGHOST", "/run/postgresql"));
+        assert!(check("postgres://localhost/k", "PGHOST", "db.example"));
+        assert!(!check("postgres://localhost/k", "PGHOSTADDR", "10.0.0.1"));
+        assert!(!check("postgres:///k", "PGSERVICE", "other"));
+        assert!(!check("postgres:///k?service=other", "", ""));
+        assert!(check("postgres://db.example/k", "PGSSLMODE", "disable"));
+        assert!(!check("postgres://db.example/k?sslmode=prefer", "PGSSLMODE", "disable"));
     }
 
     #[test]

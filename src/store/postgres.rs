@@ -44,6 +44,8 @@ impl Postgres {
     pub(super) fn open(url: &str, readers: u32) -> Result<Postgres> {
         refuse_tls(url)?;
         let connection = PgConnection::establish(url).map_err(|error| {
+            let error = error.to_string();
+            let error = error.trim_end();
             Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
         })?;
         let mut connection = Conn::Postgres(connection);
@@ -85,7 +87,7 @@ impl Postgres {
 fn refuse_tls(url: &str) -> Result<()> {
     let wanted = ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"];
     if !cfg!(feature = "postgres-tls") && wanted.iter().any(|mode| url.contains(mode)) {
-        let fix = "build it with --features postgres-tls (needs libssl-dev)";
+        let fix = "build it with --features postgres-tls (needs libssl-dev, pkg-config)";
         return Err(Error::Refused(format!("this keyroll cannot speak TLS to PostgreSQL: {fix}")));
     }
     Ok(())
