@@ -86,7 +86,6 @@ impl Service {
                 self.read(|conn| store::snapshot(conn, |conn| self.find_held(conn, context, subjects, &effective)))?
             }
         };
-        // Not before the read has ended: whoever follows the log keeps the memory locked and reads.
         for (id, own) in std::mem::take(&mut found.effective) {
             effective.insert(id, self.remember_access((tenant, id), own, stamp));
         }

@@ -1,6 +1,6 @@
 //! What is forgotten, and when.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use crate::domain::log::Record;
 use crate::domain::{Id, TenantKey};
@@ -9,6 +9,9 @@ use crate::store::log::End;
 use crate::store::{self, credentials::Holder};
 
 use super::{RECORDS_MAX, Stamp, State};
+
+/// How often the end of the logs is read again if more is committed meanwhile.
+const LOOKS_MAX: usize = 4;
 
 /// Whether a number that the database was asked for is of another state than what is remembered. Another
 /// request may have asked later and been here earlier; but a number that is smaller than what was known before
@@ -53,45 +56,74 @@ impl Service {
 
     /// Forgets what has changed since the last request.
     ///
-    /// Nothing may wait for this that has a connection: it reads while it keeps the memory locked.
+    /// Nothing may wait for this that has a connection: one at a time reads what has changed.
     pub(in crate::service) fn stamp(&self) -> Result<Stamp, Error> {
         let Told { before, version } = match self.told {
             Some(told) => told,
             None => Told { before: self.known_version(), version: self.inner.store.data_version()? },
         };
-        let mut state = self.inner.cache.state();
-        if is_news(before, version, state.version) {
-            self.catch_up(&mut state)?;
-            state.version = Some(version);
+        let known = || {
+            let known = self.known_version();
+            (!is_news(before, version, known)).then(|| Stamp { version: known.unwrap_or(version) })
+        };
+        if let Some(stamp) = known() {
+            return Ok(stamp);
         }
-        Ok(Stamp { version: state.version.unwrap_or(version) })
+        if self.from_memory {
+            return Err(Error::NotRemembered);
+        }
+        // Not under the lock of the memory: who answers from it on a thread that serves others waits for no read.
+        let _turn = self.inner.cache.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        match known() {
+            Some(stamp) => Ok(stamp),
+            None => self.catch_up(version),
+        }
     }
 
-    /// Reads every log from where it was last read and drops what it names.
-    fn catch_up(&self, state: &mut State) -> Result<(), Error> {
-        let ends = self.read(|conn| Ok(store::log::heads(conn)?))?;
-        state.policy_epochs = ends.iter().map(|end| (end.tenant, end.policy_epoch)).collect();
-        state.policy_seqs = ends.iter().map(|end| (end.tenant, end.policy_seq)).collect();
+    /// Reads every log from where it was last read, and then drops what it names.
+    fn catch_up(&self, version: i64) -> Result<Stamp, Error> {
+        let known = self.inner.cache.state().ends.clone();
+        let (version, ends) = self.ends(version)?;
+        let mut news = Vec::with_capacity(ends.len());
+        for end in &ends {
+            news.push(known.get(&end.tenant).map(|known| self.grown(known, end)).transpose()?);
+        }
+        let mut state = self.inner.cache.state();
         // Keyroll commits nothing without a record: whoever did was not Keyroll, and could have changed
         // anything. A key's row that was edited is found out when it is read again (attack case A24). On
         // PostgreSQL it was most likely another database of the same server.
-        if ends.iter().all(|end| state.ends.get(&end.tenant) == Some(end)) {
+        if ends.iter().all(|end| known.get(&end.tenant) == Some(end)) {
             state.callers.clear();
             if self.is_embedded() {
-                self.forget_everything(state);
+                self.forget_everything(&mut state);
             }
         }
-        for end in &ends {
-            // If they cannot be read, the next request reads them: the end moves on last.
-            let known = state.ends.get(&end.tenant).copied();
-            match known.map(|known| self.grown(&known, end)).transpose()? {
+        for (end, news) in ends.iter().zip(news) {
+            match news {
                 None => {}
-                Some(Some(records)) => records.iter().for_each(|record| self.forget(state, end.tenant, record)),
-                Some(None) => self.forget_everything(state),
+                Some(Some(records)) => records.iter().for_each(|record| self.forget(&mut state, end.tenant, record)),
+                Some(None) => self.forget_everything(&mut state),
             }
-            state.ends.insert(end.tenant, *end);
         }
-        Ok(())
+        state.policy_epochs = ends.iter().map(|end| (end.tenant, end.policy_epoch)).collect();
+        state.policy_seqs = ends.iter().map(|end| (end.tenant, end.policy_seq)).collect();
+        state.ends.extend(ends.into_iter().map(|end| (end.tenant, end)));
+        state.version = Some(version);
+        Ok(Stamp { version })
+    }
+
+    /// Where every log ends, and the last commit that it holds. If more is committed meanwhile, that commit would
+    /// look as if it had no record.
+    fn ends(&self, mut version: i64) -> Result<(i64, Vec<End>), Error> {
+        let mut ends = self.read(|conn| Ok(store::log::heads(conn)?))?;
+        for _ in 0..LOOKS_MAX {
+            let now = if self.is_embedded() { self.inner.store.data_version()? } else { version };
+            if now == version {
+                break;
+            }
+            (version, ends) = (now, self.read(|conn| Ok(store::log::heads(conn)?))?);
+        }
+        Ok((version, ends))
     }
 
     /// What a log has grown by since its end was another. `None` if that is more than is worth reading, or if it

@@ -2,7 +2,8 @@
 //!
 //! Nothing is answered from memory unless no commit by anybody, a command-line process included, has
 //! touched it: the database tells when anything was committed ([`crate::store::Store::data_version`]), and then the log
-//! tells what. The question is asked once for a request, where its answer would take several reads.
+//! tells what. The question is asked once for a request, where its answer would take several reads; on PostgreSQL
+//! those who ask at the same time share it, and what memory answers takes no other statement.
 
 mod follow;
 
@@ -42,6 +43,8 @@ const RECORDS_MAX: i64 = 4_096;
 /// The memory of one server.
 pub(super) struct Cache {
     state: Mutex<State>,
+    /// Who holds it reads what has changed.
+    turn: Mutex<()>,
     documents: Sized<(TenantKey, Id), Arc<Document>, Bytes>,
     names: quick_cache::sync::Cache<[u8; 16], (Id, i64)>,
     accesses: quick_cache::sync::Cache<(TenantKey, Id), Arc<Effective>>,
@@ -171,7 +174,7 @@ impl Default for Cache {
         let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
         let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
         let (names, accesses) = (Sized::new(NAMES_MAX), Sized::new(ACCESSES_MAX));
-        Cache { state: Mutex::default(), documents, names, accesses, sets: Mutex::default() }
+        Cache { state: Mutex::default(), turn: Mutex::default(), documents, names, accesses, sets: Mutex::default() }
     }
 }
 
