@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 use std::io::Write;
 
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use serde_json::{Value, json};
 
 use crate::support::client::{connect, read_answer};
@@ -77,6 +80,50 @@ fn a_body_that_is_long_in_coming_is_answered_by_what_holds_when_it_is_there() {
         slow.write_all(body.as_bytes()).unwrap();
         assert_eq!(read_answer(&mut slow).unwrap().json()["code"], "OWNER_INACTIVE");
     }
+}
+
+#[test]
+fn a_read_that_hangs_on_postgresql_holds_nobody_up_who_does_not_need_it() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    server.admin().get("/v1/whoami").expect(200);
+    server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "ian"})).expect(201);
+    let mut other = PgConnection::establish(&place.database_url()).unwrap();
+    other.batch_execute("BEGIN; LOCK TABLE log_heads IN ACCESS EXCLUSIVE MODE").unwrap();
+    std::thread::scope(|scope| {
+        let ask = || server.admin().get("/v1/whoami").expect(200);
+        // The first reads what has changed; the others, more than there are threads for connections, wait for it.
+        let mut waiting = vec![scope.spawn(ask)];
+        wait_for_locks(&mut other, 1);
+        waiting.extend((0..8).map(|_| scope.spawn(ask)));
+        for _ in 0..8 {
+            server.client("").get("/healthz").expect(200);
+        }
+        assert!(waiting.iter().all(|one| !one.is_finished()));
+        other.batch_execute("COMMIT").unwrap();
+        waiting.into_iter().for_each(|one| drop(one.join().unwrap()));
+    });
+}
+
+/// Waits until so many statements wait for a lock in this database.
+fn wait_for_locks(conn: &mut PgConnection, count: i64) {
+    let sql = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
+               AND wait_event_type = 'Lock'";
+    for _ in 0..10_000 {
+        // A transaction sees the same activity each time unless it asks anew.
+        conn.batch_execute("SELECT pg_stat_clear_snapshot()").unwrap();
+        if sql_query(sql).get_result::<Count>(conn).unwrap().count >= count {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("nobody waits");
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
 }
 
 #[test]
