@@ -86,10 +86,7 @@ async fn answer(
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
     let head = extract::Head::read(request, target)?;
-    let (context, mut told) = match authenticate(request, shared, target, id).await? {
-        Some((context, told)) => (Some(context), told),
-        None => (None, None),
-    };
+    let (mut context, mut told) = authenticate(request, shared, target, id).await?.unzip();
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
         if let Some(context) = &context {
@@ -101,14 +98,12 @@ async fn answer(
         Some(body) => body?,
         None => {
             let body = read.await?;
-            // It may have been long in coming.
-            if told.is_some() {
-                told = Some(look(&shared.service).await?);
-            }
+            // It may have been long in coming: who asks, and by what, is looked at again.
+            (context, told) = authenticate(request, shared, target, id).await?.unzip();
             body
         }
     };
-    let call = Call { operation, context, request: head, body, told };
+    let call = Call { operation, context, request: head, body, told: told.flatten() };
     match operation {
         Operation::Changes => feed::answer(request, shared, call).await,
         Operation::MappingList => snapshot::answer(request, shared, call).await,

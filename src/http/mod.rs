@@ -106,6 +106,8 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
 const BLOCKING_THREADS: usize = 10;
 /// How long work on the database may take before its client is told so.
 const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long the question that begins a request may take.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.
@@ -158,7 +160,7 @@ async fn recall<T: Send + 'static>(
 async fn look(service: &Service) -> Result<Told, Error> {
     let (hand_on, told) = oneshot::channel();
     service.inquire(move |told| drop(hand_on.send(told)));
-    match timeout(WORK_TIMEOUT, told).await {
+    match timeout(LOOK_TIMEOUT, told).await {
         Ok(told) => told.map_err(Error::internal)?,
         Err(_) => Err(Error::Busy("the database did not answer in time")),
     }

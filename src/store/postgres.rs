@@ -43,6 +43,7 @@ pub(super) struct Postgres {
 impl Postgres {
     pub(super) fn open(url: &str, readers: u32) -> Result<Postgres> {
         refuse_tls(url)?;
+        let url = &with_patience(url);
         let connection = PgConnection::establish(url).map_err(|error| {
             let error = error.to_string();
             let error = error.trim_end();
@@ -91,6 +92,28 @@ fn refuse_tls(url: &str) -> Result<()> {
         return Err(Error::Refused(format!("this keyroll cannot speak TLS to PostgreSQL: {fix}")));
     }
     Ok(())
+}
+
+/// How long a server that is gone without a word is waited for: libpq would wait for a quarter of an hour, and
+/// longer on a connection on which nothing is under way. Of no effect on a socket of this machine.
+const PATIENCE: [(&str, &str); 5] = [
+    ("connect_timeout", "5"),
+    ("tcp_user_timeout", "10000"),
+    ("keepalives_idle", "10"),
+    ("keepalives_interval", "5"),
+    ("keepalives_count", "3"),
+];
+
+/// The URL with what it does not say itself about [`PATIENCE`].
+fn with_patience(url: &str) -> String {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let says = |name: &str| query.split('&').any(|one| one.split('=').next() == Some(name));
+    let mut full = url.to_owned();
+    for (name, value) in PATIENCE.into_iter().filter(|(name, _)| !says(name)) {
+        full.push_str(if full.contains('?') { "&" } else { "?" });
+        full.extend([name, "=", value]);
+    }
+    full
 }
 
 /// A connection of the pool, for as long as it is held.
@@ -158,5 +181,20 @@ impl ManageConnection for Server {
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         pooled.lost.load(Ordering::Relaxed) || !pooled.conn.is_clean()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_patience;
+
+    #[test]
+    fn a_url_keeps_what_it_says_itself() {
+        let all =
+            "connect_timeout=5&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
+        assert_eq!(with_patience("postgres://h/k"), format!("postgres://h/k?{all}"));
+        let own = "postgres://h/k?connect_timeout=2&user=x&keepalives_idle=60";
+        let rest = "tcp_user_timeout=10000&keepalives_interval=5&keepalives_count=3";
+        assert_eq!(with_patience(own), format!("{own}&{rest}"));
     }
 }

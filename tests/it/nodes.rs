@@ -66,19 +66,31 @@ fn a_body_that_is_long_in_coming_is_answered_by_what_holds_when_it_is_there() {
         // Whatever the node could remember of the key, it remembers now.
         let holder = server.client(key.as_str().unwrap());
         holder.get("/v1/whoami").expect(200);
-        let head = format!(
-            "POST /v1/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\n\
-             Expect: 100-continue\r\nContent-Length: {}\r\n\r\n",
-            server.keys().admin,
-            body.len()
-        );
+        let head = |key: &str| {
+            format!(
+                "POST /v1/verify HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\
+                 Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            )
+        };
         let mut slow = connect(server.address);
-        slow.write_all(head.as_bytes()).unwrap();
+        slow.write_all(head(&server.keys().admin).as_bytes()).unwrap();
         assert_eq!(read_answer(&mut slow).unwrap().status, 100);
         holder.get("/v1/whoami").expect(200);
         server.admin().post(&suspend, &json!({})).expect(200);
         slow.write_all(body.as_bytes()).unwrap();
         assert_eq!(read_answer(&mut slow).unwrap().json()["code"], "OWNER_INACTIVE");
+
+        // So is who asks.
+        let operator = server.admin().get("/v1/whoami").json()["owner"].clone();
+        let short = server.admin().post("/v1/keys", &json!({"owner": operator, "name": "short"})).expect(201).json();
+        let mut slow = connect(server.address);
+        slow.write_all(head(short["key"].as_str().unwrap()).as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut slow).unwrap().status, 100);
+        server.admin().get("/v1/whoami").expect(200);
+        server.admin().post(&format!("/v1/keys/{}/revoke", short["id"].as_str().unwrap()), &json!({})).expect(200);
+        slow.write_all(body.as_bytes()).unwrap();
+        assert_eq!(read_answer(&mut slow).unwrap().status, 401);
     }
 }
 

@@ -47,7 +47,7 @@ pub(in crate::service) fn delete(
     for group in &groups {
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
     }
-    let mut endings = forget_references(change, resource)?;
+    let forgotten = forget_references(change, resource)?;
     let ending = Ending::of(change, resource)?;
     // It counts one less: creates hold that counter when they wait for the log, which is locked from here on.
     store::resources::delete(change.conn, tenant, resource)?;
@@ -64,11 +64,11 @@ pub(in crate::service) fn delete(
             removes: true,
         },
     )?;
-    endings.push(ending);
     let seq = change.seq()?;
-    for ending in endings {
-        ending.keep(change)?;
+    for one in forgotten {
+        one.record(change, resource)?;
     }
+    ending.keep(change)?;
     store::members::clear(change.conn, tenant, resource.key, seq)?;
     let left = store::members::remove_everywhere(change.conn, tenant, resource.key, seq)?;
     for late in left.iter().filter(|key| groups.iter().all(|group| group.key != **key)) {
@@ -97,9 +97,50 @@ fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
     credentials::revoke_all(change, id, "owner_deleted")
 }
 
+/// A resource that no longer refers to the deleted one.
+struct Forgotten {
+    resource_type: &'static ResourceType,
+    id: Id,
+    key: ResourceKey,
+    before: Map<String, Value>,
+    after: Map<String, Value>,
+    ending: Ending,
+}
+
+impl Forgotten {
+    /// Records what has changed. It is a write of its own: a rule may ask whether somebody has no manager.
+    fn record(self, change: &mut Change<'_>, deleted: &Resource) -> Result<(), Error> {
+        let write = Write {
+            resource_type: self.resource_type,
+            id: self.id,
+            key: self.key,
+            before: Some(&self.before),
+            after: Some(&self.after),
+            external_ids: (vec![], vec![]),
+            adds: false,
+            removes: false,
+        };
+        let kind = self.resource_type.name.to_ascii_lowercase();
+        let concerned = protect::consider(change, &write).map_err(|error| match error {
+            Error::Protected { entry, .. } => Error::Protected {
+                detail: format!(
+                    "without this resource, {kind} {} would hold a permission of Keyroll: an admin deletes it, or it is \
+                     made inactive",
+                    self.id
+                ),
+                entry: Box::new(entry.with("deletes", deleted.id.to_string())),
+            },
+            other => other,
+        })?;
+        let paths = super::changed::paths(&self.before, &self.after);
+        change.record(concerned.on(Entry::new(format!("{kind}.patched"), kind, self.id).with("paths", paths)));
+        self.ending.keep(change)
+    }
+}
+
 /// Takes the deleted id out of `manager`, `owners` and every other indexed reference to resources.
-fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec<Ending>, Error> {
-    let mut endings = vec![];
+fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec<Forgotten>, Error> {
+    let mut forgotten = vec![];
     let id = resource.id.to_string();
     for resource_type in registry().types.iter().copied() {
         for reference in references(resource_type) {
@@ -107,11 +148,11 @@ fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec
             let tenant = change.key();
             let referrers = store::index::referrers(change.conn, tenant, resource_type, &path, &id)?;
             for key in referrers.into_iter().filter(|key| *key != resource.key) {
-                endings.extend(forget(change, resource_type, key, reference, &id)?);
+                forgotten.extend(forget(change, resource_type, key, reference, &id)?);
             }
         }
     }
-    Ok(endings)
+    Ok(forgotten)
 }
 
 fn forget(
@@ -120,7 +161,7 @@ fn forget(
     key: ResourceKey,
     reference: AttrRef,
     id: &str,
-) -> Result<Option<Ending>, Error> {
+) -> Result<Option<Forgotten>, Error> {
     let tenant = change.key();
     let Some(resource) = store::resources::by_keys(change.conn, tenant, &[key])?.pop() else { return Ok(None) };
     let ending = Ending::of(change, &resource)?;
@@ -130,10 +171,7 @@ fn forget(
     let text = serde_json::to_string(&after)?;
     store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
     store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
-    let kind = resource_type.name.to_ascii_lowercase();
-    let paths = super::changed::paths(&before, &after);
-    change.record(Entry::new(format!("{kind}.patched"), kind, resource.id).with("paths", paths));
-    Ok(Some(ending))
+    Ok(Some(Forgotten { resource_type, id: resource.id, key, before, after, ending }))
 }
 
 /// Removes the value, the element, or the whole attribute that names the id.

@@ -113,6 +113,38 @@ fn a_person_who_is_an_admin_is_neither_revived_nor_renamed() {
 }
 
 #[test]
+fn nobody_becomes_an_admin_by_losing_a_manager() {
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
+    for_each_app(|app| {
+        let idp = app.idp();
+        let boss = idp.post("/Users", user("boss@example.com")).expect(201).id();
+        let rep = idp.post("/Users", user("rep@example.com")).expect(201).id();
+        idp.patch(&format!("/Users/{rep}"), replace(MANAGER, json!({"value": boss}))).expect(200);
+        let key = app.issue(&boss);
+        let path = format!("/Users/{boss}");
+        app.admin().post("/v1/roles", json!({"name": "billing.viewer", "permissions": []})).expect(201);
+        let without = |role: &str| json!({"role": role, "source": {"rule": format!("userName sw \"rep\" and not ({MANAGER} pr)")}});
+        let viewers = app.admin().post("/v1/mappings", without("billing.viewer")).expect(201).id();
+        let admins = app.admin().post("/v1/mappings", without("keyroll.admin")).expect(201).id();
+        refused(app, "DELETE", &path, Value::Null);
+        let last = app.log().pop().unwrap();
+        assert_eq!((&last["subject"]["id"], &last["change"]["deletes"]), (&json!(rep), &json!(boss)));
+        // Nothing has changed, and what is safe stays possible: a leaver's keys die.
+        assert_eq!((permissions(app, &rep), app.verify(&key)), (json!([]), "VALID".to_owned()));
+        idp.patch(&path, replace("active", false)).expect(200);
+        assert_eq!(app.verify(&key), "OWNER_INACTIVE");
+        app.admin().delete(&format!("/v1/mappings/{admins}")).expect(204);
+        idp.delete(&path).expect(204);
+        let log = app.log();
+        let patched = log.iter().rfind(|record| record["action"] == "user.patched").unwrap();
+        assert_eq!(
+            (&patched["subject"]["id"], &patched["change"]["mappings"], &patched["change"]["roles"]),
+            (&json!(rep), &json!([viewers]), &json!(["billing.viewer"]))
+        );
+    });
+}
+
+#[test]
 fn an_agent_gains_nothing_by_its_sponsors() {
     for_each_app(|app| {
         let (idp, admin) = (app.idp(), app.admin());
