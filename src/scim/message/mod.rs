@@ -56,22 +56,20 @@ impl List<'_> {
     /// What stands before and behind the resources, for whoever writes so many of them one by one.
     /// `Resources` is there even if empty: clients iterate over it.
     pub fn frame(&self, items: usize) -> (String, &'static str) {
-        let mut head = Map::new();
-        head.insert("schemas".into(), Value::from(vec![LIST_URN]));
-        if let Some(total) = self.total {
-            head.insert("totalResults".into(), total.into());
-        }
-        if let Some(start_index) = self.start_index {
-            head.insert("startIndex".into(), start_index.into());
-        }
-        head.insert("itemsPerPage".into(), items.into());
-        for (name, cursor) in [("previousCursor", self.previous_cursor), ("nextCursor", self.next_cursor)] {
-            if let Some(cursor) = cursor {
-                head.insert(name.into(), cursor.into());
+        // Written as it is: a look-up would spend a tenth of its time on an object that is text in the end.
+        let mut text = ["{\"schemas\":[\"", LIST_URN, "\"]"].concat();
+        let numbers =
+            [("totalResults", self.total), ("startIndex", self.start_index), ("itemsPerPage", Some(items as u64))];
+        for (name, number) in numbers {
+            if let Some(number) = number {
+                text.extend([",\"", name, "\":", &number.to_string()]);
             }
         }
-        let mut text = Value::Object(head).to_string();
-        text.pop();
+        for (name, cursor) in [("previousCursor", self.previous_cursor), ("nextCursor", self.next_cursor)] {
+            if let Some(cursor) = cursor {
+                text.extend([",\"", name, "\":", &Value::from(cursor).to_string()]);
+            }
+        }
         text.push_str(",\"Resources\":[");
         (text, "]}")
     }
