@@ -161,11 +161,18 @@ fn check_database_url(url: &str, environment: impl Fn(&str) -> Option<String>) -
     if parameter("service").or_else(|| environment("PGSERVICE")).is_some() {
         return Err("--database-url: a service (PGSERVICE) may name any host: name it in the URL".to_owned());
     }
-    let is_named = !host.is_empty() || parameter("host").is_some();
-    let from_environment = || if is_named { None } else { environment("PGHOST") };
-    let others =
-        [parameter("host").or_else(from_environment), parameter("hostaddr").or_else(|| environment("PGHOSTADDR"))];
-    hosts.extend(others.iter().flatten().flat_map(|list| list.split(',')).map(str::to_owned));
+    let mut others: Vec<String> = parameters
+        .iter()
+        .filter(|(name, _)| matches!(&**name, "host" | "hostaddr"))
+        .map(|(_, value)| value.to_string())
+        .collect();
+    if host.is_empty() && parameter("host").is_none() {
+        others.extend(environment("PGHOST"));
+    }
+    if parameter("hostaddr").is_none() {
+        others.extend(environment("PGHOSTADDR"));
+    }
+    hosts.extend(others.iter().flat_map(|list| list.split(',')).map(str::to_owned));
     let mode = parameter("sslmode").or_else(|| environment("PGSSLMODE"));
     let local = |host: &String| {
         host.is_empty()
@@ -248,6 +255,7 @@ mod tests {
             "postgres://db.example/k",
             "postgres://u:p@10.0.0.1/k?sslmode=prefer",
             "postgres:///k?host=db.example",
+            "postgres:///k?host=db.example&host=/run/postgresql",
         ] {
             assert!(check_database_url(bad).is_err(), "{bad}");
         }

@@ -66,6 +66,7 @@ impl<'de> serde::Deserialize<'de> for Id {
     }
 }
 
+/// Reads an id from the text that it is written as.
 struct Text;
 
 impl serde::de::Visitor<'_> for Text {

@@ -55,10 +55,6 @@ impl Question<'_> {
         })
     }
 
-    fn keys(page: &Page) -> Vec<ResourceKey> {
-        page.resources.iter().map(|resource| resource.key).collect()
-    }
-
     /// What brute force says, in order.
     fn expected(&self) -> Vec<ResourceKey> {
         let matches = |entry: &&Entry| {
@@ -87,7 +83,7 @@ impl Question<'_> {
         let expected = self.expected();
         let total = expected.len() as u64;
         let all = self.page(store, &Start::Offset(0), 1_000, true);
-        assert_eq!((Self::keys(&all), all.total, all.end), (expected.clone(), Some(total), None));
+        assert_eq!((keys(&all), all.total, all.end), (expected.clone(), Some(total), None));
         let none = self.page(store, &Start::Offset(0), 0, true);
         assert_eq!((none.resources.len(), none.total), (0, Some(total)));
         assert_eq!(none.end.is_some(), total > 0, "a page without room");
@@ -113,7 +109,7 @@ impl Question<'_> {
         for first in (0..=expected.len() + 1).step_by(size) {
             let page = self.page(store, &Start::Offset(first as u64), size, true);
             let rest = expected.get(first..).unwrap_or_default();
-            assert_eq!(Self::keys(&page), rest[..rest.len().min(size)], "from {first}");
+            assert_eq!(keys(&page), rest[..rest.len().min(size)], "from {first}");
             assert_eq!(page.total, Some(expected.len() as u64), "from {first}");
             assert_eq!(page.end.is_some(), rest.len() > size, "from {first}");
         }
@@ -127,7 +123,7 @@ impl Question<'_> {
             let start = Start::After(position);
             let page = self.page(store, &start, size, false);
             assert_eq!(page.total, None);
-            found.extend(Self::keys(&page));
+            found.extend(keys(&page));
             if let (true, Some(end)) = (found.len() == size, &page.end) {
                 let again = self.page(store, &Start::After(end.clone()), 0, true);
                 assert_eq!((again.end, again.total), (Some(end.clone()), Some(expected.len() as u64)));
@@ -203,6 +199,43 @@ fn orders_without_a_filter_are_those_of_brute_force() {
     });
 }
 
+fn keys(page: &Page) -> Vec<ResourceKey> {
+    page.resources.iter().map(|resource| resource.key).collect()
+}
+
+/// Goes from page to page while rows come and go: what was there from the first and stays is shown, and nothing
+/// twice.
+fn changing_pages(
+    store: &Store,
+    directory: &mut Directory,
+    seed: u64,
+    untouched: &[ResourceKey],
+    page: impl Fn(&Directory, &Start) -> Page,
+) {
+    let (mut found, mut start, mut turn, mut deleted) = (vec![], Start::Offset(0), seed, vec![]);
+    loop {
+        let page = page(directory, &start);
+        found.extend(keys(&page));
+        assert!(found.len() < 200, "there is no end");
+        let Some(end) = page.end else { break };
+        // Delete the very row that the cursor stands on, or another one, and add one.
+        turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        let victim = if turn % 3 == 0 { ResourceKey(end.last) } else { directory.any_user(turn >> 8) };
+        deleted.extend(directory.delete(store, victim));
+        if found.len() < 60 {
+            directory.add_user(store, turn >> 16);
+        }
+        start = Start::After(end);
+    }
+    let mut once = found.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), found.len(), "repeated");
+    let is_missed = |key: &&ResourceKey| !deleted.contains(*key) && !found.contains(*key);
+    let missed: Vec<_> = untouched.iter().filter(is_missed).collect();
+    assert!(missed.is_empty(), "missed {missed:?}");
+}
+
 #[test]
 fn changes_between_pages_neither_hide_nor_repeat_others() {
     let orders = prop::option::of((prop::sample::select(filter::USER_ORDERS), any::<bool>()));
@@ -216,28 +249,9 @@ fn changes_between_pages_neither_hide_nor_repeat_others() {
         let sort = order.map(|(by, descending)| Sort { by: attribute(user, by), descending });
         let filter = filtered.then_some(&bound);
         let untouched = directory.ask(user, filter, sort, true).expected();
-        let (mut found, mut start, mut turn) = (vec![], Start::Offset(0), *seed);
-        let mut deleted = vec![];
-        loop {
-            let page = directory.ask(user, filter, sort, true).page(store, &start, *size, false);
-            found.extend(Question::keys(&page));
-            let Some(end) = page.end else { break };
-            // Delete the very row that the cursor stands on, or another one, and add one.
-            turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let victim = if turn % 3 == 0 { ResourceKey(end.last) } else { directory.any_user(turn >> 8) };
-            deleted.extend(directory.delete(store, victim));
-            if found.len() < 60 {
-                directory.add_user(store, turn >> 16);
-            }
-            start = Start::After(end);
-        }
-        let mut once = found.clone();
-        once.sort();
-        once.dedup();
-        assert_eq!(once.len(), found.len(), "repeated");
-        let is_kept = |key: &&ResourceKey| !deleted.contains(key);
-        let missed: Vec<_> = untouched.iter().filter(is_kept).filter(|key| !found.contains(key)).collect();
-        assert!(missed.is_empty(), "missed {missed:?}");
+        changing_pages(store, &mut directory, *seed, &untouched, |directory, start| {
+            directory.ask(user, filter, sort, true).page(store, start, *size, false)
+        });
     });
 }
 
@@ -298,7 +312,7 @@ fn long_filters_stay_within_what_databases_take() {
                 let sort = by.map(|by| Sort { by: attribute(user, by), descending: true });
                 let question = directory.ask(user, Some(&bound), sort, true);
                 let page = question.page(&store, &Start::Offset(0), 1_000, true);
-                assert_eq!(Question::keys(&page), question.expected(), "{}", &text[..60]);
+                assert_eq!(keys(&page), question.expected(), "{}", &text[..60]);
             }
         }
     }
@@ -342,7 +356,7 @@ fn scans_go_on_behind_a_chunk() {
                 let expected = question.expected();
                 question.check_cursor_pages(&store, &expected, 900);
                 let page = question.page(&store, &Start::Offset(15), 3, true);
-                assert_eq!(Question::keys(&page), expected[15..18], "{text} {by:?}");
+                assert_eq!(keys(&page), expected[15..18], "{text} {by:?}");
                 assert_eq!(page.total, Some(expected.len() as u64));
             }
         }

@@ -97,25 +97,29 @@ fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
     credentials::revoke_all(change, id, "owner_deleted")
 }
 
-/// A resource that no longer refers to the deleted one.
+/// A resource that no longer refers to the deleted one. There may be many: documents are read again when it is
+/// their turn.
 struct Forgotten {
     resource_type: &'static ResourceType,
-    id: Id,
-    key: ResourceKey,
-    before: Map<String, Value>,
-    after: Map<String, Value>,
+    /// As it was before.
+    resource: Resource,
+    reference: AttrRef,
     ending: Ending,
 }
 
 impl Forgotten {
     /// Records what has changed. It is a write of its own: a rule may ask whether somebody has no manager.
     fn record(self, change: &mut Change<'_>, deleted: &Resource) -> Result<(), Error> {
+        let id = self.resource.id;
+        let before = stored_document(&self.resource)?;
+        let mut after = before.clone();
+        remove_reference(&mut after, self.reference, &deleted.id.to_string());
         let write = Write {
             resource_type: self.resource_type,
-            id: self.id,
-            key: self.key,
-            before: Some(&self.before),
-            after: Some(&self.after),
+            id,
+            key: self.resource.key,
+            before: Some(&before),
+            after: Some(&after),
             external_ids: (vec![], vec![]),
             adds: false,
             removes: false,
@@ -124,16 +128,15 @@ impl Forgotten {
         let concerned = protect::consider(change, &write).map_err(|error| match error {
             Error::Protected { entry, .. } => Error::Protected {
                 detail: format!(
-                    "without this resource, {kind} {} would hold a permission of Keyroll: an admin deletes it, or it is \
-                     made inactive",
-                    self.id
+                    "without this resource, {kind} {id} would hold a permission of Keyroll: an admin deletes it, or it is \
+                     made inactive"
                 ),
                 entry: Box::new(entry.with("deletes", deleted.id.to_string())),
             },
             other => other,
         })?;
-        let paths = super::changed::paths(&self.before, &self.after);
-        change.record(concerned.on(Entry::new(format!("{kind}.patched"), kind, self.id).with("paths", paths)));
+        let paths = super::changed::paths(&before, &after);
+        change.record(concerned.on(Entry::new(format!("{kind}.patched"), kind, id).with("paths", paths)));
         self.ending.keep(change)
     }
 }
@@ -171,7 +174,7 @@ fn forget(
     let text = serde_json::to_string(&after)?;
     store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
     store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
-    Ok(Some(Forgotten { resource_type, id: resource.id, key, before, after, ending }))
+    Ok(Some(Forgotten { resource_type, resource, reference, ending }))
 }
 
 /// Removes the value, the element, or the whole attribute that names the id.

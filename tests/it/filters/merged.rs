@@ -9,7 +9,7 @@ use keyroll::store::{ResourceKey, Store};
 use proptest::prelude::*;
 
 use super::directory::{self, BASE, Directory, Entry};
-use super::{filter, run, stores};
+use super::{changing_pages, filter, keys, run, stores};
 
 /// A sorted question to all types.
 struct Asked<'f> {
@@ -113,10 +113,6 @@ impl<'f> Asked<'f> {
     }
 }
 
-fn keys(page: &Page) -> Vec<ResourceKey> {
-    page.resources.iter().map(|resource| resource.key).collect()
-}
-
 #[test]
 fn one_order_over_all_types_is_that_of_brute_force() {
     run(16, (directory::plans(), 1_usize..6, any::<bool>()), |store, (plan, size, connected)| {
@@ -154,28 +150,9 @@ fn changes_between_pages_of_all_types_neither_hide_nor_repeat_others() {
         println!("{filter} {by} {descending}");
         let asked = Asked::new(filtered.then_some(filter.as_str()), by, *descending, true);
         let untouched = asked.expected(&directory);
-        let (mut found, mut start, mut turn, mut deleted) = (vec![], Start::Offset(0), *seed, vec![]);
-        loop {
-            let page = asked.page(store, &directory, &start, *size, false);
-            found.extend(keys(&page));
-            assert!(found.len() < 200, "there is no end");
-            let Some(end) = page.end else { break };
-            // Delete the very row that the cursor stands on, or another one, and add one.
-            turn = turn.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            let victim = if turn % 3 == 0 { ResourceKey(end.last) } else { directory.any_user(turn >> 8) };
-            deleted.extend(directory.delete(store, victim));
-            if found.len() < 60 {
-                directory.add_user(store, turn >> 16);
-            }
-            start = Start::After(end);
-        }
-        let mut once = found.clone();
-        once.sort();
-        once.dedup();
-        assert_eq!(once.len(), found.len(), "repeated");
-        let is_missed = |key: &&ResourceKey| !deleted.contains(*key) && !found.contains(*key);
-        let missed: Vec<_> = untouched.iter().filter(is_missed).collect();
-        assert!(missed.is_empty(), "missed {missed:?}");
+        changing_pages(store, &mut directory, *seed, &untouched, |directory, start| {
+            asked.page(store, directory, start, *size, false)
+        });
     });
 }
 
