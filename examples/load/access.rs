@@ -68,6 +68,13 @@ pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
     let whole = |_: &()| Request::get("/v1/mappings", key);
     report(&format!("the first snapshot of {MANY_MAPPINGS} mappings"), &times[..1], whole, &mut client, 200);
     report("the next ones", &times, whole, &mut client, 200);
+    let numbers: Vec<usize> = (0..20).collect();
+    let one_more = |n: &usize| {
+        let source = json!({"group": {"displayName": format!("one more {n}")}});
+        admin.post("/v1/mappings", &json!({"role": "bench.role0", "source": source}));
+        Request::get("/v1/mappings", key)
+    };
+    report("the first behind one more mapping", &numbers, one_more, &mut client, 200);
     let tag = admin.tag("/v1/mappings");
     let known = |_: &()| Request::get_unless("/v1/mappings", key, &tag);
     report("the same, known to the client", &times, known, &mut client, 304);

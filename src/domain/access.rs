@@ -187,7 +187,7 @@ pub fn asserted(policy: &Policy, resource: &ResourceFacts) -> Vec<usize> {
         let elements = resource.document.get(attribute).and_then(Value::as_array);
         for value in elements.into_iter().flatten().filter_map(|one| one.get("value").and_then(Value::as_str)) {
             let may = |at: &&usize| {
-                let role = policy.mapped(**at).and_then(|one| policy.roles.get(&one.mapping.role));
+                let role = policy.mapped(**at).and_then(|one| policy.roles().get(&one.mapping.role));
                 role.is_some_and(|role| role.assertable_by.contains(connection))
             };
             found.extend(policy.of_asserted(attribute, value).iter().filter(may));

@@ -18,6 +18,7 @@ pub mod permission;
 pub mod policy;
 pub mod principal;
 pub mod role;
+pub mod roles;
 pub mod secret;
 pub mod tenant;
 pub mod version;

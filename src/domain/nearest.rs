@@ -26,10 +26,10 @@ pub struct Nearest<'p> {
 /// The role with the least beyond a permission, of those that give it; `None` if no role does. Of equal ones
 /// a role that some mapping could give this principal is nearer.
 pub fn nearest<'p>(policy: &'p Policy, facts: &Facts, permission: &'p Permission) -> Option<Nearest<'p>> {
-    let open: Vec<&Mapped> = policy.mappings.iter().filter(|one| is_open_to(policy, one, facts)).collect();
+    let open: Vec<&Mapped> = policy.mappings().filter(|one| is_open_to(policy, one, facts)).collect();
     let reached: HashSet<&str> =
         open.iter().flat_map(|one| policy.gains(&one.mapping.role)).map(|gain| gain.role.as_str()).collect();
-    let registered: Vec<Permission> = policy.apis.values().flat_map(|api| api.permissions()).collect();
+    let registered: Vec<Permission> = policy.apis().values().flat_map(|api| api.permissions()).collect();
     let distance = |role: &str| {
         let width = policy.permissions(role).map_or((0, 0, 0), |all| width(all, &registered));
         (width, Reverse(reached.contains(role)))
@@ -56,7 +56,7 @@ fn is_open_to(policy: &Policy, mapped: &Mapped, facts: &Facts) -> bool {
         Source::Group { .. } => true,
         Source::Rule { .. } => facts.kind == PrincipalKind::User && mapped.rule.is_some(),
         Source::Asserted { .. } => {
-            let role = policy.roles.get(&mapped.mapping.role);
+            let role = policy.roles().get(&mapped.mapping.role);
             let connection = resource.connection.as_ref();
             connection.is_some_and(|name| role.is_some_and(|role| role.assertable_by.contains(name)))
         }

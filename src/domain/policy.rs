@@ -1,47 +1,46 @@
 //! A tenant's roles and mappings, arranged for the question "who gets what".
 //!
-//! Built from the catalogue as it was at one moment and never changed: another state is another policy.
+//! Made from the catalogue as it was at one moment and never changed: another state is another policy, which
+//! shares with the one before what is the same.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use super::access::GroupFacts;
-use super::api::{self, Api};
+use super::api::Api;
 use super::id::Id;
 use super::mapping::{GroupName, Mapping, Source};
-use super::permission::{KEYROLL, Permission, Permissions};
+use super::permission::{Permission, Permissions};
 use super::principal::PrincipalKind;
-use super::role::{self, Role};
-use super::version::Made;
+use super::role::Role;
+use super::roles::{Gain, Roles};
 use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::schema::registry;
 use crate::scim::text;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{self, ResourceType};
 
-/// In how many ways a role may reach the roles that it includes, itself counted.
-pub const INCLUSIONS_MAX: usize = 1_000;
-
-/// How many roles deep inclusions may go: what a role gives is worked out with every change of the catalogue.
-pub const INCLUSION_DEPTH_MAX: usize = 16;
-
-/// A tenant's roles and mappings.
+/// A tenant's roles and mappings. The default are Keyroll's own roles, mapped to nobody.
 #[derive(Debug, Default)]
 pub struct Policy {
-    /// Apis by name, Keyroll's own included.
-    pub apis: BTreeMap<String, Api>,
-    /// Roles by name, built-in ones included.
-    pub roles: BTreeMap<String, Role>,
-    /// Mappings in the order of their ids.
-    pub mappings: Vec<Mapped>,
-    /// Which records made it what it is.
-    pub(super) made: Made,
-    /// What each role gives, through its inclusions.
-    gains: HashMap<String, Vec<Gain>>,
-    permissions: HashMap<String, Permissions>,
-    groups: HashMap<GroupName, Vec<usize>>,
+    pub(super) roles: Arc<Roles>,
+    /// In the order of their ids.
+    mappings: Vec<Arc<Mapped>>,
+    groups: Groups,
     rules: Vec<usize>,
     asserted: HashMap<(String, String), Vec<usize>>,
     persons: HashMap<Id, Vec<usize>>,
+    keyroll_by_agents: OnceLock<bool>,
+    keyroll_by_scim: OnceLock<bool>,
+}
+
+/// The places of mappings by how they name a group.
+#[derive(Debug, Default)]
+struct Groups {
+    ids: HashMap<Id, Vec<usize>>,
+    /// As they are compared.
+    displays: HashMap<String, Vec<usize>>,
+    external_ids: HashMap<String, Vec<usize>>,
 }
 
 /// A mapping, ready to be asked.
@@ -55,103 +54,128 @@ pub struct Mapped {
     pub rule: Option<Bound>,
 }
 
-/// A role that comes with a mapped one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Gain {
-    /// The role.
-    pub role: String,
-    /// The including roles, outermost first; empty for the mapped role itself.
-    pub via: Vec<String>,
+/// What came and went in a catalogue: items with the records that made them what they are.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Apis that are new or changed.
+    pub apis: Vec<(Api, i64)>,
+    /// Roles that are new or changed.
+    pub roles: Vec<(Role, i64)>,
+    /// Mappings that are new or changed.
+    pub mappings: Vec<(Mapping, i64)>,
+    /// What is no longer as it was: replaced or removed.
+    pub gone: Gone,
+}
+
+/// Names of items that are no longer as they were.
+#[derive(Debug, Default)]
+pub struct Gone {
+    /// Of apis.
+    pub apis: HashSet<String>,
+    /// Of roles.
+    pub roles: HashSet<String>,
+    /// Of mappings.
+    pub mappings: HashSet<Id>,
+}
+
+impl Gone {
+    fn has_roles(&self) -> bool {
+        !self.apis.is_empty() || !self.roles.is_empty()
+    }
 }
 
 impl Policy {
     /// Arranges a catalogue. Keyroll's own api and roles are added.
-    pub fn new(apis: Vec<Api>, roles: Vec<Role>, mut mappings: Vec<(Mapping, i64)>) -> Policy {
-        mappings.sort_by_key(|(mapping, _)| mapping.id);
-        let apis = apis.into_iter().chain([api::keyroll()]).map(|api| (api.name.clone(), api)).collect();
-        let roles = roles.into_iter().chain(role::built_in()).map(|role| (role.name.clone(), role)).collect();
-        let mut policy = Policy { apis, roles, ..Policy::default() };
-        for name in policy.roles.keys().cloned().collect::<Vec<_>>() {
-            let gains = policy.reach(&name);
-            let given = gains.iter().filter_map(|gain| policy.roles.get(&gain.role));
-            let all: Permissions = given.flat_map(|role| role.permissions.iter().cloned()).collect();
-            policy.permissions.insert(name.clone(), all);
-            policy.gains.insert(name, gains);
+    pub fn new(apis: Vec<Api>, roles: Vec<Role>, mappings: Vec<(Mapping, i64)>) -> Policy {
+        let apis = apis.into_iter().map(|api| (api, 0)).collect();
+        let roles = roles.into_iter().map(|role| (role, 0)).collect();
+        Policy::default().with(News { apis, roles, mappings, gone: Gone::default() })
+    }
+
+    /// The same policy after a change. What has come may have been in it already.
+    #[must_use]
+    pub fn with(&self, mut news: News) -> Policy {
+        let has_roles = news.gone.has_roles() || !news.apis.is_empty() || !news.roles.is_empty();
+        let roles = if has_roles { Arc::new(self.roles.with(&mut news)) } else { Arc::clone(&self.roles) };
+        let News { mappings: come, gone: Gone { mappings: mut old, .. }, .. } = news;
+        if !self.mappings.is_empty() {
+            old.extend(come.iter().map(|(mapping, _)| mapping.id));
         }
-        for (mapping, from_seq) in mappings {
-            policy.add(mapping, from_seq);
-        }
+        let kept = self.mappings.iter().filter(|one| old.is_empty() || !old.contains(&one.mapping.id));
+        let mut mappings = Vec::with_capacity(self.mappings.len() + come.len());
+        mappings.extend(kept.map(Arc::clone));
+        mappings.extend(come.into_iter().map(|(mapping, from_seq)| Arc::new(Mapped::new(mapping, from_seq))));
+        mappings.sort_by_cached_key(|one| one.mapping.id);
+        let mut policy = Policy { roles, ..Policy::default() };
+        policy.groups.displays.reserve(mappings.len());
+        mappings.iter().enumerate().for_each(|(at, one)| policy.note(at, &one.mapping.source));
+        policy.mappings = mappings;
         policy
     }
 
-    fn add(&mut self, mapping: Mapping, from_seq: i64) {
-        let (at, mut rule) = (self.mappings.len(), None);
-        match &mapping.source {
-            Source::Group { group } => self.groups.entry(folded(group)).or_default().push(at),
-            Source::Rule { rule: text } => {
-                rule = user_type().and_then(|user| bind_rule(text, user).ok());
-                self.rules.push(at);
+    fn note(&mut self, at: usize, source: &Source) {
+        let places = match source {
+            Source::Group { group: GroupName::Id(id) } => self.groups.ids.entry(*id).or_default(),
+            Source::Group { group: GroupName::DisplayName(name) } => {
+                self.groups.displays.entry(text::fold(name).into_owned()).or_default()
             }
+            Source::Group { group: GroupName::ExternalId(id) } => {
+                self.groups.external_ids.entry(id.clone()).or_default()
+            }
+            Source::Rule { .. } => &mut self.rules,
             Source::Asserted { asserted } => {
                 let key = (asserted.attribute.clone(), text::fold(&asserted.value).into_owned());
-                self.asserted.entry(key).or_default().push(at);
+                self.asserted.entry(key).or_default()
             }
-            Source::Person { person, .. } => self.persons.entry(person.id).or_default().push(at),
-        }
-        self.mappings.push(Mapped { mapping, from_seq, rule });
+            Source::Person { person, .. } => self.persons.entry(person.id).or_default(),
+        };
+        places.push(at);
+    }
+
+    /// Apis by name, Keyroll's own included.
+    pub fn apis(&self) -> &BTreeMap<String, Api> {
+        &self.roles.apis
+    }
+
+    /// Roles by name, built-in ones included.
+    pub fn roles(&self) -> &BTreeMap<String, Role> {
+        &self.roles.roles
+    }
+
+    /// Mappings in the order of their ids.
+    pub fn mappings(&self) -> impl ExactSizeIterator<Item = &Mapped> {
+        self.mappings.iter().map(Arc::as_ref)
     }
 
     /// The mapping with an id, and its place.
     pub fn find(&self, id: &Id) -> Option<(usize, &Mapped)> {
         let at = self.mappings.binary_search_by_key(id, |one| one.mapping.id).ok()?;
-        Some((at, self.mappings.get(at)?))
-    }
-
-    /// Every way from a role to the roles it gives, itself first.
-    fn reach(&self, name: &str) -> Vec<Gain> {
-        let mut found = vec![];
-        let mut open = vec![Gain { role: name.to_owned(), via: vec![] }];
-        while let Some(gain) = open.pop() {
-            if let Some(role) = self.roles.get(&gain.role) {
-                // One deeper than may be is kept, so that whoever looks at it sees it.
-                let inside = if gain.via.len() > INCLUSION_DEPTH_MAX { &[][..] } else { &role.includes };
-                for inner in inside.iter().rev().filter(|inner| !gain.via.contains(inner) && **inner != gain.role) {
-                    let via = gain.via.iter().cloned().chain([gain.role.clone()]).collect();
-                    open.push(Gain { role: inner.clone(), via });
-                }
-                found.push(gain);
-            }
-            if found.len() + open.len() > INCLUSIONS_MAX {
-                // Too many to use: kept, so that whoever counts them sees it.
-                found.append(&mut open);
-            }
-        }
-        found
+        Some((at, self.mapped(at)?))
     }
 
     /// What a mapped role gives: itself, and what it includes, each with its way.
     pub fn gains(&self, role: &str) -> &[Gain] {
-        self.gains.get(role).map_or(&[], Vec::as_slice)
+        self.roles.gains(role)
     }
 
     /// Every permission that a role gives, through its inclusions as well.
     pub fn permissions(&self, role: &str) -> Option<&Permissions> {
-        self.permissions.get(role)
+        self.roles.permissions(role)
     }
 
     /// The roles that give a permission.
     pub fn roles_with<'p>(&'p self, permission: &'p Permission) -> impl Iterator<Item = &'p str> {
-        self.permissions.iter().filter(|(_, all)| all.cover(permission)).map(|(name, _)| name.as_str())
+        self.roles.giving(permission)
     }
 
     /// The mappings whose role is, or includes, this one.
     pub fn mappings_giving<'p>(&'p self, role: &'p str) -> impl Iterator<Item = &'p Mapped> {
-        self.mappings.iter().filter(move |one| self.gives(&one.mapping.role, role))
+        self.mappings().filter(move |one| self.gives(&one.mapping.role, role))
     }
 
     /// The places of some mappings.
     pub fn places(&self, of: impl Fn(&Mapped) -> bool) -> BTreeSet<usize> {
-        self.mappings.iter().enumerate().filter(|(_, one)| of(one)).map(|(at, _)| at).collect()
+        self.mappings().enumerate().filter(|(_, one)| of(one)).map(|(at, _)| at).collect()
     }
 
     /// Whether a role is, or includes, another one.
@@ -161,31 +185,33 @@ impl Policy {
 
     /// Whether a permission or pattern is registered, or belongs to an open api.
     pub fn knows(&self, permission: &Permission) -> bool {
-        self.apis.get(permission.api()).is_some_and(|api| api.knows(permission))
+        self.apis().get(permission.api()).is_some_and(|api| api.knows(permission))
     }
 
     /// The mappings that name a group.
     pub fn of_group(&self, group: &GroupFacts) -> Vec<usize> {
-        if self.groups.is_empty() {
+        if !self.has_groups() {
             return vec![];
         }
-        let mut names = vec![GroupName::Id(group.id)];
-        names.extend(group.display.iter().map(|name| GroupName::DisplayName(text::fold(name).into_owned())));
-        names.extend(group.external_ids.iter().map(|id| GroupName::ExternalId(id.clone())));
-        let found: HashSet<usize> = names.iter().filter_map(|name| self.groups.get(name)).flatten().copied().collect();
-        let mut found: Vec<usize> = found.into_iter().collect();
+        let Groups { ids, displays, external_ids } = &self.groups;
+        let display = group.display.as_ref().and_then(|name| displays.get(&*text::fold(name)));
+        let called = group.external_ids.iter().filter_map(|id| external_ids.get(id));
+        let places = ids.get(&group.id).into_iter().chain(display).chain(called);
+        let mut found: Vec<usize> = places.flatten().copied().collect();
         found.sort_unstable();
+        found.dedup();
         found
     }
 
     /// Whether any mapping names groups.
     pub fn has_groups(&self) -> bool {
-        !self.groups.is_empty()
+        let Groups { ids, displays, external_ids } = &self.groups;
+        !(ids.is_empty() && displays.is_empty() && external_ids.is_empty())
     }
 
     /// Whether any mapping names a group by what a connection calls it.
     pub fn has_external_ids(&self) -> bool {
-        self.groups.keys().any(|name| matches!(name, GroupName::ExternalId(_)))
+        !self.groups.external_ids.is_empty()
     }
 
     /// Whether any mapping looks at documents.
@@ -200,7 +226,7 @@ impl Policy {
 
     /// The mappings with a rule.
     pub fn rules(&self) -> impl Iterator<Item = (usize, &Mapped)> {
-        self.rules.iter().filter_map(|at| Some((*at, self.mappings.get(*at)?)))
+        self.rules.iter().filter_map(|at| Some((*at, self.mapped(*at)?)))
     }
 
     /// The mappings of an asserted value.
@@ -218,7 +244,7 @@ impl Policy {
 
     /// The mapping at a place.
     pub fn mapped(&self, at: usize) -> Option<&Mapped> {
-        self.mappings.get(at)
+        self.mappings.get(at).map(Arc::as_ref)
     }
 
     /// The permissions of Keyroll's own api that a mapping gives.
@@ -228,27 +254,32 @@ impl Policy {
 
     /// Whether an agent could hold a permission of Keyroll's own api.
     pub fn keyroll_by_agents(&self) -> bool {
-        let to_agent = |one: &&Mapped| match &one.mapping.source {
+        let to_agent = |source: &Source| match source {
             Source::Person { person, .. } => person.kind == PrincipalKind::Agent,
             _ => true,
         };
-        self.mappings.iter().filter(to_agent).any(|one| !self.keyroll_of(one).is_empty())
+        *self.keyroll_by_agents.get_or_init(|| self.keyroll_by(to_agent))
     }
 
     /// Whether somebody could gain a permission of Keyroll's own api by what identity providers write.
     pub fn keyroll_by_scim(&self) -> bool {
-        let by_scim = |one: &&Mapped| !matches!(one.mapping.source, Source::Person { .. });
-        self.mappings.iter().filter(by_scim).any(|one| {
-            self.permissions(&one.mapping.role).is_some_and(|all| all.iter().any(|own| own.api() == KEYROLL))
-        })
+        let by_scim = |source: &Source| !matches!(source, Source::Person { .. });
+        *self.keyroll_by_scim.get_or_init(|| self.keyroll_by(by_scim))
+    }
+
+    fn keyroll_by(&self, source: impl Fn(&Source) -> bool) -> bool {
+        let mut from = self.mappings.iter().filter(|one| source(&one.mapping.source));
+        from.any(|one| self.roles.gives_keyroll(&one.mapping.role))
     }
 }
 
-/// A group's name as it is compared.
-fn folded(group: &GroupName) -> GroupName {
-    match group {
-        GroupName::DisplayName(name) => GroupName::DisplayName(text::fold(name).into_owned()),
-        other => other.clone(),
+impl Mapped {
+    fn new(mapping: Mapping, from_seq: i64) -> Mapped {
+        let rule = match &mapping.source {
+            Source::Rule { rule } => user_type().and_then(|user| bind_rule(rule, user).ok()),
+            _ => None,
+        };
+        Mapped { mapping, from_seq, rule }
     }
 }
 
@@ -279,3 +310,7 @@ pub fn bind_rule(text: &str, user: &'static ResourceType) -> Result<Bound, scim:
     }
     Ok(bound)
 }
+
+#[cfg(test)]
+#[path = "policy_test.rs"]
+mod tests;

@@ -88,10 +88,10 @@ impl<'c> Change<'c> {
         Ok(next + self.entries.len() as i64)
     }
 
-    /// Which state of roles and mappings this transaction found. Locks the log, as [`Change::seq`] does.
-    pub(super) fn policy_epoch(&mut self) -> Result<i64, Error> {
+    /// The end of the log that this transaction found. Locks the log, as [`Change::seq`] does.
+    pub(super) fn locked_head(&mut self) -> Result<Head, Error> {
         self.seq()?;
-        Ok(self.head.as_ref().map_or(0, |head| head.policy_epoch))
+        self.head.clone().ok_or_else(|| Error::internal("the log is not locked"))
     }
 
     /// Notes that what services read of roles and mappings is another after this change.

@@ -1,27 +1,58 @@
-//! The policy of a tenant: read from the catalogue when it has changed, and kept.
+//! The policy of a tenant: kept, and brought up to date from the catalogue when that has changed.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::de::DeserializeOwned;
 
 use super::{Change, Error, Service};
-use crate::domain::version::Made;
-use crate::domain::{Policy, TenantKey};
+use crate::domain::log::Head;
+use crate::domain::policy::{Gone, News};
+use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
 use crate::store::catalogue::{Item, Kind};
 use crate::store::{self, Conn};
 
-/// The last policy of each tenant, by the number that only its state has: see `Head::policy_epoch`.
+/// The last policy of each tenant.
 #[derive(Default)]
-pub(super) struct Policies(Mutex<HashMap<TenantKey, (i64, Arc<Policy>)>>);
+pub(super) struct Policies(Mutex<HashMap<TenantKey, Known>>);
+
+/// A policy, and the head of the log that it was read with.
+#[derive(Clone)]
+struct Known {
+    /// The number that only this state has: see `Head::policy_epoch`.
+    epoch: i64,
+    next_seq: i64,
+    /// Of the last record: every record before it hangs on it.
+    hash: [u8; 32],
+    policy: Arc<Policy>,
+}
+
+impl Policies {
+    fn get(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all of them.
+    pub(super) fn clear(&self) {
+        self.get().clear();
+    }
+}
 
 impl Service {
-    /// The policy of a state.
-    pub(super) fn policy(&self, conn: &mut Conn, tenant: TenantKey, epoch: i64) -> Result<Arc<Policy>, Error> {
-        if let Some(known) = self.known_policy(tenant, epoch) {
-            return Ok(known);
-        }
-        let policy = Arc::new(compile(store::catalogue::current(conn, tenant)?)?);
-        let mut policies = self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
-        policies.insert(tenant, (epoch, Arc::clone(&policy)));
+    /// The policy of a state: the one before with what has changed since, as long as the log is the same one.
+    pub(super) fn policy(&self, conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<Arc<Policy>, Error> {
+        let before = self.inner.policies.get().get(&tenant).cloned();
+        let policy = match before {
+            Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
+            Some(known) if leads_to(conn, tenant, &known, head)? => {
+                known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
+            }
+            _ => Policy::default().with(news(store::catalogue::current(conn, tenant)?)?),
+        };
+        let policy = Arc::new(policy);
+        let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
+        self.inner.policies.get().insert(tenant, Known { epoch, next_seq, hash, policy: Arc::clone(&policy) });
         Ok(policy)
     }
 
@@ -38,20 +69,24 @@ impl Service {
         self.known_policy(tenant, self.seen_policy_epoch(tenant)?)
     }
 
+    /// The last policy that was read, and the number of its state.
+    pub(super) fn last_policy(&self, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
+        self.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
+    }
+
     fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {
-        let policies = self.inner.policies.0.lock().unwrap_or_else(PoisonError::into_inner);
-        policies.get(&tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| Arc::clone(policy))
+        self.last_policy(tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| policy)
     }
 
     /// The policy as the connection sees it now.
     pub(super) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
-        let epoch = store::log::head(conn, tenant)?.policy_epoch;
-        self.policy(conn, tenant, epoch)
+        let head = store::log::head(conn, tenant)?;
+        self.policy(conn, tenant, &head)
     }
 
     /// The policy as it was after a record.
     pub(super) fn policy_at(&self, conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
-        Ok(Arc::new(compile(store::catalogue::at(conn, tenant, seq)?)?))
+        Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
     }
 }
 
@@ -61,29 +96,48 @@ impl Change<'_> {
     /// # Errors
     /// If the store fails.
     pub(super) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
-        let epoch = self.policy_epoch()?;
-        if self.has_touched_catalogue() {
-            // What this transaction wrote has no number yet under which it could be kept.
-            return Ok(Arc::new(compile(store::catalogue::current(self.conn, self.key())?)?));
+        let (service, tenant, head) = (self.service, self.key(), self.locked_head()?);
+        let found = service.policy(self.conn, tenant, &head)?;
+        if !self.has_touched_catalogue() {
+            return Ok(found);
         }
-        self.service.policy(self.conn, self.key(), epoch)
+        // What this transaction wrote has no number yet under which it could be kept.
+        Ok(Arc::new(found.with(news(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
     }
 }
 
-fn compile(items: Vec<Item>) -> Result<Policy, Error> {
-    let (mut apis, mut roles, mut mappings, mut made) = (vec![], vec![], vec![], Made::default());
+/// Whether the log that a policy was read with is the beginning of this one, and not of one that was put back.
+fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &Known, head: &Head) -> Result<bool, Error> {
+    if known.next_seq > head.next_seq || known.next_seq == 0 {
+        return Ok(false);
+    }
+    let last = store::log::records(conn, tenant, known.next_seq - 1, 1)?.pop();
+    Ok(last.is_some_and(|last| last.seq == known.next_seq - 1 && last.hash == known.hash))
+}
+
+fn news(items: Vec<Item>) -> Result<News, Error> {
+    let (mut news, mut gone) = (News::default(), Gone::default());
     for item in items {
         match item.kind {
-            Kind::Api => {
-                apis.push(serde_json::from_str(&item.document)?);
-                made.apis.insert(item.name, item.from_seq);
-            }
-            Kind::Role => {
-                roles.push(serde_json::from_str(&item.document)?);
-                made.roles.insert(item.name, item.from_seq);
-            }
-            Kind::Mapping => mappings.push((serde_json::from_str(&item.document)?, item.from_seq)),
+            Kind::Api => sort(&item, &mut news.apis, &mut gone.apis, |api: &Api| api.name.clone())?,
+            Kind::Role => sort(&item, &mut news.roles, &mut gone.roles, |role: &Role| role.name.clone())?,
+            Kind::Mapping => sort(&item, &mut news.mappings, &mut gone.mappings, |mapping: &Mapping| mapping.id)?,
         }
     }
-    Ok(Policy::new(apis, roles, mappings).made_by(made))
+    Ok(News { gone, ..news })
+}
+
+/// Puts an item where it belongs: to what has come, or, by its name, to what has gone.
+fn sort<T: DeserializeOwned, N: Eq + Hash>(
+    item: &Item,
+    come: &mut Vec<(T, i64)>,
+    gone: &mut HashSet<N>,
+    name: impl Fn(&T) -> N,
+) -> Result<(), Error> {
+    let read: T = serde_json::from_str(&item.document)?;
+    match item.until_seq {
+        None => come.push((read, item.from_seq)),
+        Some(_) => _ = gone.insert(name(&read)),
+    }
+    Ok(())
 }

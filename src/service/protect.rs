@@ -123,10 +123,9 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
 /// The mappings of the groups that a group is in, and of those around them.
 fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<usize>, Error> {
     let tenant = change.key();
-    let edges = store::facts::edges(change.conn, tenant, &[key], None)?;
-    let keys: BTreeSet<i64> = edges.values().flatten().map(|edge| edge.group).collect();
-    let keys: Vec<ResourceKey> = keys.into_iter().map(ResourceKey).collect();
-    let known = change.service.groups_at(change.conn, tenant, policy, &keys, None)?;
+    let around = store::members::groups_of(change.conn, tenant, &[key])?;
+    let keys: Vec<ResourceKey> = around.into_values().flatten().map(|group| group.key).collect();
+    let known = store::facts::groups(change.conn, tenant, &keys, policy.has_external_ids())?;
     Ok(known.values().flat_map(|group| policy.of_group(group)).collect())
 }
 

@@ -67,12 +67,14 @@ fn of_ids(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, ids: &[Id]) 
 }
 
 fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[String]) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "SELECT resource FROM resource_index WHERE tenant = ? AND path = ? AND value IN ?";
+    // Value by value: with `value IN` SQLite would put them in order first.
+    const SQL: &str = "SELECT i.resource FROM ? AS list CROSS JOIN resource_index i \
+         WHERE i.tenant = ? AND i.path = ? AND i.value = list.value";
     let path = path_key(&group.name, "displayName");
     let mut found = vec![];
     for names in names.chunks(CHUNK) {
-        let binds =
-            [Bind::Int(tenant.0), Bind::Int(path.into()), Bind::List(List::texts(names.iter().map(String::as_str)))];
+        let list = Bind::List(List::texts(names.iter().map(String::as_str)));
+        let binds = [list, Bind::Int(tenant.0), Bind::Int(path.into())];
         found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)

@@ -1,4 +1,4 @@
-//! What access is computed from, read set-wise: who is in which groups, now or after a record of the log.
+//! What access is computed from, read set-wise: groups, and who was in which after a record of the log.
 
 use std::collections::HashMap;
 
@@ -10,65 +10,41 @@ use super::types::{Column, ResourceKey};
 use crate::domain::access::{Edge, GroupFacts};
 use crate::domain::{Id, TenantKey};
 
-/// The climb from members to groups. UNION drops what was seen already, so it ends even in a circle;
-/// CROSS JOIN keeps SQLite from turning the joins round (see `nesting`).
-macro_rules! climb {
-    ($of:literal, $holds:literal) => {
-        concat!(
-            "WITH RECURSIVE up (member, grp, since) AS (",
-            "SELECT m.member_key, m.group_key, m.from_seq FROM memberships m WHERE m.member_key ",
-            $of,
-            " AND ",
-            $holds,
-            " AND m.tenant = ? ",
-            "UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ",
-            "CROSS JOIN memberships m WHERE m.member_key = up.grp AND ",
-            $holds,
-            ") SELECT member, grp, since FROM up"
-        )
+/// What held after a record.
+macro_rules! held {
+    () => {
+        "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)"
     };
 }
 
-/// The groups of some members, the groups around these, and so on: by member.
+/// The groups of some members, the groups around these, and so on, after a record of the log: by member.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn edges(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    members: &[ResourceKey],
-    at: Option<i64>,
-) -> Result<HashMap<i64, Vec<Edge>>> {
+pub fn edges(conn: &mut Conn, tenant: TenantKey, members: &[ResourceKey], at: i64) -> Result<HashMap<i64, Vec<Edge>>> {
+    // UNION drops what was seen already, so it ends even in a circle; CROSS JOIN keeps SQLite from turning the
+    // joins round (see `nesting`).
+    const SQL: &str = concat!(
+        "WITH RECURSIVE up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq ",
+        "FROM memberships m WHERE m.member_key IN ? AND ",
+        held!(),
+        " AND m.tenant = ? UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ",
+        "CROSS JOIN memberships m WHERE m.member_key = up.grp AND ",
+        held!(),
+        ") SELECT member, grp, since FROM up"
+    );
     type Sql = (BigInt, BigInt, BigInt);
     let mut found: HashMap<i64, Vec<Edge>> = HashMap::new();
-    let scope = || Bind::Int(tenant.0);
-    let mut take = |rows: Vec<(i64, i64, i64)>| {
-        for (member, group, from_seq) in rows {
+    let at = || Bind::Int(at);
+    for members in members.chunks(CHUNK) {
+        let binds = [Bind::List(List::keys(members)), at(), at(), Bind::Int(tenant.0), at(), at()];
+        for (member, group, from_seq) in conn.load_sql::<Sql, (i64, i64, i64)>(SQL, &binds)? {
             let edges = found.entry(member).or_default();
             // Two chunks of members may climb through the same groups.
             if !edges.iter().any(|edge| edge.group == group) {
                 edges.push(Edge { group, from_seq });
             }
         }
-    };
-    if let ([member], None) = (members, at) {
-        const SQL: &str = climb!("= ?", "m.until_seq IS NULL");
-        take(conn.load_sql::<Sql, _>(SQL, &[Bind::Int(member.0), scope()])?);
-        return Ok(found);
-    }
-    for members in members.chunks(CHUNK) {
-        let list = Bind::List(List::keys(members));
-        take(match at {
-            None => {
-                const SQL: &str = climb!("IN ?", "m.until_seq IS NULL");
-                conn.load_sql::<Sql, _>(SQL, &[list, scope()])?
-            }
-            Some(at) => {
-                const SQL: &str = climb!("IN ?", "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)");
-                let at = || Bind::Int(at);
-                conn.load_sql::<Sql, _>(SQL, &[list, at(), at(), scope(), at(), at()])?
-            }
-        });
     }
     Ok(found)
 }

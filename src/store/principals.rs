@@ -14,14 +14,14 @@ use crate::domain::{Id, Principal, TenantKey};
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = principals)]
 pub(super) struct Row {
-    id: Vec<u8>,
-    kind: String,
-    local: bool,
-    name: String,
-    active: bool,
-    admin_hold: bool,
-    suspended_at: Option<i64>,
-    deleted_at: Option<i64>,
+    pub(super) id: Vec<u8>,
+    pub(super) kind: String,
+    pub(super) local: bool,
+    pub(super) name: String,
+    pub(super) active: bool,
+    pub(super) admin_hold: bool,
+    pub(super) suspended_at: Option<i64>,
+    pub(super) deleted_at: Option<i64>,
 }
 
 impl Row {

@@ -87,3 +87,37 @@ fn a_name_of_a_past_that_never_was_finds_nobody() {
         assert_eq!((found("nc"), found("nb"), found("na")), (json!(1), json!(0), json!(0)));
     });
 }
+
+#[test]
+fn mappings_of_a_past_that_never_was_give_nothing() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        admin.post("/v1/apis", json!({"name": "a", "open": true})).expect(201);
+        for role in ["r", "s", "t"] {
+            admin.post("/v1/roles", json!({"name": role, "permissions": [format!("a:{role}:read")]})).expect(201);
+        }
+        let map = |role: &str, because: &str| {
+            let source = json!({"type": "user", "id": mira});
+            let body = json!({"role": role, "source": {"person": source, "reason": because, "expires_at": null}});
+            admin.post("/v1/mappings", body).expect(201);
+        };
+        let held = || admin.get(&format!("/v1/users/{mira}/access")).expect(200)["permissions"].clone();
+        map("r", "before");
+        assert_eq!(held(), json!(["a:r:read"]));
+        save(app, "base");
+        map("s", "before it was put back");
+        save(app, "other");
+        assert_eq!(held(), json!(["a:r:read", "a:s:read"]));
+        put_back(app, "base");
+        map("t", "instead");
+        assert_eq!(held(), json!(["a:r:read", "a:t:read"]));
+        // The same number of records, and another past.
+        put_back(app, "other");
+        assert_eq!(held(), json!(["a:r:read", "a:s:read"]));
+        map("t", "beside it");
+        assert_eq!(held(), json!(["a:r:read", "a:s:read", "a:t:read"]));
+        put_back(app, "base");
+        assert_eq!(held(), json!(["a:r:read"]));
+    });
+}

@@ -120,7 +120,7 @@ impl Service {
             role.is_some_and(|all| all.cover(asked))
         });
         let mut reasons = self.reasons(conn, tenant, &standing)?;
-        reasons.roles.retain(|role, _| policy.roles.get(role).is_some_and(|role| role.permissions.cover(asked)));
+        reasons.roles.retain(|role, _| policy.roles().get(role).is_some_and(|role| role.permissions.cover(asked)));
         let mut shown = vec![];
         for role in self.render_roles(conn, tenant, &standing, &reasons)? {
             let name = role.get("role").cloned().unwrap_or_default();

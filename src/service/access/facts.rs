@@ -1,6 +1,7 @@
 //! The facts that access is computed from, read set-wise: as they are, or as they were after a record.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
@@ -8,12 +9,38 @@ use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
 use crate::service::resources::stored_document;
 use crate::service::{Error, Service};
+use crate::store::around::{self, AT_ONCE, Around, Own};
 use crate::store::{self, Conn, ResourceKey};
 
 /// What is looked at: the present, or the state after a record.
 pub(in crate::service) type At = Option<i64>;
 
 impl Service {
+    /// The policy and the facts about some principals, as they are at one moment.
+    pub(in crate::service) fn facts_now(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        ids: &[Id],
+    ) -> Result<(Arc<Policy>, Vec<Facts>, Groups), Error> {
+        // If the last policy still holds, one statement says all there is to know.
+        if let Some((epoch, policy)) = self.last_policy(tenant)
+            && (1..=AT_ONCE).contains(&ids.len())
+        {
+            let around = around::around(conn, tenant, ids, wanted(&policy))?;
+            let is_all = !around.principals.iter().any(|(principal, _)| principal.needs_sponsor());
+            if around.policy_epoch == epoch && is_all {
+                let mut found = Found::present(around)?;
+                return Ok((policy, found.facts(ids), found.groups));
+            }
+        }
+        store::snapshot(conn, |conn| {
+            let policy = self.policy_now(conn, tenant)?;
+            let (facts, groups) = self.facts(conn, tenant, &policy, ids, None)?;
+            Ok((policy, facts, groups))
+        })
+    }
+
     /// The facts about some principals, in the order of the ids; those that there never were are left out.
     pub(in crate::service) fn facts(
         &self,
@@ -23,28 +50,28 @@ impl Service {
         ids: &[Id],
         at: At,
     ) -> Result<(Vec<Facts>, Groups), Error> {
-        let principals = states(conn, tenant, ids, at)?;
-        let mut resources = self.resources_at(conn, tenant, ids, at)?;
-        let names = connection_names(conn, tenant, policy)?;
-        let mut found = vec![];
-        for id in ids {
-            let Some(state) = principals.get(id) else { continue };
-            let resource = resources.remove(id).map(|seen| ResourceFacts {
-                key: seen.key.0,
-                document: seen.document,
-                connection: seen.connection.and_then(|key| names.get(&key).cloned()),
-            });
-            let (kind, live_since) = (state.principal.kind, state.created_seq);
-            found.push(Facts { id: *id, kind, live: state.is_live(), live_since, resource });
-        }
-        self.withdraw_orphans(conn, tenant, &mut found, &principals, at)?;
-        let keys: Vec<ResourceKey> =
-            found.iter().filter_map(|facts| facts.resource.as_ref()).map(|one| ResourceKey(one.key)).collect();
-        let groups = match policy.has_groups() && !keys.is_empty() {
-            true => self.groups_around(conn, tenant, policy, &keys, at)?,
-            false => Groups::default(),
+        let mut found = match at {
+            None => Found::present(around::around(conn, tenant, ids, wanted(policy))?)?,
+            Some(at) => self.past(conn, tenant, policy, ids, at)?,
         };
-        Ok((found, groups))
+        let mut facts = found.facts(ids);
+        self.withdraw_orphans(conn, tenant, &mut facts, &found.states, at)?;
+        Ok((facts, found.groups))
+    }
+
+    /// What there was around some principals after a record.
+    fn past(&self, conn: &mut Conn, tenant: TenantKey, policy: &Policy, ids: &[Id], at: i64) -> Result<Found, Error> {
+        let states = states(conn, tenant, ids, Some(at))?;
+        let resources = self.resources_at(conn, tenant, policy, ids, at)?;
+        let keys: Vec<ResourceKey> = resources.values().map(|seen| ResourceKey(seen.key)).collect();
+        let mut groups = Groups::default();
+        if policy.has_groups() && !keys.is_empty() {
+            groups.of = store::facts::edges(conn, tenant, &keys, at)?;
+            let reached: HashSet<i64> = groups.of.values().flatten().map(|edge| edge.group).collect();
+            let reached: Vec<ResourceKey> = reached.into_iter().map(ResourceKey).collect();
+            groups.known = self.groups_at(conn, tenant, policy, &reached, at)?;
+        }
+        Ok(Found { states, resources, groups })
     }
 
     /// An agent without a live sponsor is not live (design §5). Local agents need none.
@@ -68,33 +95,16 @@ impl Service {
         Ok(())
     }
 
-    /// The groups around some resources.
-    fn groups_around(
+    /// What was known of groups after a record, by key.
+    fn groups_at(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
         policy: &Policy,
         keys: &[ResourceKey],
-        at: At,
-    ) -> Result<Groups, Error> {
-        let of = store::facts::edges(conn, tenant, keys, at)?;
-        let reached: HashSet<i64> = of.values().flatten().map(|edge| edge.group).collect();
-        let reached: Vec<ResourceKey> = reached.into_iter().map(ResourceKey).collect();
-        let known = self.groups_at(conn, tenant, policy, &reached, at)?;
-        Ok(Groups { known, of })
-    }
-
-    /// What is known of groups, by key.
-    pub(in crate::service) fn groups_at(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        keys: &[ResourceKey],
-        at: At,
+        at: i64,
     ) -> Result<HashMap<i64, GroupFacts>, Error> {
         let mut known = store::facts::groups(conn, tenant, keys, policy.has_external_ids())?;
-        let Some(at) = at else { return Ok(known) };
         let past = store::history::resources(conn, tenant, keys, at)?;
         let opened = self.open_past(conn, tenant, &past)?;
         for (row, past) in past.iter().zip(opened) {
@@ -105,31 +115,77 @@ impl Service {
         Ok(known)
     }
 
-    /// The resources of some ids with their documents, by id; deleted ones as they were.
-    fn resources_at(&self, conn: &mut Conn, tenant: TenantKey, ids: &[Id], at: At) -> Result<HashMap<Id, Seen>, Error> {
+    /// The resources of some ids as they were after a record, by id: deleted ones, too.
+    fn resources_at(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        policy: &Policy,
+        ids: &[Id],
+        at: i64,
+    ) -> Result<HashMap<Id, ResourceFacts>, Error> {
+        let names = connection_names(conn, tenant, policy)?;
+        let seen = |key: ResourceKey, document: Map<String, Value>, connection: Option<i64>| ResourceFacts {
+            key: key.0,
+            document,
+            connection: connection.and_then(|key| names.get(&key).cloned()),
+        };
         let mut found = HashMap::with_capacity(ids.len());
         for resource in store::resources::of_ids(conn, tenant, ids)? {
             let document = stored_document(&resource)?;
-            found.insert(resource.id, Seen { key: resource.key, connection: resource.connection, document });
+            found.insert(resource.id, seen(resource.key, document, resource.connection));
         }
-        let Some(at) = at else { return Ok(found) };
-        let mut keys: Vec<ResourceKey> = found.values().map(|seen| seen.key).collect();
+        let mut keys: Vec<ResourceKey> = found.values().map(|seen| ResourceKey(seen.key)).collect();
         let missing: Vec<Id> = ids.iter().filter(|id| !found.contains_key(*id)).copied().collect();
         keys.extend(store::history::keys_of(conn, tenant, &missing)?.into_iter().map(|(_, key)| key));
         let past = store::history::resources(conn, tenant, &keys, at)?;
         let opened = self.open_past(conn, tenant, &past)?;
         for (row, past) in past.into_iter().zip(opened) {
-            found.insert(row.id, Seen { key: row.key, connection: row.connection, document: past.document });
+            found.insert(row.id, seen(row.key, past.document, row.connection));
         }
         Ok(found)
     }
 }
 
-/// A principal's resource at a moment.
-struct Seen {
-    key: ResourceKey,
-    connection: Option<i64>,
-    document: Map<String, Value>,
+/// What was found about some principals.
+struct Found {
+    states: HashMap<Id, State>,
+    resources: HashMap<Id, ResourceFacts>,
+    groups: Groups,
+}
+
+impl Found {
+    /// What there is now.
+    fn present(around: Around) -> Result<Found, Error> {
+        let state = |(principal, created_seq): (Principal, i64)| {
+            (principal.id, State { principal, created_seq, existed: true })
+        };
+        let mut resources = HashMap::with_capacity(around.resources.len());
+        for Own { key, id, document, connection } in around.resources {
+            resources.insert(id, ResourceFacts { key, document: serde_json::from_str(&document)?, connection });
+        }
+        let groups = Groups { known: around.groups, of: around.edges };
+        Ok(Found { states: around.principals.into_iter().map(state).collect(), resources, groups })
+    }
+
+    /// The facts about each, in the order of the ids.
+    fn facts(&mut self, ids: &[Id]) -> Vec<Facts> {
+        let facts = |id: &Id| {
+            let state = self.states.get(id)?;
+            let (kind, live_since) = (state.principal.kind, state.created_seq);
+            Some(Facts { id: *id, kind, live: state.is_live(), live_since, resource: self.resources.remove(id) })
+        };
+        ids.iter().filter_map(facts).collect()
+    }
+}
+
+/// How much of the groups a policy asks for.
+fn wanted(policy: &Policy) -> around::Groups {
+    match (policy.has_groups(), policy.has_external_ids()) {
+        (false, _) => around::Groups::None,
+        (true, false) => around::Groups::Names,
+        (true, true) => around::Groups::ExternalIds,
+    }
 }
 
 /// How a principal stood.

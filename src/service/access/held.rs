@@ -82,9 +82,11 @@ impl Service {
         let policy = self.remembered_policy(tenant).filter(|_| subjects.iter().all(is_known));
         let mut found = match policy {
             Some(policy) => Found { policy, keys: vec![], operator: None, effective: vec![] },
-            None => {
-                self.read(|conn| store::snapshot(conn, |conn| self.find_held(conn, context, subjects, &effective)))?
-            }
+            None => self.read(|conn| {
+                let are_principals = subjects.iter().all(|subject| asked(subject).is_some());
+                let find = |conn: &mut Conn| self.find_held(conn, context, subjects, &effective);
+                if are_principals { find(conn) } else { store::snapshot(conn, find) }
+            })?,
         };
         for (id, own) in std::mem::take(&mut found.effective) {
             effective.insert(id, self.remember_access((tenant, id), own, stamp));
@@ -114,7 +116,6 @@ impl Service {
         known: &HashMap<Id, Arc<Effective>>,
     ) -> Result<Found, Error> {
         let tenant = context.caller.tenant.key;
-        let policy = self.policy_now(conn, tenant)?;
         let keys = self.keys_in(conn, context, subjects)?;
         let operator = match subjects.contains(&Subject::Operator) {
             true => store::principals::local_by_name(conn, tenant, OPERATOR)?.map(|operator| operator.id),
@@ -126,7 +127,7 @@ impl Service {
         });
         let ids: HashSet<Id> = asked.chain(keys.iter().map(|key| key.owner.id)).chain(operator).collect();
         let missing: Vec<Id> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
-        let (facts, groups) = self.facts(conn, tenant, &policy, &missing, None)?;
+        let (policy, facts, groups) = self.facts_now(conn, tenant, &missing)?;
         let judge = |facts: &Facts| {
             let hits = access::hits(&policy, facts, &groups, self.now());
             let until = access::valid_until(&policy, &hits);

@@ -80,8 +80,8 @@ impl Service {
         self.ask(context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
                 let head = store::log::head(conn, tenant)?;
-                let policy = self.policy(conn, tenant, head.policy_epoch)?;
-                if !policy.roles.contains_key(role) {
+                let policy = self.policy(conn, tenant, &head)?;
+                if !policy.roles().contains_key(role) {
                     return Err(Error::NotFound);
                 }
                 let mappings = policy.places(|one| policy.gives(&one.mapping.role, role));

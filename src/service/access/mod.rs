@@ -16,7 +16,7 @@ use super::cache::{Effective, Stamp};
 use super::{Error, Service};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey, access};
-use crate::store::{self, Conn};
+use crate::store::Conn;
 
 impl Service {
     /// What a principal may do now; from memory if nothing that decides it has changed.
@@ -24,14 +24,13 @@ impl Service {
         if let Some(known) = self.known_access(tenant, id, self.now()) {
             return Ok(known);
         }
-        let found = self.read(|conn| store::snapshot(conn, |conn| self.effective_in(conn, tenant, id)))?;
+        let found = self.read(|conn| self.effective_in(conn, tenant, id))?;
         Ok(self.remember_access((tenant, id), found, stamp))
     }
 
-    /// The same, as a transaction sees it.
+    /// The same, as a connection sees it.
     pub(super) fn effective_in(&self, conn: &mut Conn, tenant: TenantKey, id: Id) -> Result<Effective, Error> {
-        let policy = self.policy_now(conn, tenant)?;
-        let (facts, groups) = self.facts(conn, tenant, &policy, &[id], None)?;
+        let (policy, facts, groups) = self.facts_now(conn, tenant, &[id])?;
         let Some(facts) = facts.first() else {
             return Ok(Effective::new(PrincipalKind::User, Permissions::default(), None));
         };

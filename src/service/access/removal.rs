@@ -29,7 +29,7 @@ impl Service {
         self.ask(context, Operation::MappingDelete, None, |conn| {
             store::snapshot(conn, |conn| {
                 let head = store::log::head(conn, tenant)?;
-                let policy = self.policy(conn, tenant, head.policy_epoch)?;
+                let policy = self.policy(conn, tenant, &head)?;
                 let (at, mapped) = policy.find(&id).ok_or(Error::NotFound)?;
                 conditions.check_write(policy.mapping_version(mapped))?;
                 mappings::check_way_back(conn, tenant, &mapped.mapping)?;

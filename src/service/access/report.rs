@@ -67,7 +67,7 @@ impl Service {
         let principal = store::principals::find(conn, tenant, id)?.ok_or(Error::NotFound)?;
         let head = store::log::head(conn, tenant)?;
         let (at, as_of_seq, policy) = match time {
-            None => (None, head.next_seq - 1, self.policy(conn, tenant, head.policy_epoch)?),
+            None => (None, head.next_seq - 1, self.policy(conn, tenant, &head)?),
             Some(time) => {
                 let seq = self.seq_at(conn, tenant, time)?;
                 (Some(seq), seq, self.policy_at(conn, tenant, seq)?)

@@ -211,7 +211,7 @@ const ANY: &str = "*";
 fn actions(standings: &Standings, held: &Held, resource: &str) -> BTreeSet<String> {
     // Any action will do: it tells what the resource type means.
     let Some(like) = permission(resource, "any") else { return BTreeSet::new() };
-    let Some(api) = standings.policy.apis.get(like.api()) else { return BTreeSet::new() };
+    let Some(api) = standings.policy.apis().get(like.api()) else { return BTreeSet::new() };
     // Of an open api also what is granted by the name of its action; `*` names none.
     let named = held.granted().filter(|own| own.action() != "*");
     let granted = named.filter_map(|own| permission(resource, own.action()).filter(|one| own.covers(one)));

@@ -151,6 +151,7 @@ impl Service {
         self.inner.cache.documents.clear();
         self.inner.cache.names.clear();
         self.inner.cache.accesses.clear();
+        self.inner.policies.clear();
         self.inner.snapshots.clear();
     }
 

@@ -28,7 +28,7 @@ impl Service {
     pub fn list_apis(&self, context: &Context) -> Result<Value, Error> {
         self.ask(context, Operation::ApiList, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            Ok(json!({"apis": policy.apis.values().map(render).collect::<Vec<_>>()}))
+            Ok(json!({"apis": policy.apis().values().map(render).collect::<Vec<_>>()}))
         })
     }
 
@@ -39,7 +39,7 @@ impl Service {
     pub fn read_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
         self.ask(context, Operation::ApiRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            let api = policy.apis.get(name).ok_or(Error::NotFound)?;
+            let api = policy.apis().get(name).ok_or(Error::NotFound)?;
             Tagged::unless_known(policy.api_version(name), conditions, || render(api))
         })
     }
@@ -78,7 +78,7 @@ impl Service {
         self.perform(context, Operation::ApiDelete, None, move |change| {
             check_not_built_in(&name)?;
             let policy = change.policy()?;
-            policy.apis.get(&name).ok_or(Error::NotFound)?;
+            policy.apis().get(&name).ok_or(Error::NotFound)?;
             conditions.check_write(policy.api_version(&name))?;
             if let Some(user) = user_of(&policy, &name, |_| false) {
                 return Err(in_use(format!("role {user} uses api {name}")));
@@ -106,7 +106,7 @@ pub(super) fn save(change: &mut Change<'_>, api: &Api, operation: Operation) -> 
 /// Stores another state of an api inside a change; the same again changes nothing.
 fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Result<Tagged, Error> {
     let policy = change.policy()?;
-    let before = policy.apis.get(&api.name).ok_or(Error::NotFound)?;
+    let before = policy.apis().get(&api.name).ok_or(Error::NotFound)?;
     let version = policy.api_version(&api.name);
     conditions.check_write(version)?;
     if before == api {
@@ -128,7 +128,7 @@ pub(super) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
 /// A role that names a permission of the api which it would no longer know.
 fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> bool) -> Option<&'p str> {
     let breaks = |permission: &Permission| permission.api() == api && !known(permission);
-    let user = policy.roles.values().find(|role| role.permissions.iter().any(breaks));
+    let user = policy.roles().values().find(|role| role.permissions.iter().any(breaks));
     user.map(|role| role.name.as_str())
 }
 

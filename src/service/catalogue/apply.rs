@@ -122,10 +122,10 @@ impl Plan {
     fn compare_apis(&mut self, before: &Policy, after: &Policy, file: &File) -> Result<(), Error> {
         // Roles of the file are looked at one by one, and point at the permission.
         let own: HashSet<&str> = file.roles.iter().map(|draft| draft.role.name.as_str()).collect();
-        let others = after.roles.values().filter(|role| !own.contains(role.name.as_str())).cloned();
+        let others = after.roles().values().filter(|role| !own.contains(role.name.as_str())).cloned();
         let others = Policy::new(vec![], others.collect(), vec![]);
         for (n, api) in file.apis.iter().enumerate() {
-            match before.apis.get(&api.name) {
+            match before.apis().get(&api.name) {
                 Some(same) if same == api => self.unchanged += 1,
                 Some(other) => {
                     apis::check_users(&others, api).map_err(at("apis", n))?;
@@ -147,7 +147,7 @@ impl Plan {
         let mut changed = vec![];
         for (n, draft) in file.roles.iter().enumerate() {
             roles::check(conn, tenant, after, draft).map_err(at("roles", n))?;
-            match before.roles.get(&draft.role.name) {
+            match before.roles().get(&draft.role.name) {
                 Some(same) if *same == draft.role => self.unchanged += 1,
                 other => changed.push((&draft.role, other)),
             }
@@ -172,7 +172,7 @@ impl Plan {
             let entry = with_id(conn, tenant, entry).map_err(at("mappings", n))?;
             asked.push(mappings::parse(&entry, None).map_err(at("mappings", n))?);
         }
-        let there = before.mappings.iter().map(|one| ((one.mapping.role.as_str(), one.mapping.source.meant()), one));
+        let there = before.mappings().map(|one| ((one.mapping.role.as_str(), one.mapping.source.meant()), one));
         let there: HashMap<(&str, Meant<'_>), _> = there.collect();
         let mut seen: HashMap<(&str, Meant<'_>), usize> = HashMap::new();
         for (n, (role, source)) in asked.iter().enumerate() {
@@ -209,8 +209,8 @@ impl Plan {
 fn overlaid(before: &Policy, file: &File) -> Policy {
     let apis = file.apis.iter().map(|api| (api.name.as_str(), api));
     let roles = file.roles.iter().map(|draft| (draft.role.name.as_str(), &draft.role));
-    let mut all_apis: HashMap<&str, &Api> = before.apis.iter().map(|(name, api)| (name.as_str(), api)).collect();
-    let mut all_roles: HashMap<_, _> = before.roles.iter().map(|(name, role)| (name.as_str(), role)).collect();
+    let mut all_apis: HashMap<&str, &Api> = before.apis().iter().map(|(name, api)| (name.as_str(), api)).collect();
+    let mut all_roles: HashMap<_, _> = before.roles().iter().map(|(name, role)| (name.as_str(), role)).collect();
     all_apis.extend(apis);
     all_roles.extend(roles);
     Policy::new(all_apis.into_values().cloned().collect(), all_roles.into_values().cloned().collect(), vec![])

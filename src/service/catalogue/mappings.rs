@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::fields::Fields;
+use super::snapshot::MeantGroup;
 use super::{Tagged, check_held, end, in_use, put, source, taken};
 use crate::domain::log::Entry;
 use crate::domain::mapping::{GroupName, Person, Source};
@@ -113,7 +114,7 @@ fn check_new(change: &mut Change<'_>, policy: &Policy, mapping: &Mapping) -> Res
         return Err(Error::invalid("/source/expires_at", "expires_at: is past"));
     }
     let is_same = |one: &&Mapped| one.mapping.id != mapping.id && mapping.continues(&one.mapping);
-    if let Some(same) = policy.mappings.iter().find(is_same) {
+    if let Some(same) = policy.mappings().find(is_same) {
         // One that ran out gives nothing any more, and stands in nobody's way.
         if !has_ended(&same.mapping.source, change.now) {
             return Err(taken("mapping", &same.mapping.id.to_string()));
@@ -184,7 +185,7 @@ pub(super) fn check(
     role: &str,
     source: &Source,
 ) -> Result<(), Error> {
-    let Some(role) = policy.roles.get(role) else {
+    let Some(role) = policy.roles().get(role) else {
         return Err(Error::invalid("/role", format!("role: there is no role {role}")));
     };
     match source {
@@ -253,6 +254,9 @@ pub(super) struct Shown<'m> {
     role: &'m str,
     permissions: Option<&'m Permissions>,
     source: ShownSource<'m>,
+    /// In the snapshot, of group mappings alone; empty as long as there is no such group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) groups: Option<Vec<MeantGroup<'m>>>,
 }
 
 #[derive(Serialize)]
@@ -268,7 +272,8 @@ impl<'m> Shown<'m> {
             dated @ Source::Person { .. } => ShownSource::Dated(render_source(dated)),
             other => ShownSource::AsSent(other),
         };
-        Shown { id: mapping.id, role: &mapping.role, permissions: policy.permissions(&mapping.role), source }
+        let permissions = policy.permissions(&mapping.role);
+        Shown { id: mapping.id, role: &mapping.role, permissions, source, groups: None }
     }
 }
 

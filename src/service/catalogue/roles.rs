@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::fields::Fields;
 use super::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
-use crate::domain::policy::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
+use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
 use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service};
@@ -26,7 +26,7 @@ impl Service {
     pub fn list_roles(&self, context: &Context) -> Result<Value, Error> {
         self.ask(context, Operation::RoleList, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            Ok(json!({"roles": policy.roles.values().map(|role| render(role, &policy)).collect::<Vec<_>>()}))
+            Ok(json!({"roles": policy.roles().values().map(|role| render(role, &policy)).collect::<Vec<_>>()}))
         })
     }
 
@@ -37,7 +37,7 @@ impl Service {
     pub fn read_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
         self.ask(context, Operation::RoleRead, None, |conn| {
             let policy = self.policy_now(conn, context.caller.tenant.key)?;
-            let role = policy.roles.get(name).ok_or(Error::NotFound)?;
+            let role = policy.roles().get(name).ok_or(Error::NotFound)?;
             Tagged::unless_known(policy.role_version(name), conditions, || render(role, &policy))
         })
     }
@@ -77,12 +77,12 @@ impl Service {
         self.perform(context, Operation::RoleDelete, None, move |change| {
             check_not_built_in(&name)?;
             let policy = change.policy()?;
-            policy.roles.get(&name).ok_or(Error::NotFound)?;
+            policy.roles().get(&name).ok_or(Error::NotFound)?;
             conditions.check_write(policy.role_version(&name))?;
-            if let Some(mapped) = policy.mappings.iter().find(|one| one.mapping.role == name) {
+            if let Some(mapped) = policy.mappings().find(|one| one.mapping.role == name) {
                 return Err(in_use(format!("mapping {} gives role {name}", mapped.mapping.id)));
             }
-            if let Some(outer) = policy.roles.values().find(|role| role.includes.contains(&name)) {
+            if let Some(outer) = policy.roles().values().find(|role| role.includes.contains(&name)) {
                 return Err(in_use(format!("role {} includes role {name}", outer.name)));
             }
             end(change, Kind::Role, &name, Entry::new(Operation::RoleDelete.action(), "role", &name))
@@ -109,7 +109,7 @@ fn create(change: &mut Change<'_>, draft: &Draft) -> Result<Tagged, Error> {
 /// Stores another definition inside a change; the same again changes nothing.
 fn replace(change: &mut Change<'_>, draft: &Draft, conditions: &Conditions) -> Result<Tagged, Error> {
     let (role, policy) = (&draft.role, change.policy()?);
-    let before = policy.roles.get(&role.name).ok_or(Error::NotFound)?;
+    let before = policy.roles().get(&role.name).ok_or(Error::NotFound)?;
     let version = policy.role_version(&role.name);
     conditions.check_write(version)?;
     if before == role {
@@ -120,9 +120,9 @@ fn replace(change: &mut Change<'_>, draft: &Draft, conditions: &Conditions) -> R
 
 fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Tagged, Error> {
     let (tenant, policy, role) = (change.key(), change.policy()?, &draft.role);
-    let others = policy.roles.values().filter(|other| other.name != role.name);
+    let others = policy.roles().values().filter(|other| other.name != role.name);
     let roles = others.chain([role]).cloned().collect();
-    let after = Policy::new(policy.apis.values().cloned().collect(), roles, vec![]);
+    let after = Policy::new(policy.apis().values().cloned().collect(), roles, vec![]);
     check(change.conn, tenant, &after, draft)?;
     check_held(&change.context.caller, &after, &role.name)?;
     save(change, role, operation)?;
@@ -151,16 +151,16 @@ pub(super) fn check(
         if *inner == role.name || after.gains(inner).iter().any(|gain| gain.role == role.name) {
             return Err(Error::invalid(pointer, format!("includes: {inner} includes {} already", role.name)));
         }
-        if !after.roles.contains_key(inner) {
+        if !after.roles().contains_key(inner) {
             return Err(Error::invalid(pointer, format!("includes: there is no role {inner}")));
         }
     }
     let is_deep = |name: &String| after.gains(name).iter().any(|gain| gain.via.len() > INCLUSION_DEPTH_MAX);
-    if after.roles.keys().any(is_deep) {
+    if after.roles().keys().any(is_deep) {
         let detail = format!("includes: more than {INCLUSION_DEPTH_MAX} roles inside each other");
         return Err(Error::invalid("/includes", detail));
     }
-    if after.roles.keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
+    if after.roles().keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
         let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");
         return Err(Error::invalid("/includes", detail));
     }
@@ -176,7 +176,7 @@ pub(super) fn check(
 /// Why a permission is not known.
 pub(in crate::service) fn unknown(policy: &Policy, permission: &Permission) -> String {
     let api = permission.api();
-    match policy.apis.get(api) {
+    match policy.apis().get(api) {
         _ if api == "*" => format!("{permission}: name the api; * would seem to include keyroll and never does"),
         None => format!("{permission}: there is no api {api}"),
         Some(_) => format!("{permission}: api {api} has no such permission"),

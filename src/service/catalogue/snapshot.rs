@@ -79,19 +79,10 @@ pub(in crate::service) struct Mappings {
     next: usize,
 }
 
-/// A mapping with the groups that it means.
-#[derive(Serialize)]
-struct Row<'s> {
-    #[serde(flatten)]
-    mapping: Shown<'s>,
-    /// Of group mappings alone; empty as long as there is no such group.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    groups: Option<Vec<Group<'s>>>,
-}
-
+/// A group that a mapping means.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Group<'s> {
+pub(super) struct MeantGroup<'s> {
     id: Id,
     display_name: Option<&'s str>,
     external_ids: &'s [String],
@@ -105,7 +96,7 @@ struct Claims<'s> {
     iat: i64,
     exp: i64,
     as_of_seq: i64,
-    mappings: Vec<Row<'s>>,
+    mappings: Vec<Shown<'s>>,
 }
 
 impl Service {
@@ -150,7 +141,7 @@ impl Service {
             iat,
             exp: iat + SIGNED_SECONDS,
             as_of_seq: snapshot.seq,
-            mappings: (0..snapshot.policy.mappings.len()).filter_map(|at| snapshot.row(at)).collect(),
+            mappings: (0..snapshot.policy.mappings().len()).filter_map(|at| snapshot.row(at)).collect(),
         };
         self.sign(SIGNED_TYPE, &claims)
     }
@@ -163,7 +154,7 @@ impl Service {
             if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
                 return Ok(Arc::clone(known));
             }
-            let policy = self.policy(conn, tenant, head.policy_epoch)?;
+            let policy = self.policy(conn, tenant, &head)?;
             let (groups, meant) = resolve(conn, tenant, &policy)?;
             let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
             // Another request may have read later and been here earlier.
@@ -189,7 +180,7 @@ fn tag(form: Form, seq: i64, iat: i64) -> String {
 type Resolved = (Vec<GroupFacts>, HashMap<usize, Vec<usize>>);
 
 fn resolve(conn: &mut Conn, tenant: TenantKey, policy: &Policy) -> Result<Resolved, Error> {
-    let names: Vec<&GroupName> = policy.mappings.iter().filter_map(|one| group_of(&one.mapping.source)).collect();
+    let names: Vec<&GroupName> = policy.mappings().filter_map(|one| group_of(&one.mapping.source)).collect();
     let keys = store::candidates::named(conn, tenant, &names)?;
     let mut groups: Vec<GroupFacts> = store::facts::groups(conn, tenant, &keys, true)?.into_values().collect();
     groups.sort_unstable_by_key(|group| group.id);
@@ -212,16 +203,17 @@ fn group_of(source: &Source) -> Option<&GroupName> {
 
 impl Snapshot {
     /// The mapping at a place.
-    fn row(&self, at: usize) -> Option<Row<'_>> {
+    fn row(&self, at: usize) -> Option<Shown<'_>> {
         let mapping = &self.policy.mapped(at)?.mapping;
         let shown = |at: &usize| {
             let group = self.groups.get(*at)?;
             let display_name = group.display.as_deref();
-            Some(Group { id: group.id, display_name, external_ids: &group.external_ids })
+            Some(MeantGroup { id: group.id, display_name, external_ids: &group.external_ids })
         };
         let meant = || self.meant.get(&at).into_iter().flatten().filter_map(shown).collect();
-        let groups = group_of(&mapping.source).map(|_| meant());
-        Some(Row { mapping: Shown::of(mapping, &self.policy), groups })
+        let mut row = Shown::of(mapping, &self.policy);
+        row.groups = group_of(&mapping.source).map(|_| meant());
+        Some(row)
     }
 }
 
@@ -240,7 +232,7 @@ fn body(snapshot: Arc<Snapshot>) -> Result<Body, Error> {
 
 impl Mappings {
     fn is_empty(&self) -> bool {
-        self.next >= self.snapshot.policy.mappings.len()
+        self.next >= self.snapshot.policy.mappings().len()
     }
 
     /// The next piece; `None` at the end.

@@ -77,7 +77,7 @@ impl Service {
 fn needed(policy: &Policy, may: &May<'_>) -> Option<Permission> {
     let permission = match may {
         May::Permission(permission) => permission.clone(),
-        May::Request { api, method, path } => policy.apis.get(*api)?.route(method, path)?,
+        May::Request { api, method, path } => policy.apis().get(*api)?.route(method, path)?,
     };
     policy.knows(&permission).then_some(permission)
 }

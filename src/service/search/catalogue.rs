@@ -120,7 +120,7 @@ impl Service {
             _ => return Err(Error::NotFound),
         };
         let mut containers: HashMap<&str, Vec<&str>> = HashMap::new();
-        for role in policy.roles.values() {
+        for role in policy.roles().values() {
             for inner in &role.includes {
                 containers.entry(inner).or_default().push(&role.name);
             }
@@ -146,9 +146,9 @@ fn by_value(resource_type: &'static ResourceType) -> Option<Sort> {
 impl<'p> View<'p> {
     fn items(&self) -> Box<dyn Iterator<Item = Item<'p>> + 'p> {
         if self.resource_type.name == "Role" {
-            return Box::new(self.policy.roles.values().map(Item::Role));
+            return Box::new(self.policy.roles().values().map(Item::Role));
         }
-        Box::new(self.policy.apis.values().flat_map(|api| {
+        Box::new(self.policy.apis().values().flat_map(|api| {
             let permissions = api.permissions.iter().map(|one| (format!("{}:{}", api.name, one.name), one));
             permissions.filter_map(|(text, one)| {
                 Some(Item::Permission { permission: Permission::parse(&text)?, description: &one.description })
@@ -213,7 +213,7 @@ impl<'p> View<'p> {
             }
         };
         let may = |mapping: &Mapping| {
-            let by = self.policy.roles.get(&mapping.role).map_or(&[][..], |role| &role.assertable_by);
+            let by = self.policy.roles().get(&mapping.role).map_or(&[][..], |role| &role.assertable_by);
             self.connection.map_or(!by.is_empty(), |own| by.iter().any(|name| name == own))
         };
         let mapped = self.policy.of_asserted(attribute, item.value()).iter();

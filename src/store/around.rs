@@ -1,0 +1,195 @@
+//! What the access of some principals hangs on, read by one statement: so it is of one moment without a
+//! transaction, and costs a server of PostgreSQL one answer instead of eight.
+
+use std::collections::HashMap;
+
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List};
+use super::error::{Error, Result};
+use super::principals;
+use super::types::Column;
+use crate::domain::access::{Edge, GroupFacts};
+use crate::domain::{Id, Principal, TenantKey};
+
+/// Some principals, and what is around them.
+#[derive(Debug, Default)]
+pub struct Around {
+    /// The state of roles and mappings at that moment: see [`crate::domain::log::Head::policy_epoch`].
+    pub policy_epoch: i64,
+    /// The principals, each with the record that made it.
+    pub principals: Vec<(Principal, i64)>,
+    /// Their resources.
+    pub resources: Vec<Own>,
+    /// By member: the groups of the principals, the groups around these, and so on.
+    pub edges: HashMap<i64, Vec<Edge>>,
+    /// These groups by key.
+    pub groups: HashMap<i64, GroupFacts>,
+}
+
+/// A principal's resource.
+#[derive(Debug)]
+pub struct Own {
+    /// Its surrogate key.
+    pub key: i64,
+    /// Its id.
+    pub id: Id,
+    /// Its JSON.
+    pub document: String,
+    /// The name of the connection that owns it.
+    pub connection: Option<String>,
+}
+
+/// How much of the groups is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Groups {
+    /// Nothing.
+    None,
+    /// What they are called.
+    Names,
+    /// What connections call them, too.
+    ExternalIds,
+}
+
+// Every part has the columns of the first. UNION in a climb drops what was seen already, so it ends even in a
+// circle; CROSS JOIN and the plus keep SQLite from turning the joins round (see `nesting`).
+const OWN: &str = "WITH RECURSIVE own AS (SELECT r.key, r.id, r.document, c.name FROM resources r \
+     LEFT JOIN connections c ON c.key = r.connection WHERE r.tenant = ? AND r.id ";
+const UP: &str = "), up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq \
+     FROM own CROSS JOIN memberships m WHERE m.member_key = own.key AND m.until_seq IS NULL AND m.tenant = ? \
+     UNION SELECT m.member_key, m.group_key, m.from_seq FROM up CROSS JOIN memberships m \
+     WHERE m.member_key = up.grp AND m.until_seq IS NULL";
+const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS bigint), CAST(NULL AS bytea), \
+     CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS boolean), CAST(NULL AS boolean), CAST(NULL AS boolean) \
+     FROM log_heads WHERE tenant = ? \
+     UNION ALL SELECT 1, key, NULL, NULL, id, document, name, NULL, NULL, NULL FROM own \
+     UNION ALL SELECT 2, created_seq, suspended_at, deleted_at, id, kind, name, local, active, admin_hold \
+     FROM principals WHERE tenant = ? AND id ";
+const GROUPS: &str = " UNION ALL SELECT 3, up.member, up.grp, up.since, g.id, g.display, NULL, NULL, NULL, NULL \
+     FROM up CROSS JOIN resources g WHERE g.key = up.grp AND +g.tenant = ?";
+const EXTERNAL_IDS: &str = " UNION ALL SELECT 4, e.resource, NULL, NULL, NULL, e.value, NULL, NULL, NULL, NULL \
+     FROM (SELECT DISTINCT grp FROM up) AS reached CROSS JOIN external_ids e \
+     WHERE e.resource = reached.grp AND +e.tenant = ?";
+
+type Sql = (
+    Integer,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+    Nullable<Binary>,
+    Nullable<Text>,
+    Nullable<Text>,
+    Nullable<Bool>,
+    Nullable<Bool>,
+    Nullable<Bool>,
+);
+type Row = (
+    i32,
+    Option<i64>,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<String>,
+    Option<String>,
+    Option<bool>,
+    Option<bool>,
+    Option<bool>,
+);
+
+/// Of so many principals one statement reads all.
+pub const AT_ONCE: usize = CHUNK;
+
+/// What is around some principals, as it is now. Of more than [`AT_ONCE`] it is of one moment in a transaction
+/// alone.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn around(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<Around> {
+    let mut found = Around::default();
+    for ids in ids.chunks(AT_ONCE) {
+        let mut called = vec![];
+        for row in statement(conn, tenant, ids, groups)? {
+            called.extend(found.take(row)?);
+        }
+        // Behind the groups, in whatever order the parts come.
+        called.into_iter().for_each(|(group, value)| found.called(group, value));
+    }
+    Ok(found)
+}
+
+fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<Vec<Row>> {
+    // A single one by itself: PostgreSQL plans a list anew each time.
+    let of = if ids.len() == 1 { "= ?" } else { "IN ?" };
+    let bind = || match ids {
+        [id] => Bind::Bytes(id.as_bytes()),
+        ids => Bind::List(List::ids(ids)),
+    };
+    let own = || Bind::Int(tenant.0);
+    let (mut sql, mut binds) = ([OWN, of].concat(), vec![own(), bind()]);
+    if groups >= Groups::Names {
+        sql.push_str(UP);
+        binds.push(own());
+    }
+    sql.extend([HEAD, of]);
+    binds.extend([own(), own(), bind()]);
+    if groups >= Groups::Names {
+        sql.push_str(GROUPS);
+        binds.push(own());
+    }
+    if groups >= Groups::ExternalIds {
+        sql.push_str(EXTERNAL_IDS);
+        binds.push(own());
+    }
+    conn.load_sql::<Sql, Row>(&sql, &binds)
+}
+
+impl Around {
+    /// Takes one row in; what a connection calls a group is given back.
+    fn take(
+        &mut self,
+        (part, a, b, c, id, text, name, local, active, admin_hold): Row,
+    ) -> Result<Option<(i64, String)>> {
+        let own_id = || Column("resources", "id").id(id.as_deref().unwrap_or_default());
+        match (part, a, text) {
+            (0, Some(policy_epoch), _) => self.policy_epoch = policy_epoch,
+            (1, Some(key), Some(document)) => {
+                self.resources.push(Own { key, id: own_id()?, document, connection: name });
+            }
+            (2, Some(created_seq), Some(kind)) => {
+                let row = principals::Row {
+                    id: id.unwrap_or_default(),
+                    kind,
+                    local: local.unwrap_or_default(),
+                    name: name.unwrap_or_default(),
+                    active: active.unwrap_or_default(),
+                    admin_hold: admin_hold.unwrap_or_default(),
+                    suspended_at: b,
+                    deleted_at: c,
+                };
+                self.principals.push((row.into_domain()?, created_seq));
+            }
+            (3, Some(member), display) => self.edge(member, b.unwrap_or(0), c.unwrap_or(0), own_id()?, display),
+            (4, Some(group), Some(value)) => return Ok(Some((group, value))),
+            _ => return Err(Error::corrupt("log_heads", "policy_epoch", "a part is incomplete")),
+        }
+        Ok(None)
+    }
+
+    fn edge(&mut self, member: i64, group: i64, from_seq: i64, id: Id, display: Option<String>) {
+        let edges = self.edges.entry(member).or_default();
+        // Two chunks of principals may climb through the same groups.
+        if !edges.iter().any(|edge| edge.group == group) {
+            edges.push(Edge { group, from_seq });
+        }
+        let facts = || GroupFacts { key: group, id, display, external_ids: vec![] };
+        self.groups.entry(group).or_insert_with(facts);
+    }
+
+    fn called(&mut self, group: i64, value: String) {
+        if let Some(group) = self.groups.get_mut(&group)
+            && !group.external_ids.contains(&value)
+        {
+            group.external_ids.push(value);
+        }
+    }
+}
