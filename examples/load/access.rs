@@ -52,14 +52,18 @@ pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
 
     let sample = admin.post("/access/v1/evaluation", &evaluation(&asked[0]));
     let bare = Bare::start(&sample);
-    let bare_rate = load.run(bare.address(), |_| Request::get("/", ""));
     let bodies: Vec<String> = asked.iter().map(|id| evaluation(id).to_string()).collect();
-    let rate = load.run(keyroll.address(), |n| {
+    let post = |n: u64| {
         Request::post("/access/v1/evaluation", keyroll.admin_key(), &bodies[scatter(n) as usize % bodies.len()])
-    });
+    };
+    let get = |_: u64| Request::get("/", "");
+    let own = keyroll.address();
+    let [rate, same, least] = load.in_turns([(own, &post), (bare.address(), &post), (bare.address(), &get)]);
     println!(
-        "AuthZEN evaluation, warm: {rate:.0}/s, {:.0} % of the bare handler ({bare_rate:.0}/s)",
-        rate / bare_rate * 100.0
+        "AuthZEN evaluation, warm: {rate:.0}/s, {:.0} % of the bare handler at the same requests ({same:.0}/s), \
+         {:.0} % of it at GET / ({least:.0}/s)",
+        rate / same * 100.0,
+        rate / least * 100.0
     );
 
     keyroll.apply(&catalogue(MANY_MAPPINGS));

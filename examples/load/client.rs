@@ -43,6 +43,9 @@ pub(crate) fn scatter(n: u64) -> u64 {
     x ^ (x >> 31)
 }
 
+/// Into how many turns a measurement is divided that compares.
+const TURNS: u64 = 5;
+
 /// How much load, for how long.
 pub(crate) struct Load {
     pub(crate) connections: usize,
@@ -54,6 +57,19 @@ impl Load {
     pub(crate) fn run(&self, address: SocketAddr, request: impl Fn(u64) -> Request) -> f64 {
         let end = Instant::now() + Duration::from_secs(self.seconds);
         self.go(address, request, |_| Instant::now() < end)
+    }
+
+    /// Measures several kinds of requests in turns, since a machine that is not alone changes its pace; gives the
+    /// answers per second of each.
+    pub(crate) fn in_turns<const N: usize>(&self, kinds: [(SocketAddr, &dyn Fn(u64) -> Request); N]) -> [f64; N] {
+        let mut rates = [0.0; N];
+        let turn = Load { connections: self.connections, seconds: self.seconds.div_ceil(TURNS) };
+        for _ in 0..TURNS {
+            for ((address, request), rate) in kinds.iter().zip(&mut rates) {
+                *rate += turn.run(*address, request) / TURNS as f64;
+            }
+        }
+        rates
     }
 
     /// Sends so many requests, one of each number; gives answers per second.

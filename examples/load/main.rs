@@ -53,7 +53,7 @@ fn main() {
     let bare_rate = load.run(bare.address(), |_| Request::get("/", ""));
     println!("bare handler, {} bytes: {bare_rate:.0}/s", sample.len());
     cold(&keyroll, &load, &ids, bare_rate);
-    reads(&keyroll, &load, &ids, bare_rate);
+    reads(&keyroll, &load, &ids, &bare);
     println!("resident after reading: {} MB", keyroll.resident_kb() / 1024);
     creates(&keyroll, &load, users);
     members(&keyroll, &ids);
@@ -99,13 +99,17 @@ fn cold(keyroll: &Keyroll, load: &Load, ids: &[String], bare: f64) {
     println!("the first read of each user: {id:.0} % by id, {name:.0} % by userName eq");
 }
 
-fn reads(keyroll: &Keyroll, load: &Load, ids: &[String], bare: f64) {
-    let report =
-        |name: &str, rate: f64| println!("{name}: {rate:.0}/s, {:.0} % of the bare handler", rate / bare * 100.0);
+fn reads(keyroll: &Keyroll, load: &Load, ids: &[String], bare: &Bare) {
+    let report = |name: &str, [rate, bare]: [f64; 2]| {
+        println!("{name}: {rate:.0}/s, {:.0} % of the bare handler ({bare:.0}/s)", rate / bare * 100.0);
+    };
     let key = keyroll.key();
     let pick = |n: u64| (client::scatter(n) % ids.len() as u64) as usize;
     let base = "/scim/v2/Users";
-    let run = |path: &dyn Fn(u64) -> String| load.run(keyroll.address(), |n| Request::get(&path(n), key));
+    let run = |path: &dyn Fn(u64) -> String| {
+        let (own, least) = (|n| Request::get(&path(n), key), |_| Request::get("/", ""));
+        load.in_turns([(keyroll.address(), &own), (bare.address(), &least)])
+    };
     report("GET by id", run(&|n| format!("{base}/{}", ids[pick(n)])));
     report("userName eq", run(&|n| format!("{base}?filter=userName+eq+%22user{}%40north.example%22", pick(n))));
     report(

@@ -176,7 +176,8 @@ pub(crate) fn bare_main() {
     actix_web::rt::System::new().block_on(async move {
         let app = move || {
             let body = body.clone();
-            App::new().default_service(web::to(move || {
+            // A body that was left unread would end the connection.
+            App::new().default_service(web::to(move |_: web::Bytes| {
                 let body = body.clone();
                 async move { HttpResponse::Ok().content_type("application/scim+json").body(body) }
             }))
