@@ -78,9 +78,10 @@ pub struct Gone {
     pub mappings: HashSet<Id>,
 }
 
-impl Gone {
+impl News {
     fn has_roles(&self) -> bool {
-        !self.apis.is_empty() || !self.roles.is_empty()
+        let Gone { apis, roles, .. } = &self.gone;
+        !(self.apis.is_empty() && self.roles.is_empty() && apis.is_empty() && roles.is_empty())
     }
 }
 
@@ -95,13 +96,10 @@ impl Policy {
     /// The same policy after a change. What has come may have been in it already.
     #[must_use]
     pub fn with(&self, mut news: News) -> Policy {
-        let has_roles = news.gone.has_roles() || !news.apis.is_empty() || !news.roles.is_empty();
-        let roles = if has_roles { Arc::new(self.roles.with(&mut news)) } else { Arc::clone(&self.roles) };
+        let roles = if news.has_roles() { Arc::new(self.roles.with(&mut news)) } else { Arc::clone(&self.roles) };
         let News { mappings: come, gone: Gone { mappings: mut old, .. }, .. } = news;
-        if !self.mappings.is_empty() {
-            old.extend(come.iter().map(|(mapping, _)| mapping.id));
-        }
-        let kept = self.mappings.iter().filter(|one| old.is_empty() || !old.contains(&one.mapping.id));
+        old.extend(come.iter().map(|(mapping, _)| mapping.id));
+        let kept = self.mappings.iter().filter(|one| !old.contains(&one.mapping.id));
         let mut mappings = Vec::with_capacity(self.mappings.len() + come.len());
         mappings.extend(kept.map(Arc::clone));
         mappings.extend(come.into_iter().map(|(mapping, from_seq)| Arc::new(Mapped::new(mapping, from_seq))));

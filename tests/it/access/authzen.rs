@@ -31,6 +31,30 @@ fn finance(app: &TestApp) -> (String, String) {
 }
 
 #[test]
+fn a_decision_about_an_agent_hangs_on_its_sponsor() {
+    for_each_app(|app| {
+        let (mira, _) = finance(app);
+        let (idp, admin, service) = (app.idp(), app.admin(), service(app));
+        let bot = idp.post("/Agents", and(agent("deploy"), json!({"owners": [{"value": mira}]}))).expect(201).id();
+        idp.post("/Groups", and(group("Bots", &[&bot]), json!({"externalId": "bots-1"}))).expect(201);
+        let source = json!({"group": {"externalId": "bots-1"}});
+        let may = || {
+            let asked = question(subject("agent", &bot), "billing:invoices", "read");
+            service.post("/access/v1/evaluation", asked).expect(200)["decision"].clone()
+        };
+        assert_eq!(may(), json!(false));
+        admin.post("/v1/mappings", json!({"role": "billing.viewer", "source": source})).expect(201);
+        assert_eq!(may(), json!(true));
+        admin.post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+        assert_eq!(may(), json!(false));
+        admin.post(&format!("/v1/users/{mira}/activate"), json!({})).expect(200);
+        assert_eq!(may(), json!(true));
+        idp.patch(&format!("/Users/{mira}"), replace("active", false)).expect(200);
+        assert_eq!(may(), json!(false));
+    });
+}
+
+#[test]
 fn a_decision_follows_the_directory() {
     for_each_app(|app| {
         let (mira, group) = finance(app);
