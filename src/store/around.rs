@@ -7,6 +7,7 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, List};
 use super::error::{Error, Result};
+use super::nesting::LISTS;
 use super::principals;
 use super::types::Column;
 use crate::domain::access::{Edge, GroupFacts};
@@ -52,13 +53,12 @@ pub enum Groups {
 }
 
 // Every part has the columns of the first. UNION in a climb drops what was seen already, so it ends even in a
-// circle; CROSS JOIN and the plus keep SQLite from turning the joins round (see `nesting`).
+// circle; the plus hides the tenant from SQLite's planner (see `resources::by_keys`).
 const OWN: &str = "WITH RECURSIVE own AS (SELECT r.key, r.id, r.document, c.name FROM resources r \
      LEFT JOIN connections c ON c.key = r.connection WHERE r.tenant = ? AND r.id ";
 const UP: &str = "), up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq \
      FROM own CROSS JOIN memberships m WHERE m.member_key = own.key AND m.until_seq IS NULL AND m.tenant = ? \
-     UNION SELECT m.member_key, m.group_key, m.from_seq FROM up CROSS JOIN memberships m \
-     WHERE m.member_key = up.grp AND m.until_seq IS NULL";
+     UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ";
 const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS bigint), CAST(NULL AS bytea), \
      CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS boolean), CAST(NULL AS boolean), CAST(NULL AS boolean) \
      FROM log_heads WHERE tenant = ? \
@@ -66,10 +66,9 @@ const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS
      UNION ALL SELECT 2, created_seq, suspended_at, deleted_at, id, kind, name, local, active, admin_hold \
      FROM principals WHERE tenant = ? AND id ";
 const GROUPS: &str = " UNION ALL SELECT 3, up.member, up.grp, up.since, g.id, g.display, NULL, NULL, NULL, NULL \
-     FROM up CROSS JOIN resources g WHERE g.key = up.grp AND +g.tenant = ?";
+     FROM up ";
 const EXTERNAL_IDS: &str = " UNION ALL SELECT 4, e.resource, NULL, NULL, NULL, e.value, NULL, NULL, NULL, NULL \
-     FROM (SELECT DISTINCT grp FROM up) AS reached CROSS JOIN external_ids e \
-     WHERE e.resource = reached.grp AND +e.tenant = ?";
+     FROM (SELECT DISTINCT grp FROM up) AS reached ";
 
 type Sql = (
     Integer,
@@ -127,17 +126,18 @@ fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> 
     let own = || Bind::Int(tenant.0);
     let (mut sql, mut binds) = ([OWN, of].concat(), vec![own(), bind()]);
     if groups >= Groups::Names {
-        sql.push_str(UP);
+        sql.extend([UP, &conn.each("memberships", "m", LISTS)]);
         binds.push(own());
     }
     sql.extend([HEAD, of]);
     binds.extend([own(), own(), bind()]);
     if groups >= Groups::Names {
-        sql.push_str(GROUPS);
+        sql.extend([GROUPS, &conn.each("resources", "g", "g.key = up.grp AND +g.tenant = ?")]);
         binds.push(own());
     }
     if groups >= Groups::ExternalIds {
-        sql.push_str(EXTERNAL_IDS);
+        let called = conn.each("external_ids", "e", "e.resource = reached.grp AND +e.tenant = ?");
+        sql.extend([EXTERNAL_IDS, &called]);
         binds.push(own());
     }
     conn.load_sql::<Sql, Row>(&sql, &binds)

@@ -98,14 +98,16 @@ fn called(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, values: &[St
 /// # Errors
 /// If the database cannot be read.
 pub fn inside(conn: &mut Conn, tenant: TenantKey, groups: &[ResourceKey]) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "WITH RECURSIVE down (grp) AS (SELECT m.member_key FROM memberships m \
+    let sql = format!(
+        "WITH RECURSIVE down (grp) AS (SELECT m.member_key FROM memberships m \
          WHERE m.group_key IN ? AND m.nested = TRUE AND m.until_seq IS NULL AND m.tenant = ? \
-         UNION SELECT m.member_key FROM down CROSS JOIN memberships m \
-         WHERE m.group_key = down.grp AND m.nested = TRUE AND m.until_seq IS NULL) SELECT grp FROM down";
+         UNION SELECT m.member_key FROM down {}) SELECT grp FROM down",
+        conn.each("memberships", "m", "m.group_key = down.grp AND m.nested = TRUE AND m.until_seq IS NULL")
+    );
     let mut found: BTreeSet<ResourceKey> = groups.iter().copied().collect();
     for groups in groups.chunks(CHUNK) {
         let binds = [Bind::List(List::keys(groups)), Bind::Int(tenant.0)];
-        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+        found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found.into_iter().collect())
 }

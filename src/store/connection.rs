@@ -199,6 +199,20 @@ impl Conn {
         Ok(on!(self, |c| statement.load::<T>(c))?)
     }
 
+    /// Joins a table to the rows before it, one by one through an index, in the words of each database: the climb
+    /// through groups tells no planner how few rows it gives. SQLite would turn the join round, PostgreSQL would
+    /// read the table whole and hash it.
+    pub(crate) fn each(&self, table: &str, alias: &str, condition: &str) -> String {
+        match self {
+            Conn::Sqlite(_) => format!("CROSS JOIN {table} {alias} WHERE {condition}"),
+            Conn::Postgres(_) => {
+                // OFFSET: PostgreSQL plans by itself what has one.
+                let rows = format!("SELECT {alias}.* FROM {table} {alias} WHERE {condition} OFFSET 0");
+                format!("CROSS JOIN LATERAL ({rows}) AS {alias}")
+            }
+        }
+    }
+
     /// How many transactions are open inside each other.
     pub(super) fn depth(&mut self) -> u32 {
         let status = Conn::transaction_manager_status_mut(self);

@@ -11,34 +11,26 @@ use crate::domain::access::{Edge, GroupFacts};
 use crate::domain::{Id, TenantKey};
 
 /// What held after a record.
-macro_rules! held {
-    () => {
-        "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)"
-    };
-}
+const HELD: &str = "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)";
 
 /// The groups of some members, the groups around these, and so on, after a record of the log: by member.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn edges(conn: &mut Conn, tenant: TenantKey, members: &[ResourceKey], at: i64) -> Result<HashMap<i64, Vec<Edge>>> {
-    // UNION drops what was seen already, so it ends even in a circle; CROSS JOIN keeps SQLite from turning the
-    // joins round (see `nesting`).
-    const SQL: &str = concat!(
-        "WITH RECURSIVE up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq ",
-        "FROM memberships m WHERE m.member_key IN ? AND ",
-        held!(),
-        " AND m.tenant = ? UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ",
-        "CROSS JOIN memberships m WHERE m.member_key = up.grp AND ",
-        held!(),
-        ") SELECT member, grp, since FROM up"
+    // UNION drops what was seen already, so it ends even in a circle.
+    let sql = format!(
+        "WITH RECURSIVE up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq \
+         FROM memberships m WHERE m.member_key IN ? AND {HELD} AND m.tenant = ? \
+         UNION SELECT m.member_key, m.group_key, m.from_seq FROM up {}) SELECT member, grp, since FROM up",
+        conn.each("memberships", "m", &format!("m.member_key = up.grp AND {HELD}"))
     );
     type Sql = (BigInt, BigInt, BigInt);
     let mut found: HashMap<i64, Vec<Edge>> = HashMap::new();
     let at = || Bind::Int(at);
     for members in members.chunks(CHUNK) {
         let binds = [Bind::List(List::keys(members)), at(), at(), Bind::Int(tenant.0), at(), at()];
-        for (member, group, from_seq) in conn.load_sql::<Sql, (i64, i64, i64)>(SQL, &binds)? {
+        for (member, group, from_seq) in conn.load_sql::<Sql, (i64, i64, i64)>(&sql, &binds)? {
             let edges = found.entry(member).or_default();
             // Two chunks of members may climb through the same groups.
             if !edges.iter().any(|edge| edge.group == group) {

@@ -25,24 +25,21 @@ pub struct GroupRef {
 type Sql = (BigInt, BigInt, Binary, Nullable<Text>, Integer);
 type Row = (i64, i64, Vec<u8>, Option<String>, i32);
 
-/// The climb from members to groups; what it starts from is put before and after. UNION drops what was
-/// seen already, so it ends even in a circle. CROSS JOIN keeps SQLite from turning the joins round: it
-/// cannot know how few rows the climb gives and would scan a tenant's resources for them.
-macro_rules! climb {
-    ($of:literal) => {
-        concat!(
-            "WITH RECURSIVE up (member, grp, direct) AS (",
-            "SELECT m.member_key, m.group_key, 1 FROM memberships m ",
-            "WHERE m.member_key ",
-            $of,
-            " AND m.until_seq IS NULL AND m.tenant = ? ",
-            "UNION SELECT up.member, m.group_key, 0 FROM up ",
-            "CROSS JOIN memberships m WHERE m.member_key = up.grp AND m.until_seq IS NULL) ",
-            "SELECT up.member, r.key, r.id, r.display, max(up.direct) FROM up ",
-            "CROSS JOIN resources r WHERE r.key = up.grp AND r.tenant = ? ",
-            "GROUP BY up.member, r.key, r.id, r.display ORDER BY up.member, r.key"
-        )
-    };
+/// The groups that list a member now; to be joined with a climb that has reached `up.grp`.
+pub(super) const LISTS: &str = "m.member_key = up.grp AND m.until_seq IS NULL";
+
+/// The climb from members to groups. UNION drops what was seen already, so it ends even in a circle.
+fn climb(conn: &Conn, of: &str) -> String {
+    let (outer, group) =
+        (conn.each("memberships", "m", LISTS), conn.each("resources", "r", "r.key = up.grp AND r.tenant = ?"));
+    format!(
+        "WITH RECURSIVE up (member, grp, direct) AS (\
+         SELECT m.member_key, m.group_key, 1 FROM memberships m \
+         WHERE m.member_key {of} AND m.until_seq IS NULL AND m.tenant = ? \
+         UNION SELECT up.member, m.group_key, 0 FROM up {outer}) \
+         SELECT up.member, r.key, r.id, r.display, max(up.direct) FROM up {group} \
+         GROUP BY up.member, r.key, r.id, r.display ORDER BY up.member, r.key"
+    )
 }
 
 /// The groups of each of some resources, direct ones and those around them, in the order of their keys.
@@ -57,13 +54,14 @@ pub fn groups_of(
 ) -> Result<HashMap<ResourceKey, Vec<GroupRef>>> {
     let scope = || Bind::Int(tenant.0);
     if let [member] = members {
-        let rows = conn.load_sql::<Sql, Row>(climb!("= ?"), &[Bind::Int(member.0), scope(), scope()])?;
+        let sql = climb(conn, "= ?");
+        let rows = conn.load_sql::<Sql, Row>(&sql, &[Bind::Int(member.0), scope(), scope()])?;
         return gathered(rows);
     }
-    let mut rows = vec![];
+    let (sql, mut rows) = (climb(conn, "IN ?"), vec![]);
     for members in members.chunks(CHUNK) {
         let binds = [Bind::List(List::keys(members)), scope(), scope()];
-        rows.extend(conn.load_sql::<Sql, Row>(climb!("IN ?"), &binds)?);
+        rows.extend(conn.load_sql::<Sql, Row>(&sql, &binds)?);
     }
     gathered(rows)
 }
@@ -100,11 +98,13 @@ pub fn cycle(
     members: &[ResourceKey],
 ) -> Result<Option<ResourceKey>> {
     // Climbing costs what the group is in, whatever the new members hold.
-    const SQL: &str = "WITH RECURSIVE up (grp) AS (\
+    let sql = format!(
+        "WITH RECURSIVE up (grp) AS (\
          SELECT group_key FROM memberships WHERE member_key = ? AND until_seq IS NULL AND tenant = ? \
-         UNION SELECT m.group_key FROM up CROSS JOIN memberships m WHERE m.member_key = up.grp AND m.until_seq IS NULL) \
-         SELECT grp FROM up";
-    let rows = conn.load_sql::<BigInt, i64>(SQL, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
+         UNION SELECT m.group_key FROM up {}) SELECT grp FROM up",
+        conn.each("memberships", "m", LISTS)
+    );
+    let rows = conn.load_sql::<BigInt, i64>(&sql, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
     let mut around: HashSet<ResourceKey> = rows.into_iter().map(ResourceKey).collect();
     around.insert(group);
     Ok(members.iter().copied().find(|member| around.contains(member)))
@@ -136,9 +136,11 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("k.db").display());
         let store = Store::open(&Settings { url, readers: 1 }).unwrap();
         let binds = [Bind::Int(1), Bind::Int(1), Bind::Int(1)];
-        let explain = concat!("EXPLAIN QUERY PLAN ", climb!("= ?"));
         type Step = (i32, i32, i32, String);
-        let steps = store.read(|conn| conn.load_sql::<(Integer, Integer, Integer, Text), Step>(explain, &binds));
+        let steps = store.read(|conn| {
+            let explain = format!("EXPLAIN QUERY PLAN {}", climb(conn, "= ?"));
+            conn.load_sql::<(Integer, Integer, Integer, Text), Step>(&explain, &binds)
+        });
         let steps: Result<Vec<Step>, Error> = steps;
         let steps: Vec<String> = steps.unwrap().into_iter().map(|step| step.3).collect();
         assert!(steps.contains(&"SEARCH r USING INTEGER PRIMARY KEY (rowid=?)".to_owned()), "{steps:?}");

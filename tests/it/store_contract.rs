@@ -5,5 +5,6 @@ mod candidates;
 mod fixture;
 mod groups;
 mod opening;
+mod plans;
 mod resources;
 mod writing;

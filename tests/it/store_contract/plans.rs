@@ -1,0 +1,92 @@
+//! PostgreSQL chooses how to run a statement by what it expects; a directory may not make it read tables whole.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use keyroll::domain::{Id, TenantKey};
+use keyroll::store::around::{Groups, around};
+use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, members};
+
+use super::fixture::{add, id, tenant, write};
+use crate::support::databases::postgres;
+
+const USERS: u64 = 300;
+const CHAINS: u64 = 20;
+const DEPTH: u64 = 3;
+/// PostgreSQL plans a statement anew five times, and then compares with a plan for any values.
+const TIMES: usize = 8;
+
+/// Everybody in a group of every chain: PostgreSQL expects many groups around each group, too.
+fn fill(conn: &mut Conn, tenant: TenantKey) -> Result<(Vec<ResourceKey>, Vec<ResourceKey>), Error> {
+    let users: Vec<ResourceKey> = (0..USERS).map(|n| add(conn, tenant, "User", n)).collect::<Result<_, _>>()?;
+    let mut outermost = vec![];
+    for chain in 0..CHAINS {
+        let mut inner = users.clone();
+        for depth in 0..DEPTH {
+            let group = add(conn, tenant, "Group", 1_000 + chain * DEPTH + depth)?;
+            members::add(conn, tenant, group, &inner, 1)?;
+            inner = vec![group];
+        }
+        outermost.extend(inner);
+    }
+    Ok((users, outermost))
+}
+
+#[derive(QueryableByName)]
+struct Read {
+    #[diesel(sql_type = BigInt)]
+    whole: i64,
+    #[diesel(sql_type = BigInt)]
+    rows: i64,
+}
+
+/// How often this transaction has read a table from end to end, and the rows that it has read.
+fn read(conn: &mut Conn) -> Result<(i64, i64), Error> {
+    let read: Read = diesel::sql_query(
+        "SELECT sum(seq_scan)::bigint AS whole, sum(seq_tup_read + idx_tup_fetch)::bigint AS rows \
+         FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources')",
+    )
+    .get_result(conn)?;
+    Ok((read.whole, read.rows))
+}
+
+/// Holds what some work reads each time against what there is to read for it.
+fn reads(store: &Store, name: &str, most: i64, mut work: impl FnMut(&mut Conn) -> Result<usize, Error>) {
+    let done: Result<_, Error> = store.read(|conn| {
+        store::snapshot(conn, |conn| {
+            let before = read(conn)?;
+            let found: Vec<usize> = (0..TIMES).map(|_| work(conn)).collect::<Result<_, _>>()?;
+            let after = read(conn)?;
+            Ok((found[0], (after.0 - before.0, (after.1 - before.1) / TIMES as i64)))
+        })
+    });
+    let (found, (whole, rows)) = done.unwrap();
+    assert!(found > 0, "{name}");
+    assert_eq!(whole, 0, "{name}");
+    assert!(rows <= most, "{name}: {rows} rows");
+}
+
+#[test]
+fn a_climb_through_groups_reads_no_table_whole() {
+    let Some(database) = postgres() else { return };
+    let store = Store::open(&database.settings).unwrap();
+    let tenant = tenant(&store, 1).key;
+    let (users, outermost) = write(&store, move |conn| {
+        let filled = fill(conn, tenant)?;
+        diesel::sql_query("ANALYZE").execute(conn)?;
+        Ok(filled)
+    });
+    let page = &users[..50];
+    let ids: Vec<Id> = (0..50).map(id).collect();
+    reads(&store, "one user", 150, |conn| Ok(around(conn, tenant, &ids[..1], Groups::ExternalIds)?.groups.len()));
+    reads(&store, "users", 3_500, |conn| Ok(around(conn, tenant, &ids, Groups::ExternalIds)?.groups.len()));
+    reads(&store, "groups of one", 150, |conn| Ok(members::groups_of(conn, tenant, &users[..1])?.len()));
+    reads(&store, "groups of a page", 6_500, |conn| Ok(members::groups_of(conn, tenant, page)?.len()));
+    reads(&store, "the past", 2_500, |conn| Ok(facts::edges(conn, tenant, page, 1)?.len()));
+    reads(
+        &store,
+        "a circle",
+        100,
+        |conn| Ok(members::cycle(conn, tenant, users[0], &outermost[..1])?.map_or(0, |_| 1)),
+    );
+    reads(&store, "inside", 100, |conn| Ok(candidates::inside(conn, tenant, &outermost)?.len()));
+}
