@@ -9,6 +9,7 @@ use super::error::Result;
 use super::types::{Column, ResourceKey};
 use crate::domain::access::{Edge, GroupFacts};
 use crate::domain::{Id, TenantKey};
+use crate::scim::schema::registry;
 
 /// What held after a record.
 const HELD: &str = "m.from_seq <= ? AND (m.until_seq IS NULL OR m.until_seq > ?)";
@@ -54,23 +55,73 @@ pub fn groups(
 ) -> Result<HashMap<i64, GroupFacts>> {
     // The plus hides the tenant from SQLite's planner: see `resources::by_keys`.
     const SQL: &str = "SELECT key, id, display FROM resources WHERE +tenant = ? AND key IN ?";
-    type Row = (i64, Vec<u8>, Option<String>);
     let mut found = HashMap::with_capacity(keys.len());
     for keys in keys.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(keys))];
-        for (key, id, display) in conn.load_sql::<(BigInt, Binary, Nullable<Text>), Row>(SQL, &binds)? {
-            let id = Column("resources", "id").id(&id)?;
-            found.insert(key, GroupFacts { key, id, display, external_ids: vec![] });
-        }
+        load(conn, tenant, SQL, Bind::List(List::keys(keys)), &mut found)?;
     }
     if external_ids {
-        for (key, _, value) in super::external_ids::of_resources(conn, tenant, keys)? {
-            if let Some(group) = found.get_mut(&key.0) {
-                group.external_ids.push(value);
-            }
-        }
+        add_external_ids(conn, tenant, keys, &mut found)?;
     }
     Ok(found)
+}
+
+/// What is known of every group by key, if there are no more than so many.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn all_groups(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    most: usize,
+    external_ids: bool,
+) -> Result<Option<HashMap<i64, GroupFacts>>> {
+    const SQL: &str = "SELECT key, id, display FROM resources WHERE tenant = ? AND type = ?";
+    let types: Vec<&str> =
+        registry().types.iter().filter(|one| one.rows.is_some()).map(|one| one.name.as_str()).collect();
+    let counts = types.iter().map(|name| super::resources::count(conn, tenant, name));
+    let total: i64 = counts.collect::<Result<Vec<i64>>>()?.into_iter().sum();
+    if usize::try_from(total).map_or(true, |total| total > most) {
+        return Ok(None);
+    }
+    let mut found = HashMap::new();
+    for name in types {
+        load(conn, tenant, SQL, Bind::Text(name), &mut found)?;
+    }
+    if external_ids {
+        let keys: Vec<ResourceKey> = found.keys().copied().map(ResourceKey).collect();
+        add_external_ids(conn, tenant, &keys, &mut found)?;
+    }
+    Ok(Some(found))
+}
+
+fn load(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    sql: &str,
+    which: Bind<'_>,
+    found: &mut HashMap<i64, GroupFacts>,
+) -> Result<()> {
+    type Row = (i64, Vec<u8>, Option<String>);
+    let binds = [Bind::Int(tenant.0), which];
+    for (key, id, display) in conn.load_sql::<(BigInt, Binary, Nullable<Text>), Row>(sql, &binds)? {
+        let id = Column("resources", "id").id(&id)?;
+        found.insert(key, GroupFacts { key, id, display, external_ids: vec![] });
+    }
+    Ok(())
+}
+
+fn add_external_ids(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    keys: &[ResourceKey],
+    found: &mut HashMap<i64, GroupFacts>,
+) -> Result<()> {
+    for (key, _, value) in super::external_ids::of_resources(conn, tenant, keys)? {
+        if let Some(group) = found.get_mut(&key.0) {
+            group.external_ids.push(value);
+        }
+    }
+    Ok(())
 }
 
 /// The ids of resources by key; those that there are no longer are left out.

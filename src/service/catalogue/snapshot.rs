@@ -181,17 +181,28 @@ type Resolved = (Vec<GroupFacts>, HashMap<usize, Vec<usize>>);
 
 fn resolve(conn: &mut Conn, tenant: TenantKey, policy: &Policy) -> Result<Resolved, Error> {
     let names: Vec<&GroupName> = policy.mappings().filter_map(|one| group_of(&one.mapping.source)).collect();
-    let keys = store::candidates::named(conn, tenant, &names)?;
-    let mut groups: Vec<GroupFacts> = store::facts::groups(conn, tenant, &keys, true)?.into_values().collect();
-    groups.sort_unstable_by_key(|group| group.id);
+    // Of more names than groups, most mean none: it is cheaper to look at the groups.
+    let found = match store::facts::all_groups(conn, tenant, names.len(), true)? {
+        Some(all) => all,
+        None => {
+            let keys = store::candidates::named(conn, tenant, &names)?;
+            store::facts::groups(conn, tenant, &keys, true)?
+        }
+    };
+    let mut groups: Vec<(Vec<usize>, GroupFacts)> = found
+        .into_values()
+        .map(|group| (policy.of_group(&group), group))
+        .filter(|(mappings, _)| !mappings.is_empty())
+        .collect();
+    groups.sort_unstable_by_key(|(_, group)| group.id);
     let mut meant: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (at, group) in groups.iter_mut().enumerate() {
+    for (at, (mappings, group)) in groups.iter_mut().enumerate() {
         group.external_ids.sort_unstable();
-        for mapping in policy.of_group(group) {
-            meant.entry(mapping).or_default().push(at);
+        for mapping in mappings {
+            meant.entry(*mapping).or_default().push(at);
         }
     }
-    Ok((groups, meant))
+    Ok((groups.into_iter().map(|(_, group)| group).collect(), meant))
 }
 
 fn group_of(source: &Source) -> Option<&GroupName> {

@@ -4,7 +4,7 @@ use keyroll::domain::TenantKey;
 use keyroll::domain::mapping::GroupName;
 use keyroll::scim::schema::registry;
 use keyroll::store::candidates::{self, END, Stretch};
-use keyroll::store::{ResourceKey, Store, external_ids, index, members};
+use keyroll::store::{ResourceKey, Store, external_ids, facts, index, members};
 use serde_json::{Value, json};
 
 use super::fixture::{connection, id, read, resource, tenant, write};
@@ -80,6 +80,14 @@ fn groups_are_found_by_every_name() {
         let all = [GroupName::Id(id(4)), external("X'1"), display("finance \"x\""), display("none")];
         assert_eq!(named(tenant, &all), [groups[0], groups[2], groups[3]]);
         assert_eq!(named(other, &all), []);
+
+        let few = |tenant, most| read(store, |conn| facts::all_groups(conn, tenant, most, true));
+        assert_eq!(few(tenant, 3), None);
+        let by_key = read(store, |conn| facts::groups(conn, tenant, &groups, true));
+        assert_eq!(by_key[&groups[2].0].external_ids, ["X'1"]);
+        assert_eq!(by_key.len(), 4);
+        assert_eq!(few(tenant, 4), Some(by_key));
+        assert_eq!(few(other, 0).map(|found| found.len()), Some(0));
     });
 }
 
