@@ -143,6 +143,20 @@ pub fn before(
     past(conn.load_sql::<Sql, Row>(SQL, &binds)?)
 }
 
+/// Those of some resources that have past states.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn changed(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Result<Vec<ResourceKey>> {
+    const SQL: &str = "SELECT DISTINCT resource FROM resource_history WHERE +tenant = ? AND resource IN ?";
+    let mut found = vec![];
+    for keys in keys.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(keys))];
+        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(found)
+}
+
 /// How each of some resources was after a record, if it is another state than the present one.
 ///
 /// # Errors

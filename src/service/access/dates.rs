@@ -27,8 +27,25 @@ const CHUNK: i64 = 32;
 #[derive(Default)]
 pub(super) struct Shared {
     named: HashMap<Hit, i64>,
+    /// Whether a group was ever another: most were not, and all of them are asked about at once.
+    changed: HashMap<i64, bool>,
     assertable: HashMap<(usize, String), i64>,
     inclusions: HashMap<(String, String), i64>,
+}
+
+impl Shared {
+    fn ask_changed(
+        &mut self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        groups: impl Iterator<Item = i64>,
+    ) -> Result<(), Error> {
+        let unknown: BTreeSet<i64> = groups.filter(|group| !self.changed.contains_key(group)).collect();
+        let keys: Vec<ResourceKey> = unknown.iter().copied().map(ResourceKey).collect();
+        self.changed.extend(unknown.into_iter().map(|group| (group, false)));
+        self.changed.extend(store::history::changed(conn, tenant, &keys)?.into_iter().map(|group| (group.0, true)));
+        Ok(())
+    }
 }
 
 impl Service {
@@ -44,10 +61,12 @@ impl Service {
     ) -> Result<(Dates, i64), Error> {
         let mut dates = Dates::default();
         let moment = at.unwrap_or(i64::MAX);
+        shared.ask_changed(conn, tenant, hits.iter().filter_map(|hit| hit.group))?;
         for hit in hits {
             let Some(mapped) = policy.mapped(hit.mapping) else { continue };
             let since = match (&mapped.mapping.source, hit.group.and_then(|key| groups.known.get(&key))) {
                 (Source::Group { group: GroupName::Id(_) }, _) | (Source::Person { .. }, _) => None,
+                (Source::Group { .. }, Some(known)) if shared.changed.get(&known.key) == Some(&false) => None,
                 (Source::Group { group }, Some(known)) => {
                     let find = || self.named_since(conn, tenant, ResourceKey(known.key), group, moment);
                     Some(once(&mut shared.named, *hit, find)?)
