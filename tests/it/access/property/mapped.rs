@@ -15,7 +15,12 @@ impl Story<'_> {
         match self.random.below(8) {
             0 => self.pick(&groups).map(Source::GroupId),
             1 => Some(Source::GroupName(self.text(&NAMES).to_owned())),
-            2 => Some(Source::GroupExternal("x".to_owned())),
+            2 => {
+                let called = self.world.groups.values().map(|group| group.external_id.clone());
+                let called: Vec<String> = called.filter(|id| !id.is_empty()).collect();
+                // Or what a group may be called later.
+                Some(Source::GroupExternal(self.pick(&called).unwrap_or_else(|| "x".to_owned())))
+            }
             3 => Some(Source::Rule(self.text(&KINDS[..2]).to_owned(), self.random.below(2) == 0)),
             4 => Some(Source::Asserted(self.text(&["A", "b"]).to_owned())),
             _ => {
