@@ -57,6 +57,20 @@ pub enum Source {
     Person(String, Option<i64>),
 }
 
+impl Source {
+    /// What kind of source it is.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Source::GroupId(_) => "group id",
+            Source::GroupName(_) => "group name",
+            Source::GroupExternal(_) => "group externalId",
+            Source::Rule(..) => "rule",
+            Source::Asserted(_) => "asserted",
+            Source::Person(..) => "person",
+        }
+    }
+}
+
 /// Why somebody holds a role: the mapping, the including roles, the groups.
 pub type Why = (String, Vec<String>, Vec<String>);
 
