@@ -1,7 +1,7 @@
 //! What the access of some principals hangs on, read by one statement: so it is of one moment without a
 //! transaction, and costs a server of PostgreSQL one answer instead of eight.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
@@ -95,6 +95,9 @@ type Row = (
     Option<bool>,
 );
 
+/// The part with the groups of members.
+const EDGE: i32 = 3;
+
 /// Of so many principals one statement reads all.
 pub const AT_ONCE: usize = CHUNK;
 
@@ -107,8 +110,12 @@ pub fn around(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) ->
     let mut found = Around::default();
     for ids in ids.chunks(AT_ONCE) {
         let mut called = vec![];
+        // Two chunks of principals may climb through the same groups: the first tells all that is around one.
+        let climbed: HashSet<i64> = found.edges.keys().copied().collect();
         for row in statement(conn, tenant, ids, groups)? {
-            called.extend(found.take(row)?);
+            if !(row.0 == EDGE && row.1.is_some_and(|member| climbed.contains(&member))) {
+                called.extend(found.take(row)?);
+            }
         }
         // Behind the groups, in whatever order the parts come.
         called.into_iter().for_each(|(group, value)| found.called(group, value));
@@ -168,7 +175,7 @@ impl Around {
                 };
                 self.principals.push((row.into_domain()?, created_seq));
             }
-            (3, Some(member), display) => self.edge(member, b.unwrap_or(0), c.unwrap_or(0), own_id()?, display),
+            (EDGE, Some(member), display) => self.edge(member, b.unwrap_or(0), c.unwrap_or(0), own_id()?, display),
             (4, Some(group), Some(value)) => return Ok(Some((group, value))),
             _ => return Err(Error::corrupt("log_heads", "policy_epoch", "a part is incomplete")),
         }
@@ -176,11 +183,7 @@ impl Around {
     }
 
     fn edge(&mut self, member: i64, group: i64, from_seq: i64, id: Id, display: Option<String>) {
-        let edges = self.edges.entry(member).or_default();
-        // Two chunks of principals may climb through the same groups.
-        if !edges.iter().any(|edge| edge.group == group) {
-            edges.push(Edge { group, from_seq });
-        }
+        self.edges.entry(member).or_default().push(Edge { group, from_seq });
         let facts = || GroupFacts { key: group, id, display, external_ids: vec![] };
         self.groups.entry(group).or_insert_with(facts);
     }

@@ -1,6 +1,6 @@
 //! What access is computed from, read set-wise: groups, and who was in which after a record of the log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
@@ -30,12 +30,12 @@ pub fn edges(conn: &mut Conn, tenant: TenantKey, members: &[ResourceKey], at: i6
     let mut found: HashMap<i64, Vec<Edge>> = HashMap::new();
     let at = || Bind::Int(at);
     for members in members.chunks(CHUNK) {
+        // Two chunks of members may climb through the same groups: the first tells all that is around one.
+        let climbed: HashSet<i64> = found.keys().copied().collect();
         let binds = [Bind::List(List::keys(members)), at(), at(), Bind::Int(tenant.0), at(), at()];
         for (member, group, from_seq) in conn.load_sql::<Sql, (i64, i64, i64)>(&sql, &binds)? {
-            let edges = found.entry(member).or_default();
-            // Two chunks of members may climb through the same groups.
-            if !edges.iter().any(|edge| edge.group == group) {
-                edges.push(Edge { group, from_seq });
+            if !climbed.contains(&member) {
+                found.entry(member).or_default().push(Edge { group, from_seq });
             }
         }
     }

@@ -2,8 +2,10 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use keyroll::domain::TenantKey;
-use keyroll::store::{Conn, Error, ResourceKey, Store, members};
+use keyroll::domain::access::Edge;
+use keyroll::domain::{Id, TenantKey};
+use keyroll::store::around::{AT_ONCE, Groups, around};
+use keyroll::store::{Conn, Error, ResourceKey, Store, facts, members};
 
 use super::fixture::{add, id, read, resource, tenant, write};
 use crate::support::databases::sqlite;
@@ -227,4 +229,25 @@ fn look_ups_use_their_indexes() {
         assert!(!plan.iter().any(|step| step.contains("SCAN m")), "{sql}: {plan:?}");
         assert!(!plan.iter().any(|step| step.contains("TEMP B-TREE")), "{sql}: {plan:?}");
     }
+}
+
+#[test]
+fn climbs_of_many_meet_in_the_groups_around_them() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        let (team, company) = (resource(store, tenant, "Group", 5_001), resource(store, tenant, "Group", 5_002));
+        let users: Vec<ResourceKey> =
+            write(store, move |conn| (0..AT_ONCE as u64 + 1).map(|number| add(conn, tenant, "User", number)).collect());
+        join(store, tenant, team, &users, 1);
+        join(store, tenant, company, &[team], 2);
+        let ids: Vec<Id> = (0..users.len() as u64).map(id).collect();
+        let present = read(store, |conn| around(conn, tenant, &ids, Groups::Names)).edges;
+        let past = read(store, |conn| facts::edges(conn, tenant, &users, 2));
+        for edges in [present, past] {
+            assert_eq!(edges.len(), users.len() + 1);
+            let last = users.last().unwrap();
+            assert_eq!(edges[&last.0], [Edge { group: team.0, from_seq: 1 }]);
+            assert_eq!(edges[&team.0], [Edge { group: company.0, from_seq: 2 }]);
+        }
+    });
 }
