@@ -39,7 +39,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
                 Some(text) => Some(service.principal_id(call.context()?, text)?),
                 None => None,
             };
-            ok(service.list_keys(call.context()?, owner.as_ref(), request.number("count")?, request.cursor())?)
+            ok(service.list_keys(call.context()?, owner.as_ref(), request.count()?, request.cursor())?)
         }
         Operation::KeyRead => ok(service.read_key(call.context()?, &request.id)?),
         Operation::KeyRevoke => {
@@ -48,7 +48,7 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             ok(service.revoke_key(call.context()?, &request.id, text(&body, "reason")?)?)
         }
         Operation::KeyVerify => ok(service.verify(call.context()?, &body(call)?)?),
-        Operation::UserList => ok(service.list_users(call.context()?, request.number("count")?, request.cursor())?),
+        Operation::UserList => ok(service.list_users(call.context()?, request.count()?, request.cursor())?),
         Operation::UserRead => ok(service.read_user(call.context()?, &request.id)?),
         Operation::UserSuspend | Operation::UserActivate => {
             let (body, hold) = (optional_body(call)?, call.operation == Operation::UserSuspend);

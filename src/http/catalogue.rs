@@ -32,7 +32,7 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::RoleHolders => {
             only_parameters(call, &["count", "cursor"])?;
             let request = &call.request;
-            ok(service.role_holders(context()?, id, request.number("count")?, request.cursor())?)
+            ok(service.role_holders(context()?, id, request.count()?, request.cursor())?)
         }
         Operation::MappingRead => read(service.read_mapping(context()?, id, conditions)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
@@ -68,7 +68,7 @@ fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     let known: &[&str] = if is_tried { &["dry_run", "count", "cursor"] } else { &["dry_run"] };
     only_parameters(call, known)?;
     if is_tried {
-        let (count, cursor) = (request.number("count")?, request.cursor());
+        let (count, cursor) = (request.count()?, request.cursor());
         return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor, &request.conditions)?));
     }
     Ok(empty(service.delete_mapping(context, &request.id, &request.conditions)?))

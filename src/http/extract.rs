@@ -97,6 +97,14 @@ impl Head {
         number.map_err(|_| Error::Malformed(format!("{name}: expected a number")))
     }
 
+    /// How many items a page of a `/v1` list may have at most. A page without any would have no next one.
+    pub(super) fn count(&self) -> Result<Option<usize>, Error> {
+        match self.number("count")? {
+            Some(0) => Err(Error::Malformed("count: expected 1 or more".to_owned())),
+            count => Ok(count),
+        }
+    }
+
     /// `attributes` and `excludedAttributes`.
     pub(super) fn wanted(&self) -> Result<Wanted, Error> {
         let request = scim::message::SearchRequest::from_query(

@@ -352,6 +352,10 @@ fn people_are_listed_in_pages() {
         }
         assert_eq!(admin.get("/v1/users/operator").expect(200)["origin"], json!("local"));
         admin.get("/v1/users/nobody").problem(404, "not_found");
+        for list in ["users", "keys", "roles/keyroll.admin/holders"] {
+            let refused = admin.get(&format!("/v1/{list}?count=0"));
+            assert_eq!(refused.problem(400, "malformed"), "count: expected 1 or more");
+        }
     });
 }
 
