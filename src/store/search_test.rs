@@ -148,6 +148,38 @@ fn a_membership_is_a_point() {
 }
 
 #[test]
+fn who_is_in_a_group_is_found_from_its_name() {
+    check(
+        "User",
+        r#"groups.display eq "a""#,
+        "",
+        "SEARCH r USING COVERING INDEX resources_type (tenant=? AND type=? AND key=? AND rowid>?)\n\
+         MATERIALIZE inside\n\
+         SETUP\n\
+         SEARCH m USING INDEX memberships_members (group_key=?)\n\
+         SEARCH i1 USING PRIMARY KEY (tenant=? AND path=? AND value=?)\n\
+         RECURSIVE STEP\n\
+         SCAN inside\n\
+         SEARCH m USING INDEX memberships_members (group_key=?)\n\
+         SCAN inside",
+    );
+    check(
+        "User",
+        r#"userName eq "a" and groups.display eq "a""#,
+        "",
+        "SEARCH d USING PRIMARY KEY (tenant=? AND path=? AND value=? AND resource>?)\n\
+         CO-ROUTINE up\n\
+         SETUP\n\
+         SEARCH m USING INDEX memberships_groups (member_key=? AND until_seq=?)\n\
+         RECURSIVE STEP\n\
+         SCAN up\n\
+         SEARCH m USING COVERING INDEX memberships_groups (member_key=? AND until_seq=?)\n\
+         SCAN up\n\
+         SEARCH i1 USING COVERING INDEX resource_index_resource (resource=? AND path=? AND tenant=? AND value=?)",
+    );
+}
+
+#[test]
 fn orders_walk_an_index() {
     let path = "SEARCH s USING PRIMARY KEY (tenant=? AND path=? AND value>?)";
     check("User", "", "userName", path);

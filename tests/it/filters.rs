@@ -275,6 +275,8 @@ fn what_the_index_answers_reads_no_documents() {
         r#"meta.lastModified gt "2026-11-22T08:00:00Z""#,
         r#"meta.resourceType eq "User" and userName gt "b""#,
         r#"groups eq "01939e7a-5b1c-7def-8abc-0123456789ab""#,
+        r#"groups.display eq "x" or groups[display sw "y"]"#,
+        r#"not (groups.display ne "x") and groups.display pr"#,
         r#"title eq "x" and id eq "no id""#,
     ] {
         assert!(!scans(user, text), "{text}");

@@ -3,13 +3,14 @@
 use chrono::{DateTime, Timelike, Utc};
 use serde_json::json;
 
-use super::cond::{Clock, Cond, Leaf, Path, Relation, RowTest, Spread};
+use super::cond::{Clock, Cond, Leaf, Path, Relation, RowTest, Spread, Test, Which};
 use super::elements;
 use super::values::{Tests, tests};
 use crate::domain::Id;
 use crate::scim::attribute::Kind;
 use crate::scim::filter::{Bound, Operand, Operator, matches};
-use crate::scim::path::AttrRef;
+use crate::scim::path::{AttrRef, Name, resolve};
+use crate::scim::schema::registry;
 use crate::scim::{ResourceType, Uniqueness};
 use crate::store::index::path_key;
 
@@ -88,16 +89,17 @@ impl Binder {
     fn present(self, target: AttrRef) -> Bounds {
         match self.source(target) {
             Source::Id | Source::Clock(_) | Source::Constant => Bounds::exact(Cond::True),
-            Source::ExternalId => Bounds::exact(self.external_id(super::Test::Any)),
+            Source::ExternalId => Bounds::exact(self.external_id(Test::Any)),
             Source::Members => Bounds::exact(Leaf::Member(None)),
-            Source::Groups => Bounds::exact(Leaf::Group(None)),
+            Source::Groups => Bounds::exact(Leaf::Group(Which::Any)),
+            Source::GroupName(path) => Bounds::exact(named(path, Test::Any)),
             Source::Other => self.indexed_present(target),
         }
     }
 
     /// Whether an indexed path, or any of those of a complex attribute, has a row.
     pub(super) fn indexed_present(self, target: AttrRef) -> Bounds {
-        let row = |path| Cond::from(Leaf::Row(RowTest { path, test: super::Test::Any }));
+        let row = |path| Cond::from(Leaf::Row(RowTest { path, test: Test::Any }));
         // A time that cannot be read is present and not indexed.
         let always = matches!(target.leaf().kind, Kind::String | Kind::Boolean | Kind::Reference | Kind::Binary);
         match self.indexed(target) {
@@ -117,36 +119,24 @@ impl Binder {
             (Source::Id, Operand::Text(text)) => id(op, text),
             (Source::Clock(clock), Operand::Time(time)) => Bounds::exact(at(clock, op, *time)),
             (Source::Constant, Operand::Text(text)) => self.constant(bound, target, op, text),
-            (Source::ExternalId, Operand::Text(text)) => self.external(op, text),
-            (Source::Members, Operand::Text(text)) if is_value(target) => related(op, text, Leaf::Member),
-            (Source::Groups, Operand::Text(text)) if is_value(target) => related(op, text, Leaf::Group),
+            (Source::ExternalId, Operand::Text(text)) => some_value(op, text, true, |test| self.external_id(test)),
+            (Source::Members, Operand::Text(text)) if is_value(target) => related(op, text, member),
+            (Source::Groups, Operand::Text(text)) if is_value(target) => related(op, text, group),
+            (Source::GroupName(path), Operand::Text(text)) => some_value(op, text, false, |test| named(path, test)),
             (Source::Other, _) => self.indexed_compare(target, op, operand),
             _ => Bounds::UNKNOWN,
         }
     }
 
-    /// A comparison with the values of an indexed path: some value compares so; for `ne`, also no value.
+    /// A comparison with the values of an indexed path.
     pub(super) fn indexed_compare(self, target: AttrRef, op: Operator, operand: &Operand) -> Bounds {
         let (Some(path), Some(text)) = (self.indexed(target), operand.index_text()) else { return Bounds::UNKNOWN };
         let whole = matches!(target.leaf().kind, Kind::Boolean | Kind::DateTime);
-        let row = |test| Cond::from(Leaf::Row(RowTest { path, test }));
-        let found = spread(tests(op, &text, whole), row);
-        if op != Operator::Ne {
-            return found;
-        }
-        Bounds::any([found, Bounds::exact(row(super::Test::Any).opposite())])
+        some_value(op, &text, whole, |test| Leaf::Row(RowTest { path, test }).into())
     }
 
-    fn external_id(self, test: super::Test) -> Cond {
+    fn external_id(self, test: Test) -> Cond {
         self.connection.map_or(Cond::False, |connection| Leaf::ExternalId(connection, test).into())
-    }
-
-    fn external(self, op: Operator, text: &str) -> Bounds {
-        let found = spread(tests(op, text, true), |test| self.external_id(test));
-        if op != Operator::Ne {
-            return found;
-        }
-        Bounds::any([found, Bounds::exact(self.external_id(super::Test::Any).opposite())])
     }
 
     /// What is the same in every resource of the type.
@@ -193,6 +183,7 @@ impl Binder {
             ("meta", Some("created")) => Source::Clock(Clock::Created),
             ("meta", Some("lastModified")) => Source::Clock(Clock::Modified),
             ("groups", _) if always => Source::Groups,
+            ("groups", Some("display")) => group_names().map_or(Source::Other, Source::GroupName),
             _ => Source::Other,
         }
     }
@@ -208,15 +199,49 @@ pub(super) enum Source {
     Constant,
     Members,
     Groups,
+    /// The names of groups, by the index of groups.
+    GroupName(Path),
     /// In the document, perhaps indexed.
     Other,
 }
 
-pub(super) fn is_value(target: AttrRef) -> bool {
+fn is_value(target: AttrRef) -> bool {
     target.sub.is_some_and(|sub| sub.name == "value")
 }
 
-fn spread(tests: Tests, cond: impl Fn(super::Test) -> Cond) -> Bounds {
+/// The index of the names of groups, which is what `groups` displays.
+fn group_names() -> Option<Path> {
+    let resource_type = registry().by_name("Group")?;
+    match resolve(resource_type, "displayName")? {
+        Name::Attribute(target) => Binder { resource_type, connection: None }.indexed(target),
+        _ => None,
+    }
+}
+
+fn named(path: Path, test: Test) -> Cond {
+    Leaf::Group(Which::Named(RowTest { path, test })).into()
+}
+
+/// It has this member.
+fn member(id: Id) -> Leaf {
+    Leaf::Member(Some(id))
+}
+
+/// It is in this group.
+fn group(id: Id) -> Leaf {
+    Leaf::Group(Which::Id(id))
+}
+
+/// Some value compares so; for `ne`, also no value.
+fn some_value(op: Operator, text: &str, whole: bool, cond: impl Fn(Test) -> Cond) -> Bounds {
+    let found = spread(tests(op, text, whole), &cond);
+    if op != Operator::Ne {
+        return found;
+    }
+    Bounds::any([found, Bounds::exact(cond(Test::Any).opposite())])
+}
+
+fn spread(tests: Tests, cond: impl Fn(Test) -> Cond) -> Bounds {
     match tests.lower {
         Some(lower) if lower == tests.upper => Bounds::exact(cond(lower)),
         Some(lower) => Bounds::between(cond(lower), cond(tests.upper)),
@@ -235,9 +260,9 @@ fn id(op: Operator, text: &str) -> Bounds {
 }
 
 /// Whether some member or group has that id.
-pub(super) fn related(op: Operator, text: &str, leaf: fn(Option<Id>) -> Leaf) -> Bounds {
+fn related(op: Operator, text: &str, leaf: fn(Id) -> Leaf) -> Bounds {
     match op {
-        Operator::Eq => Bounds::exact(Id::parse(text).map_or(Cond::False, |id| leaf(Some(id)).into())),
+        Operator::Eq => Bounds::exact(Id::parse(text).map_or(Cond::False, |id| leaf(id).into())),
         _ => Bounds::UNKNOWN,
     }
 }

@@ -27,8 +27,17 @@ pub(in crate::store) enum Leaf {
     ExternalId(i64, Test),
     /// It is a group with this direct member, or with any.
     Member(Option<Id>),
-    /// It is in this group, directly or through others, or in any.
-    Group(Option<Id>),
+    /// It is in such a group, directly or through others.
+    Group(Which),
+}
+
+/// Which group.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::store) enum Which {
+    Any,
+    Id(Id),
+    /// One whose name passes.
+    Named(RowTest),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,32 +3,34 @@
 //! Rows of one element have its number. An element that has no indexed value has no row, so a condition
 //! starts from a row that passes (the anchor) and asks for the rest of its element.
 
-use super::bounds::{Binder, Bounds, Source, is_value, related};
-use super::cond::{Cond, Leaf, RowTest, Spread, Test};
-use crate::scim::filter::Bound;
+use super::bounds::{Binder, Bounds, Source};
+use super::cond::{Cond, Leaf, RowTest, Spread, Test, Which};
+use crate::scim::filter::{Bound, Operator};
 use crate::scim::path::AttrRef;
 
 pub(super) fn bounds(binder: Binder, target: AttrRef, filter: &Bound) -> Bounds {
     match binder.source(target) {
-        Source::Members => rows(filter, Leaf::Member),
-        Source::Groups => rows(filter, Leaf::Group),
+        Source::Members => rows(binder, filter, &Leaf::Member(None)),
+        Source::Groups => rows(binder, filter, &Leaf::Group(Which::Any)),
         Source::Other => some_element(binder, filter),
         _ => Bounds::UNKNOWN,
     }
 }
 
-/// Members and groups: by their id alone.
-fn rows(filter: &Bound, leaf: fn(Option<crate::domain::Id>) -> Leaf) -> Bounds {
-    match filter {
-        Bound::Compare { target, op, operand: crate::scim::filter::Operand::Text(text) } if is_value(*target) => {
-            related(*op, text, leaf)
-        }
-        Bound::Or(parts) => Bounds::any(parts.iter().map(|part| rows(part, leaf))),
+/// Members and groups, of which there is `any`: what is known of one of them is known of some.
+fn rows(binder: Binder, filter: &Bound, any: &Leaf) -> Bounds {
+    let known = match filter {
+        // Not `ne`: outside of elements it is met by there being none.
+        Bound::Compare { op, .. } if *op != Operator::Ne => binder.bounds(filter),
+        Bound::Or(parts) => Bounds::any(parts.iter().map(|part| rows(binder, part, any))),
         // Each part may be met by another one: that much must hold, and is not enough.
-        Bound::And(parts) => Bounds::between(Cond::False, Cond::all(parts.iter().map(|part| rows(part, leaf).upper))),
+        Bound::And(parts) => {
+            Bounds::between(Cond::False, Cond::all(parts.iter().map(|part| rows(binder, part, any).upper)))
+        }
         Bound::Never => Bounds::exact(Cond::False),
-        _ => Bounds::between(Cond::False, leaf(None).into()),
-    }
+        _ => Bounds::UNKNOWN,
+    };
+    if known.upper == Cond::True { Bounds::between(known.lower, any.clone().into()) } else { known }
 }
 
 fn some_element(binder: Binder, filter: &Bound) -> Bounds {

@@ -1,6 +1,6 @@
 //! Queries for the resources that meet a condition: what a search starts from.
 
-use super::cond::{Cond, Leaf, RowTest};
+use super::cond::{Cond, Leaf, RowTest, Which};
 use super::plan::rank;
 use super::sql::{Scope, Sql};
 
@@ -49,11 +49,16 @@ impl<'p> Sql<'p> {
                 }
                 scope.key = "g.group_key".to_owned();
             }
-            Leaf::Group(id) => {
+            Leaf::Group(which) => {
                 self.push("SELECT down.k AS k FROM (WITH RECURSIVE inside (k) AS (SELECT m.member_key ");
                 self.push("FROM memberships m WHERE m.until_seq IS NULL AND m.tenant = ").tenant();
-                if let Some(id) = id {
-                    self.push(" AND m.group_key = ").key_of(id);
+                match which {
+                    Which::Any => {}
+                    Which::Id(id) => drop(self.push(" AND m.group_key = ").key_of(id)),
+                    Which::Named(row) => {
+                        self.push(" AND m.group_key IN (").keys_of_row(row, None);
+                        self.push(")");
+                    }
                 }
                 self.push(" UNION SELECT m.member_key FROM inside JOIN memberships m ON m.group_key = inside.k ");
                 self.push("AND m.until_seq IS NULL) SELECT k FROM inside) AS down WHERE TRUE");

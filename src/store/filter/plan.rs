@@ -1,7 +1,7 @@
 //! What the database decides of a filter, and what it starts from.
 
 use super::bounds::{Binder, Bounds};
-use super::cond::{Cond, Leaf, Relation, RowTest, Spread, Test};
+use super::cond::{Cond, Leaf, Relation, RowTest, Spread, Test, Which};
 use crate::scim::ResourceType;
 use crate::scim::filter::Bound;
 
@@ -97,7 +97,8 @@ pub(in crate::store) fn rank(cond: &Cond) -> u8 {
         Cond::Leaf(Leaf::ExternalId(_, Test::In(_))) => 1,
         Cond::Leaf(Leaf::Row(row) | Leaf::Element(row, _)) => row_rank(row),
         Cond::Leaf(Leaf::Member(Some(_))) => 5,
-        Cond::Leaf(Leaf::Group(Some(_))) => 6,
+        Cond::Leaf(Leaf::Group(Which::Id(_))) => 6,
+        Cond::Leaf(Leaf::Group(Which::Named(row))) => row_rank(row).max(6),
         Cond::Leaf(Leaf::ExternalId(_, Test::Between(..))) => 10,
         Cond::Leaf(Leaf::Time(_, relation, _)) if *relation != Relation::Unequal => 11,
         Cond::Any(parts) if parts.len() <= BRANCHES_MAX => parts.iter().map(rank).max().unwrap_or(RANK_NONE),

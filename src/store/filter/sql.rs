@@ -1,6 +1,6 @@
 //! Conditions, written for either database: a text with a `?` for each value.
 
-use super::cond::{Cond, Leaf, RowTest, Test};
+use super::cond::{Cond, Leaf, RowTest, Test, Which};
 use super::values::CUT_BYTES_MIN;
 use crate::domain::{Id, TenantKey};
 use crate::store::connection::{Bind, List};
@@ -151,21 +151,27 @@ impl<'p> Sql<'p> {
                 }
                 self.push(EXISTS_END);
             }
-            Leaf::Group(None) => {
+            Leaf::Group(Which::Any) => {
                 self.push("EXISTS (SELECT 1 FROM memberships m WHERE m.member_key = ").push(key);
                 self.push(" AND m.until_seq IS NULL AND m.tenant = ").tenant().push(EXISTS_END);
             }
-            Leaf::Group(Some(id)) => self.in_group(id, key),
+            Leaf::Group(which) => self.in_group(which, key),
         }
     }
 
     /// Climbs from the resource: what it is in is little, what the group holds may be much. Not `key IN`:
     /// the key of a group that is not there is NULL, and so is its opposite.
-    fn in_group(&mut self, id: &'p Id, key: &str) {
+    fn in_group(&mut self, which: &'p Which, key: &str) {
         self.push("EXISTS (WITH RECURSIVE up (grp) AS (SELECT m.group_key FROM memberships m WHERE m.member_key = ");
         self.push(key).push(" AND m.until_seq IS NULL AND m.tenant = ").tenant();
         self.push(" UNION SELECT m.group_key FROM up JOIN memberships m ON m.member_key = up.grp ");
-        self.push("AND m.until_seq IS NULL) SELECT 1 FROM up WHERE up.grp = ").key_of(id).push(EXISTS_END);
+        self.push("AND m.until_seq IS NULL) SELECT 1 FROM up WHERE ");
+        match which {
+            Which::Any => drop(self.push("TRUE")),
+            Which::Id(id) => drop(self.push("up.grp = ").key_of(id)),
+            Which::Named(row) => self.row_of(row, None, &Scope::key("up.grp")),
+        }
+        self.push(EXISTS_END);
     }
 
     fn row_of(&mut self, row: &'p RowTest, rest: Option<&'p Cond>, scope: &Scope) {

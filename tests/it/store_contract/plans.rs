@@ -3,8 +3,12 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use keyroll::domain::{Id, TenantKey};
+use keyroll::scim::filter::{self, Unknown};
+use keyroll::scim::schema::registry;
+use keyroll::scim::tolerance::{Dialect, Tolerances};
 use keyroll::store::around::{Groups, around};
-use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, members};
+use keyroll::store::search::{Query, Start, search};
+use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, index, members};
 
 use super::fixture::{add, id, tenant, write};
 use crate::support::databases::postgres;
@@ -22,7 +26,11 @@ fn fill(conn: &mut Conn, tenant: TenantKey) -> Result<(Vec<ResourceKey>, Vec<Res
     for chain in 0..CHAINS {
         let mut inner = users.clone();
         for depth in 0..DEPTH {
-            let group = add(conn, tenant, "Group", 1_000 + chain * DEPTH + depth)?;
+            let number = 1_000 + chain * DEPTH + depth;
+            let group = add(conn, tenant, "Group", number)?;
+            let document = serde_json::json!({"displayName": format!("Group {number}")});
+            let rows = index::derive(registry().by_name("Group").unwrap(), document.as_object().unwrap());
+            index::add(conn, tenant, group, &rows)?;
             members::add(conn, tenant, group, &inner, 1)?;
             inner = vec![group];
         }
@@ -43,7 +51,7 @@ struct Read {
 fn read(conn: &mut Conn) -> Result<(i64, i64), Error> {
     let read: Read = diesel::sql_query(
         "SELECT sum(seq_scan)::bigint AS whole, sum(seq_tup_read + idx_tup_fetch)::bigint AS rows \
-         FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources')",
+         FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources', 'resource_index')",
     )
     .get_result(conn)?;
     Ok((read.whole, read.rows))
@@ -89,4 +97,27 @@ fn a_climb_through_groups_reads_no_table_whole() {
         |conn| Ok(members::cycle(conn, tenant, users[0], &outermost[..1])?.map_or(0, |_| 1)),
     );
     reads(&store, "inside", 100, |conn| Ok(candidates::inside(conn, tenant, &outermost)?.len()));
+}
+
+#[test]
+fn who_is_in_a_group_is_found_from_its_name() {
+    let Some(database) = postgres() else { return };
+    let store = Store::open(&database.settings).unwrap();
+    let tenant = tenant(&store, 1).key;
+    let outermost = write(&store, move |conn| {
+        let (_, outermost) = fill(conn, tenant)?;
+        diesel::sql_query("ANALYZE").execute(conn)?;
+        Ok(outermost)
+    });
+    assert_eq!(outermost.len() as u64, CHAINS);
+    let user = registry().by_name("User").unwrap();
+    let mut tolerances = Tolerances::new(Dialect::Auto);
+    let parsed = filter::parse("groups.display eq \"group 1002\"", &mut tolerances).unwrap();
+    let bound = filter::bind(&parsed, user, Unknown::Refuse, &mut tolerances).unwrap();
+    let query = Query { resource_type: user, filter: Some(&bound), connection: None, base_url: "", sort: None };
+    reads(&store, "members", 1_700, |conn| {
+        let page = search(conn, tenant, &query, &Start::Offset(0), 10, true)?;
+        assert_eq!((page.resources.len(), page.total), (10, Some(USERS)));
+        Ok(page.resources.len())
+    });
 }
