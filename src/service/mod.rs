@@ -1,6 +1,6 @@
 //! The use cases: authorize → validate → change → record, in one transaction.
 //!
-//! Synchronous throughout; the one door for changes is [`Service::perform`]. HTTP and the command line
+//! Synchronous throughout; the one door for changes is `Service::perform`. HTTP and the command line
 //! call the same functions.
 
 mod access;
@@ -22,6 +22,7 @@ mod installation;
 mod liveness;
 pub mod log;
 mod members;
+mod perform;
 mod policy;
 mod protect;
 mod provider;
@@ -44,8 +45,9 @@ pub use self::authorize::authorize;
 pub use self::cache::Told;
 pub use self::change::Change;
 pub use self::error::Error;
+pub(crate) use self::perform::Work;
 use crate::domain::clock::{Clock, Entropy};
-use crate::domain::log::{Entry, RequestRef};
+use crate::domain::log::RequestRef;
 use crate::domain::secret::Keyring;
 use crate::domain::{Caller, Operation};
 use crate::scim::{self, ResourceType};
@@ -96,25 +98,6 @@ impl Default for Limits {
             requests_per_minute: Some(6_000),
             history_days: 400,
         }
-    }
-}
-
-/// A change that waits for its transaction.
-pub(crate) struct Work<T> {
-    operation: Operation,
-    resource_type: &'static ResourceType,
-    change: Box<ChangeFn<T>>,
-}
-
-type ChangeFn<T> = dyn FnOnce(&mut Change<'_>) -> Result<T, Error> + Send;
-
-impl<T> Work<T> {
-    pub(crate) fn new(
-        operation: Operation,
-        resource_type: &'static ResourceType,
-        change: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Work<T> {
-        Work { operation, resource_type, change: Box::new(change) }
     }
 }
 
@@ -236,103 +219,6 @@ impl Service {
             return Err(Error::NotRemembered);
         }
         self.inner.store.read(f)
-    }
-
-    /// Makes a change: authorizes the caller as it stands inside the transaction, runs `f`, and appends
-    /// what `f` recorded. All of it commits together or not at all (promise P3).
-    ///
-    /// # Errors
-    /// If the caller may not, or `f` or the store fails; then nothing has changed.
-    pub(crate) fn perform<T: Send + 'static>(
-        &self,
-        context: &Context,
-        operation: Operation,
-        resource_type: Option<&'static ResourceType>,
-        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        if self.from_memory {
-            return Err(Error::NotRemembered);
-        }
-        authorize(&context.caller, operation, resource_type)?;
-        let (service, own) = (self.clone(), context.clone());
-        let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, f));
-        if let Err(Error::Protected { entry, .. }) = &done {
-            // What was refused was undone, and its record with it: this one stands by itself.
-            let (service, context, entry) = (self.clone(), context.clone(), Entry::clone(entry));
-            let record = move |change: &mut Change<'_>| {
-                change.record(entry);
-                Ok(())
-            };
-            self.inner.store.write(move |conn| service.perform_in(conn, &context, operation, resource_type, record))?;
-        }
-        done
-    }
-
-    /// The part of a change that is inside its transaction.
-    fn perform_in<T>(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        operation: Operation,
-        resource_type: Option<&'static ResourceType>,
-        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        // A key that was revoked or lost its permission since authentication writes nothing. The embedded
-        // database's changes take turns, so nobody else waits for its log.
-        let head = match self.is_embedded() {
-            true => Some(store::log::lock_head(conn, context.caller.tenant.key)?),
-            false => None,
-        };
-        let caller = match &head {
-            Some(head) => self.refresh_at(conn, &context.caller, head)?,
-            None => self.refresh(conn, &context.caller)?,
-        };
-        authorize(&caller, operation, resource_type)?;
-        let context = Context { caller, request: context.request.clone(), seen: None };
-        let mut change = Change::new(self, conn, &context, operation, resource_type);
-        change.head = head;
-        let value = f(&mut change)?;
-        change.finish()?;
-        Ok(value)
-    }
-
-    /// Makes several changes, each of which succeeds or fails by itself. On the embedded database one commit
-    /// serves all of them; on PostgreSQL a change holds locks that the next one must not wait under, so
-    /// each has its own.
-    pub(crate) fn perform_each<T: Send + 'static>(
-        &self,
-        context: &Context,
-        work: Vec<Work<T>>,
-    ) -> Vec<Result<T, Error>> {
-        fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: Work<T>) -> Result<T, Error> {
-            service.perform_in(conn, context, work.operation, Some(work.resource_type), work.change)
-        }
-        if !self.is_embedded() {
-            let alone = |work: Work<T>| self.perform(context, work.operation, Some(work.resource_type), work.change);
-            return work.into_iter().map(alone).collect();
-        }
-        let (service, context, count) = (self.clone(), context.clone(), work.len());
-        let done = self.inner.store.write(move |conn| {
-            let mut each = |work: Work<T>| {
-                let (operation, resource_type) = (work.operation, work.resource_type);
-                let done = store::nested(conn, |conn| one(&service, conn, &context, work))?;
-                if let Err(Error::Protected { entry, .. }) = &done {
-                    let entry = Entry::clone(entry);
-                    service.perform_in(conn, &context, operation, Some(resource_type), |change| {
-                        change.record(entry);
-                        Ok(())
-                    })?;
-                }
-                Ok(done)
-            };
-            work.into_iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
-        });
-        // A commit that fails has failed all of them.
-        done.unwrap_or_else(|error| {
-            let text = error.to_string();
-            let lost = || Error::Unavailable(store::Error::Unavailable(text.clone()));
-            (0..count).map(|_| Err(lost())).collect()
-        })
     }
 
     /// Answers a question: authorizes the caller and reads.

@@ -1,22 +1,19 @@
-//! A connection to either database, and statements of our own text on it.
+//! A connection to either database; statements of our own text on it are in `store::statement`.
 
 #![expect(missing_docs, reason = "diesel's derive writes public types without documentation")]
 
 use std::marker::PhantomData;
 
-use diesel::backend::Backend;
 use diesel::connection::{AnsiTransactionManager, TransactionManager};
 use diesel::pg::PgConnection;
 use diesel::prelude::*;
-use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::query_dsl::LoadQuery;
-use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 
 use super::error::{Error, Result};
-use super::types::ResourceKey;
-use crate::domain::Id;
+use super::statement::Statement;
+pub use super::statement::{Bind, List};
 
 /// A connection to either database. Queries on it work on both; [`on!`] picks the concrete connection
 /// where a query is hot or needs what the derive leaves out (`on_conflict`, `for_update`).
@@ -52,117 +49,6 @@ pub(crate) use locked;
 
 /// How many keys go into one list.
 pub(crate) const CHUNK: usize = 1_000;
-
-/// A value for a `?` of a [`Conn::execute_sql`] or [`Conn::load_sql`].
-pub enum Bind<'a> {
-    /// A number.
-    Int(i64),
-    /// A truth value.
-    Bool(bool),
-    /// A text.
-    Text(&'a str),
-    /// Bytes, such as an id's.
-    Bytes(&'a [u8]),
-    /// A subquery with one column `value` of keys, ids or texts: `IN ?`, `FROM ? AS list`.
-    List(List),
-}
-
-/// A list in one parameter, so that the statement is the same whatever its length, and stays prepared.
-pub struct List {
-    text: String,
-    sqlite: (&'static str, &'static str),
-    postgres: (&'static str, &'static str),
-}
-
-impl List {
-    /// A list of surrogate keys.
-    pub(crate) fn keys(keys: &[ResourceKey]) -> List {
-        let keys: Vec<String> = keys.iter().map(|key| key.0.to_string()).collect();
-        List {
-            text: keys.join(","),
-            sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
-            postgres: ("(SELECT unnest(CAST('{' || ", " || '}' AS bigint[])) AS value)"),
-        }
-    }
-
-    /// A list of texts.
-    pub(crate) fn texts<'t>(texts: impl Iterator<Item = &'t str>) -> List {
-        let texts: Vec<&str> = texts.collect();
-        // As JSON, without its brackets. Texts cannot fail to be written.
-        let text = serde_json::to_string(&texts).unwrap_or_default();
-        List {
-            text: text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default().to_owned(),
-            sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
-            postgres: ("(SELECT json_array_elements_text(CAST('[' || ", " || ']' AS json)) COLLATE \"C\" AS value)"),
-        }
-    }
-
-    /// A list of ids.
-    pub(crate) fn ids(ids: &[Id]) -> List {
-        let ids: Vec<String> = ids.iter().map(|id| format!("\"{}\"", crate::domain::log::hex(id.as_bytes()))).collect();
-        List {
-            text: ids.join(","),
-            sqlite: ("(SELECT unhex(value) AS value FROM json_each('[' || ", " || ']'))"),
-            postgres: ("(SELECT decode(unnest(CAST('{' || ", " || '}' AS text[])), 'hex') AS value)"),
-        }
-    }
-}
-
-/// A statement of our own text. Unlike `sql_query` it can be prepared once and kept, by its text.
-pub(crate) struct Statement<'a, ST> {
-    sql: &'a str,
-    binds: &'a [Bind<'a>],
-    postgres: bool,
-    keep: bool,
-    row: PhantomData<ST>,
-}
-
-impl<ST> QueryId for Statement<'_, ST> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<ST> Query for Statement<'_, ST> {
-    type SqlType = ST;
-}
-
-impl<ST> RunQueryDsl<SqliteConnection> for Statement<'_, ST> {}
-impl<ST> RunQueryDsl<PgConnection> for Statement<'_, ST> {}
-
-impl<DB, ST> QueryFragment<DB> for Statement<'_, ST>
-where
-    DB: Backend + HasSqlType<BigInt> + HasSqlType<Bool> + HasSqlType<Text> + HasSqlType<Binary>,
-    i64: ToSql<BigInt, DB>,
-    bool: ToSql<Bool, DB>,
-    str: ToSql<Text, DB>,
-    [u8]: ToSql<Binary, DB>,
-{
-    fn walk_ast<'b>(&'b self, mut pass: AstPass<'_, 'b, DB>) -> QueryResult<()> {
-        if !self.keep {
-            pass.unsafe_to_cache_prepared();
-        }
-        let mut binds = self.binds.iter();
-        for (place, text) in self.sql.split('?').enumerate() {
-            if place > 0 {
-                match binds.next() {
-                    Some(Bind::Int(number)) => pass.push_bind_param::<BigInt, _>(number)?,
-                    Some(Bind::Bool(value)) => pass.push_bind_param::<Bool, _>(value)?,
-                    Some(Bind::Text(text)) => pass.push_bind_param::<Text, str>(text)?,
-                    Some(Bind::Bytes(bytes)) => pass.push_bind_param::<Binary, [u8]>(bytes)?,
-                    Some(Bind::List(list)) => {
-                        let (before, after) = if self.postgres { list.postgres } else { list.sqlite };
-                        pass.push_sql(before);
-                        pass.push_bind_param::<Text, str>(&list.text)?;
-                        pass.push_sql(after);
-                    }
-                    None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
-                }
-            }
-            pass.push_sql(text);
-        }
-        Ok(())
-    }
-}
 
 impl Conn {
     /// Runs a statement with a `?` for each value; gives the number of rows.

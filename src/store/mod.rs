@@ -32,6 +32,7 @@ pub mod resources;
 pub mod schema;
 pub mod search;
 mod sqlite;
+mod statement;
 pub mod tenants;
 pub mod types;
 pub mod unique;

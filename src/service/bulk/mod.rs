@@ -1,8 +1,9 @@
 //! Bulk jobs (RFC 7644 §3.7): many operations in one request, each atomic and authorized by itself.
 //!
-//! `plan` finds out who waits for whom, `references` replaces `bulkId:` by ids. Operations whose
+//! `plan` finds out who waits for whom, `operation` does one of them, `references` replaces `bulkId:` by ids. Operations whose
 //! references form a circle are created together in one transaction: all of them or none.
 
+mod operation;
 mod plan;
 mod references;
 
@@ -11,11 +12,12 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use self::operation::{Outcome, Target};
 use self::plan::{Plan, Step};
 use self::references::{Ids, Stripped};
 use super::body::Body;
-use super::resources::{self, Conditions, Saved, create_in, patch_in, replace_in, tolerances};
-use super::{Change, Context, Error, Service, Work, authorize, registry};
+use super::resources::{self, Conditions, Saved, create_in, patch_in, tolerances};
+use super::{Change, Context, Error, Service, Work, authorize};
 use crate::domain::Operation;
 use crate::scim::json::Limits;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
@@ -282,100 +284,4 @@ fn patch_back(
     }
     let operations = patch::parse(rest.patch(ids), resource_type, tolerances)?;
     patch_in(change, resource_type, id, &operations, &Conditions::default(), tolerances)
-}
-
-/// What an operation came to.
-struct Outcome {
-    status: u16,
-    location: String,
-    version: Option<String>,
-    /// The id of a resource that it created.
-    created: Option<String>,
-}
-
-impl Outcome {
-    fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
-        Outcome {
-            status,
-            location: service.location(resource_type, &saved.sight.resource.id),
-            version: Some(resources::etag(saved.sight.resource.version)),
-            created: (status == 201).then(|| saved.sight.resource.id.to_string()),
-        }
-    }
-
-    fn result(self, echo: BulkResult) -> BulkResult {
-        BulkResult { status: self.status, location: Some(self.location), version: self.version, ..echo }
-    }
-}
-
-/// The endpoint or resource that a path names.
-struct Target {
-    resource_type: &'static ResourceType,
-    id: Option<String>,
-}
-
-impl Target {
-    fn parse(operation: &BulkOperation) -> Result<Target, Error> {
-        let refused = |detail: String| Error::from(scim::Error::syntax(detail));
-        let path = operation.path.as_str();
-        if path.contains(['?', '#']) {
-            return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
-        }
-        let mut segments = path.trim_start_matches('/').split('/');
-        let endpoint = segments.next().unwrap_or_default();
-        let id = segments.next().filter(|id| !id.is_empty()).map(str::to_owned);
-        let resource_type = registry().by_endpoint(endpoint);
-        let (Some(resource_type), None) = (resource_type, segments.next()) else {
-            return Err(refused(format!("path: {path} names no resource type")));
-        };
-        match (operation.method, &id) {
-            (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
-            (BulkMethod::Put | BulkMethod::Patch | BulkMethod::Delete, None) => {
-                Err(refused(format!("path: {} goes to a resource", operation.method.name())))
-            }
-            _ => Ok(Target { resource_type, id }),
-        }
-    }
-
-    fn operation(&self, method: BulkMethod) -> Operation {
-        match method {
-            BulkMethod::Post => Operation::Create,
-            BulkMethod::Put => Operation::Replace,
-            BulkMethod::Patch => Operation::Patch,
-            BulkMethod::Delete => Operation::Delete,
-        }
-    }
-
-    fn apply(
-        self,
-        change: &mut Change<'_>,
-        operation: BulkOperation,
-        tolerances: &mut Tolerances,
-    ) -> Result<Outcome, Error> {
-        let Target { resource_type, id } = self;
-        let id = id.unwrap_or_default();
-        let data = operation.data.unwrap_or_default();
-        let conditions = Conditions { if_match: operation.version, if_none_match: None };
-        let (saved, status) = match operation.method {
-            BulkMethod::Post => {
-                let incoming = validate::document(data, resource_type, tolerances)?;
-                (create_in(change, resource_type, incoming)?, 201)
-            }
-            BulkMethod::Put => {
-                let incoming = validate::document(data, resource_type, tolerances)?;
-                (replace_in(change, resource_type, &id, incoming, &conditions)?, 200)
-            }
-            BulkMethod::Patch => {
-                let operations = patch::parse(data, resource_type, tolerances)?;
-                (patch_in(change, resource_type, &id, &operations, &conditions, tolerances)?, 200)
-            }
-            BulkMethod::Delete => {
-                let loaded = resources::load(change, resource_type, &id, &conditions)?;
-                resources::delete(change, resource_type, &loaded.resource)?;
-                let location = change.service.location(resource_type, &loaded.resource.id);
-                return Ok(Outcome { status: 204, location, version: None, created: None });
-            }
-        };
-        Ok(Outcome::of(change.service, resource_type, &saved, status))
-    }
 }

@@ -2,14 +2,17 @@
 
 mod changed;
 mod delete;
+mod principal;
 mod save;
+mod unique;
 mod version;
 mod write;
 
 use serde_json::{Map, Value};
 
 pub(super) use self::delete::delete;
-pub(super) use self::save::{Saved, settle};
+pub(super) use self::principal::settle;
+pub(super) use self::save::Saved;
 pub use self::version::Conditions;
 pub(super) use self::version::etag;
 pub(super) use self::write::{create_in, patch_in, replace_in};

@@ -5,21 +5,22 @@
 
 use serde_json::{Map, Value};
 
+use super::principal::{OWNERS, check_sponsors, follow, principal};
+use super::unique::{claim_unique, set_external_id};
 use super::write::check_reserved;
-use super::{Loaded, changed, taken};
+use super::{Loaded, changed};
 use crate::domain::log::Entry;
-use crate::domain::principal::{Principal, PrincipalKind};
 use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
-use crate::scim::{self, ResourceType, Uniqueness, text, validate};
-use crate::service::cascade::{self, Consequence};
+use crate::scim::{ResourceType, validate};
+use crate::service::cascade;
 use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
 use crate::service::protect::{self, Concerned, Write};
-use crate::service::{Change, Error, credentials};
+use crate::service::{Change, Error};
+use crate::store;
 use crate::store::index::IndexRow;
 use crate::store::resources::{NewResource, Resource, Sight};
-use crate::store::{self, ResourceKey};
 
 /// What a resource shall become.
 pub(super) struct Draft {
@@ -185,158 +186,10 @@ pub(super) fn update(
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
 }
 
-/// The attribute of an agent that names its sponsors.
-const OWNERS: &str = "owners";
-
-/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then.
-fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Value>) -> Result<(), Error> {
-    let owners = document.get(OWNERS).and_then(Value::as_array);
-    for (index, owner) in owners.into_iter().flatten().enumerate() {
-        let text = owner.get("value").and_then(Value::as_str).unwrap_or_default();
-        let known = match Id::parse(text) {
-            Some(id) => store::principals::find(change.conn, change.key(), &id)?,
-            None => None,
-        };
-        if !known.is_some_and(|p| p.kind == PrincipalKind::User && !p.local && p.deleted_at.is_none()) {
-            return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {text:?}")).into());
-        }
-    }
-    Ok(())
-}
-
 /// SCIM writes come from connections; `authorize` has seen to it.
 pub(super) fn connection(change: &Change<'_>) -> Result<Connection, Error> {
     let connection = change.context.caller.connection();
     connection.cloned().ok_or_else(|| Error::Forbidden("only a connection writes through SCIM".to_owned()))
-}
-
-/// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.
-fn principal(
-    id: Id,
-    document: &Map<String, Value>,
-    resource_type: &ResourceType,
-    before: Option<&Principal>,
-) -> Principal {
-    let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-    let kind = if resource_type.name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User };
-    Principal {
-        id,
-        kind,
-        local: false,
-        name: text("userName").or_else(|| text("name")).unwrap_or_default(),
-        active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
-        admin_hold: before.is_some_and(|p| p.admin_hold),
-        suspended_at: before.and_then(|p| p.suspended_at),
-        deleted_at: None,
-    }
-}
-
-/// Carries a change of the document over to the principal and its keys, in the same transaction.
-fn follow(
-    change: &mut Change<'_>,
-    resource_type: &ResourceType,
-    id: &Id,
-    document: &Map<String, Value>,
-) -> Result<(), Error> {
-    let before = store::principals::find(change.conn, change.key(), id)?;
-    let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
-    let after = principal(*id, document, resource_type, Some(&before));
-    settle(change, &before, after, None)
-}
-
-/// Stores a changed principal and does to its keys what the change means (`credentials.md` §3.7).
-pub(in crate::service) fn settle(
-    change: &mut Change<'_>,
-    before: &Principal,
-    mut after: Principal,
-    reason: Option<&str>,
-) -> Result<(), Error> {
-    let (consequence, late) = cascade::decide(Some(before), &mut after, change.now);
-    if *before == after {
-        return Ok(());
-    }
-    // Keys may die of it, the caller's own among them: see `Change::seq`.
-    let seq = change.seq()?;
-    store::principals::update(change.conn, change.key(), before, &after, seq)?;
-    let entry = |action: &str| {
-        let entry = Entry::new(action, after.kind.name(), after.id);
-        match reason {
-            Some(reason) => entry.with("reason", reason),
-            None => entry,
-        }
-    };
-    match consequence {
-        Consequence::None => {}
-        Consequence::Suspend => change.record(entry("principal.suspended")),
-        Consequence::Activate => change.record(entry("principal.activated")),
-    }
-    if late {
-        credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
-    }
-    Ok(())
-}
-
-/// Claims the values that must be unique and releases those that are no longer there: the database,
-/// not a check, decides who is first.
-fn claim_unique(
-    change: &mut Change<'_>,
-    resource_type: &'static ResourceType,
-    connection: &Connection,
-    key: ResourceKey,
-    before: Option<&Map<String, Value>>,
-    after: &Map<String, Value>,
-) -> Result<(), Error> {
-    let tenant = change.key();
-    for attribute in resource_type.schema.attributes.iter().filter(|a| a.uniqueness != Uniqueness::None) {
-        let Some(scope) = scope(resource_type, &attribute.name, connection) else { continue };
-        let value = |document: &Map<String, Value>| {
-            let value = document.get(&attribute.name).and_then(Value::as_str);
-            value.map(|v| text::key(v, attribute.case_exact).into_owned())
-        };
-        let (old, new) = (before.and_then(&value), value(after));
-        if old == new {
-            continue;
-        }
-        if let Some(old) = old {
-            store::unique::release(change.conn, tenant, &scope, &old)?;
-        }
-        if let Some(new) = new
-            && !store::unique::claim(change.conn, tenant, &scope, &new, key)?
-        {
-            return Err(taken(&attribute.name));
-        }
-    }
-    Ok(())
-}
-
-/// Where a value must be unique: names of principals in the tenant, names of groups in their connection,
-/// unless the connection has that switched off.
-pub(in crate::service) fn scope(
-    resource_type: &ResourceType,
-    attribute: &str,
-    connection: &Connection,
-) -> Option<String> {
-    let name = format!("{}.{attribute}", resource_type.name);
-    if resource_type.principal {
-        return Some(name);
-    }
-    connection.unique_group_names.then(|| format!("{name}@{}", connection.key))
-}
-
-fn set_external_id(
-    change: &mut Change<'_>,
-    resource_type: &ResourceType,
-    connection: &Connection,
-    key: ResourceKey,
-    old: Option<&str>,
-    new: Option<&str>,
-) -> Result<(), Error> {
-    if old == new {
-        return Ok(());
-    }
-    let tenant = change.key();
-    let set = store::external_ids::set(change.conn, tenant, connection.key, &resource_type.name, key, new)?;
-    if set { Ok(()) } else { Err(taken("externalId")) }
 }
 
 /// What a resource is called where another one refers to it.

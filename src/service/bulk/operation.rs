@@ -1,0 +1,104 @@
+//! One operation of a job: what it is about, and what it came to.
+
+use crate::domain::Operation;
+use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
+use crate::scim::tolerance::Tolerances;
+use crate::scim::{self, ResourceType, patch, validate};
+use crate::service::resources::{self, Conditions, Saved, create_in, patch_in, replace_in};
+use crate::service::{Change, Error, Service, registry};
+
+/// The endpoint or resource that a path names.
+pub(super) struct Target {
+    pub(super) resource_type: &'static ResourceType,
+    id: Option<String>,
+}
+
+impl Target {
+    pub(super) fn parse(operation: &BulkOperation) -> Result<Target, Error> {
+        let refused = |detail: String| Error::from(scim::Error::syntax(detail));
+        let path = operation.path.as_str();
+        if path.contains(['?', '#']) {
+            return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
+        }
+        let mut segments = path.trim_start_matches('/').split('/');
+        let endpoint = segments.next().unwrap_or_default();
+        let id = segments.next().filter(|id| !id.is_empty()).map(str::to_owned);
+        let resource_type = registry().by_endpoint(endpoint);
+        let (Some(resource_type), None) = (resource_type, segments.next()) else {
+            return Err(refused(format!("path: {path} names no resource type")));
+        };
+        match (operation.method, &id) {
+            (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
+            (BulkMethod::Put | BulkMethod::Patch | BulkMethod::Delete, None) => {
+                Err(refused(format!("path: {} goes to a resource", operation.method.name())))
+            }
+            _ => Ok(Target { resource_type, id }),
+        }
+    }
+
+    pub(super) fn operation(&self, method: BulkMethod) -> Operation {
+        match method {
+            BulkMethod::Post => Operation::Create,
+            BulkMethod::Put => Operation::Replace,
+            BulkMethod::Patch => Operation::Patch,
+            BulkMethod::Delete => Operation::Delete,
+        }
+    }
+
+    pub(super) fn apply(
+        self,
+        change: &mut Change<'_>,
+        operation: BulkOperation,
+        tolerances: &mut Tolerances,
+    ) -> Result<Outcome, Error> {
+        let Target { resource_type, id } = self;
+        let id = id.unwrap_or_default();
+        let data = operation.data.unwrap_or_default();
+        let conditions = Conditions { if_match: operation.version, if_none_match: None };
+        let (saved, status) = match operation.method {
+            BulkMethod::Post => {
+                let incoming = validate::document(data, resource_type, tolerances)?;
+                (create_in(change, resource_type, incoming)?, 201)
+            }
+            BulkMethod::Put => {
+                let incoming = validate::document(data, resource_type, tolerances)?;
+                (replace_in(change, resource_type, &id, incoming, &conditions)?, 200)
+            }
+            BulkMethod::Patch => {
+                let operations = patch::parse(data, resource_type, tolerances)?;
+                (patch_in(change, resource_type, &id, &operations, &conditions, tolerances)?, 200)
+            }
+            BulkMethod::Delete => {
+                let loaded = resources::load(change, resource_type, &id, &conditions)?;
+                resources::delete(change, resource_type, &loaded.resource)?;
+                let location = change.service.location(resource_type, &loaded.resource.id);
+                return Ok(Outcome { status: 204, location, version: None, created: None });
+            }
+        };
+        Ok(Outcome::of(change.service, resource_type, &saved, status))
+    }
+}
+
+/// What an operation came to.
+pub(super) struct Outcome {
+    status: u16,
+    location: String,
+    version: Option<String>,
+    /// The id of a resource that it created.
+    pub(super) created: Option<String>,
+}
+
+impl Outcome {
+    pub(super) fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
+        Outcome {
+            status,
+            location: service.location(resource_type, &saved.sight.resource.id),
+            version: Some(resources::etag(saved.sight.resource.version)),
+            created: (status == 201).then(|| saved.sight.resource.id.to_string()),
+        }
+    }
+
+    pub(super) fn result(self, echo: BulkResult) -> BulkResult {
+        BulkResult { status: self.status, location: Some(self.location), version: self.version, ..echo }
+    }
+}

@@ -1,0 +1,96 @@
+//! The principal behind a User or an Agent: liveness, sponsors, and what a change of them means for keys.
+
+use serde_json::{Map, Value};
+
+use crate::domain::Id;
+use crate::domain::log::Entry;
+use crate::domain::principal::{Principal, PrincipalKind};
+use crate::scim::{self, ResourceType};
+use crate::service::cascade::{self, Consequence};
+use crate::service::{Change, Error, credentials};
+use crate::store;
+
+/// The attribute of an agent that names its sponsors.
+pub(super) const OWNERS: &str = "owners";
+
+/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then.
+pub(super) fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Value>) -> Result<(), Error> {
+    let owners = document.get(OWNERS).and_then(Value::as_array);
+    for (index, owner) in owners.into_iter().flatten().enumerate() {
+        let text = owner.get("value").and_then(Value::as_str).unwrap_or_default();
+        let known = match Id::parse(text) {
+            Some(id) => store::principals::find(change.conn, change.key(), &id)?,
+            None => None,
+        };
+        if !known.is_some_and(|p| p.kind == PrincipalKind::User && !p.local && p.deleted_at.is_none()) {
+            return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {text:?}")).into());
+        }
+    }
+    Ok(())
+}
+
+/// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.
+pub(super) fn principal(
+    id: Id,
+    document: &Map<String, Value>,
+    resource_type: &ResourceType,
+    before: Option<&Principal>,
+) -> Principal {
+    let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+    let kind = if resource_type.name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User };
+    Principal {
+        id,
+        kind,
+        local: false,
+        name: text("userName").or_else(|| text("name")).unwrap_or_default(),
+        active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
+        admin_hold: before.is_some_and(|p| p.admin_hold),
+        suspended_at: before.and_then(|p| p.suspended_at),
+        deleted_at: None,
+    }
+}
+
+/// Carries a change of the document over to the principal and its keys, in the same transaction.
+pub(super) fn follow(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    document: &Map<String, Value>,
+) -> Result<(), Error> {
+    let before = store::principals::find(change.conn, change.key(), id)?;
+    let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
+    let after = principal(*id, document, resource_type, Some(&before));
+    settle(change, &before, after, None)
+}
+
+/// Stores a changed principal and does to its keys what the change means (`credentials.md` §3.7).
+pub(in crate::service) fn settle(
+    change: &mut Change<'_>,
+    before: &Principal,
+    mut after: Principal,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let (consequence, late) = cascade::decide(Some(before), &mut after, change.now);
+    if *before == after {
+        return Ok(());
+    }
+    // Keys may die of it, the caller's own among them: see `Change::seq`.
+    let seq = change.seq()?;
+    store::principals::update(change.conn, change.key(), before, &after, seq)?;
+    let entry = |action: &str| {
+        let entry = Entry::new(action, after.kind.name(), after.id);
+        match reason {
+            Some(reason) => entry.with("reason", reason),
+            None => entry,
+        }
+    };
+    match consequence {
+        Consequence::None => {}
+        Consequence::Suspend => change.record(entry("principal.suspended")),
+        Consequence::Activate => change.record(entry("principal.activated")),
+    }
+    if late {
+        credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
+    }
+    Ok(())
+}
