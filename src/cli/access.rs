@@ -58,6 +58,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             }
             print::record(&summary(&access));
             print::table(&rows(&access), &COLUMNS);
+            print_if_truncated(&access);
             Ok(())
         }
         Command::Explain { user, permission, output } => {
@@ -73,8 +74,16 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             if !reasons.is_empty() {
                 print::table(&reasons, &COLUMNS);
             }
+            print_if_truncated(&answer);
             Ok(())
         }
+    }
+}
+
+/// Says so if there are more ways through groups than the answer lists.
+fn print_if_truncated(answer: &Value) {
+    if answer.get("truncated").is_some() {
+        print::line("there are more ways through groups than are listed; every mapping that applies is");
     }
 }
 

@@ -10,13 +10,8 @@ use super::mapping::{GroupName, Source};
 use super::permission::Permissions;
 use super::policy::{Mapped, Policy};
 use super::principal::PrincipalKind;
+use super::ways::{Way, ways};
 use crate::scim::{filter, text};
-
-/// How many ways through groups are followed for one principal; further ones are left out and said to be.
-pub const PATHS_MAX: usize = 1_000;
-
-/// How many groups inside each other a way may have.
-pub const DEPTH_MAX: usize = 100;
 
 /// What is known of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +131,7 @@ pub struct Dates {
 pub struct Reasons {
     /// By role.
     pub roles: BTreeMap<String, Vec<Reason>>,
-    /// Whether there are more ways through groups than are listed.
+    /// Whether there are more ways through groups than are listed. Every hit has a reason all the same.
     pub truncated: bool,
 }
 
@@ -230,19 +225,11 @@ fn until(mapped: &Mapped) -> Option<DateTime<Utc>> {
 
 /// Every reason for every role.
 pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], dates: &Dates) -> Reasons {
-    let mut walk = Walk { groups, hits: HashMap::new(), useful: HashSet::new(), found: vec![], truncated: false };
-    for hit in hits {
-        match hit.group {
-            Some(group) => walk.hits.entry(group).or_default().push(*hit),
-            None => walk.found.push((*hit, vec![], 0)),
-        }
-    }
-    if let (Some(resource), false) = (&facts.resource, walk.hits.is_empty()) {
-        walk.useful = below(groups, walk.hits.keys().copied());
-        walk.climb(resource.key, &mut vec![], 0);
-    }
-    let mut reasons = Reasons { roles: BTreeMap::new(), truncated: walk.truncated };
-    for (hit, path, edges_since) in walk.found {
+    let ways = facts.resource.as_ref().map(|resource| ways(groups, resource.key, hits)).unwrap_or_default();
+    let mut reasons = Reasons { roles: BTreeMap::new(), truncated: ways.truncated };
+    let alone = hits.iter().filter(|hit| hit.group.is_none());
+    let alone = alone.map(|hit| Way { hit: *hit, path: vec![], since: 0 });
+    for Way { hit, path, since: edges_since } in alone.chain(ways.found) {
         let Some(mapped) = policy.mapped(hit.mapping) else { continue };
         let dated = dates.hits.get(&hit).copied().unwrap_or(0);
         let since = edges_since.max(mapped.since_seq()).max(facts.live_since).max(dated);
@@ -258,51 +245,4 @@ pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], da
         list.sort_by(|a, b| (a.hit.mapping, &a.path, &a.via).cmp(&(b.hit.mapping, &b.path, &b.via)));
     }
     reasons
-}
-
-/// Some groups and every member that leads to them. Only these are climbed: the ways through groups that
-/// lead nowhere can be more than anybody can count.
-fn below(groups: &Groups, tops: impl Iterator<Item = i64>) -> HashSet<i64> {
-    let mut members: HashMap<i64, Vec<i64>> = HashMap::new();
-    for (member, edges) in &groups.of {
-        edges.iter().for_each(|edge| members.entry(edge.group).or_default().push(*member));
-    }
-    let mut open: Vec<i64> = tops.collect();
-    let mut seen: HashSet<i64> = open.iter().copied().collect();
-    while let Some(group) = open.pop() {
-        open.extend(members.get(&group).into_iter().flatten().filter(|member| seen.insert(**member)));
-    }
-    seen
-}
-
-/// The way up from a principal through every chain of groups.
-struct Walk<'g> {
-    groups: &'g Groups,
-    hits: HashMap<i64, Vec<Hit>>,
-    useful: HashSet<i64>,
-    found: Vec<(Hit, Vec<i64>, i64)>,
-    truncated: bool,
-}
-
-impl Walk<'_> {
-    fn climb(&mut self, member: i64, below: &mut Vec<i64>, since: i64) {
-        let groups = self.groups;
-        for edge in groups.of.get(&member).into_iter().flatten() {
-            // Cycles are refused when they are written; one that is there all the same ends here.
-            if !self.useful.contains(&edge.group) || below.contains(&edge.group) {
-                continue;
-            }
-            if self.found.len() >= PATHS_MAX || below.len() >= DEPTH_MAX {
-                self.truncated = true;
-                return;
-            }
-            let since = since.max(edge.from_seq);
-            below.push(edge.group);
-            for hit in self.hits.get(&edge.group).into_iter().flatten() {
-                self.found.push((*hit, below.iter().rev().copied().collect(), since));
-            }
-            self.climb(edge.group, below, since);
-            below.pop();
-        }
-    }
 }

@@ -22,6 +22,7 @@ pub mod roles;
 pub mod secret;
 pub mod tenant;
 pub mod version;
+mod ways;
 
 pub use api::Api;
 pub use caller::Caller;

@@ -80,11 +80,14 @@ impl Service {
             }
         };
         if allowed {
-            let reasons = self.reasons_for(conn, tenant, standing, asked)?;
+            let (reasons, truncated) = self.reasons_for(conn, tenant, standing, asked)?;
             let mut roles: Vec<&str> = reasons.iter().filter_map(|reason| reason.get("role")?.as_str()).collect();
             roles.dedup();
             put("detail", format!("given by role {}", roles.join(" and role ")).into());
             put("reasons", reasons.into());
+            if truncated {
+                put("truncated", true.into());
+            }
             return Ok(answer);
         }
         if !is_known {
@@ -106,14 +109,15 @@ impl Service {
         Ok(answer)
     }
 
-    /// The roles that give a permission by themselves, each with every reason, as access shows them.
+    /// The roles that give a permission by themselves, each with every reason, as access shows them; and
+    /// whether there are more ways than are listed.
     fn reasons_for(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
         mut standing: Standing,
         asked: &Permission,
-    ) -> Result<Vec<Value>, Error> {
+    ) -> Result<(Vec<Value>, bool), Error> {
         let policy = standing.policy.clone();
         standing.hits.retain(|hit| {
             let role = policy.mapped(hit.mapping).and_then(|one| policy.permissions(&one.mapping.role));
@@ -130,7 +134,7 @@ impl Service {
                 shown.push(Value::Object(one));
             }
         }
-        Ok(shown)
+        Ok((shown, reasons.truncated))
     }
 
     /// The nearest miss as a sentence.

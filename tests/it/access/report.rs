@@ -117,3 +117,48 @@ fn a_key_of_another_tenant_sees_nobody() {
     let (_, other) = app.tenant("second");
     other.get(&format!("/v1/users/{mira}/access")).problem(404, "not_found");
 }
+
+#[test]
+fn ways_that_nobody_can_count_hide_nothing() {
+    for_each_app(|app| {
+        billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        admin.post("/v1/apis", json!({"name": "shop", "permissions": [{"name": "orders:read"}]})).expect(201);
+        admin.post("/v1/roles", json!({"name": "shop.viewer", "permissions": ["shop:orders:read"]})).expect(201);
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        // 2^101 ways up, each longer than what is climbed for further ones.
+        let mut inner = vec![mira.clone()];
+        for step in 0..102 {
+            let members: Vec<&str> = inner.iter().map(String::as_str).collect();
+            let names = [format!("step {step} a"), format!("step {step} b")];
+            inner = names.map(|name| idp.post("/Groups", group(&name, &members)).expect(201).id()).to_vec();
+        }
+        idp.post("/Groups", group("Finance", &[&mira])).expect(201);
+        let map = |role: &str, group: &str| {
+            admin.post("/v1/mappings", json!({"role": role, "source": {"group": {"displayName": group}}})).expect(201);
+        };
+        map("billing.viewer", "step 101 b");
+        map("shop.viewer", "Finance");
+        let access = admin.get(&format!("/v1/users/{mira}/access")).expect(200);
+        let paths: Vec<(&str, usize)> = access["roles"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|role| {
+                assert_eq!(role["reasons"].as_array().unwrap().len(), 1);
+                (role["role"].as_str().unwrap(), role["reasons"][0]["path"].as_array().unwrap().len())
+            })
+            .collect();
+        assert_eq!(paths, [("billing.viewer", 102), ("shop.viewer", 1)]);
+        assert_eq!(access["permissions"], json!(["billing:invoices:read", "shop:orders:read"]));
+        assert_eq!(access["truncated"], json!(true));
+        let asked = json!({"principal": {"type": "user", "id": mira}, "permission": "billing:invoices:read"});
+        let explained = admin.post("/v1/access/explain", asked).expect(200);
+        assert_eq!((&explained["allowed"], &explained["truncated"]), (&json!(true), &json!(true)));
+        assert_eq!(explained["detail"], json!("given by role billing.viewer"));
+        assert_eq!(explained["reasons"][0]["path"], access["roles"][0]["reasons"][0]["path"]);
+        let held = admin.get("/v1/roles/billing.viewer/holders").expect(200);
+        assert_eq!(held["holders"][0]["reasons"], access["roles"][0]["reasons"]);
+        assert_eq!(held["holders"][0]["truncated"], json!(true));
+    });
+}
