@@ -35,6 +35,11 @@ impl PrincipalKind {
     pub fn parse(name: &str) -> Option<PrincipalKind> {
         [PrincipalKind::User, PrincipalKind::Agent].into_iter().find(|kind| kind.name() == name)
     }
+
+    /// The kind of a SCIM resource type whose resources are principals.
+    pub fn of_type(name: &str) -> PrincipalKind {
+        if name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User }
+    }
 }
 
 /// A User or an Agent as an owner of credentials.

@@ -13,6 +13,7 @@ mod cache;
 mod cascade;
 pub mod catalogue;
 mod change;
+mod concerned;
 pub mod credentials;
 pub mod error;
 pub mod feed;

@@ -8,11 +8,13 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::access::facts::sponsors;
+use super::access::facts::{connection_names, sponsors};
 use super::change::Touched;
+use super::concerned::Concerned;
 use super::{Change, Error, liveness};
-use crate::domain::access::{self, Facts, GroupFacts, Groups, Hit};
+use crate::domain::access::{self, Facts, GroupFacts, Groups, Hit, ResourceFacts};
 use crate::domain::log::Entry;
+use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
@@ -26,6 +28,8 @@ pub(super) struct Write<'w> {
     pub(super) resource_type: &'static ResourceType,
     pub(super) id: Id,
     pub(super) key: ResourceKey,
+    /// Which connection it comes from.
+    pub(super) connection: Option<i64>,
     /// The document before; `None` for a new resource.
     pub(super) before: Option<&'w Map<String, Value>>,
     /// The document after; `None` for one that is deleted.
@@ -35,31 +39,6 @@ pub(super) struct Write<'w> {
     /// Whether members come in, and whether any go.
     pub(super) adds: bool,
     pub(super) removes: bool,
-}
-
-/// What a record says about the consequences of a write: ids of mappings, and roles.
-#[derive(Debug, Default)]
-pub(super) struct Concerned {
-    mappings: BTreeSet<Id>,
-    roles: BTreeSet<String>,
-}
-
-impl Concerned {
-    fn add(&mut self, policy: &Policy, hits: impl IntoIterator<Item = usize>) {
-        for mapped in hits.into_iter().filter_map(|at| policy.mapped(at)) {
-            self.mappings.insert(mapped.mapping.id);
-            self.roles.extend(policy.gains(&mapped.mapping.role).iter().map(|gain| gain.role.clone()));
-        }
-    }
-
-    /// Adds what is concerned to a record.
-    pub(super) fn on(self, entry: Entry) -> Entry {
-        if self.mappings.is_empty() {
-            return entry;
-        }
-        let mappings: Vec<String> = self.mappings.iter().map(Id::to_string).collect();
-        entry.with("mappings", mappings).with("roles", self.roles.into_iter().collect::<Vec<_>>())
-    }
 }
 
 /// Looks at a write that is done but not recorded yet: refuses it, or gives what its record must name.
@@ -130,6 +109,9 @@ fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<
 }
 
 fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+    if write.after.is_none() {
+        return left(change, policy, write);
+    }
     let mut concerned = Concerned::default();
     if change.context.caller.connection().is_some() && policy.keyroll_by_agents() {
         check_sponsored(change, policy, write)?;
@@ -155,6 +137,25 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         if !held.cover_all(&holds) || revives || renames {
             return Err(refused(change, write, [held, holds], "a principal that holds a permission of Keyroll"));
         }
+    }
+    Ok(concerned)
+}
+
+/// A principal that is deleted: every mapping that applied to it. Its memberships still stand.
+fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+    let (mut concerned, tenant) = (Concerned::default(), change.key());
+    let names = connection_names(change.conn, tenant, policy)?;
+    let resource = ResourceFacts {
+        key: write.key.0,
+        document: write.before.cloned().unwrap_or_default(),
+        connection: write.connection.and_then(|key| names.get(&key).cloned()),
+    };
+    let kind = PrincipalKind::of_type(&write.resource_type.name);
+    let facts = Facts { id: write.id, kind, live: true, live_since: 0, resource: Some(resource) };
+    let alone = access::potential(policy, &facts, &Groups::default(), change.now);
+    concerned.add(policy, alone.iter().map(|hit| hit.mapping));
+    if policy.has_groups() {
+        concerned.add(policy, around(change, policy, write.key)?);
     }
     Ok(concerned)
 }
@@ -187,7 +188,7 @@ fn is_active(document: Option<&Map<String, Value>>) -> bool {
     document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
 }
 
-fn with(mut resource: access::ResourceFacts, document: Option<&Map<String, Value>>) -> access::ResourceFacts {
+fn with(mut resource: ResourceFacts, document: Option<&Map<String, Value>>) -> ResourceFacts {
     resource.document = document.cloned().unwrap_or_default();
     resource
 }

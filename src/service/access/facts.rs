@@ -232,7 +232,11 @@ pub(in crate::service) fn sponsors(document: &Map<String, Value>) -> Vec<Id> {
 }
 
 /// Connections by key; read only if a mapping asks who asserted something.
-fn connection_names(conn: &mut Conn, tenant: TenantKey, policy: &Policy) -> Result<HashMap<i64, String>, Error> {
+pub(in crate::service) fn connection_names(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+) -> Result<HashMap<i64, String>, Error> {
     if !policy.has_asserted() {
         return Ok(HashMap::new());
     }

@@ -10,6 +10,7 @@ use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
 use crate::domain::{Api, Operation, Permission, Policy};
+use crate::service::concerned::Concerned;
 use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -90,17 +91,18 @@ impl Service {
 
 /// Stores a new api inside a change.
 fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
-    change.seq()?;
+    let policy = change.policy()?;
     if find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.is_some() {
         return Err(taken("api", &api.name));
     }
-    save(change, api, Operation::ApiCreate)?;
+    save(change, &policy, api, Operation::ApiCreate)?;
     Tagged::recorded(change, render(api))
 }
 
-/// Stores an api that was checked.
-pub(super) fn save(change: &mut Change<'_>, api: &Api, operation: Operation) -> Result<(), Error> {
-    put(change, Kind::Api, &api.name, api, Entry::new(operation.action(), "api", &api.name))
+/// Stores an api that was checked. The record names the roles that use it.
+pub(super) fn save(change: &mut Change<'_>, before: &Policy, api: &Api, operation: Operation) -> Result<(), Error> {
+    let entry = Entry::new(operation.action(), "api", &api.name);
+    put(change, Kind::Api, &api.name, api, Concerned::by_api(before, &api.name).on(entry))
 }
 
 /// Stores another state of an api inside a change; the same again changes nothing.
@@ -113,7 +115,7 @@ fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Resul
         return Ok(Tagged::of(version, render(api)));
     }
     check_users(&policy, api)?;
-    save(change, api, Operation::ApiReplace)?;
+    save(change, &policy, api, Operation::ApiReplace)?;
     Tagged::recorded(change, render(api))
 }
 

@@ -41,7 +41,7 @@ impl Service {
             let policy = change.policy()?;
             let plan = Plan::new(change.conn, tenant, &policy, &file)?;
             for step in &plan.steps {
-                step.carry_out(change)?;
+                step.carry_out(change, &policy)?;
             }
             Ok(plan.render(false))
         })
@@ -217,14 +217,14 @@ fn overlaid(before: &Policy, file: &File) -> Policy {
 }
 
 impl Step {
-    fn carry_out(&self, change: &mut Change<'_>) -> Result<(), Error> {
+    fn carry_out(&self, change: &mut Change<'_>, policy: &Policy) -> Result<(), Error> {
         let is_new = self.before.is_none();
         match &self.item {
             Item::Api(api) => {
-                apis::save(change, api, if is_new { Operation::ApiCreate } else { Operation::ApiReplace })
+                apis::save(change, policy, api, if is_new { Operation::ApiCreate } else { Operation::ApiReplace })
             }
             Item::Role(role) => {
-                roles::save(change, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
+                roles::save(change, policy, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
             }
             Item::Mapping { role, source, instead_of } => {
                 let id = instead_of.as_ref().map_or_else(|| change.mint(), |old| old.mapping.id);

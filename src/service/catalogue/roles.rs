@@ -7,6 +7,7 @@ use super::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
+use crate::service::concerned::Concerned;
 use crate::service::resources::Conditions;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -125,13 +126,14 @@ fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Resul
     let after = Policy::new(policy.apis().values().cloned().collect(), roles, vec![]);
     check(change.conn, tenant, &after, draft)?;
     check_held(&change.context.caller, &after, &role.name)?;
-    save(change, role, operation)?;
+    save(change, &policy, role, operation)?;
     Tagged::recorded(change, render(role, &after))
 }
 
-/// Stores a role that was checked.
-pub(super) fn save(change: &mut Change<'_>, role: &Role, operation: Operation) -> Result<(), Error> {
-    put(change, Kind::Role, &role.name, role, Entry::new(operation.action(), "role", &role.name))
+/// Stores a role that was checked. The record names what gives it: the roles that include it, and mappings.
+pub(super) fn save(change: &mut Change<'_>, before: &Policy, role: &Role, operation: Operation) -> Result<(), Error> {
+    let entry = Entry::new(operation.action(), "role", &role.name);
+    put(change, Kind::Role, &role.name, role, Concerned::by_role(before, &role.name).on(entry))
 }
 
 /// What a definition must meet in the catalogue that it makes: the one `after` the change.

@@ -7,6 +7,7 @@ use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
 use crate::scim::{self, ResourceType};
 use crate::service::cascade::{self, Consequence};
+use crate::service::concerned::Concerned;
 use crate::service::{Change, Error, credentials};
 use crate::store;
 
@@ -37,10 +38,9 @@ pub(super) fn principal(
     before: Option<&Principal>,
 ) -> Principal {
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-    let kind = if resource_type.name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User };
     Principal {
         id,
-        kind,
+        kind: PrincipalKind::of_type(&resource_type.name),
         local: false,
         name: text("userName").or_else(|| text("name")).unwrap_or_default(),
         active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
@@ -77,17 +77,16 @@ pub(in crate::service) fn settle(
     // Keys may die of it, the caller's own among them: see `Change::seq`.
     let seq = change.seq()?;
     store::principals::update(change.conn, change.key(), before, &after, seq)?;
-    let entry = |action: &str| {
-        let entry = Entry::new(action, after.kind.name(), after.id);
-        match reason {
-            Some(reason) => entry.with("reason", reason),
-            None => entry,
-        }
+    let action = match consequence {
+        Consequence::None => None,
+        Consequence::Suspend => Some("principal.suspended"),
+        Consequence::Activate => Some("principal.activated"),
     };
-    match consequence {
-        Consequence::None => {}
-        Consequence::Suspend => change.record(entry("principal.suspended")),
-        Consequence::Activate => change.record(entry("principal.activated")),
+    if let Some(action) = action {
+        let entry = Entry::new(action, after.kind.name(), after.id);
+        let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
+        let concerned = Concerned::by_life(change, after.id)?;
+        change.record(concerned.on(entry));
     }
     if late {
         credentials::revoke_all(change, &after.id, "reactivation_window_elapsed")?;

@@ -14,9 +14,10 @@ use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
 use crate::scim::{ResourceType, validate};
 use crate::service::cascade;
+use crate::service::concerned::{Concerned, RECORD_IDS_MAX};
 use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
-use crate::service::protect::{self, Concerned, Write};
+use crate::service::protect::{self, Write};
 use crate::service::{Change, Error};
 use crate::store;
 use crate::store::index::IndexRow;
@@ -56,9 +57,6 @@ pub(in crate::service) struct Saved {
     pub(in crate::service) sight: Sight,
 }
 
-/// Member ids in one log record at most.
-const RECORD_IDS_MAX: usize = 1_000;
-
 /// Stores a new resource.
 pub(super) fn create(
     change: &mut Change<'_>,
@@ -95,6 +93,7 @@ pub(super) fn create(
             resource_type,
             id,
             key,
+            connection: Some(connection.key),
             before: None,
             after: Some(&draft.document),
             external_ids: (vec![], draft.external_id.iter().cloned().collect()),
@@ -171,6 +170,7 @@ pub(super) fn update(
             resource_type,
             id,
             key,
+            connection: before.resource.connection,
             before: Some(&before.document),
             after: Some(&draft.document),
             external_ids,

@@ -12,6 +12,7 @@ mod movers;
 mod property;
 mod protect;
 mod published;
+mod recorded;
 mod replaced;
 mod report;
 mod searches;

@@ -1,0 +1,70 @@
+//! What a record says about the consequences of a change for access: ids of mappings, and roles.
+
+use std::collections::BTreeSet;
+
+use super::{Change, Error};
+use crate::domain::access;
+use crate::domain::log::Entry;
+use crate::domain::{Id, Policy};
+
+/// Ids in one list of a record at most.
+pub(super) const RECORD_IDS_MAX: usize = 1_000;
+
+/// Mappings and roles that a change concerns.
+#[derive(Debug, Default)]
+pub(super) struct Concerned {
+    mappings: BTreeSet<Id>,
+    roles: BTreeSet<String>,
+}
+
+impl Concerned {
+    /// Some mappings, by their places, and all that they give.
+    pub(super) fn add(&mut self, policy: &Policy, mappings: impl IntoIterator<Item = usize>) {
+        for mapped in mappings.into_iter().filter_map(|at| policy.mapped(at)) {
+            self.mappings.insert(mapped.mapping.id);
+            self.roles.extend(policy.gains(&mapped.mapping.role).iter().map(|gain| gain.role.clone()));
+        }
+    }
+
+    /// What a change of a role concerns: the roles that include it, and every mapping that gives it.
+    pub(super) fn by_role(policy: &Policy, role: &str) -> Concerned {
+        let includes = |outer: &&String| *outer != role && policy.gives(outer, role);
+        Concerned {
+            mappings: policy.mappings_giving(role).map(|one| one.mapping.id).collect(),
+            roles: policy.roles().keys().filter(includes).cloned().collect(),
+        }
+    }
+
+    /// What a change of an api concerns: the roles that use it.
+    pub(super) fn by_api(policy: &Policy, api: &str) -> Concerned {
+        let using = policy.roles().values().filter(|role| role.permissions.iter().any(|one| one.api() == api));
+        Concerned { roles: using.map(|role| role.name.clone()).collect(), ..Concerned::default() }
+    }
+
+    /// What it concerns that a principal comes to life, or ceases to live: every mapping that applies to it.
+    pub(super) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Concerned, Error> {
+        let (mut concerned, policy) = (Concerned::default(), change.policy()?);
+        let tenant = change.key();
+        let (facts, groups) = change.service.facts(change.conn, tenant, &policy, &[id], None)?;
+        for facts in &facts {
+            let hits = access::potential(&policy, facts, &groups, change.now);
+            concerned.add(&policy, hits.iter().map(|hit| hit.mapping));
+        }
+        Ok(concerned)
+    }
+
+    /// Adds what is concerned to a record.
+    pub(super) fn on(self, mut entry: Entry) -> Entry {
+        if !self.mappings.is_empty() {
+            let first: Vec<String> = self.mappings.iter().take(RECORD_IDS_MAX).map(Id::to_string).collect();
+            entry = entry.with("mappings", first);
+        }
+        if self.mappings.len() > RECORD_IDS_MAX {
+            entry = entry.with("mappings_total", self.mappings.len());
+        }
+        match self.roles.is_empty() {
+            true => entry,
+            false => entry.with("roles", self.roles.into_iter().collect::<Vec<_>>()),
+        }
+    }
+}
