@@ -67,16 +67,26 @@ impl Definition {
     }
 }
 
+/// What a table shows of an api.
+const COLUMNS: [&str; 6] = ["name", "permissions.name", "routes", "open", "owner_team", "description"];
+
+/// An api may have a thousand routes: a table says how many.
+fn count_routes(apis: &mut Value) {
+    for api in apis.get_mut("apis").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(routes) = api.get_mut("routes") {
+            *routes = routes.as_array().map_or(0, Vec::len).into();
+        }
+    }
+}
+
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => {
-            let apis = service.list_apis(&host(service, "api list")?)?;
-            print::list(
-                &apis,
-                "apis",
-                &["name", "permissions.name", "routes.path", "open", "owner_team", "description"],
-                output,
-            )
+            let mut apis = service.list_apis(&host(service, "api list")?)?;
+            if !output.json {
+                count_routes(&mut apis);
+            }
+            print::list(&apis, "apis", &COLUMNS, output)
         }
         Command::Show(Named { name, output }) => {
             show(found("api", &name, service.read_api(&host(service, "api show")?, &name, &ANY))?, output)

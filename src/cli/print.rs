@@ -141,9 +141,13 @@ fn cell(row: &Value, column: &str) -> String {
     harmless(&plain(row, column))
 }
 
-/// A text without control characters: identity providers choose names, and those must not reach a terminal.
+/// A text without control characters, nor those that end a line or turn its direction round: identity providers
+/// choose names, and those must not reach a terminal.
 pub(super) fn harmless(text: &str) -> String {
-    let escaped = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let turns =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let is_harmful = |c: char| c.is_control() || turns(c);
+    let escaped = |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
 }
 

@@ -1,10 +1,13 @@
 //! Mappings: from what is true of a principal to a role.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
 use super::principal::PrincipalKind;
+use crate::scim::text;
 
 /// A source and the role that it gives.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -127,10 +130,14 @@ pub struct Person {
 }
 
 /// Whom a source means, whatever is said beside it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Meant<'s> {
     /// One principal.
     Person(Person),
+    /// Groups of this name, as names compare.
+    Groups(Cow<'s, str>),
+    /// This value of an attribute, as values compare.
+    Value(&'s str, Cow<'s, str>),
     /// Everybody whom this describes.
     All(&'s Source),
 }
@@ -140,6 +147,8 @@ impl Source {
     pub fn meant(&self) -> Meant<'_> {
         match self {
             Source::Person { person, .. } => Meant::Person(*person),
+            Source::Group { group: GroupName::DisplayName(name) } => Meant::Groups(text::fold(name)),
+            Source::Asserted { asserted } => Meant::Value(&asserted.attribute, text::fold(&asserted.value)),
             other => Meant::All(other),
         }
     }

@@ -1,7 +1,5 @@
 //! `/v1/apis`, `/v1/roles`, `/v1/mappings`, and what follows from them.
 
-use std::collections::HashSet;
-
 use actix_web::http::header::LOCATION;
 use serde_json::Value;
 
@@ -30,17 +28,11 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::RoleReplace => replaced(service.replace_role(context()?, id, &body(call)?, conditions)?),
         Operation::RoleDelete => empty(service.delete_role(context()?, id, conditions)?),
         Operation::RoleHolders => {
-            only_parameters(call, &["count", "cursor"])?;
-            let request = &call.request;
-            ok(service.role_holders(context()?, id, request.count()?, request.cursor())?)
+            ok(service.role_holders(context()?, id, call.request.count()?, call.request.cursor())?)
         }
         Operation::MappingRead => read(service.read_mapping(context()?, id, conditions)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),
-        Operation::MappingReplace => {
-            // The removal can be tried with `dry_run`: whoever asks the same of this must not change anything.
-            only_parameters(call, &[])?;
-            replaced(service.replace_mapping(context()?, id, &body(call)?, conditions)?)
-        }
+        Operation::MappingReplace => replaced(service.replace_mapping(context()?, id, &body(call)?, conditions)?),
         Operation::MappingDelete => delete_mapping(service, call)?,
         Operation::UserAccess => ok(access(service, call, PrincipalKind::User)?),
         Operation::AgentAccess => ok(access(service, call, PrincipalKind::Agent)?),
@@ -56,8 +48,7 @@ pub(super) fn is_tagged(operation: Operation) -> bool {
     matches!(operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete)
 }
 
-/// Removes a mapping, or tells who would lose what. A parameter that nobody looks at is refused: neither a
-/// misspelt `dry_run` nor the next page of one may remove anything.
+/// Removes a mapping, or tells who would lose what. The next page of that may remove nothing.
 fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
     let is_tried = match request.parameter("dry_run") {
@@ -65,8 +56,11 @@ fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
         None | Some("false") => false,
         Some(_) => return Err(Error::Malformed("dry_run: true or false".to_owned())),
     };
-    let known: &[&str] = if is_tried { &["dry_run", "count", "cursor"] } else { &["dry_run"] };
-    only_parameters(call, known)?;
+    if let (false, Some(name)) =
+        (is_tried, ["count", "cursor"].into_iter().find(|name| request.parameter(name).is_some()))
+    {
+        return Err(Error::Malformed(format!("{name}: of a dry_run only")));
+    }
     if is_tried {
         let (count, cursor) = (request.count()?, request.cursor());
         return Ok(ok(service.try_delete_mapping(context, &request.id, count, cursor, &request.conditions)?));
@@ -74,23 +68,7 @@ fn delete_mapping(service: &Service, call: &Call) -> Result<Reply, Error> {
     Ok(empty(service.delete_mapping(context, &request.id, &request.conditions)?))
 }
 
-/// Refuses parameters that nobody looks at, and one that is there twice: a misspelt `at` would answer for the
-/// present.
-fn only_parameters(call: &Call, known: &[&str]) -> Result<(), Error> {
-    let mut seen = HashSet::new();
-    for (name, _) in &call.request.query {
-        if !known.contains(&name.as_str()) {
-            return Err(Error::Malformed(format!("{name}: no parameter of this")));
-        }
-        if !seen.insert(name) {
-            return Err(Error::Malformed(format!("{name}: is there twice")));
-        }
-    }
-    Ok(())
-}
-
 fn access(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Value, Error> {
-    only_parameters(call, &["at"])?;
     service.read_access(call.context()?, kind, &call.request.id, call.request.parameter("at"))
 }
 

@@ -10,11 +10,11 @@ use futures_util::future::poll_immediate;
 
 use super::respond::Reply;
 use super::routes::Target;
-use super::{Shared, admin, auth, error, extract, feed, look, recall, scim, snapshot};
+use super::{Shared, admin, auth, error, extract, feed, look, parameters, recall, scim, snapshot};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
-use crate::service::{Context, Error, Service, Told};
+use crate::service::{Context, Error, Service, Told, authorize};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
 /// Room for a UUID and no more: the secret of a key is longer, so none can stray into the log.
@@ -92,6 +92,12 @@ async fn answer(
         if let Some(context) = &context {
             shared.service.count_request(&context.caller)?;
         }
+    } else if let Some(context) = &context {
+        // Who may not is not told what is wrong with the body.
+        authorize(&context.caller, operation, None)?;
+    }
+    if template.starts_with("/v1/") {
+        parameters::check(operation, &head)?;
     }
     let mut read = pin!(extract::body(request, payload, shared));
     let (body, _permit) = match poll_immediate(&mut read).await {

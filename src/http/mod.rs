@@ -12,6 +12,7 @@ mod extract;
 mod feed;
 mod gzip;
 mod handle;
+mod parameters;
 mod respond;
 mod routes;
 mod scim;

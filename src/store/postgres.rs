@@ -28,12 +28,13 @@ const ENDED_BITS: u32 = 42;
 /// How long a request waits for a connection before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// What every connection sets. Waiting ends as it does on SQLite, and a node that hangs holds no lock for
-/// ever. The rest says what our statements are like: each walks along indexes to a few rows, whatever its values
+/// What every connection sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for ever, and
+/// changes wait for each other's rows, whatever the database's own default is. The rest says what our statements are like: each walks along indexes to a few rows, whatever its values
 /// and however large the tables have become since it was planned. So it is planned once, for any values, not read
 /// out of whole tables while these are small, nor because a disk is expected to move its head for each row, not
 /// gathered in bitmaps, and not compiled.
 const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
+     SET default_transaction_isolation = 'read committed'; \
      SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
      SET random_page_cost = 1.1; SET jit = off;";
 

@@ -177,7 +177,7 @@ impl Plan {
         let mut seen: HashMap<(&str, Meant<'_>), usize> = HashMap::new();
         for (n, (role, source)) in asked.iter().enumerate() {
             let key = (role.as_str(), source.meant());
-            if let Some(first) = seen.insert(key, n) {
+            if let Some(first) = seen.insert(key.clone(), n) {
                 return Err(at("mappings", n)(Error::invalid("", format!("the same as mappings[{first}]"))));
             }
             let found = there.get(&key).copied();

@@ -231,6 +231,60 @@ fn nobody_hands_out_more_than_it_holds() {
 }
 
 #[test]
+fn who_may_not_is_not_told_what_is_wrong_with_a_body() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let nobody = app.with_key(&app.issue(&mira));
+        let before = app.actions().len();
+        for body in ["{}", "{", "[]", r#"{"name":"keyroll.x"}"#, r#"{"role":"x","source":{"rule":"shoeSize eq 7"}}"#] {
+            for (method, path) in [
+                ("POST", "/v1/keys"),
+                ("POST", "/v1/verify"),
+                ("POST", "/v1/apis"),
+                ("PUT", "/v1/apis/x"),
+                ("POST", "/v1/roles"),
+                ("PUT", "/v1/roles/x"),
+                ("POST", "/v1/mappings"),
+                ("PUT", "/v1/mappings/x"),
+                ("POST", "/v1/access/explain"),
+                ("POST", "/access/v1/evaluation"),
+                ("GET", "/v1/mappings?Form=x"),
+            ] {
+                let answer = nobody.send(method, path, &[], body);
+                assert_eq!(answer.status, 403, "{method} {path} {body}: {answer}");
+            }
+        }
+        assert_eq!(app.actions().len(), before);
+    });
+}
+
+#[test]
+fn a_name_in_other_letters_is_the_same_source() {
+    for_each_app(|app| {
+        billing(app);
+        let admin = app.admin();
+        let viewer =
+            json!({"name": "asserted", "permissions": ["billing:invoices:read"], "assertable_by": ["default"]});
+        admin.post("/v1/roles", viewer).expect(201);
+        let map = |role: &str, source: Value| admin.post("/v1/mappings", json!({"role": role, "source": source}));
+        let named = |name: &str| json!({"group": {"displayName": name}});
+        let finance = map("billing.viewer", named("Finance")).expect(201).id();
+        let taken = format!("mapping {finance} is there already");
+        assert_eq!(map("billing.viewer", named("fINANCE")).problem(409, "already_exists"), taken);
+        map("asserted", named("fINANCE")).expect(201);
+        map("billing.viewer", json!({"group": {"externalId": "Finance"}})).expect(201);
+        map("billing.viewer", json!({"group": {"externalId": "finance"}})).expect(201);
+        let value = |value: &str| json!({"asserted": {"attribute": "roles", "value": value}});
+        map("asserted", value("Viewer")).expect(201);
+        map("asserted", value("viewer")).problem(409, "already_exists");
+        // The spelling can still be changed.
+        let other = json!({"role": "billing.viewer", "source": named("FINANCE")});
+        let replaced = admin.put(&format!("/v1/mappings/{finance}"), other).expect(200);
+        assert_eq!(replaced["source"], named("FINANCE"));
+    });
+}
+
+#[test]
 fn what_is_asked_beside_the_point_is_refused() {
     for_each_app(|app| {
         billing(app);
@@ -240,6 +294,12 @@ fn what_is_asked_beside_the_point_is_refused() {
             (format!("/v1/users/{id}/access?At=2026-01-05T09:00:00Z"), "At: no parameter of this"),
             (format!("/v1/users/{id}/access?at=2026-01-05T09:00:00Z&at=2027-01-01T00:00:00Z"), "at: is there twice"),
             ("/v1/roles/billing.viewer/holders?limit=2".to_owned(), "limit: no parameter of this"),
+            ("/v1/mappings?Form=signed".to_owned(), "Form: no parameter of this"),
+            ("/v1/changes?afer=5".to_owned(), "afer: no parameter of this"),
+            ("/v1/changes?after=5&after=6".to_owned(), "after: is there twice"),
+            ("/v1/keys?ower=x".to_owned(), "ower: no parameter of this"),
+            ("/v1/users?filter=x".to_owned(), "filter: no parameter of this"),
+            ("/v1/apis?count=1".to_owned(), "count: no parameter of this"),
         ] {
             assert_eq!(admin.get(&path).problem(400, "malformed"), detail);
         }

@@ -129,8 +129,9 @@ fn what_differs_is_replaced_together() {
         let actions: Vec<&Value> = records.iter().map(|record| &record["action"]).collect();
         assert_eq!(actions, ["api.replaced", "role.replaced", "mapping.replaced"]);
         // Which members changed, and never what they are.
-        assert_eq!(records[0]["change"], json!({"paths": ["permissions"]}));
-        assert_eq!(records[1]["change"], json!({"paths": ["description", "permissions"]}));
+        assert_eq!(records[0]["change"], json!({"roles": ["shop.seller"], "paths": ["permissions"]}));
+        let given = json!({"mappings": [records[2]["subject"]["id"]], "paths": ["description", "permissions"]});
+        assert_eq!(records[1]["change"], given);
         let grant = json!({"role": "shop.seller", "source": "person", "principal": mira, "paths": ["source"]});
         assert_eq!(records[2]["change"], grant);
         // A started server sees it on the next request.

@@ -140,6 +140,8 @@ fn is_same(one: &Mapping, other: &Mapping) -> bool {
     one.role == other.role
         && match (&one.source, &other.source) {
             (Source::Person(one, _), Source::Person(other, _)) => one == other,
+            (Source::GroupName(one), Source::GroupName(other)) => one.eq_ignore_ascii_case(other),
+            (Source::Asserted(one), Source::Asserted(other)) => one.eq_ignore_ascii_case(other),
             (one, other) => one == other,
         }
 }
