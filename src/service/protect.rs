@@ -79,8 +79,8 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
     let gains = !gave_keyroll.cover_all(&gives_keyroll);
     if change.context.caller.connection().is_some() {
         // A new name may be the one that a mapping waits for; an old one may be what an admin relies on.
-        let renames = is_renamed && write.before.is_some() && write.after.is_some() && !gave_keyroll.is_empty();
-        if gains || renames || (write.adds && !gives_keyroll.is_empty()) {
+        let renames = before.zip(after).is_some_and(|(before, after)| is_called_otherwise(&before, &after));
+        if gains || (renames && !gave_keyroll.is_empty()) || (write.adds && !gives_keyroll.is_empty()) {
             return Err(refused(
                 change,
                 write,
@@ -191,6 +191,12 @@ fn is_active(document: Option<&Map<String, Value>>) -> bool {
 fn with(mut resource: ResourceFacts, document: Option<&Map<String, Value>>) -> ResourceFacts {
     resource.document = document.cloned().unwrap_or_default();
     resource
+}
+
+/// Names compare without letter case: see `is_renamed`.
+fn is_called_otherwise(before: &GroupFacts, after: &GroupFacts) -> bool {
+    let name = |group: &GroupFacts| group.display.as_ref().map(|name| text::fold(name).into_owned());
+    name(before) != name(after) || before.external_ids != after.external_ids
 }
 
 fn is_renamed(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {

@@ -50,7 +50,7 @@ fn a_group_that_gives_is_only_reduced() {
         refused(app, "PATCH", &format!("/Groups/{inner}"), replace("displayName", "Potsdam"));
         assert_eq!(permissions(app, &tom), json!([]));
         // What changes neither name nor access passes, and so does taking away.
-        idp.put(&path, group("Admins", &[&mira, &inner])).expect(200);
+        idp.put(&path, group("ADMINS", &[&mira, &inner])).expect(200);
         idp.patch(&path, remove(&format!("members[value eq \"{mira}\"]"))).expect(200);
         assert_eq!(permissions(app, &mira), json!([]));
         refused(app, "PATCH", &path, add("members", json!([{"value": mira}])));
