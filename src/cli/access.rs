@@ -53,6 +53,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "access show")?;
             let (kind, id) = principal(service, &context, &user)?;
             let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
+            let access: Value = serde_json::from_str(&access)?;
             if output.json {
                 return print::json(&access);
             }

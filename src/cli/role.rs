@@ -81,7 +81,8 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "role holders")?;
             let columns = ["principal.type", "principal.id", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
-                found("role", &name, service.role_holders(&context, &name, print::PAGE, cursor))
+                let page = service.role_holders(&context, &name, print::PAGE, cursor);
+                Ok(serde_json::from_str(&found("role", &name, page)?)?)
             })
         }
     }

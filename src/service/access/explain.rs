@@ -1,8 +1,9 @@
 //! `POST /v1/access/explain`: whether a principal may do something, by which roles; if not, what is nearest.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::report::Standing;
+use super::shown::About;
 use crate::domain::access;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::nearest::{Nearest, nearest};
@@ -125,13 +126,12 @@ impl Service {
         });
         let mut reasons = self.reasons(conn, tenant, &standing)?;
         reasons.roles.retain(|role, _| policy.roles().get(role).is_some_and(|role| role.permissions.cover(asked)));
+        let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
+        let about = About { policy: &policy, groups: &standing.groups, times: &times };
         let mut shown = vec![];
-        for role in self.render_roles(conn, tenant, &standing, &reasons)? {
-            let name = role.get("role").cloned().unwrap_or_default();
-            for reason in role.get("reasons").and_then(Value::as_array).into_iter().flatten() {
-                let mut one = Map::from_iter([("role".to_owned(), name.clone())]);
-                one.extend(reason.as_object().cloned().unwrap_or_default());
-                shown.push(Value::Object(one));
+        for (role, list) in &reasons.roles {
+            for reason in list {
+                shown.push(serde_json::to_value(about.reason_for(role, reason))?);
             }
         }
         Ok((shown, reasons.truncated))

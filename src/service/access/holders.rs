@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::candidates::{Batch, Candidates};
 use super::dates::Shared;
-use super::report::render_reason;
+use super::shown::{About, ShownReason, is_false};
 use crate::domain::access::{self, Facts, Groups, Hit, Reason};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
@@ -65,7 +66,7 @@ pub(super) fn page_size(count: Option<usize>) -> usize {
 }
 
 impl Service {
-    /// Who holds a role, with every reason, by mappings to it and to roles that include it.
+    /// Who holds a role, with every reason, by mappings to it and to roles that include it: the text of an object.
     ///
     /// # Errors
     /// 404 if there is no such role, 400 for a cursor that is not of this question.
@@ -75,7 +76,7 @@ impl Service {
         role: &str,
         count: Option<usize>,
         cursor: Option<&str>,
-    ) -> Result<Value, Error> {
+    ) -> Result<String, Error> {
         let (tenant, question) = (context.caller.tenant.key, ["holders", role]);
         self.ask(context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
@@ -88,9 +89,13 @@ impl Service {
                 let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
                 let sought = Sought { mappings, after, count: page_size(count) };
                 let page = self.holders(conn, tenant, &policy, &sought, |_| true)?;
-                let (holders, next) = self.render_holders(conn, tenant, &policy, (role, &sought), page)?;
+                let (holders, next) = self.reasons_of(conn, tenant, &policy, (role, &sought), page)?;
                 let next = next.map(|place| self.seal_place(context, &question, place)).transpose()?;
-                Ok(json!({"role": role, "holders": holders, "next": next, "as_of_seq": head.next_seq - 1}))
+                let times = holders.iter().flat_map(|one| &one.reasons).map(|reason| reason.since);
+                let times = self.times(conn, tenant, times)?;
+                let holders = holders.iter().map(|one| one.shown(&policy, &times)).collect();
+                let page = ShownHolders { role, holders, next, as_of_seq: head.next_seq - 1 };
+                Ok(serde_json::to_string(&page)?)
             })
         })
     }
@@ -161,15 +166,15 @@ impl Service {
     }
 
     /// Holders with their reasons for a role; the page ends early if they are too many.
-    fn render_holders(
+    fn reasons_of(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
         policy: &Policy,
         (role, sought): (&str, &Sought),
         page: Holders,
-    ) -> Result<(Vec<Value>, Option<Place>), Error> {
-        let (mut shared, mut reasons, mut next) = (Shared::default(), vec![], page.next);
+    ) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
+        let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
         let (mut total, count) = (0, page.found.len());
         for (n, holder) in page.found.into_iter().enumerate() {
             let hits = |hit: &&Hit| sought.mappings.contains(&hit.mapping);
@@ -178,29 +183,49 @@ impl Service {
             let (dates, live_since) = self.dates(conn, tenant, policy, known, None, &mut shared)?;
             let facts = Facts { live_since, ..holder.facts.clone() };
             let mut all = access::reasons(policy, &facts, &holder.groups, &hits, &dates);
-            let own = all.roles.remove(role).unwrap_or_default();
-            total += own.len();
+            let reasons = all.roles.remove(role).unwrap_or_default();
+            total += reasons.len();
             let place = holder.place;
-            reasons.push((holder, own, all.truncated));
+            reasoned.push(Reasoned { holder, reasons, truncated: all.truncated });
             if total >= REASONS_MAX && n + 1 < count {
                 next = Some(place);
                 break;
             }
         }
-        let times = self.times(conn, tenant, reasons.iter().flat_map(|(_, own, _)| own).map(|one| one.since))?;
-        let render = |(holder, own, truncated): &(Holder, Vec<Reason>, bool)| {
-            let reason = |one: &Reason| render_reason(policy, &holder.groups, one, times.get(&one.since));
-            let mut shown = json!({
-                "principal": render_principal(&holder.facts),
-                "reasons": own.iter().map(reason).collect::<Vec<_>>(),
-            });
-            if let (true, Some(members)) = (*truncated, shown.as_object_mut()) {
-                members.insert("truncated".to_owned(), true.into());
-            }
-            shown
-        };
-        Ok((reasons.iter().map(render).collect(), next))
+        Ok((reasoned, next))
     }
+}
+
+/// A holder of a role, with every reason for it.
+struct Reasoned {
+    holder: Holder,
+    reasons: Vec<Reason>,
+    truncated: bool,
+}
+
+impl Reasoned {
+    fn shown<'s>(&'s self, policy: &'s Policy, times: &'s HashMap<i64, String>) -> ShownHolder<'s> {
+        let about = About { policy, groups: &self.holder.groups, times };
+        let principal = render_principal(&self.holder.facts);
+        ShownHolder { principal, reasons: about.reasons(&self.reasons), truncated: self.truncated }
+    }
+}
+
+/// A page of holders.
+#[derive(Serialize)]
+struct ShownHolders<'s> {
+    role: &'s str,
+    holders: Vec<ShownHolder<'s>>,
+    next: Option<String>,
+    as_of_seq: i64,
+}
+
+#[derive(Serialize)]
+struct ShownHolder<'s> {
+    principal: Value,
+    reasons: Vec<ShownReason<'s>>,
+    #[serde(skip_serializing_if = "is_false")]
+    truncated: bool,
 }
 
 /// A principal, as answers name it.

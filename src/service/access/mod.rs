@@ -9,6 +9,7 @@ pub(super) mod held;
 pub(super) mod holders;
 mod removal;
 pub(super) mod report;
+mod shown;
 
 use std::sync::Arc;
 

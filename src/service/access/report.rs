@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::dates::Shared;
 use super::facts::At;
-use crate::domain::access::{self, Facts, Groups, Hit, Reason, Reasons};
+use super::holders::render_principal;
+use super::shown::{About, ShownReason, is_false};
+use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Id, Operation, Policy, Principal, TenantKey};
-use crate::scim::text::render_time;
+use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
 use crate::service::{Context, Error, Service, users};
 use crate::store::{self, Conn};
 
@@ -27,7 +29,7 @@ pub(in crate::service) struct Standing {
 }
 
 impl Service {
-    /// What a principal may do now or could at a time, by id, by userName, or `operator`.
+    /// What a principal may do now or could at a time, by id, by userName, or `operator`: the text of an object.
     ///
     /// # Errors
     /// 404 if there is none of this kind, 422 for a time before the first record or beyond what is kept.
@@ -37,7 +39,7 @@ impl Service {
         kind: PrincipalKind,
         name: &str,
         at: Option<&str>,
-    ) -> Result<Value, Error> {
+    ) -> Result<String, Error> {
         let operation = match kind {
             PrincipalKind::User => Operation::UserAccess,
             PrincipalKind::Agent => Operation::AgentAccess,
@@ -103,60 +105,38 @@ impl Service {
         Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
     }
 
-    fn render_access(&self, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<Value, Error> {
+    fn render_access(&self, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<String, Error> {
         let reasons = self.reasons(conn, tenant, standing)?;
-        let roles = self.render_roles(conn, tenant, standing, &reasons)?;
-        let mut answer = json!({
-            "principal": {"type": standing.facts.kind.name(), "id": standing.facts.id},
-            "live": standing.facts.live,
-            "roles": roles,
-            "permissions": access::permissions(&standing.policy, &standing.hits),
-            "as_of_seq": standing.as_of_seq,
-        });
-        if let (true, Some(members)) = (reasons.truncated, answer.as_object_mut()) {
-            members.insert("truncated".to_owned(), true.into());
-        }
-        Ok(answer)
-    }
-
-    /// Roles with their reasons, as answers show them.
-    pub(in crate::service) fn render_roles(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        standing: &Standing,
-        reasons: &Reasons,
-    ) -> Result<Vec<Value>, Error> {
         let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
-        let render =
-            |reason: &Reason| render_reason(&standing.policy, &standing.groups, reason, times.get(&reason.since));
-        let roles = reasons.roles.iter();
-        Ok(roles
-            .map(|(role, list)| json!({"role": role, "reasons": list.iter().map(render).collect::<Vec<_>>()}))
-            .collect())
+        let about = About { policy: &standing.policy, groups: &standing.groups, times: &times };
+        let answer = ShownAccess {
+            principal: render_principal(&standing.facts),
+            live: standing.facts.live,
+            roles: reasons.roles.iter().map(|(role, list)| ShownRole { role, reasons: about.reasons(list) }).collect(),
+            permissions: access::permissions(&standing.policy, &standing.hits),
+            as_of_seq: standing.as_of_seq,
+            truncated: reasons.truncated,
+        };
+        Ok(serde_json::to_string(&answer)?)
     }
 }
 
-/// A reason, as answers show it.
-pub(super) fn render_reason(policy: &Policy, groups: &Groups, reason: &Reason, since: Option<&String>) -> Value {
-    let mut shown = Map::new();
-    let mut put = |name: &str, value: Value| shown.insert(name.to_owned(), value);
-    if let Some(mapped) = policy.mapped(reason.hit.mapping) {
-        put("mapping", mapped.mapping.id.to_string().into());
-        put("source", mapped.mapping.source.name().into());
-    }
-    if !reason.via.is_empty() {
-        put("via", reason.via.clone().into());
-    }
-    if reason.hit.group.is_some() {
-        let group = |key: &i64| groups.known.get(key);
-        let step = |key| group(key).map(|group| json!({"id": group.id, "displayName": group.display}));
-        put("path", reason.path.iter().filter_map(step).collect());
-        put("direct", (reason.path.len() == 1).into());
-    }
-    put("since", since.cloned().into());
-    put("until", reason.until.map(render_time).into());
-    Value::Object(shown)
+/// What a principal may do.
+#[derive(Serialize)]
+struct ShownAccess<'s> {
+    principal: Value,
+    live: bool,
+    roles: Vec<ShownRole<'s>>,
+    permissions: Permissions,
+    as_of_seq: i64,
+    #[serde(skip_serializing_if = "is_false")]
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct ShownRole<'s> {
+    role: &'s str,
+    reasons: Vec<ShownReason<'s>>,
 }
 
 /// A time as RFC 3339 writes it.
