@@ -83,7 +83,8 @@ fn a_body_that_is_long_in_coming_is_answered_by_what_holds_when_it_is_there() {
 
         // So is who asks.
         let operator = server.admin().get("/v1/whoami").json()["owner"].clone();
-        let short = server.admin().post("/v1/keys", &json!({"owner": operator, "name": "short"})).expect(201).json();
+        let short = json!({"owner": operator, "name": "short", "grant": [{"permissions": ["keyroll:keys:verify"]}]});
+        let short = server.admin().post("/v1/keys", &short).expect(201).json();
         let mut slow = connect(server.address);
         slow.write_all(head(short["key"].as_str().unwrap()).as_bytes()).unwrap();
         assert_eq!(read_answer(&mut slow).unwrap().status, 100);
