@@ -133,6 +133,8 @@ pub struct Reasons {
     pub roles: BTreeMap<String, Vec<Reason>>,
     /// Whether there are more ways through groups than are listed. Every hit has a reason all the same.
     pub truncated: bool,
+    /// What they took: steps through groups, and groups that are listed.
+    pub cost: usize,
 }
 
 /// The mappings that apply to a principal, in order. One that is not live has none (design §6).
@@ -226,7 +228,7 @@ fn until(mapped: &Mapped) -> Option<DateTime<Utc>> {
 /// Every reason for every role.
 pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], dates: &Dates) -> Reasons {
     let ways = facts.resource.as_ref().map(|resource| ways(groups, resource.key, hits)).unwrap_or_default();
-    let mut reasons = Reasons { roles: BTreeMap::new(), truncated: ways.truncated };
+    let mut reasons = Reasons { roles: BTreeMap::new(), truncated: ways.truncated, cost: ways.steps };
     let alone = hits.iter().filter(|hit| hit.group.is_none());
     let alone = alone.map(|hit| Way { hit: *hit, path: vec![], since: 0 });
     for Way { hit, path, since: edges_since } in alone.chain(ways.found) {
@@ -238,6 +240,7 @@ pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], da
             let links = chain.filter_map(|(outer, inner)| dates.inclusions.get(&(outer.clone(), inner.clone())));
             let since = links.copied().fold(since, i64::max);
             let reason = Reason { hit, via: gain.via.clone(), path: path.clone(), since, until: until(mapped) };
+            reasons.cost += path.len();
             reasons.roles.entry(gain.role.clone()).or_default().push(reason);
         }
     }

@@ -1,8 +1,8 @@
 //! The ways through groups, from a principal up to the groups that give it something.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::access::{Groups, Hit};
+use super::access::{Edge, Groups, Hit};
 
 /// How many reasons by further ways are listed for one principal.
 const FURTHER_MAX: usize = 1_000;
@@ -10,8 +10,11 @@ const FURTHER_MAX: usize = 1_000;
 /// How many groups inside each other a further way has.
 const DEPTH_MAX: usize = 100;
 
-/// How many steps are tried for further ways: those that end nowhere can be more than anybody can count.
+/// How many steps are tried for further ways.
 const STEPS_MAX: usize = 20_000;
+
+/// How many groups the shortest ways have together; longer ones are shown by their two ends.
+const SHOWN_MAX: usize = 100_000;
 
 /// A way to a group by which a mapping applies.
 pub(super) struct Way {
@@ -27,38 +30,84 @@ pub(super) struct Way {
 pub(super) struct Ways {
     pub(super) found: Vec<Way>,
     pub(super) truncated: bool,
+    /// What it took to find them.
+    pub(super) steps: usize,
 }
+
+/// The members that lead to the groups in question, with the memberships by which they do.
+type Edges = HashMap<i64, Vec<Edge>>;
 
 /// The shortest way of a member to each hit that has a group, however long it is, and further ones as far as
 /// they can be counted: no hit is left without a reason because another one has many.
 pub(super) fn ways(groups: &Groups, member: i64, hits: &[Hit]) -> Ways {
-    let mut by_group: HashMap<i64, Vec<Hit>> = HashMap::new();
+    let mut by_group: BTreeMap<i64, Vec<Hit>> = BTreeMap::new();
     for hit in hits {
-        by_group.entry(hit.group.unwrap_or(member)).or_default().push(*hit);
+        hit.group.into_iter().for_each(|group| by_group.entry(group).or_default().push(*hit));
     }
-    by_group.remove(&member);
     if by_group.is_empty() {
         return Ways::default();
     }
-    let first = first_steps(groups, member);
-    let shortest = by_group.keys().filter_map(|group| Some((*group, shortest(&first, member, *group)?)));
-    let shortest: HashMap<i64, (Vec<i64>, i64)> = shortest.collect();
-    let mut found = vec![];
-    for (group, (path, since)) in &shortest {
-        let hits = by_group.get(group).into_iter().flatten();
-        found.extend(hits.map(|hit| Way { hit: *hit, path: path.clone(), since: *since }));
+    let edges = leading(groups, by_group.keys().copied());
+    let first = first_steps(&edges, member);
+    let mut all: Vec<(Vec<i64>, i64)> = by_group.keys().filter_map(|group| shortest(&first, member, *group)).collect();
+    all.sort_by_key(|(path, _)| path.len());
+    let count = count(&edges, member, &by_group);
+    let mut walk = Walk { edges: &edges, hits: by_group, shortest: HashMap::new(), found: vec![], room: 0, steps: 0 };
+    let is_shortened = walk.note_shortest(all);
+    walk.room = walk.found.len() + FURTHER_MAX;
+    if count > walk.found.len() as u64 {
+        walk.climb(member, &mut vec![], 0);
     }
-    let (room, useful) = (found.len() + FURTHER_MAX, below(groups, by_group.keys().copied()));
-    let mut walk = Walk { groups, hits: by_group, shortest, useful, found, room, steps: 0, truncated: false };
-    walk.climb(member, &mut vec![], 0);
-    Ways { found: walk.found, truncated: walk.truncated }
+    let truncated = is_shortened || count > walk.found.len() as u64;
+    Ways { found: walk.found, truncated, steps: walk.steps }
+}
+
+/// Only these are climbed: the ways through groups that lead nowhere can be more than anybody can count.
+fn leading(groups: &Groups, tops: impl Iterator<Item = i64>) -> Edges {
+    let useful = below(groups, tops);
+    let of = |(member, edges): (&i64, &Vec<Edge>)| {
+        let edges: Vec<Edge> = edges.iter().filter(|edge| useful.contains(&edge.group)).copied().collect();
+        (!edges.is_empty()).then_some((*member, edges))
+    };
+    groups.of.iter().filter_map(of).collect()
+}
+
+/// How many reasons there are: the ways to a group are those to all that it lists. Groups are in no circle:
+/// that is refused when they are written.
+fn count(edges: &Edges, member: i64, hits: &BTreeMap<i64, Vec<Hit>>) -> u64 {
+    let out = |of: &i64| edges.get(of).into_iter().flatten().map(|edge| edge.group);
+    let (mut seen, mut open, mut missing) = (HashSet::from([member]), vec![member], HashMap::<i64, usize>::new());
+    while let Some(inner) = open.pop() {
+        for group in out(&inner) {
+            *missing.entry(group).or_default() += 1;
+            if seen.insert(group) {
+                open.push(group);
+            }
+        }
+    }
+    let (mut ways, mut ready) = (HashMap::from([(member, 1_u64)]), vec![member]);
+    while let Some(inner) = ready.pop() {
+        let own = ways.get(&inner).copied().unwrap_or_default();
+        for group in out(&inner) {
+            let all = ways.entry(group).or_default();
+            *all = all.saturating_add(own);
+            if let Some(missing) = missing.get_mut(&group) {
+                *missing -= 1;
+                if *missing == 0 {
+                    ready.push(group);
+                }
+            }
+        }
+    }
+    let reasons = |(group, hits): (&i64, &Vec<Hit>)| ways.get(group).map_or(0, |n| n.saturating_mul(hits.len() as u64));
+    hits.iter().map(reasons).fold(0, u64::saturating_add)
 }
 
 /// By what membership each group around a member is first reached: the member of it, and since when.
-fn first_steps(groups: &Groups, member: i64) -> HashMap<i64, (i64, i64)> {
+fn first_steps(edges: &Edges, member: i64) -> HashMap<i64, (i64, i64)> {
     let (mut first, mut open) = (HashMap::new(), VecDeque::from([member]));
     while let Some(inner) = open.pop_front() {
-        for edge in groups.of.get(&inner).into_iter().flatten() {
+        for edge in edges.get(&inner).into_iter().flatten() {
             if edge.group != member && !first.contains_key(&edge.group) {
                 first.insert(edge.group, (inner, edge.from_seq));
                 open.push_back(edge.group);
@@ -79,7 +128,7 @@ fn shortest(first: &HashMap<i64, (i64, i64)>, member: i64, group: i64) -> Option
     Some((path, since))
 }
 
-/// Some groups and every member that leads to them. Only these are climbed.
+/// Some groups and every member that leads to them.
 fn below(groups: &Groups, tops: impl Iterator<Item = i64>) -> HashSet<i64> {
     let mut members: HashMap<i64, Vec<i64>> = HashMap::new();
     for (member, edges) in &groups.of {
@@ -94,31 +143,45 @@ fn below(groups: &Groups, tops: impl Iterator<Item = i64>) -> HashSet<i64> {
 }
 
 /// The climb through every chain of groups.
-struct Walk<'g> {
-    groups: &'g Groups,
-    hits: HashMap<i64, Vec<Hit>>,
-    shortest: HashMap<i64, (Vec<i64>, i64)>,
-    useful: HashSet<i64>,
+struct Walk<'e> {
+    edges: &'e Edges,
+    hits: BTreeMap<i64, Vec<Hit>>,
+    shortest: HashMap<i64, Vec<i64>>,
     found: Vec<Way>,
     /// How many ways there may be.
     room: usize,
     steps: usize,
-    truncated: bool,
 }
 
 impl Walk<'_> {
+    /// Notes the shortest ways, shorter ones first; whether any of them is not shown whole.
+    fn note_shortest(&mut self, all: Vec<(Vec<i64>, i64)>) -> bool {
+        let (mut room, mut is_shortened) = (SHOWN_MAX, false);
+        for (path, since) in all {
+            let (Some(top), Some(last)) = (path.first().copied(), path.last().copied()) else { continue };
+            let hits = self.hits.get(&top).map_or(&[][..], Vec::as_slice);
+            let length = path.len() * hits.len();
+            let is_long = path.len() > 2 && length > room;
+            room = room.saturating_sub(length);
+            is_shortened |= is_long;
+            let shown = if is_long { vec![top, last] } else { path.clone() };
+            self.found.extend(hits.iter().map(|hit| Way { hit: *hit, path: shown.clone(), since }));
+            self.shortest.insert(top, path);
+        }
+        is_shortened
+    }
+
     fn climb(&mut self, member: i64, below: &mut Vec<i64>, since: i64) {
-        let groups = self.groups;
-        for edge in groups.of.get(&member).into_iter().flatten() {
-            // Cycles are refused when they are written; one that is there all the same ends here.
-            if !self.useful.contains(&edge.group) || below.contains(&edge.group) {
-                continue;
-            }
-            if below.len() >= DEPTH_MAX || self.steps >= STEPS_MAX {
-                self.truncated = true;
+        let edges = self.edges;
+        for edge in edges.get(&member).into_iter().flatten() {
+            if below.len() >= DEPTH_MAX || self.steps >= STEPS_MAX || self.found.len() >= self.room {
                 return;
             }
             self.steps += 1;
+            // A circle that is there all the same ends here.
+            if below.contains(&edge.group) {
+                continue;
+            }
             let since = since.max(edge.from_seq);
             below.push(edge.group);
             self.arrive(edge.group, below, since);
@@ -129,16 +192,10 @@ impl Walk<'_> {
 
     /// Notes a way, unless it is the shortest one, which is there already.
     fn arrive(&mut self, group: i64, below: &[i64], since: i64) {
-        let is_known = |(path, _): &(Vec<i64>, i64)| path.iter().eq(below.iter().rev());
-        if self.shortest.get(&group).is_some_and(is_known) {
+        if self.shortest.get(&group).is_some_and(|path| path.iter().eq(below.iter().rev())) {
             return;
         }
-        for hit in self.hits.get(&group).into_iter().flatten() {
-            if self.found.len() >= self.room {
-                self.truncated = true;
-                self.steps = STEPS_MAX;
-                return;
-            }
+        for hit in self.hits.get(&group).into_iter().flatten().take(self.room - self.found.len()) {
             self.found.push(Way { hit: *hit, path: below.iter().rev().copied().collect(), since });
         }
     }
@@ -146,7 +203,6 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::access::Edge;
     use super::*;
 
     const MEMBER: i64 = 1;
@@ -167,7 +223,7 @@ mod tests {
 
     fn found(groups: &Groups, tops: &[i64]) -> (Vec<Way>, bool) {
         let hits: Vec<Hit> = tops.iter().copied().map(hit).collect();
-        let Ways { found, truncated } = ways(groups, MEMBER, &hits);
+        let Ways { found, truncated, .. } = ways(groups, MEMBER, &hits);
         (found, truncated)
     }
 
@@ -197,7 +253,7 @@ mod tests {
     fn a_way_that_is_long_is_found_if_it_is_the_only_one() {
         let (found, truncated) = found(&ladder(150, 1), &[1_500]);
         assert_eq!(found.iter().map(|way| way.path.len()).collect::<Vec<_>>(), [150]);
-        assert!(truncated, "further ones were not looked for at that depth");
+        assert!(!truncated);
     }
 
     #[test]
@@ -205,5 +261,36 @@ mod tests {
         let (found, truncated) = found(&ladder(150, 5), &[1_500]);
         assert_eq!(found.iter().map(|way| way.path.len()).collect::<Vec<_>>(), [150]);
         assert!(truncated);
+    }
+
+    #[test]
+    fn what_leads_nowhere_costs_nothing() {
+        // 2^100 ways to the top, and as many to groups that nothing maps.
+        let mut groups = ladder(101, 2);
+        for group in 10..1_000 {
+            let lost = (0..50).map(|n| Edge { group: 100_000 + group * 50 + n, from_seq: 1 });
+            if let Some(edges) = groups.of.get_mut(&group) {
+                edges.splice(0..0, lost);
+            }
+        }
+        let hits = [hit(1_010)];
+        let ways = ways(&groups, MEMBER, &hits);
+        assert_eq!((ways.found[0].path.len(), ways.truncated, ways.steps), (101, true, STEPS_MAX));
+        let few = super::ways(&groups, MEMBER, &[hit(20)]);
+        assert_eq!((few.found.len(), few.truncated, few.steps), (2, false, 4));
+    }
+
+    #[test]
+    fn very_long_ways_are_shown_by_their_ends() {
+        // 500 * 501 / 2 groups on the ways to each of 500.
+        let tops: Vec<i64> = (1..=500).map(|step| step * 10).collect();
+        let (found, truncated) = found(&ladder(500, 1), &tops);
+        assert!(truncated);
+        assert_eq!(found.len(), tops.len());
+        let shown: usize = found.iter().map(|way| way.path.len()).sum();
+        assert!((SHOWN_MAX - 500..SHOWN_MAX + 1_000).contains(&shown), "{shown}");
+        let of = |top: i64| found.iter().find(|way| way.hit == hit(top)).map(|way| (way.path.clone(), way.since));
+        assert_eq!(of(20), Some((vec![20, 10], 20)));
+        assert_eq!(of(5_000), Some((vec![5_000, 10], 5_000)));
     }
 }

@@ -378,3 +378,22 @@ fn a_cursor_of_another_order_is_refused() {
         assert_eq!(outcome.unwrap_err().to_string(), "cursor.sort holds another order's key");
     }
 }
+
+#[test]
+fn a_text_beyond_the_cut_is_another_one_than_what_is_left_of_it() {
+    for (_, store) in &stores() {
+        let directory = Directory::fill(store, &directory::around_the_cut());
+        for (name, path) in [("User", "displayName"), ("Group", "displayName"), ("User", "groups.display")] {
+            let resource_type = registry().by_name(name).unwrap();
+            for bytes in 511..=514 {
+                for operator in ["eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le"] {
+                    let text = format!("{path} {operator} \"{}\"", "z".repeat(bytes));
+                    for text in [format!("not ({text})"), text] {
+                        println!("{name} {path} {operator} {bytes}");
+                        directory.ask(resource_type, Some(&bound(&text, resource_type)), None, false).check(store, 2);
+                    }
+                }
+            }
+        }
+    }
+}

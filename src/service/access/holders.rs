@@ -23,6 +23,8 @@ const PAGE_MAX: usize = 1_000;
 const LOOKED_AT_MAX: usize = 5_000;
 /// A page ends once it gives so many reasons: one principal can have a thousand.
 const REASONS_MAX: usize = 5_000;
+/// And once the ways to them took so much: one principal can take 20 000 steps for one reason.
+const COST_MAX: usize = 100_000;
 /// Candidates whose facts are read at once.
 const CHUNK_MIN: usize = 50;
 const CHUNK_MAX: usize = 250;
@@ -175,7 +177,7 @@ impl Service {
         page: Holders,
     ) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
         let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
-        let (mut total, count) = (0, page.found.len());
+        let (mut total, mut cost, count) = (0, 0, page.found.len());
         for (n, holder) in page.found.into_iter().enumerate() {
             let hits = |hit: &&Hit| sought.mappings.contains(&hit.mapping);
             let hits: Vec<Hit> = holder.hits.iter().filter(hits).copied().collect();
@@ -184,10 +186,10 @@ impl Service {
             let facts = Facts { live_since, ..holder.facts.clone() };
             let mut all = access::reasons(policy, &facts, &holder.groups, &hits, &dates);
             let reasons = all.roles.remove(role).unwrap_or_default();
-            total += reasons.len();
+            (total, cost) = (total + reasons.len(), cost + all.cost);
             let place = holder.place;
             reasoned.push(Reasoned { holder, reasons, truncated: all.truncated });
-            if total >= REASONS_MAX && n + 1 < count {
+            if (total >= REASONS_MAX || cost >= COST_MAX) && n + 1 < count {
                 next = Some(place);
                 break;
             }

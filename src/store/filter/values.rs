@@ -36,7 +36,8 @@ pub(super) fn tests(op: Operator, text: &str, whole: bool) -> Tests {
         Operator::Eq => Tests::wide(Test::CutTo(cut(text, VALUE_BYTES_MAX).to_owned())),
         Operator::Ne if whole || text.len() < CUT_BYTES_MIN => Tests::exact(Test::Compare(Relation::Unequal, owned())),
         Operator::Ne if fits => Tests::exact(Test::UnequalOrCut(owned())),
-        Operator::Ne => Tests::wide(Test::UnequalOrCut(cut(text, VALUE_BYTES_MAX).to_owned())),
+        // What is whole is another text, even if it is all that is left of this one.
+        Operator::Ne => Tests::wide(Test::Any),
         Operator::Sw if whole || text.len() <= CUT_BYTES_MIN => Tests::exact(starts_with(text)),
         Operator::Sw => Tests::wide(starts_with(cut(text, CUT_BYTES_MIN))),
         Operator::Co if whole => Tests::exact(Test::Contains(owned())),

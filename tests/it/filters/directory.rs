@@ -152,6 +152,19 @@ pub fn example() -> Plan {
     Plan { users: (0..7).map(user).collect(), agents: vec![], groups: vec![] }
 }
 
+/// Users and groups whose names end around the cut at 512 bytes; each user is in the group of its name.
+pub fn around_the_cut() -> Plan {
+    let name = |bytes: usize| "z".repeat(bytes);
+    let user = |bytes| UserPlan {
+        document: json!({"displayName": name(bytes)}),
+        external_id: None,
+        second: 0,
+        millisecond: 0,
+    };
+    let group = |bytes: usize| GroupPlan { name: name(bytes), members: BTreeSet::from([bytes - 510]) };
+    Plan { users: (510..515).map(user).collect(), agents: vec![], groups: (510..515).map(group).collect() }
+}
+
 /// Users with the same value several times.
 pub fn twins() -> Plan {
     let email = json!({"value": "a", "type": "work"});
