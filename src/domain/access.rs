@@ -133,7 +133,7 @@ pub struct Reasons {
     pub roles: BTreeMap<String, Vec<Reason>>,
     /// Whether there are more ways through groups than are listed. Every hit has a reason all the same.
     pub truncated: bool,
-    /// What they took: steps through groups, and groups that are listed.
+    /// What they take: steps through groups, and groups that are listed, with their names.
     pub cost: usize,
 }
 
@@ -225,22 +225,36 @@ fn until(mapped: &Mapped) -> Option<DateTime<Utc>> {
     }
 }
 
+/// How much reasons may take, before further ways are left out: some megabytes as they are shown.
+const COST_MAX: usize = 100_000;
+
+/// What it takes to list a group; names can be long.
+fn weight(groups: &Groups, group: i64) -> usize {
+    let name = groups.known.get(&group).and_then(|known| known.display.as_ref());
+    1 + name.map_or(0, String::len) / 100
+}
+
 /// Every reason for every role.
 pub fn reasons(policy: &Policy, facts: &Facts, groups: &Groups, hits: &[Hit], dates: &Dates) -> Reasons {
     let ways = facts.resource.as_ref().map(|resource| ways(groups, resource.key, hits)).unwrap_or_default();
     let mut reasons = Reasons { roles: BTreeMap::new(), truncated: ways.truncated, cost: ways.steps };
     let alone = hits.iter().filter(|hit| hit.group.is_none());
-    let alone = alone.map(|hit| Way { hit: *hit, path: vec![], since: 0 });
-    for Way { hit, path, since: edges_since } in alone.chain(ways.found) {
+    let alone = alone.map(|hit| Way { hit: *hit, path: vec![], since: 0, is_further: false });
+    for Way { hit, path, since: edges_since, is_further } in alone.chain(ways.found) {
         let Some(mapped) = policy.mapped(hit.mapping) else { continue };
         let dated = dates.hits.get(&hit).copied().unwrap_or(0);
         let since = edges_since.max(mapped.since_seq()).max(facts.live_since).max(dated);
+        let weight: usize = path.iter().map(|group| weight(groups, *group)).sum();
         for gain in policy.gains(&mapped.mapping.role) {
+            if is_further && reasons.cost >= COST_MAX {
+                reasons.truncated = true;
+                break;
+            }
             let chain = gain.via.iter().zip(gain.via.iter().skip(1).chain([&gain.role]));
             let links = chain.filter_map(|(outer, inner)| dates.inclusions.get(&(outer.clone(), inner.clone())));
             let since = links.copied().fold(since, i64::max);
             let reason = Reason { hit, via: gain.via.clone(), path: path.clone(), since, until: until(mapped) };
-            reasons.cost += path.len();
+            reasons.cost += weight;
             reasons.roles.entry(gain.role.clone()).or_default().push(reason);
         }
     }

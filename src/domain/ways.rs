@@ -23,6 +23,8 @@ pub(super) struct Way {
     pub(super) path: Vec<i64>,
     /// The record since which all memberships on it hold.
     pub(super) since: i64,
+    /// Whether a shorter one leads to the same.
+    pub(super) is_further: bool,
 }
 
 /// Ways, and whether there are more.
@@ -165,7 +167,7 @@ impl Walk<'_> {
             room = room.saturating_sub(length);
             is_shortened |= is_long;
             let shown = if is_long { vec![top, last] } else { path.clone() };
-            self.found.extend(hits.iter().map(|hit| Way { hit: *hit, path: shown.clone(), since }));
+            self.found.extend(hits.iter().map(|hit| Way { hit: *hit, path: shown.clone(), since, is_further: false }));
             self.shortest.insert(top, path);
         }
         is_shortened
@@ -196,7 +198,8 @@ impl Walk<'_> {
             return;
         }
         for hit in self.hits.get(&group).into_iter().flatten().take(self.room - self.found.len()) {
-            self.found.push(Way { hit: *hit, path: below.iter().rev().copied().collect(), since });
+            let path = below.iter().rev().copied().collect();
+            self.found.push(Way { hit: *hit, path, since, is_further: true });
         }
     }
 }

@@ -55,16 +55,21 @@ impl Concerned {
 
     /// Adds what is concerned to a record.
     pub(super) fn on(self, mut entry: Entry) -> Entry {
-        if !self.mappings.is_empty() {
-            let first: Vec<String> = self.mappings.iter().take(RECORD_IDS_MAX).map(Id::to_string).collect();
-            entry = entry.with("mappings", first);
+        let mappings = self.mappings.iter().map(Id::to_string).collect();
+        for (name, list) in [("mappings", mappings), ("roles", Vec::from_iter(self.roles))] {
+            entry = listed(entry, name, list);
         }
-        if self.mappings.len() > RECORD_IDS_MAX {
-            entry = entry.with("mappings_total", self.mappings.len());
-        }
-        match self.roles.is_empty() {
-            true => entry,
-            false => entry.with("roles", self.roles.into_iter().collect::<Vec<_>>()),
-        }
+        entry
+    }
+}
+
+/// A list in a record, and how long it is if it ends before.
+fn listed(entry: Entry, name: &str, mut list: Vec<String>) -> Entry {
+    let total = list.len();
+    list.truncate(RECORD_IDS_MAX);
+    match total {
+        0 => entry,
+        _ if total > RECORD_IDS_MAX => entry.with(name, list).with(&format!("{name}_total"), total),
+        _ => entry.with(name, list),
     }
 }

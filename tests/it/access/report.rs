@@ -162,3 +162,24 @@ fn ways_that_nobody_can_count_hide_nothing() {
         assert_eq!(held["holders"][0]["truncated"], json!(true));
     });
 }
+
+#[test]
+fn long_names_on_many_ways_are_not_listed_without_end() {
+    for_each_app(|app| {
+        billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let mut inner = vec![mira.clone()];
+        for step in 0..12 {
+            let members: Vec<&str> = inner.iter().map(String::as_str).collect();
+            let names = ["a", "b"].map(|end| format!("{} {step} {end}", "x".repeat(10_000)));
+            inner = names.map(|name| idp.post("/Groups", group(&name, &members)).expect(201).id()).to_vec();
+        }
+        let source = json!({"group": {"id": inner[0]}});
+        admin.post("/v1/mappings", json!({"role": "billing.viewer", "source": source})).expect(201);
+        let access = admin.get(&format!("/v1/users/{mira}/access")).expect(200);
+        // Of 2^11 ways of 12 groups each.
+        let listed = access["roles"][0]["reasons"].as_array().unwrap().len();
+        assert_eq!((listed, &access["truncated"]), (81, &json!(true)));
+    });
+}
