@@ -50,12 +50,10 @@ pub(super) fn ways(groups: &Groups, member: i64, hits: &[Hit]) -> Ways {
         return Ways::default();
     }
     let edges = leading(groups, by_group.keys().copied());
-    let first = first_steps(&edges, member);
-    let mut all: Vec<(Vec<i64>, i64)> = by_group.keys().filter_map(|group| shortest(&first, member, *group)).collect();
-    all.sort_by_key(|(path, _)| path.len());
     let count = count(&edges, member, &by_group);
-    let mut walk = Walk { edges: &edges, hits: by_group, shortest: HashMap::new(), found: vec![], room: 0, steps: 0 };
-    let is_shortened = walk.note_shortest(all);
+    let shortest = shortest(&edges, member);
+    let mut walk = Walk { edges: &edges, hits: by_group, shortest, found: vec![], room: 0, steps: 0 };
+    let is_shortened = walk.note_shortest();
     walk.room = walk.found.len() + FURTHER_MAX;
     if count > walk.found.len() as u64 {
         walk.climb(member, &mut vec![], 0);
@@ -105,29 +103,35 @@ fn count(edges: &Edges, member: i64, hits: &BTreeMap<i64, Vec<Hit>>) -> u64 {
     hits.iter().map(reasons).fold(0, u64::saturating_add)
 }
 
-/// By what membership each group around a member is first reached: the member of it, and since when.
-fn first_steps(edges: &Edges, member: i64) -> HashMap<i64, (i64, i64)> {
-    let (mut first, mut open) = (HashMap::new(), VecDeque::from([member]));
+/// The shortest way to a group.
+#[derive(Clone, Copy)]
+struct Shortest {
+    /// The member by which it is reached.
+    inner: i64,
+    /// The group at its other end, which lists the principal.
+    last: i64,
+    /// The record since which all memberships on it hold.
+    since: i64,
+    /// How many groups it has.
+    length: usize,
+}
+
+/// The shortest way to each group around a member.
+fn shortest(edges: &Edges, member: i64) -> HashMap<i64, Shortest> {
+    let (mut first, mut open) = (HashMap::<i64, Shortest>::new(), VecDeque::from([member]));
     while let Some(inner) = open.pop_front() {
+        let way = first.get(&inner).copied();
         for edge in edges.get(&inner).into_iter().flatten() {
             if edge.group != member && !first.contains_key(&edge.group) {
-                first.insert(edge.group, (inner, edge.from_seq));
+                let since = way.map_or(0, |way| way.since).max(edge.from_seq);
+                let last = way.map_or(edge.group, |way| way.last);
+                let length = way.map_or(0, |way| way.length) + 1;
+                first.insert(edge.group, Shortest { inner, last, since, length });
                 open.push_back(edge.group);
             }
         }
     }
     first
-}
-
-fn shortest(first: &HashMap<i64, (i64, i64)>, member: i64, group: i64) -> Option<(Vec<i64>, i64)> {
-    let (mut path, mut since, mut at) = (vec![], 0, group);
-    while at != member {
-        let (inner, from_seq) = first.get(&at)?;
-        path.push(at);
-        since = since.max(*from_seq);
-        at = *inner;
-    }
-    Some((path, since))
 }
 
 /// Some groups and every member that leads to them.
@@ -148,7 +152,7 @@ fn below(groups: &Groups, tops: impl Iterator<Item = i64>) -> HashSet<i64> {
 struct Walk<'e> {
     edges: &'e Edges,
     hits: BTreeMap<i64, Vec<Hit>>,
-    shortest: HashMap<i64, Vec<i64>>,
+    shortest: HashMap<i64, Shortest>,
     found: Vec<Way>,
     /// How many ways there may be.
     room: usize,
@@ -157,20 +161,29 @@ struct Walk<'e> {
 
 impl Walk<'_> {
     /// Notes the shortest ways, shorter ones first; whether any of them is not shown whole.
-    fn note_shortest(&mut self, all: Vec<(Vec<i64>, i64)>) -> bool {
+    fn note_shortest(&mut self) -> bool {
         let (mut room, mut is_shortened) = (SHOWN_MAX, false);
-        for (path, since) in all {
-            let (Some(top), Some(last)) = (path.first().copied(), path.last().copied()) else { continue };
-            let hits = self.hits.get(&top).map_or(&[][..], Vec::as_slice);
-            let length = path.len() * hits.len();
-            let is_long = path.len() > 2 && length > room;
+        let mut all: Vec<(i64, Shortest, &Vec<Hit>)> = vec![];
+        for (group, hits) in &self.hits {
+            all.extend(self.shortest.get(group).map(|way| (*group, *way, hits)));
+        }
+        all.sort_by_key(|(_, way, _)| way.length);
+        for (top, way, hits) in all {
+            let length = way.length * hits.len();
+            let is_long = way.length > 2 && length > room;
             room = room.saturating_sub(length);
             is_shortened |= is_long;
-            let shown = if is_long { vec![top, last] } else { path.clone() };
-            self.found.extend(hits.iter().map(|hit| Way { hit: *hit, path: shown.clone(), since, is_further: false }));
-            self.shortest.insert(top, path);
+            let path = if is_long { vec![top, way.last] } else { self.path(top).collect() };
+            let way = |hit: &Hit| Way { hit: *hit, path: path.clone(), since: way.since, is_further: false };
+            self.found.extend(hits.iter().map(way));
         }
         is_shortened
+    }
+
+    /// The groups on the shortest way to a group, itself first.
+    fn path(&self, top: i64) -> impl Iterator<Item = i64> {
+        let known = |group: &i64| self.shortest.contains_key(group);
+        std::iter::successors(Some(top), |group| self.shortest.get(group).map(|way| way.inner)).take_while(known)
     }
 
     fn climb(&mut self, member: i64, below: &mut Vec<i64>, since: i64) {
@@ -194,7 +207,8 @@ impl Walk<'_> {
 
     /// Notes a way, unless it is the shortest one, which is there already.
     fn arrive(&mut self, group: i64, below: &[i64], since: i64) {
-        if self.shortest.get(&group).is_some_and(|path| path.iter().eq(below.iter().rev())) {
+        let is_as_long = self.shortest.get(&group).is_some_and(|way| way.length == below.len());
+        if is_as_long && self.path(group).eq(below.iter().rev().copied()) {
             return;
         }
         for hit in self.hits.get(&group).into_iter().flatten().take(self.room - self.found.len()) {
