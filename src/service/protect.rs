@@ -113,11 +113,14 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         return left(change, policy, write);
     }
     let mut concerned = Concerned::default();
-    if change.context.caller.connection().is_some() && policy.keyroll_by_agents() {
+    // Who ends inactive holds nothing, whatever else the write does: nothing keeps a leaver alive. To come back
+    // is refused.
+    let by_connection = change.context.caller.connection().is_some() && is_active(write.after);
+    if by_connection && policy.keyroll_by_agents() {
         check_sponsored(change, policy, write)?;
     }
     let is_person = !policy.of_person(&write.id).is_empty();
-    let guarded = change.context.caller.connection().is_some() && (is_person || policy.keyroll_by_scim());
+    let guarded = by_connection && (is_person || policy.keyroll_by_scim());
     let (Some(after), true) = (write.after, guarded || policy.reads_documents()) else {
         return Ok(concerned);
     };

@@ -113,6 +113,47 @@ fn a_person_who_is_an_admin_is_neither_revived_nor_renamed() {
 }
 
 #[test]
+fn nothing_that_a_write_does_beside_it_keeps_an_admin_alive() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        admins(app, json!({"rule": "userType eq \"Root\""}));
+        let hired = |name: &str| {
+            let id = idp.post("/Users", user(&format!("{name}@example.com"))).expect(201).id();
+            admins(app, json!({"person": {"type": "user", "id": id}, "reason": "admin"}));
+            (format!("/Users/{id}"), app.issue(&id), id)
+        };
+        let renamed = |name: &str| and(user(&format!("{name}@example.com")), json!({"active": false}));
+        let both = json!([{"op": "replace", "path": "userName", "value": "gone-1@example.com"},
+            {"op": "replace", "path": "userType", "value": "Root"}, {"op": "replace", "path": "active", "value": "False"}]);
+        let job = |path: &str, body: Value| bulk(json!([{"method": "PUT", "path": path, "data": body}]));
+        for (n, way) in ["PATCH", "PUT", "Bulk"].into_iter().enumerate() {
+            let (path, key, id) = hired(&format!("boss{n}"));
+            match way {
+                "PATCH" => drop(idp.patch(&path, patch(both.clone())).expect(200)),
+                "PUT" => drop(idp.put(&path, renamed("gone-2")).expect(200)),
+                _ => {
+                    let done = idp.post("/Bulk", job(&path, renamed("gone-3"))).expect(200);
+                    assert_eq!(done["Operations"][0]["status"], json!("200"), "{done}");
+                }
+            }
+            assert_eq!(app.verify(&key), "OWNER_INACTIVE", "{way}");
+            // Inactive, it is written as any other; to come back is an admin's to say.
+            assert_eq!(idp.patch(&path, replace("displayName", way)).expect(200)["displayName"], json!(way));
+            refused(app, "PATCH", &path, replace("active", true));
+            refused(app, "PUT", &path, and(user("back@example.com"), json!({"active": true})));
+            assert_eq!((app.verify(&key), permissions(app, &id)), ("OWNER_INACTIVE".to_owned(), json!([])));
+        }
+        // Nobody gains by a way around: what was written while inactive counts when it comes back.
+        let plain = idp.post("/Users", and(user("plain@example.com"), json!({"active": false}))).expect(201).id();
+        let path = format!("/Users/{plain}");
+        idp.patch(&path, replace("userType", "Root")).expect(200);
+        refused(app, "PATCH", &path, replace("active", true));
+        let both = json!([{"op": "replace", "path": "active", "value": true}, {"op": "remove", "path": "userType"}]);
+        assert_eq!(idp.patch(&path, patch(both)).expect(200)["active"], json!(true));
+    });
+}
+
+#[test]
 fn nobody_becomes_an_admin_by_losing_a_manager() {
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager";
     for_each_app(|app| {
