@@ -16,7 +16,9 @@ pub enum Place {
 /// Which keys may ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keys {
-    /// No key is needed.
+    /// No key is needed, and none is looked at: what is sent with the request makes no difference.
+    Open,
+    /// No key is needed; one that is sent must work.
     None,
     /// Any key that works; what it may see is decided further in.
     Any,
@@ -187,7 +189,7 @@ operations! {
     /// Tells which actions a subject may carry out on a resource.
     SearchActions: Admin, "keyroll:access:evaluate", "", Blocking, [POST "/access/v1/search/action"];
     /// Tells where decisions are to be had.
-    AccessConfiguration: None, "", "", Inline, [GET "/.well-known/authzen-configuration"];
+    AccessConfiguration: Open, "", "", Inline, [GET "/.well-known/authzen-configuration"];
     /// Reads the log from a position on, or waits for what comes.
     Changes: Admin, "keyroll:changes:read", "", Blocking, [GET "/v1/changes"];
 
@@ -201,11 +203,11 @@ operations! {
     /// Shows the newest records.
     LogTail: Host, "", "", Blocking, [];
     /// Publishes the keys that Keyroll's signatures are verified with.
-    SigningKeys: None, "", "", Inline, [GET "/.well-known/jwks.json"];
+    SigningKeys: Open, "", "", Inline, [GET "/.well-known/jwks.json"];
     /// Tells that the process runs.
-    Health: None, "", "", Inline, [GET "/healthz"];
+    Health: Open, "", "", Inline, [GET "/healthz"];
     /// Tells that requests can be served.
-    Ready: None, "", "", Blocking, [GET "/readyz"];
+    Ready: Open, "", "", Blocking, [GET "/readyz"];
 }
 
 impl Operation {

@@ -6,7 +6,7 @@ use super::handle::Call;
 use super::respond::Reply;
 use super::{Shared, authzen, catalogue, recall};
 use crate::domain::Operation;
-use crate::domain::operation::Place;
+use crate::domain::operation::{Keys, Place};
 use crate::scim::json::{self, Limits};
 use crate::service::{Error, Service};
 
@@ -15,6 +15,10 @@ const INLINE_BODY_BYTES: usize = 64 << 10;
 
 /// Answers a request beside SCIM.
 pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
+    if call.operation.keys() == Keys::Open && call.operation.place() == Place::Inline {
+        // No database is asked: while it hangs, so may every thread of the pool.
+        return carry_out(&shared.service, &call);
+    }
     // A large body takes longer to read than any look-up that follows.
     let place = if call.body.len() > INLINE_BODY_BYTES { Place::Blocking } else { call.operation.place() };
     recall(&shared.service, call.told_for(place), place, move |service| carry_out(service, &call)).await

@@ -8,13 +8,17 @@ use crate::service::Error;
 /// The token; `None` if the request carries no `Authorization`.
 ///
 /// # Errors
-/// 400 for more than one, 401 for another scheme.
+/// 400 for more than one (RFC 6750 §3.1: `invalid_request`), 401 for another scheme.
 pub(super) fn bearer(request: &HttpRequest) -> Result<Option<String>, Error> {
     let mut headers = request.headers().get_all(AUTHORIZATION);
     let Some(header) = headers.next() else { return Ok(None) };
     // Whichever of two keys were looked at, somebody could have meant the other (attack case A29).
     if headers.next().is_some() {
-        return Err(Error::Malformed("more than one Authorization header".to_owned()));
+        return Err(Error::Authorization("more than one Authorization header"));
+    }
+    // RFC 6750 §2: one way at a time. By itself this one is not looked at.
+    if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "access_token") {
+        return Err(Error::Authorization("access_token beside an Authorization header"));
     }
     let unusable = Error::Unauthenticated("Authorization: expected Bearer and a key");
     let Ok(text) = header.to_str() else { return Err(unusable) };

@@ -29,13 +29,30 @@ pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpRespons
         }
     };
     match error {
-        Error::Unauthenticated(_) => insert(WWW_AUTHENTICATE, "Bearer realm=\"keyroll\"".to_owned()),
+        Error::Unauthenticated(_) | Error::KeyRefused(_) | Error::Authorization(_) | Error::Lacking(_) => {
+            insert(WWW_AUTHENTICATE, challenge(error));
+        }
         Error::RateLimited { retry_after_seconds } => insert(RETRY_AFTER, retry_after_seconds.to_string()),
         Error::Busy(_) | Error::Unavailable(_) => insert(RETRY_AFTER, "1".to_owned()),
         _ => {}
     }
     response
 }
+
+/// What a machine is told of the key that it sent or lacks (RFC 6750 §3). Without one there is no error code
+/// (§3.1). The texts are ours and need no escapes; all keys that do not work are told the same.
+fn challenge(error: &Error) -> String {
+    let code = match error {
+        Error::KeyRefused(_) => "invalid_token",
+        Error::Authorization(_) => "invalid_request",
+        Error::Lacking(_) => "insufficient_scope",
+        _ => return REALM.to_owned(),
+    };
+    let scope = if let Error::Lacking(needed) = error { format!(", scope=\"{needed}\"") } else { String::new() };
+    format!("{REALM}, error=\"{code}\", error_description=\"{error}\"{scope}")
+}
+
+const REALM: &str = "Bearer realm=\"keyroll\"";
 
 /// A response with a status alone, for what no operation answers.
 pub(super) fn status(path: &str, status: u16, detail: &str, request_id: &str) -> HttpResponse {

@@ -13,10 +13,39 @@ use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::{Digest, PlainKey};
-use crate::domain::{Caller, Credential, Id, Operation, Permission, Permissions, Tenant};
+use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
-pub(super) const REFUSED: Error = Error::Unauthenticated("the key is not valid");
+pub(super) const REFUSED: Error = Error::KeyRefused(None);
+
+/// A key whose whole secret was proven and that does not work. Why is for the server's log; whoever holds it is
+/// told what anybody is told who holds none (attack case A01).
+#[derive(Debug)]
+pub struct Dead {
+    /// The credential.
+    pub key: Id,
+    /// Its class.
+    pub class: Class,
+    /// The connection of a provisioning key.
+    pub connection: Option<Connection>,
+    /// Why it does not work.
+    pub verdict: Verdict,
+    /// Since when, where that is known.
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Dead {
+    fn new(holder: &Holder, verdict: Verdict) -> Dead {
+        let (credential, owner) = (&holder.stored.credential, &holder.owner);
+        let since = match verdict {
+            Verdict::Expired => Some(credential.expires_at),
+            Verdict::Revoked => credential.revoked.as_ref().map(|revoked| revoked.at).or(owner.deleted_at),
+            _ => owner.suspended_at,
+        };
+        let (class, connection) = (credential.class, holder.connection.clone());
+        Dead { key: credential.id, class, connection, verdict, since }
+    }
+}
 
 /// What a look-up of a key found.
 pub(super) struct Found {
@@ -44,7 +73,7 @@ impl Service {
     /// Who holds this bearer token.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`], the same for every reason.
+    /// [`Error::KeyRefused`], the same to whoever asks for every reason.
     pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
         Ok(self.enter(token, RequestRef::default())?.caller)
     }
@@ -52,16 +81,17 @@ impl Service {
     /// Begins a request with this bearer token.
     ///
     /// # Errors
-    /// [`Error::Unauthenticated`], the same for every reason.
+    /// [`Error::KeyRefused`], the same to whoever asks for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
         let seen = self.stamp()?;
-        match self.prove(token)? {
-            Some(found) if found.verdict(self.now()) == Verdict::Valid => {
+        let Some(found) = self.prove(token)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        match found.verdict(self.now()) {
+            Verdict::Valid => {
                 let key = self.key_holder(token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
                 Ok(Context { caller, request, seen: Some(seen) })
             }
-            _ => Err(REFUSED),
+            verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
         }
     }
 

@@ -22,7 +22,7 @@ static NEEDED: LazyLock<HashMap<(Operation, &'static str), Permission>> = LazyLo
 /// Decides whether the caller may do this.
 ///
 /// # Errors
-/// [`Error::Forbidden`], naming what is missing.
+/// [`Error::Lacking`], naming the permission, or [`Error::Forbidden`] to keys of another kind.
 pub fn authorize(
     caller: &Caller,
     operation: Operation,
@@ -31,7 +31,7 @@ pub fn authorize(
     let Some(holder) = caller.key() else { return Ok(()) };
     let denied = |detail: String| Err(Error::Forbidden(detail));
     match operation.keys() {
-        Keys::None | Keys::Any => return Ok(()),
+        Keys::Open | Keys::None | Keys::Any => return Ok(()),
         Keys::Host => return denied("this is done on the host only".to_owned()),
         Keys::Admin if holder.connection.is_some() => {
             return denied("a provisioning key may use SCIM only".to_owned());
@@ -45,5 +45,5 @@ pub fn authorize(
     let needed = NEEDED.get(&(operation, type_name));
     let needed =
         needed.ok_or_else(|| Error::internal(format!("{} has no permission for {type_name:?}", operation.name())))?;
-    if caller.may(needed) { Ok(()) } else { denied(format!("this key does not hold {needed}")) }
+    if caller.may(needed) { Ok(()) } else { Err(Error::Lacking(Box::new(needed.clone()))) }
 }

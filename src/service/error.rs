@@ -2,6 +2,8 @@
 
 #[cfg(doc)]
 use super::Service;
+use super::authenticate::Dead;
+use crate::domain::Permission;
 use crate::domain::log::Entry;
 use crate::scim;
 use crate::store;
@@ -15,9 +17,18 @@ pub enum Error {
     /// It does not exist, or the caller may not know that it does.
     #[error("not found")]
     NotFound,
-    /// No key, or one that does not work.
+    /// No key.
     #[error("{0}")]
     Unauthenticated(&'static str),
+    /// A key that does not work; what is known of it, if its whole secret was proven.
+    #[error("the key is not valid")]
+    KeyRefused(Option<Box<Dead>>),
+    /// More than one key: which of them was meant, nobody knows.
+    #[error("{0}")]
+    Authorization(&'static str),
+    /// The caller's key does not cover what this needs.
+    #[error("this key does not hold {0}")]
+    Lacking(Box<Permission>),
     /// The caller may not.
     #[error("{0}")]
     Forbidden(String),
@@ -95,9 +106,9 @@ impl Error {
     pub fn status(&self) -> u16 {
         match self {
             Error::Scim(error) => error.status,
-            Error::Malformed(_) => 400,
-            Error::Unauthenticated(_) => 401,
-            Error::Forbidden(_) | Error::Protected { .. } => 403,
+            Error::Malformed(_) | Error::Authorization(_) => 400,
+            Error::Unauthenticated(_) | Error::KeyRefused(_) => 401,
+            Error::Forbidden(_) | Error::Lacking(_) | Error::Protected { .. } => 403,
             Error::NotFound => 404,
             Error::Conflict { .. } => 409,
             Error::PreconditionFailed(_) => 412,

@@ -1,9 +1,14 @@
 //! What is answered when nothing can be done: SCIM errors under `/scim`, problems under `/v1`.
 
+use chrono::TimeDelta;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
+
+/// What every key that does not work is told, whatever the reason (RFC 6750 §3.1).
+const INVALID_TOKEN: &str =
+    "Bearer realm=\"keyroll\", error=\"invalid_token\", error_description=\"the key is not valid\"";
 
 #[test]
 fn without_a_key_that_works_nobody_gets_in() {
@@ -41,7 +46,7 @@ fn without_a_key_that_works_nobody_gets_in() {
         for bad in [class.as_str(), &typo, &revoked, "", "x", "kr", &key.to_uppercase(), &format!("{key}{key}")] {
             let answer = app.with_key(bad).get("/Users");
             answer.scim_error(401, "");
-            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"keyroll\"");
+            assert_eq!(answer.header("www-authenticate"), INVALID_TOKEN);
             // Why it does not work is told to nobody (A01).
             assert_eq!(answer.text, expected, "{bad}");
         }
@@ -49,6 +54,7 @@ fn without_a_key_that_works_nobody_gets_in() {
             let header = format!("{scheme} {key}");
             let answer = app.anonymous().send("GET", "/Users", &[("authorization", &header)], "");
             assert_eq!(answer.scim_error(401, ""), "Authorization: expected Bearer and a key");
+            assert_eq!(answer.header("www-authenticate"), "Bearer realm=\"keyroll\"");
         }
         for scheme in ["bearer", "BEARER"] {
             let header = format!("{scheme} {key}");
@@ -302,4 +308,67 @@ fn every_read_of_v1_has_a_head_and_an_empty_cursor_begins() {
         assert_eq!(admin.get(&format!("{list}?cursor=")).expect(200).text, admin.get(list).expect(200).text);
         admin.get(&format!("{list}?cursor=x")).problem(400, "malformed");
     }
+}
+
+#[test]
+fn a_refused_key_says_why_in_its_challenge() {
+    for_each_app(|app| {
+        let invalid_request =
+            |text: &str| format!("Bearer realm=\"keyroll\", error=\"invalid_request\", error_description=\"{text}\"");
+        let (idp, mira) = (app.idp(), app.idp().post("/Users", user("mira@example.com")).expect(201).id());
+        let identity = app.issue(&mira);
+        let expiring = app.issue(&mira);
+        let header = format!("Bearer {identity}");
+        for (path, lacking) in [
+            ("/Users", "keyroll:users:read"),
+            ("/v1/keys", "keyroll:keys:read"),
+            ("/access/v1/evaluation", "keyroll:access:evaluate"),
+        ] {
+            let method = if path.starts_with("/access") { "POST" } else { "GET" };
+            let ask = |key: &str| app.with_key(key).send(method, path, &[], "");
+            // Two ways at once are one too many, even where the second is never looked at.
+            let two = idp.send(method, path, &[("authorization", &header)], "").expect(400);
+            assert_eq!(two.header("www-authenticate"), invalid_request("more than one Authorization header"), "{path}");
+            let two = app.with_key(&identity).send(method, &format!("{path}?access_token=x"), &[], "").expect(400);
+            let text = "access_token beside an Authorization header";
+            assert_eq!(two.header("www-authenticate"), invalid_request(text), "{path}");
+            let refused = ask(&identity).expect(403);
+            let scope = format!(
+                "Bearer realm=\"keyroll\", error=\"insufficient_scope\", \
+                 error_description=\"this key does not hold {lacking}\", scope=\"{lacking}\""
+            );
+            assert_eq!(refused.header("www-authenticate"), scope, "{path}");
+            assert_eq!(app.anonymous().send(method, path, &[], "").expect(401).header("www-authenticate"), REALM);
+            assert_eq!(ask("kru_x").expect(401).header("www-authenticate"), INVALID_TOKEN, "{path}");
+        }
+        app.clock.advance(TimeDelta::days(91));
+        for key in [&identity, &expiring] {
+            assert_eq!(app.with_key(key).get("/Me").expect(401).header("www-authenticate"), INVALID_TOKEN);
+        }
+        // What may not be done at all is no matter of scope.
+        assert_eq!(app.idp().get("/v1/whoami").expect(200).header("www-authenticate"), "");
+        assert_eq!(app.idp().get("/v1/keys").expect(403).header("www-authenticate"), "");
+    });
+}
+
+const REALM: &str = "Bearer realm=\"keyroll\"";
+
+#[test]
+fn open_endpoints_do_not_look_at_keys() {
+    for_each_app(|app| {
+        let open = ["/healthz", "/readyz", "/.well-known/jwks.json", "/.well-known/authzen-configuration"];
+        let revoked = app.issue(&app.idp().post("/Users", user("mira@example.com")).expect(201).id());
+        app.admin().post(&format!("/v1/keys/{}/revoke", app.id_of(&revoked)), json!({})).expect(200);
+        for path in open {
+            let expected = app.anonymous().get(path).expect(200).text;
+            for header in ["Bearer someone-elses-token", &format!("Bearer {revoked}"), "Basic eDp5", "x", ""] {
+                let answer = app.anonymous().send("GET", path, &[("authorization", header)], "");
+                assert_eq!(answer.expect(200).text, expected, "{path} {header}");
+            }
+            let two = app.idp().send("GET", path, &[("authorization", "Bearer x")], "");
+            assert_eq!(two.expect(200).text, expected, "{path}");
+        }
+        // Discovery is no open endpoint: it shows each connection its own view.
+        app.with_key(&revoked).get("/ServiceProviderConfig").scim_error(401, "");
+    });
 }

@@ -53,7 +53,7 @@ impl Events {
             Ok(Some(piece)) => Some((Ok(Bytes::from(piece)), Some(self))),
             Ok(None) => None,
             // The client learns why when it comes back.
-            Err(Error::Unauthenticated(_) | Error::Forbidden(_)) => None,
+            Err(Error::KeyRefused(_) | Error::Lacking(_) | Error::Forbidden(_)) => None,
             Err(error) => {
                 log::error!("a stream of changes was cut off: {}", crate::http::error::causes(&error));
                 Some((Err(actix_web::error::ErrorInternalServerError("cut off")), None))
