@@ -13,6 +13,9 @@ use super::clock::Entropy;
 pub struct Id(Uuid);
 
 impl Id {
+    /// Nobody's.
+    pub const NIL: Id = Id(Uuid::nil());
+
     /// Makes a new id: time-ordered, with 74 random bits.
     pub fn mint(now: DateTime<Utc>, entropy: &dyn Entropy) -> Id {
         let mut random = [0; 10];

@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use chrono::{DateTime, Utc};
 
 use super::cache::Stamp;
+use super::credentials::is_intact;
 use super::{Context, Error, Service, liveness};
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
@@ -174,8 +175,7 @@ impl Service {
 
     /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.
     fn is_intact(&self, holder: &Holder) -> bool {
-        let canonical = holder.stored.credential.canonical(&holder.tenant.id);
-        let intact = self.keyring().row_mac_matches(&canonical, &holder.stored.mac);
+        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
         if !intact {
             log::error!(credential:% = holder.stored.credential.id; "the row of a credential was changed from outside");
         }

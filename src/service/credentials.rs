@@ -13,8 +13,8 @@ pub use self::request::Owner;
 use super::{Change, Context, Error, Service, liveness};
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::log::Entry;
-use crate::domain::secret::PlainKey;
-use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal};
+use crate::domain::secret::{Keyring, PlainKey};
+use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal, Tenant};
 use crate::store::{self, Conn, credentials::StoredCredential};
 
 /// Keys in a page when none is asked for, and the most that can be asked for.
@@ -68,27 +68,36 @@ fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Ut
     chrono::DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
 }
 
-/// Revokes a key for good, inside a change; its record says why.
-pub(super) fn revoke(change: &mut Change<'_>, mut credential: Credential, reason: &str) -> Result<Credential, Error> {
+/// Revokes a key for good, inside a change; its record says why. A row that was changed from outside is not sealed
+/// anew: it stays refused, and the record says so instead of naming the owner that somebody wrote there.
+pub(super) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: &str) -> Result<(), Error> {
     // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
     change.seq()?;
-    credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
-    credential.version += 1;
     let tenant = change.tenant();
-    let mac = change.service.keyring().row_mac(&credential.canonical(&tenant.id));
-    store::credentials::update(change.conn, tenant.key, &credential, &mac)?;
-    change.record(
-        Entry::new(Operation::KeyRevoke.action(), "credential", credential.id)
-            .with("owner", credential.owner.to_string())
-            .with("reason", reason),
-    );
-    Ok(credential)
+    let keyring = change.service.keyring();
+    let intact = is_intact(keyring, tenant, &stored);
+    let mut credential = stored.credential;
+    credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
+    credential.version = credential.version.saturating_add(1);
+    let mac = intact.then(|| keyring.row_mac(&credential.canonical(&tenant.id)));
+    store::credentials::revoke(change.conn, tenant.key, &credential, mac.as_ref().map(<[u8; 32]>::as_slice))?;
+    let entry = Entry::new(Operation::KeyRevoke.action(), "credential", credential.id).with("reason", reason);
+    change.record(match intact {
+        true => entry.with("owner", credential.owner.to_string()),
+        false => entry.with("tampered", true),
+    });
+    Ok(())
+}
+
+/// Whether a row is as Keyroll wrote it: who edits one by SQL kills the key instead of widening it.
+pub(super) fn is_intact(keyring: &Keyring, tenant: &Tenant, stored: &StoredCredential) -> bool {
+    keyring.row_mac_matches(&stored.credential.canonical(&tenant.id), &stored.mac)
 }
 
 /// Revokes every key of an owner that is not revoked yet.
 pub(super) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason: &str) -> Result<(), Error> {
     for stored in store::credentials::of_owner(change.conn, change.key(), owner)? {
-        revoke(change, stored.credential, reason)?;
+        revoke(change, stored, reason)?;
     }
     Ok(())
 }
@@ -146,16 +155,12 @@ impl Service {
         let sponsored = liveness::sponsored(conn, tenant.key, &agents)?;
         let one = |stored: &StoredCredential| {
             let owner = owners.get(&stored.credential.owner);
-            let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;
-            let mut record = render(&stored.credential, owner, sponsored.contains(&owner.id), self.now());
-            let canonical = stored.credential.canonical(&tenant.id);
-            if !self.keyring().row_mac_matches(&canonical, &stored.mac) {
-                // Its fields are whoever's edited the row: the key itself is refused.
-                record.insert("status".to_owned(), "tampered".into());
-            }
-            Ok(Value::Object(record))
+            // What somebody wrote into a row says nothing about who owns it; nor does one whose owner was taken away.
+            let owner = owner.filter(|_| is_intact(self.keyring(), tenant, stored));
+            let owner = owner.map(|owner| (owner, sponsored.contains(&owner.id)));
+            Value::Object(render(&stored.credential, owner, self.now()))
         };
-        rows.iter().map(one).collect()
+        Ok(rows.iter().map(one).collect())
     }
 
     /// Revokes a key for good; doing it again changes nothing and answers alike.
@@ -173,15 +178,16 @@ impl Service {
             }
             // The owner first: whoever deletes it holds it while its keys are revoked (design §4, lock order).
             let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            let owner = store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
+            store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
             let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            let owner = owner.ok_or_else(|| Error::internal("a credential without its owner"))?;
-            let credential = match stored.credential.revoked {
-                Some(_) => stored.credential,
-                None => revoke(change, stored.credential, &reason)?,
-            };
-            let sponsored = liveness::is_sponsored(change.conn, change.key(), &owner)?;
-            Ok(Value::Object(render(&credential, &owner, sponsored, change.now)))
+            // That a row was changed from outside may be all that calls it revoked.
+            let is_done = stored.credential.revoked.is_some();
+            if !is_done || !is_intact(change.service.keyring(), change.tenant(), &stored) {
+                revoke(change, stored, &reason)?;
+            }
+            let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let shown = change.service.render_stored(change.conn, change.context, &[stored])?.pop();
+            shown.ok_or(Error::NotFound)
         })
     }
 
@@ -224,23 +230,25 @@ pub fn is_reason(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
 }
 
-/// The record of a key in answers; never its secret.
+/// The record of a key in answers, never its secret: with its owner, and whether a live User answers for that one.
+/// Without an owner it is one that was changed from outside.
 pub(super) fn render(
     credential: &Credential,
-    owner: &Principal,
-    sponsored: bool,
+    owner: Option<(&Principal, bool)>,
     now: chrono::DateTime<chrono::Utc>,
 ) -> Map<String, Value> {
     let time = crate::scim::text::render_time;
     let grant = credential.grant.permissions().map(|p| json!([{"permissions": p.texts()}]));
+    let status = owner.map(|(owner, sponsored)| credential.status(owner, sponsored, now));
+    let reasons = owner.map(|(owner, sponsored)| credential.all_reasons(owner, sponsored));
     let value = json!({
         "id": credential.id,
         "name": credential.name,
         "display": credential.display(),
         "class": credential.class.letter().to_string(),
-        "owner": {"type": owner.kind.name(), "id": owner.id},
-        "status": credential.status(owner, sponsored, now),
-        "reasons": credential.all_reasons(owner, sponsored),
+        "owner": owner.map(|(owner, _)| json!({"type": owner.kind.name(), "id": owner.id})),
+        "status": status.unwrap_or("tampered"),
+        "reasons": reasons.unwrap_or_default(),
         "grant": grant,
         "created_at": time(credential.created_at),
         "expires_at": time(credential.expires_at),

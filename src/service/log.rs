@@ -1,40 +1,58 @@
-//! Reading the log: check the chain, show the newest records.
+//! Reading the log: check the chain and the rows of credentials, show the newest records.
 
 use chrono::SecondsFormat;
 use serde_json::Value;
 
+use super::credentials::is_intact;
 use super::{Context, Error, Service, authorize};
 use crate::domain::log::{ChainCheck, Head, Record};
-use crate::domain::{Operation, TenantKey};
+use crate::domain::{Id, Operation, Tenant, TenantKey};
 use crate::store::{self, Conn};
 
-/// Records in one read while the chain is checked.
+/// Rows in one read of a check.
 const CHUNK: i64 = 1_000;
 
-/// What a check of the chain found.
+/// Ids of credentials whose rows were changed from outside that a check names; the others are counted.
+const TAMPERED_NAMED_MAX: usize = 1_000;
+
+/// What a check of the log and of the credentials found.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verification {
-    /// Every record follows its predecessor, and the head is the last one.
-    Intact {
-        /// How many records there are.
-        records: i64,
-    },
-    /// The first thing that is wrong.
-    Broken(String),
+pub struct Verification {
+    /// How many records there are, each of which follows its predecessor up to the head; or the first thing that
+    /// is wrong.
+    pub chain: Result<i64, String>,
+    /// The credentials.
+    pub credentials: Rows,
+}
+
+/// What a check of the credentials' rows found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// How many there are.
+    pub total: u64,
+    /// How many of them somebody else than Keyroll has written.
+    pub tampered: u64,
+    /// The first of those, by id.
+    pub ids: Vec<Id>,
 }
 
 impl Service {
-    /// Checks the tenant's log from its first record to its head. Truncation together with a rewritten
-    /// head cannot be seen without a checkpoint that was saved elsewhere.
+    /// Checks the tenant's log from its first record to its head, and the MAC over the row of each credential.
+    /// Truncation together with a rewritten head cannot be seen without a checkpoint that was saved elsewhere,
+    /// nor can a credential's row that stood there before and was put back.
     ///
     /// # Errors
     /// If the store fails.
     pub fn verify_log(&self, context: &Context) -> Result<Verification, Error> {
         authorize(&context.caller, Operation::LogVerify, None)?;
         let tenant = &context.caller.tenant;
+        Ok(Verification { chain: self.verify_chain(tenant)?, credentials: self.verify_rows(tenant)? })
+    }
+
+    fn verify_chain(&self, tenant: &Tenant) -> Result<Result<i64, String>, Error> {
         // Records that are appended while the check runs lie behind this head and are left to the next one.
         let Some(head) = self.read(|conn| head(conn, tenant.key))? else {
-            return Ok(Verification::Broken(NO_HEAD.to_owned()));
+            return Ok(Err(NO_HEAD.to_owned()));
         };
         let mut check = ChainCheck::new(tenant.id);
         let mut next = 0;
@@ -47,18 +65,34 @@ impl Service {
             for record in &records {
                 let taken = check.take(record.seq, &record.bytes, &record.hash).and_then(|()| check_columns(record));
                 if let Err(broken) = taken {
-                    return Ok(Verification::Broken(broken));
+                    return Ok(Err(broken));
                 }
             }
             next += records.len() as i64;
         }
         if let Some(broken) = self.read(|conn| behind_head(conn, tenant.key))? {
-            return Ok(Verification::Broken(broken));
+            return Ok(Err(broken));
         }
-        Ok(match check.finish(&head) {
-            Ok(records) => Verification::Intact { records },
-            Err(broken) => Verification::Broken(broken),
-        })
+        Ok(check.finish(&head))
+    }
+
+    fn verify_rows(&self, tenant: &Tenant) -> Result<Rows, Error> {
+        let (mut found, mut last) = (Rows::default(), None);
+        loop {
+            let rows = self.read(|conn| Ok(store::credentials::list(conn, tenant.key, None, last, CHUNK)?))?;
+            let Some((key, _)) = rows.last() else { return Ok(found) };
+            last = Some(*key);
+            for (_, stored) in &rows {
+                found.total += 1;
+                if is_intact(self.keyring(), tenant, stored) {
+                    continue;
+                }
+                found.tampered += 1;
+                if found.ids.len() < TAMPERED_NAMED_MAX {
+                    found.ids.push(stored.credential.id);
+                }
+            }
+        }
     }
 
     /// The newest records, oldest first.

@@ -1,14 +1,15 @@
 //! Credentials: what a key may do and whom it belongs to. Secrets are not here, only their digests.
 
+use chrono::DateTime;
 use diesel::prelude::*;
 
 use super::connection::{CHUNK, Conn, locked, on};
-use super::error::{Error, Result};
+use super::error::Result;
 use super::schema::{connections, credentials, principals, tenants};
 use super::types::{Column, json, millis, millis_opt};
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::secret::Digest;
-use crate::domain::{Connection, Credential, Id, Principal, Tenant, TenantKey};
+use crate::domain::{Connection, Credential, Id, Permissions, Principal, Tenant, TenantKey};
 
 /// A credential as it is stored: the MAC over its fields is the service's to check.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,55 +55,58 @@ struct Row {
     mac: Vec<u8>,
 }
 
-/// A column of the table, to name in an error.
+/// A column of the table.
 fn column(name: &'static str) -> Column {
     Column("credentials", name)
 }
 
 impl Row {
-    fn into_stored(self) -> Result<StoredCredential> {
-        let mut letters = self.class.chars();
-        let class = letters.next().and_then(Class::from_letter).filter(|_| letters.next().is_none());
-        let grant = match &self.permissions {
-            None => Grant::Identity,
-            // What cannot be read allows nothing; that somebody wrote it, the row's MAC tells.
-            Some(permissions) => Grant::Permissions(column("permissions").permissions(permissions).unwrap_or_default()),
-        };
-        let revoked_at = column("revoked_at").time_opt(self.revoked_at)?;
-        let revoked = revoked_at.map(|at| Revocation { at, reason: self.revoke_reason.unwrap_or_default() });
-        let id_opt = |name, bytes: Option<Vec<u8>>| bytes.map(|bytes| column(name).id(&bytes)).transpose();
+    /// What cannot be read was written by somebody else: it stands for nothing, no MAC fits the row, and the rows
+    /// around it are read as ever.
+    fn into_stored(self) -> StoredCredential {
+        let mut intact = true;
         let credential = Credential {
-            id: column("id").id(&self.id)?,
-            owner: column("owner").id(&self.owner)?,
-            class: class.ok_or_else(|| column("class").corrupt("no class"))?,
-            connection: id_opt("connection", self.connection)?,
+            id: read(&mut intact, column("id").id(&self.id), Id::NIL),
+            owner: read(&mut intact, column("owner").id(&self.owner), Id::NIL),
+            class: read(&mut intact, class(&self.class), Class::User),
+            connection: self.connection.map(|bytes| read(&mut intact, column("connection").id(&bytes), Id::NIL)),
             selector: self.selector,
-            digest: Digest(column("digest").hash(&self.digest)?),
+            digest: Digest(read(&mut intact, column("digest").hash(&self.digest), [0; 32])),
             name: self.name,
-            grant,
-            created_at: column("created_at").time(self.created_at)?,
-            created_by: id_opt("created_by", self.created_by)?,
-            expires_at: column("expires_at").time(self.expires_at)?,
-            reasons: if self.reasons == "[]" { vec![] } else { column("reasons").texts(&self.reasons)? },
-            revoked,
+            grant: match &self.permissions {
+                None => Grant::Identity,
+                Some(texts) => {
+                    let permissions = column("permissions").permissions(texts);
+                    Grant::Permissions(read(&mut intact, permissions, Permissions::default()))
+                }
+            },
+            created_at: read(&mut intact, column("created_at").time(self.created_at), DateTime::UNIX_EPOCH),
+            created_by: self.created_by.map(|bytes| read(&mut intact, column("created_by").id(&bytes), Id::NIL)),
+            expires_at: read(&mut intact, column("expires_at").time(self.expires_at), DateTime::UNIX_EPOCH),
+            reasons: match self.reasons.as_str() {
+                "[]" => vec![],
+                texts => read(&mut intact, column("reasons").texts(texts), vec![]),
+            },
+            revoked: self.revoked_at.map(|at| Revocation {
+                at: read(&mut intact, column("revoked_at").time(at), DateTime::UNIX_EPOCH),
+                reason: self.revoke_reason.unwrap_or_default(),
+            }),
             version: self.version,
         };
-        Ok(StoredCredential { credential, mac: self.mac })
+        StoredCredential { credential, mac: if intact { self.mac } else { vec![] } }
     }
 }
 
-/// What can change in a row.
-#[derive(AsChangeset)]
-#[diesel(table_name = credentials, treat_none_as_null = true)]
-struct Changes<'a> {
-    name: &'a str,
-    permissions: Option<String>,
-    expires_at: i64,
-    reasons: String,
-    revoked_at: Option<i64>,
-    revoke_reason: Option<&'a str>,
-    version: i64,
-    mac: &'a [u8],
+fn class(text: &str) -> Result<Class> {
+    let mut letters = text.chars();
+    let class = letters.next().and_then(Class::from_letter).filter(|_| letters.next().is_none());
+    class.ok_or_else(|| column("class").corrupt("no class"))
+}
+
+/// A value of a row, or what stands for it in a row that cannot be read.
+fn read<T>(intact: &mut bool, value: Result<T>, otherwise: T) -> T {
+    *intact &= value.is_ok();
+    value.unwrap_or(otherwise)
 }
 
 fn permissions(credential: &Credential) -> Option<String> {
@@ -138,24 +142,21 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     Ok(())
 }
 
-/// Stores what can change about a credential: name, ceiling, expiry, reasons, revocation and version.
+/// Stores that a credential is revoked: when, why and its version, with the MAC of the row. What else stands in
+/// the row stays as it is; without a MAC, so does the one that it has.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such credential.
-pub fn update(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: &[u8]) -> Result<()> {
+pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: Option<&[u8]>) -> Result<()> {
     let own = credentials::table
         .filter(credentials::tenant.eq(tenant.0))
         .filter(credentials::id.eq(&credential.id.as_bytes()[..]));
-    let changes = Changes {
-        name: &credential.name,
-        permissions: permissions(credential),
-        expires_at: millis(credential.expires_at),
-        reasons: json(&credential.reasons),
-        revoked_at: millis_opt(credential.revoked.as_ref().map(|revoked| revoked.at)),
-        revoke_reason: credential.revoked.as_ref().map(|revoked| revoked.reason.as_str()),
-        version: credential.version,
-        mac,
-    };
+    let changes = (
+        credentials::revoked_at.eq(millis_opt(credential.revoked.as_ref().map(|revoked| revoked.at))),
+        credentials::revoke_reason.eq(credential.revoked.as_ref().map(|revoked| revoked.reason.as_str())),
+        credentials::version.eq(credential.version),
+        mac.map(|mac| credentials::mac.eq(mac)),
+    );
     let rows = on!(conn, |c| diesel::update(own).set(changes).execute(c))?;
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
@@ -180,7 +181,7 @@ pub fn holder(conn: &mut Conn, selector: &str) -> Result<Option<Holder>> {
     let Some((credential, tenant, owner, connection)) = found else { return Ok(None) };
     Ok(Some(Holder {
         tenant: tenant.into_domain()?,
-        stored: credential.into_stored()?,
+        stored: credential.into_stored(),
         owner: owner.into_domain()?,
         connection: connection.map(super::connections::Row::into_domain).transpose()?,
     }))
@@ -197,7 +198,7 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Stored
         .filter(credentials::id.eq(&id.as_bytes()[..]))
         .get_result::<Row>(c)
         .optional())?;
-    row.map(Row::into_stored).transpose()
+    Ok(row.map(Row::into_stored))
 }
 
 /// The credentials with these ids; those that there are not are left out.
@@ -216,9 +217,7 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Stored
             .filter(credentials::tenant.eq(tenant.0))
             .filter(credentials::id.eq_any(&ids))
             .load::<Row>(c))?;
-        for row in rows {
-            found.push(row.into_stored()?);
-        }
+        found.extend(rows.into_iter().map(Row::into_stored));
     }
     Ok(found)
 }
@@ -236,7 +235,7 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Stored
             .filter(credentials::id.eq(&id.as_bytes()[..])),
         Row
     )?;
-    row.map(Row::into_stored).transpose()
+    Ok(row.map(Row::into_stored))
 }
 
 /// The credentials of an owner that are not revoked, by key.
@@ -251,7 +250,7 @@ pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<St
         .filter(credentials::revoked_at.is_null())
         .order(credentials::key)
         .load::<Row>(c))?;
-    rows.into_iter().map(Row::into_stored).collect()
+    Ok(rows.into_iter().map(Row::into_stored).collect())
 }
 
 /// A page of a tenant's credentials, or of one owner's, revoked ones included, with their keys and in
@@ -280,5 +279,5 @@ pub fn list(
         }
         query.load::<Row>(c)
     })?;
-    rows.into_iter().map(|row| Ok::<_, Error>((row.key, row.into_stored()?))).collect()
+    Ok(rows.into_iter().map(|row| (row.key, row.into_stored())).collect())
 }

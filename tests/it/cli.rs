@@ -181,7 +181,8 @@ fn every_command_prints_json_of_one_shape() {
     assert_eq!(names(&users), ["users", "next"]);
     let user = ["id", "type", "name", "origin", "live", "active", "admin_hold", "suspended_at", "deleted_at"];
     assert_eq!(names(&users["users"][0]), user);
-    assert_eq!(names(&place.run(&["log", "verify", "--json"]).expect(0).json()), ["intact", "records", "note"]);
+    let verified = place.run(&["log", "verify", "--json"]).expect(0).json();
+    assert_eq!(names(&verified), ["intact", "records", "credentials", "reason", "tampered", "tampered_total", "note"]);
     for line in place.run(&["log", "tail", "-n", "3"]).expect(0).stdout.lines() {
         let record: Value = serde_json::from_str(line).unwrap();
         assert_eq!(

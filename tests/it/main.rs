@@ -43,4 +43,5 @@ mod signing;
 mod sorted;
 mod store_contract;
 mod support;
+mod tampered;
 mod tidy;

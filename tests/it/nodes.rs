@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Write;
 
 use diesel::connection::SimpleConnection;
-use diesel::sql_types::BigInt;
-use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
+use diesel::{Connection, PgConnection};
 use serde_json::{Value, json};
 
 use crate::support::client::{connect, read_answer};
+use crate::support::postgres::wait_for_locks;
 use crate::support::server::{GROUP, Installation, PATCH, Server, USER};
 
 /// Two servers that start at the same moment.
@@ -116,27 +116,6 @@ fn a_read_that_hangs_on_postgresql_holds_nobody_up_who_does_not_need_it() {
         other.batch_execute("COMMIT").unwrap();
         waiting.into_iter().for_each(|one| drop(one.join().unwrap()));
     });
-}
-
-/// Waits until so many statements wait for a lock in this database.
-fn wait_for_locks(conn: &mut PgConnection, count: i64) {
-    let sql = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
-               AND wait_event_type = 'Lock'";
-    for _ in 0..10_000 {
-        // A transaction sees the same activity each time unless it asks anew.
-        conn.batch_execute("SELECT pg_stat_clear_snapshot()").unwrap();
-        if sql_query(sql).get_result::<Count>(conn).unwrap().count >= count {
-            return;
-        }
-        std::thread::yield_now();
-    }
-    panic!("nobody waits");
-}
-
-#[derive(QueryableByName)]
-struct Count {
-    #[diesel(sql_type = BigInt)]
-    count: i64,
 }
 
 #[test]

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::sync::Barrier;
 
 use chrono::TimeDelta;
+use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use keyroll::domain::log::RequestRef;
 use keyroll::service::credentials::Owner;
 use keyroll::service::registry;
@@ -11,6 +13,7 @@ use keyroll::service::resources::Wanted;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
+use crate::support::postgres;
 
 /// Sends two requests at the same moment.
 fn together(one: impl FnOnce() -> Answer + Send, other: impl FnOnce() -> Answer + Send) -> (Answer, Answer) {
@@ -154,6 +157,38 @@ fn no_key_slips_out_beside_a_deactivation_a09() {
             }
         }
     });
+}
+
+#[test]
+fn what_an_owner_holds_is_looked_at_once_nobody_can_take_it_away() {
+    let Some(url) = postgres::url() else { return };
+    let app = TestApp::on(&url);
+    let admin = app.admin();
+    let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+    let agent = and(agent("ci"), json!({"owners": [{"value": mira}]}));
+    let agent = app.idp().post("/Agents", agent).expect(201).id();
+    app.idp().post("/Groups", group("auditors", &[&mira])).expect(201);
+    let source = json!({"group": {"displayName": "auditors"}});
+    admin.post("/v1/mappings", json!({"role": "keyroll.auditor", "source": source})).expect(201);
+    let by_person = json!({"owner": {"type": "user", "id": mira}, "grant": [{"permissions": ["keyroll:log:read"]}]});
+    let by_agent = json!({"owner": {"type": "agent", "id": agent}});
+    admin.post("/v1/keys", by_person.clone()).expect(201);
+    admin.post("/v1/keys", by_agent.clone()).expect(201);
+    let mut other = PgConnection::establish(&url).unwrap();
+    let mut beside = |taking: &str, body: Value| {
+        other.batch_execute("BEGIN; SELECT * FROM log_heads FOR UPDATE").unwrap();
+        std::thread::scope(|scope| {
+            let issue = scope.spawn(|| app.admin().post("/v1/keys", body));
+            postgres::wait_for_locks(&mut other, 1);
+            other.batch_execute(&format!("{taking}; COMMIT")).unwrap();
+            issue.join().unwrap()
+        })
+    };
+    let refused = beside("UPDATE memberships SET until_seq = 1000", by_person);
+    assert_eq!(refused.problem(403, "forbidden"), "the owner does not hold keyroll:log:read");
+    let gone = format!("UPDATE principals SET active = FALSE WHERE id = {}", app.bytes(&mira));
+    let refused = beside(&gone, by_agent);
+    assert_eq!(refused.problem(409, "owner_not_active"), format!("the owner {agent} has no live sponsor"));
 }
 
 #[test]

@@ -9,6 +9,7 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Permission, Permissions, Policy, Principal, access};
 use crate::service::authenticate::scim_access;
 use crate::service::cache::Effective;
+use crate::service::credentials::is_intact;
 use crate::service::{Context, Error, Service, liveness};
 use crate::store::credentials::StoredCredential;
 use crate::store::{self, Conn};
@@ -147,7 +148,7 @@ impl Service {
         let tenant = &context.caller.tenant;
         let mut stored = store::credentials::many(conn, tenant.key, &ids)?;
         // Whoever edited the row could have widened it: see `authenticate`.
-        stored.retain(|one| self.keyring().row_mac_matches(&one.credential.canonical(&tenant.id), &one.mac));
+        stored.retain(|one| is_intact(self.keyring(), tenant, one));
         let owners: HashSet<Id> = stored.iter().map(|one| one.credential.owner).collect();
         let owners = store::principals::many(conn, tenant.key, &owners.into_iter().collect::<Vec<_>>())?;
         let owners: HashMap<Id, Principal> = owners.into_iter().map(|(owner, _)| (owner.id, owner)).collect();

@@ -95,7 +95,7 @@ impl Service {
                 None => own_key(change, &owner, request)?,
             };
             let (credential, key) = issue(change, &owner, new)?;
-            let mut record = render(&credential, &owner, true, change.now);
+            let mut record = render(&credential, Some((&owner, true)), change.now);
             record.insert("key".to_owned(), key.reveal().into());
             Ok(Value::Object(record))
         })

@@ -152,7 +152,7 @@ fn help_of_people_and_the_log() {
     Usage: keyroll log [OPTIONS] <COMMAND>
 
     Commands:
-      verify  Check that every record follows its predecessor, up to the head
+      verify  Check that every record follows its predecessor, up to the head, and that Keyroll wrote every key's row
       tail    Show the newest records, one JSON object per line
       help    Print this message or the help of the given subcommand(s)
 

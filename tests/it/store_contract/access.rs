@@ -95,16 +95,14 @@ fn credentials_change_and_are_listed() {
             Ok(())
         });
         let mut changed = credential(20, 10);
-        changed.reasons = vec!["stale".to_owned()];
-        changed.expires_at += TimeDelta::days(1);
         changed.version = 2;
         changed.revoked = Some(Revocation { at: at(7), reason: "leaked".to_owned() });
         let update = changed.clone();
-        write(store, move |c| credentials::update(c, tenant, &update, &[9; 32]));
+        write(store, move |c| credentials::revoke(c, tenant, &update, Some(&[9; 32])));
         let expected = StoredCredential { credential: changed, mac: vec![9; 32] };
         assert_eq!(read(store, |c| credentials::find(c, tenant, &id(20))), Some(expected.clone()));
         assert_eq!(write(store, move |c| credentials::lock(c, tenant, &id(20))), Some(expected));
-        assert!(store.write(move |c| credentials::update(c, tenant, &credential(29, 10), &[])).is_err());
+        assert!(store.write(move |c| credentials::revoke(c, tenant, &credential(29, 10), None)).is_err());
 
         let live = read(store, |c| credentials::of_owner(c, tenant, &id(10)));
         assert_eq!(live.into_iter().map(|s| s.credential.id).collect::<Vec<_>>(), vec![id(22)]);

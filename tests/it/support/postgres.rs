@@ -11,7 +11,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use keyroll::store::{Settings, Store};
 
 /// What initdb is told: text is UTF-8, and sorted unlike bytes unless a column says otherwise, so that
@@ -144,4 +145,25 @@ fn binary(name: &str) -> PathBuf {
     found.unwrap_or_else(|| {
         panic!("the tests need PostgreSQL's {name} (apt-get install postgresql), or KEYROLL_TEST_SQLITE_ONLY=1")
     })
+}
+
+/// Waits until so many statements wait for a lock in this database.
+pub fn wait_for_locks(conn: &mut PgConnection, count: i64) {
+    let sql = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
+               AND wait_event_type = 'Lock'";
+    for _ in 0..10_000 {
+        // A transaction sees the same activity each time unless it asks anew.
+        conn.batch_execute("SELECT pg_stat_clear_snapshot()").unwrap();
+        if sql_query(sql).get_result::<Count>(conn).unwrap().count >= count {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("nobody waits");
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
 }
