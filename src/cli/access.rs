@@ -1,11 +1,13 @@
 //! `keyroll access`.
 
-use chrono::DateTime;
-use clap::Subcommand;
+use std::process::ExitCode;
+
+use chrono::{DateTime, Utc};
+use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{Output, found, host, principal, print};
-use crate::domain::Permission;
+use crate::domain::{Permission, moment};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -14,13 +16,12 @@ pub(super) enum Command {
     Show {
         /// Whom: an id, a userName, or operator
         user: String,
-        /// At a past time instead of now, such as 2027-01-31T09:30:00Z
-        #[arg(long, value_name = "TIME", value_parser = time)]
-        at: Option<String>,
+        #[command(flatten)]
+        at: At,
         #[command(flatten)]
         output: Output,
     },
-    /// Tell whether somebody may do something, and why; if not, what is nearest
+    /// Tell whether somebody may do something, and why or what is nearest; a no exits with 1
     Explain {
         /// Whom: an id, a userName, or operator
         user: String,
@@ -28,8 +29,24 @@ pub(super) enum Command {
         #[arg(value_parser = single)]
         permission: String,
         #[command(flatten)]
+        at: At,
+        #[command(flatten)]
         output: Output,
     },
+}
+
+/// A past moment.
+#[derive(Args, Debug)]
+pub(super) struct At {
+    /// At a past time instead of now: 2027-01-31T09:30:00Z, or 2027-01-31, the end of that day in UTC
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    pub(super) at: Option<String>,
+}
+
+/// A moment as an argument.
+fn moment(text: &str) -> Result<String, String> {
+    let read = moment::parse(text, DateTime::<Utc>::MAX_UTC);
+    read.map(|_| text.to_owned()).ok_or_else(|| format!("expected {}", moment::EXPECTED))
 }
 
 /// A time as an argument.
@@ -47,28 +64,34 @@ fn single(text: &str) -> Result<String, String> {
 /// What is shown of a reason.
 const COLUMNS: [&str; 7] = ["role", "source", "path", "via", "since", "until", "mapping"];
 
-pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+/// Gives exit code 1 for a "no".
+pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Show { user, at, output } => {
+        Command::Show { user, at: At { at }, output } => {
             let context = host(service, "access show")?;
             let (kind, id) = principal(service, &context, &user)?;
             let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
             let access: Value = serde_json::from_str(&access)?;
             if output.json {
-                return print::json(&access);
+                print::json(&access)?;
+                return Ok(ExitCode::SUCCESS);
             }
             print::record(&summary(&access));
             print::table(&rows(&access), &COLUMNS);
             print_if_truncated(&access);
-            Ok(())
+            Ok(ExitCode::SUCCESS)
         }
-        Command::Explain { user, permission, output } => {
-            let answer = service.explain(&host(service, "access explain")?, None, &user, &permission);
+        Command::Explain { user, permission, at: At { at }, output } => {
+            let context = host(service, "access explain")?;
+            let answer = service.explain(&context, None, (&user, &permission), at.as_deref());
             let answer = found("user or agent", &user, answer)?;
+            let allowed = answer.get("allowed").and_then(Value::as_bool) == Some(true);
+            let code = if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             if output.json {
-                return print::json(&answer);
+                print::json(&answer)?;
+                return Ok(code);
             }
-            let word = if answer.get("allowed").and_then(Value::as_bool) == Some(true) { "yes" } else { "no" };
+            let word = if allowed { "yes" } else { "no" };
             let detail = answer.get("detail").and_then(Value::as_str).unwrap_or_default();
             print::line(&print::harmless(&format!("{word}: {detail}")));
             let reasons: Vec<Value> = list(&answer, "reasons").into_iter().map(row).collect();
@@ -76,7 +99,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 print::table(&reasons, &COLUMNS);
             }
             print_if_truncated(&answer);
-            Ok(())
+            Ok(code)
         }
     }
 }

@@ -102,18 +102,19 @@ pub fn main() -> ExitCode {
         return print::failure(&Error::Refused(message));
     }
     match run(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => print::failure(&error),
     }
 }
 
-fn run(cli: Cli) -> Result<(), Error> {
+fn run(cli: Cli) -> Result<ExitCode, Error> {
     let serving = match &cli.command {
         Command::Serve(serving) => serving.clone(),
         _ => Serving::default(),
     };
     let config = Config::load(&cli.place, &serving).map_err(Error::Refused)?;
     match cli.command {
+        Command::Access(command) => return access::run(&open(&config)?, command),
         Command::Serve(_) => serve::serve(&config),
         Command::Init(_) => print::json(&service(&config, config.public_url_at(config.listen))?.init(DEFAULT)?),
         Command::Key(command) => key::run(&open(&config)?, command),
@@ -121,10 +122,10 @@ fn run(cli: Cli) -> Result<(), Error> {
         Command::Role(command) => role::run(&open(&config)?, command),
         Command::Mapping(command) => mapping::run(&open(&config)?, command),
         Command::Api(command) => api::run(&open(&config)?, command),
-        Command::Access(command) => access::run(&open(&config)?, command),
         Command::Apply(command) => apply::run(&open(&config)?, &command),
         Command::Log(command) => log::run(&open(&config)?, command),
-    }
+    }?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Opens the data folder and the database beside whatever server runs on them. A question makes neither.

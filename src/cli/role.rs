@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::access::At;
 use super::{ANY, Named, Output, found, host, permission, print, show};
 use crate::service::{Error, Service};
 
@@ -19,7 +20,12 @@ pub(super) enum Command {
     /// Delete a role that no mapping and no other role names
     Delete(Named),
     /// List who holds a role, and by what
-    Holders(Named),
+    Holders {
+        #[command(flatten)]
+        named: Named,
+        #[command(flatten)]
+        at: At,
+    },
 }
 
 /// A role as flags describe it.
@@ -77,11 +83,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             found("role", &name, service.delete_role(&host(service, "role delete")?, &name, &ANY))?;
             print::deleted("role", &name, output)
         }
-        Command::Holders(Named { name, output }) => {
+        Command::Holders { named: Named { name, output }, at: At { at } } => {
             let context = host(service, "role holders")?;
             let columns = ["principal.type", "principal.id", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
-                let page = service.role_holders(&context, &name, print::PAGE, cursor);
+                let page = service.role_holders(&context, &name, at.as_deref(), (print::PAGE, cursor));
                 Ok(serde_json::from_str(&found("role", &name, page)?)?)
             })
         }

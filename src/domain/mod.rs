@@ -12,6 +12,7 @@ pub mod id;
 pub mod log;
 pub mod loss;
 pub mod mapping;
+pub mod moment;
 pub mod nearest;
 pub mod operation;
 pub mod permission;

@@ -28,7 +28,8 @@ pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>,
         Operation::RoleReplace => replaced(service.replace_role(context()?, id, &body(call)?, conditions)?),
         Operation::RoleDelete => empty(service.delete_role(context()?, id, conditions)?),
         Operation::RoleHolders => {
-            text(service.role_holders(context()?, id, call.request.count()?, call.request.cursor())?)
+            let page = (call.request.count()?, call.request.cursor());
+            text(service.role_holders(context()?, id, call.request.parameter("at"), page)?)
         }
         Operation::MappingRead => read(service.read_mapping(context()?, id, conditions)?),
         Operation::MappingCreate => created("mappings", service.create_mapping(context()?, &body(call)?)?),

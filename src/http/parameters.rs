@@ -30,7 +30,8 @@ const KIND: &str = "kind";
 fn known(operation: Operation) -> &'static [&'static str] {
     match operation {
         Operation::KeyList => &["owner", "count", "cursor"],
-        Operation::UserList | Operation::RoleHolders => &["count", "cursor"],
+        Operation::UserList => &["count", "cursor"],
+        Operation::RoleHolders => &["at", "count", "cursor"],
         Operation::UserAccess | Operation::AgentAccess => &["at"],
         Operation::MappingList => &["form"],
         Operation::MappingDelete => &["dry_run", "count", "cursor"],

@@ -2,42 +2,49 @@
 
 use serde_json::{Value, json};
 
+use super::moment::Moment;
 use super::report::Standing;
 use super::shown::About;
-use crate::domain::access;
-use crate::domain::mapping::{GroupName, Source};
-use crate::domain::nearest::{Nearest, nearest};
+use crate::domain::access::{self, Facts, GroupFacts};
+use crate::domain::mapping::{GroupName, Person, Source};
+use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Operation, Permission, TenantKey};
+use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::catalogue::fields::Fields;
 use crate::service::catalogue::mappings::render_source;
 use crate::service::{Context, Error, Service, users};
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, ResourceKey};
 
 impl Service {
-    /// Explains what a body asks: `{"principal": {"type", "id"}, "permission"}`.
+    /// Explains what a body asks: `{"principal": {"type", "id"}, "permission", "at"}`.
     ///
     /// # Errors
     /// As [`Service::explain`], and 422 for a body of another shape.
     pub fn explain_access(&self, context: &Context, body: &Value) -> Result<Value, Error> {
-        let fields = Fields::of(body, "", &["principal", "permission"])?;
+        let fields = Fields::of(body, "", &["principal", "permission", "at"])?;
         let principal = fields.get("principal").ok_or_else(|| fields.refuse("principal", "is required"))?;
         let principal = Fields::of(principal, "/principal", &["type", "id"])?;
         let kind = PrincipalKind::parse(principal.required("type")?);
         let kind = kind.ok_or_else(|| principal.refuse("type", "user or agent"))?;
-        self.explain(context, Some(kind), principal.required("id")?, fields.required("permission")?)
+        let (asked, at) = ((principal.required("id")?, fields.required("permission")?), fields.text("at")?);
+        if at.is_some_and(|text| moment::parse(text, self.now()).is_none()) {
+            return Err(fields.refuse("at", moment::EXPECTED));
+        }
+        self.explain(context, Some(kind), asked, at)
     }
 
-    /// Whether a principal (by id, by userName, or `operator`) may use a permission now, and why or why not.
+    /// Whether a principal (by id, by userName, or `operator`) may use a permission, now or at a time, and why or
+    /// why not.
     ///
     /// # Errors
-    /// 404 if there is none of this kind, 422 for what is not one permission.
+    /// 404 if there is none of this kind, 422 for what is not one permission and for a time before the first
+    /// record or beyond what is kept.
     pub fn explain(
         &self,
         context: &Context,
         kind: Option<PrincipalKind>,
-        name: &str,
-        permission: &str,
+        (name, permission): (&str, &str),
+        at: Option<&str>,
     ) -> Result<Value, Error> {
         let asked = Permission::parse(permission).filter(Permission::is_single);
         let asked = asked.ok_or_else(|| {
@@ -47,11 +54,12 @@ impl Service {
         self.ask(context, Operation::AccessExplain, None, |conn| {
             store::snapshot(conn, |conn| {
                 let id = users::find(conn, tenant, name)?;
-                let standing = self.standing(conn, tenant, &id, None)?;
+                let moment = self.moment(conn, tenant, at)?;
+                let standing = self.standing(conn, tenant, &id, &moment)?;
                 if kind.is_some_and(|kind| kind != standing.facts.kind) {
                     return Err(Error::NotFound);
                 }
-                self.render_explanation(conn, tenant, standing, &asked)
+                self.render_explanation(conn, tenant, (standing, &moment), &asked)
             })
         })
     }
@@ -60,7 +68,7 @@ impl Service {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        standing: Standing,
+        (standing, moment): (Standing, &Moment),
         asked: &Permission,
     ) -> Result<Value, Error> {
         let is_known = standing.policy.knows(asked);
@@ -99,12 +107,16 @@ impl Service {
         let mut would = standing.hits.clone();
         if !standing.facts.live {
             detail.push(format!("is not live: {}", why_not_live(&standing)));
-            would = access::potential(&standing.policy, &standing.facts, &standing.groups, self.now());
+            would = access::potential(&standing.policy, &standing.facts, &standing.groups, moment.time);
         }
         if !access::permissions(&standing.policy, &would).cover(asked) {
             let found = nearest(&standing.policy, &standing.facts, asked);
-            detail.push(self.render_miss(conn, tenant, found.as_ref())?);
-            put("nearest", found.as_ref().map(render_nearest).into());
+            let possible = match &found {
+                Some(found) if found.ways.is_empty() && moment.at.is_none() => possible(conn, tenant, &standing)?,
+                _ => vec![],
+            };
+            detail.push(self.render_miss(conn, tenant, found.as_ref(), &possible)?);
+            put("nearest", found.as_ref().map(|found| render_nearest(found, &possible)).into());
         }
         put("detail", detail.join("; ").into());
         Ok(answer)
@@ -138,10 +150,16 @@ impl Service {
     }
 
     /// The nearest miss as a sentence.
-    fn render_miss(&self, conn: &mut Conn, tenant: TenantKey, found: Option<&Nearest<'_>>) -> Result<String, Error> {
+    fn render_miss(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        found: Option<&Nearest<'_>>,
+        possible: &[Source],
+    ) -> Result<String, Error> {
         let Some(found) = found else { return Ok("no role gives it".to_owned()) };
         let way = match found.ways.first().map(|one| &one.mapping.source) {
-            None => return Ok(format!("would need role {}; no mapping could give it", found.role)),
+            None => return Ok(render_possible(conn, tenant, found.role, possible)?),
             Some(Source::Group { group }) => render_group(conn, tenant, group)?,
             Some(Source::Rule { rule }) => format!("rule {rule}"),
             Some(Source::Asserted { asserted }) => {
@@ -166,19 +184,64 @@ fn render_group(conn: &mut Conn, tenant: TenantKey, group: &GroupName) -> Result
     })
 }
 
-fn render_nearest(found: &Nearest<'_>) -> Value {
+/// The sources that a mapping could have which somebody makes for a principal: the groups that it is in, and itself.
+fn possible(conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<Vec<Source>, Error> {
+    let Facts { id, kind, resource, .. } = &standing.facts;
+    if standing.principal.deleted_at.is_some() {
+        return Ok(vec![]);
+    }
+    let mut keys = match resource {
+        Some(resource) => store::members::direct_groups(conn, tenant, ResourceKey(resource.key))?,
+        None => vec![],
+    };
+    keys.truncate(WAYS_MAX);
+    let known = store::facts::groups(conn, tenant, &keys, false)?;
+    let name = |group: &GroupFacts| group.display.clone().map_or(GroupName::Id(group.id), GroupName::DisplayName);
+    let groups = keys.iter().filter_map(|key| known.get(&key.0)).map(|group| Source::Group { group: name(group) });
+    let person = Source::Person { person: Person { kind: *kind, id: *id }, reason: String::new(), expires_at: None };
+    Ok(groups.chain([person]).collect())
+}
+
+/// That no mapping could give a role, and which one could be made.
+fn render_possible(conn: &mut Conn, tenant: TenantKey, role: &str, possible: &[Source]) -> Result<String, Error> {
+    let mut names = vec![];
+    for source in possible {
+        names.push(match source {
+            Source::Group { group } => render_group(conn, tenant, group)?,
+            Source::Person { person, .. } => format!("the {} alone", person.kind.name()),
+            Source::Rule { .. } | Source::Asserted { .. } => continue,
+        });
+    }
+    let could = if names.is_empty() { String::new() } else { format!(": map {} to it", names.join(" or ")) };
+    Ok(format!("would need role {role}; no mapping could give it{could}"))
+}
+
+fn render_nearest(found: &Nearest<'_>, possible: &[Source]) -> Value {
     let way = |source: &Source, id| json!({"mapping": id, "source": render_source(source)});
     let ways: Vec<Value> = found.ways.iter().map(|one| way(&one.mapping.source, one.mapping.id)).collect();
     let mut shown = json!({"role": found.role, "by": ways});
+    if let (false, Some(members)) = (possible.is_empty(), shown.as_object_mut()) {
+        members.insert("could_map".to_owned(), possible.iter().map(render_possible_source).collect());
+    }
     if let (true, Some(members)) = (found.truncated, shown.as_object_mut()) {
         members.insert("truncated".to_owned(), true.into());
     }
     shown
 }
 
+/// A source as the body of a new mapping has it; of a person, the reason is the admin's to say.
+fn render_possible_source(source: &Source) -> Value {
+    match source {
+        Source::Person { person, .. } => json!({"person": person}),
+        other => render_source(other),
+    }
+}
+
 fn why_not_live(standing: &Standing) -> &'static str {
     let principal = &standing.principal;
-    if principal.deleted_at.is_some() {
+    if !standing.existed {
+        "it was not there yet"
+    } else if principal.deleted_at.is_some() {
         "it was deleted"
     } else if principal.admin_hold {
         "an admin suspended it"

@@ -224,6 +224,16 @@ fn states(conn: &mut Conn, tenant: TenantKey, ids: &[Id], at: At) -> Result<Hash
     Ok(states)
 }
 
+/// A principal as it was at a moment, and whether it was there by then; `None` if there never was one.
+pub(super) fn principal(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    id: &Id,
+    at: At,
+) -> Result<Option<(Principal, bool)>, Error> {
+    Ok(states(conn, tenant, &[*id], at)?.remove(id).map(|state| (state.principal, state.existed)))
+}
+
 /// The sponsors that an agent's document names.
 pub(in crate::service) fn sponsors(document: &Map<String, Value>) -> Vec<Id> {
     let owners = document.get("owners").and_then(Value::as_array);

@@ -5,9 +5,11 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::candidates::{Batch, Candidates};
+use super::candidates::Batch;
 use super::dates::Shared;
+use super::moment::Moment;
 use super::shown::{About, ShownReason, is_false};
+use super::walk::Walk;
 use crate::domain::access::{self, Facts, Groups, Hit, Reason};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
@@ -68,42 +70,44 @@ pub(super) fn page_size(count: Option<usize>) -> usize {
 }
 
 impl Service {
-    /// Who holds a role, with every reason, by mappings to it and to roles that include it: the text of an object.
+    /// Who holds a role now, or held it at a time, with every reason, by mappings to it and to roles that include
+    /// it: the text of an object.
     ///
     /// # Errors
-    /// 404 if there is no such role, 400 for a cursor that is not of this question.
+    /// 404 if there is no such role, 400 for a cursor that is not of this question, 422 for a time before the first
+    /// record or beyond what is kept.
     pub fn role_holders(
         &self,
         context: &Context,
         role: &str,
-        count: Option<usize>,
-        cursor: Option<&str>,
+        at: Option<&str>,
+        (count, cursor): (Option<usize>, Option<&str>),
     ) -> Result<String, Error> {
-        let (tenant, question) = (context.caller.tenant.key, ["holders", role]);
+        let (tenant, question) = (context.caller.tenant.key, ["holders", role, at.unwrap_or_default()]);
         self.ask(context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
-                let head = store::log::head(conn, tenant)?;
-                let policy = self.policy(conn, tenant, &head)?;
+                let moment = self.moment(conn, tenant, at)?;
+                let policy = &moment.policy;
                 if !policy.roles().contains_key(role) {
                     return Err(Error::NotFound);
                 }
                 let mappings = policy.places(|one| policy.gives(&one.mapping.role, role));
                 let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
                 let sought = Sought { mappings, after, count: page_size(count) };
-                let page = self.holders(conn, tenant, &policy, &sought, |_| true)?;
-                let (holders, next) = self.reasons_of(conn, tenant, &policy, (role, &sought), page)?;
+                let page = self.holders(conn, tenant, &moment, &sought, |_| true)?;
+                let (holders, next) = self.reasons_of(conn, tenant, &moment, (role, &sought), page)?;
                 let next = next.map(|place| self.seal_place(context, &question, place)).transpose()?;
                 let times = holders.iter().flat_map(|one| &one.reasons).map(|reason| reason.since);
                 let times = self.times(conn, tenant, times)?;
-                let holders = holders.iter().map(|one| one.shown(&policy, &times)).collect();
-                let page = ShownHolders { role, holders, next, as_of_seq: head.next_seq - 1 };
+                let holders = holders.iter().map(|one| one.shown(policy, &times)).collect();
+                let page = ShownHolders { role, holders, next, as_of_seq: moment.as_of_seq };
                 Ok(serde_json::to_string(&page)?)
             })
         })
     }
 
-    /// The live principals to whom one of the mappings applies now, and who pass a further test. What a page
-    /// costs is bounded: it may hold fewer than it could, even none, though others follow.
+    /// The principals that are live at a moment, to whom one of the mappings applies then, and who pass a further
+    /// test. What a page costs is bounded: it may hold fewer than it could, even none, though others follow.
     ///
     /// # Errors
     /// If the store fails.
@@ -111,18 +115,18 @@ impl Service {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        policy: &Policy,
+        moment: &Moment,
         sought: &Sought,
         passes: impl Fn(&Holder) -> bool,
     ) -> Result<Holders, Error> {
-        let mut candidates = Candidates::new(conn, tenant, policy, &sought.mappings, sought.after)?;
+        let mut walk = Walk::new(conn, tenant, moment, &sought.mappings, sought.after)?;
         let mut found: Vec<Holder> = vec![];
         loop {
             // One more than is asked for tells whether anybody follows.
             let wanted = (sought.count + 1).saturating_sub(found.len());
-            let batch = candidates.next(conn, tenant, wanted.clamp(CHUNK_MIN, CHUNK_MAX))?;
+            let batch = walk.next(conn, tenant, wanted.clamp(CHUNK_MIN, CHUNK_MAX))?;
             let (until, is_last) = (batch.until, batch.is_last());
-            let judged = self.judge(conn, tenant, policy, batch, &sought.mappings)?;
+            let judged = self.judge(conn, tenant, moment, batch, &sought.mappings)?;
             found.extend(judged.into_iter().filter(&passes));
             if found.len() > sought.count {
                 found.truncate(sought.count);
@@ -132,7 +136,7 @@ impl Service {
             if is_last {
                 return Ok(Holders { found, next: None });
             }
-            if candidates.looked_at >= LOOKED_AT_MAX {
+            if walk.looked_at() >= LOOKED_AT_MAX {
                 return Ok(Holders { found, next: Some(until) });
             }
         }
@@ -143,18 +147,19 @@ impl Service {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        policy: &Policy,
+        moment: &Moment,
         batch: Batch,
         mappings: &BTreeSet<usize>,
     ) -> Result<Vec<Holder>, Error> {
+        let policy = &moment.policy;
         let ids: Vec<_> = batch.found.iter().map(|(_, id)| *id).collect();
         let places: HashMap<_, _> = batch.found.into_iter().map(|(place, id)| (id, place)).collect();
-        let (facts, groups) = self.facts(conn, tenant, policy, &ids, None)?;
+        let (facts, groups) = self.facts(conn, tenant, policy, &ids, moment.at)?;
         let mut holders = vec![];
         for mut facts in facts {
             let Some(place) = places.get(&facts.id).copied() else { continue };
             let own = facts.resource.as_ref().map(|one| groups.around(one.key)).unwrap_or_default();
-            let hits = access::hits(policy, &facts, &own, self.now());
+            let hits = access::hits(policy, &facts, &own, moment.time);
             if !hits.iter().any(|hit| mappings.contains(&hit.mapping)) {
                 continue;
             }
@@ -172,17 +177,18 @@ impl Service {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        policy: &Policy,
+        moment: &Moment,
         (role, sought): (&str, &Sought),
         page: Holders,
     ) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
+        let policy = &moment.policy;
         let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
         let (mut total, mut cost, count) = (0, 0, page.found.len());
         for (n, holder) in page.found.into_iter().enumerate() {
             let hits = |hit: &&Hit| sought.mappings.contains(&hit.mapping);
             let hits: Vec<Hit> = holder.hits.iter().filter(hits).copied().collect();
             let known = (&holder.facts, &holder.groups, hits.as_slice());
-            let (dates, live_since) = self.dates(conn, tenant, policy, known, None, &mut shared)?;
+            let (dates, live_since) = self.dates(conn, tenant, policy, known, moment.at, &mut shared)?;
             let facts = Facts { live_since, ..holder.facts.clone() };
             let mut all = access::reasons(policy, &facts, &holder.groups, &hits, &dates);
             let reasons = all.roles.remove(role).unwrap_or_default();

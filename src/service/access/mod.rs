@@ -7,9 +7,11 @@ mod explain;
 pub(super) mod facts;
 pub(super) mod held;
 pub(super) mod holders;
+pub(super) mod moment;
 mod removal;
 pub(super) mod report;
 mod shown;
+mod walk;
 
 use std::sync::Arc;
 

@@ -28,18 +28,17 @@ impl Service {
         let question = ["losses", text.as_str()];
         self.ask(context, Operation::MappingDelete, None, |conn| {
             store::snapshot(conn, |conn| {
-                let head = store::log::head(conn, tenant)?;
-                let policy = self.policy(conn, tenant, &head)?;
+                let moment = self.moment(conn, tenant, None)?;
+                let policy = &moment.policy;
                 let (at, mapped) = policy.find(&id).ok_or(Error::NotFound)?;
                 conditions.check_write(policy.mapping_version(mapped))?;
                 mappings::check_way_back(conn, tenant, &mapped.mapping)?;
                 let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
                 let sought = Sought { mappings: [at].into(), after, count: page_size(count) };
-                let page = self.holders(conn, tenant, &policy, &sought, |holder| {
-                    !Loss::of(&policy, &holder.hits, at).is_empty()
-                })?;
+                let page = self
+                    .holders(conn, tenant, &moment, &sought, |holder| !Loss::of(policy, &holder.hits, at).is_empty())?;
                 let losses = page.found.iter().map(|holder| {
-                    let loss = Loss::of(&policy, &holder.hits, at);
+                    let loss = Loss::of(policy, &holder.hits, at);
                     json!({
                         "principal": render_principal(&holder.facts),
                         "roles": loss.roles,
@@ -48,7 +47,7 @@ impl Service {
                 });
                 let losses: Vec<Value> = losses.collect();
                 let next = page.next.map(|place| self.seal_place(context, &question, place)).transpose()?;
-                let (mapping, as_of_seq) = (text.as_str(), head.next_seq - 1);
+                let (mapping, as_of_seq) = (text.as_str(), moment.as_of_seq);
                 Ok(json!({
                     "dry_run": true, "mapping": mapping, "losses": losses, "next": next, "as_of_seq": as_of_seq,
                 }))

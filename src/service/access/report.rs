@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::dates::Shared;
-use super::facts::At;
+use super::facts::{self, At};
 use super::holders::render_principal;
+use super::moment::Moment;
 use super::shown::{About, ShownReason, is_false};
 use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
 use crate::domain::principal::PrincipalKind;
@@ -18,7 +18,10 @@ use crate::store::{self, Conn};
 
 /// A principal at a moment: what is known and what follows.
 pub(in crate::service) struct Standing {
+    /// As it was then.
     pub(in crate::service) principal: Principal,
+    /// Whether it was there by then.
+    pub(super) existed: bool,
     pub(in crate::service) policy: Arc<Policy>,
     pub(in crate::service) facts: Facts,
     pub(in crate::service) groups: Groups,
@@ -47,9 +50,9 @@ impl Service {
         let tenant = context.caller.tenant.key;
         self.ask(context, operation, None, |conn| {
             store::snapshot(conn, |conn| {
-                let time = at.map(parse_time).transpose()?;
+                let moment = self.moment(conn, tenant, at)?;
                 let id = users::find(conn, tenant, name)?;
-                let standing = self.standing(conn, tenant, &id, time)?;
+                let standing = self.standing(conn, tenant, &id, &moment)?;
                 if standing.principal.kind != kind {
                     return Err(Error::NotFound);
                 }
@@ -59,36 +62,20 @@ impl Service {
     }
 
     /// How a principal stands at a moment.
-    pub(in crate::service) fn standing(
+    pub(super) fn standing(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
         id: &Id,
-        time: Option<DateTime<Utc>>,
+        moment: &Moment,
     ) -> Result<Standing, Error> {
-        let principal = store::principals::find(conn, tenant, id)?.ok_or(Error::NotFound)?;
-        let head = store::log::head(conn, tenant)?;
-        let (at, as_of_seq, policy) = match time {
-            None => (None, head.next_seq - 1, self.policy(conn, tenant, &head)?),
-            Some(time) => {
-                let seq = self.seq_at(conn, tenant, time)?;
-                (Some(seq), seq, self.policy_at(conn, tenant, seq)?)
-            }
-        };
-        let (mut facts, groups) = self.facts(conn, tenant, &policy, &[*id], at)?;
+        let (principal, existed) = facts::principal(conn, tenant, id, moment.at)?.ok_or(Error::NotFound)?;
+        let policy = Arc::clone(&moment.policy);
+        let (mut facts, groups) = self.facts(conn, tenant, &policy, &[*id], moment.at)?;
         let facts = facts.pop().ok_or(Error::NotFound)?;
-        let hits = access::hits(&policy, &facts, &groups, time.unwrap_or_else(|| self.now()));
-        Ok(Standing { principal, policy, facts, groups, hits, as_of_seq, at })
-    }
-
-    /// The last record that is not later than a time.
-    fn seq_at(&self, conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<i64, Error> {
-        let days = self.settings().limits.history_days;
-        if time < self.now() - TimeDelta::days(days) {
-            return Err(Error::invalid("/at", format!("at: what was true is kept for {days} days")));
-        }
-        let seq = store::log::seq_at(conn, tenant, time)?;
-        seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))
+        let hits = access::hits(&policy, &facts, &groups, moment.time);
+        let (as_of_seq, at) = (moment.as_of_seq, moment.at);
+        Ok(Standing { principal, existed, policy, facts, groups, hits, as_of_seq, at })
     }
 
     /// The reasons of a standing, dated.
@@ -137,11 +124,4 @@ struct ShownAccess<'s> {
 struct ShownRole<'s> {
     role: &'s str,
     reasons: Vec<ShownReason<'s>>,
-}
-
-/// A time as RFC 3339 writes it.
-fn parse_time(text: &str) -> Result<DateTime<Utc>, Error> {
-    let time = DateTime::parse_from_rfc3339(text);
-    let refused = |_| Error::Malformed("at: a time such as 2027-01-31T09:30:00Z".to_owned());
-    Ok(time.map_err(refused)?.with_timezone(&Utc))
 }

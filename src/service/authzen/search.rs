@@ -96,11 +96,12 @@ impl Service {
         let tenant = context.caller.tenant.key;
         let found = self.read(|conn| {
             store::snapshot(conn, |conn| {
-                let policy = self.policy_now(conn, tenant)?;
+                let moment = self.moment(conn, tenant, None)?;
+                let policy = &moment.policy;
                 let gives = |one: &Mapped| policy.permissions(&one.mapping.role).is_some_and(|all| all.cover(&asked));
                 let mappings = if policy.knows(&asked) { policy.places(gives) } else { BTreeSet::new() };
                 let sought = Sought { mappings, after, count: page.limit };
-                self.holders(conn, tenant, &policy, &sought, |holder| holder.facts.kind == kind)
+                self.holders(conn, tenant, &moment, &sought, |holder| holder.facts.kind == kind)
             })
         })?;
         let subject = |holder: &Holder| json!({"type": kind.name(), "id": holder.facts.id});

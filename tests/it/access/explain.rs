@@ -1,5 +1,6 @@
 //! `POST /v1/access/explain`: yes with the chain, or the nearest miss.
 
+use chrono::TimeDelta;
 use insta::assert_snapshot;
 use serde_json::{Value, json};
 
@@ -30,7 +31,8 @@ fn yes_and_no_say_why() {
         billing(app);
         let idp = app.idp();
         let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
-        assert_eq!(detail(app, &mira, READ), "would need role billing.viewer; no mapping could give it");
+        let missing = "would need role billing.viewer; no mapping could give it";
+        assert_eq!(detail(app, &mira, READ), format!("{missing}: map the user alone to it"));
         app.admin().post("/v1/roles", json!({"name": "clerk", "includes": ["billing.viewer"]})).expect(201);
         map(app, "billing.viewer", json!({"rule": "userType eq \"Employee\""}));
         map(app, "clerk", json!({"group": {"displayName": "Finance"}}));
@@ -84,6 +86,64 @@ fn yes_and_no_say_why() {
               "as_of_seq": 13
             }
             "#);
+    });
+}
+
+#[test]
+fn a_mapping_that_could_be_made_is_named() {
+    for_each_app(|app| {
+        billing(app);
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let inner = idp.post("/Groups", group("Berlin", &[&mira])).expect(201).id();
+        idp.post("/Groups", group("Finance", &[&inner])).expect(201);
+        idp.post("/Groups", group("Sales", &[&mira])).expect(201);
+        let answer = ask(app, &mira, READ);
+        let detail = "would need role billing.viewer; no mapping could give it: \
+                      map group Berlin or group Sales or the user alone to it";
+        assert_eq!(answer["detail"], json!(detail));
+        let person = json!({"person": {"type": "user", "id": mira}});
+        let could = json!([{"group": {"displayName": "Berlin"}}, {"group": {"displayName": "Sales"}}, person]);
+        assert_eq!(answer["nearest"], json!({"role": "billing.viewer", "by": [], "could_map": could}));
+        // Each of them is what a mapping is made of.
+        map(app, "billing.viewer", could[1].clone());
+        assert_eq!(ask(app, &mira, READ)["allowed"], json!(true));
+    });
+}
+
+#[test]
+fn the_past_is_explained() {
+    for_each_app(|app| {
+        billing(app);
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        app.clock.advance(TimeDelta::minutes(1));
+        map(app, "billing.viewer", json!({"rule": "title eq \"Clerk\""}));
+        idp.patch(&format!("/Users/{mira}"), replace("title", "Clerk")).expect(200);
+        app.clock.advance(TimeDelta::days(1));
+        idp.patch(&format!("/Users/{mira}"), replace("active", false)).expect(200);
+        app.clock.advance(TimeDelta::minutes(1));
+        idp.delete(&format!("/Users/{mira}")).expect(204);
+        let then = |at: &str| {
+            let body = json!({"principal": {"type": "user", "id": mira}, "permission": READ, "at": at});
+            let answer = app.admin().post("/v1/access/explain", body).expect(200);
+            (answer["allowed"].clone(), answer["detail"].as_str().unwrap().to_owned())
+        };
+        let no = |detail: &str| (json!(false), detail.to_owned());
+        // Nothing could be mapped any more.
+        assert_eq!(then("2026-01-05T09:00:30Z"), no("would need role billing.viewer; no mapping could give it"));
+        assert_eq!(then("2026-01-05T09:01:00Z"), (json!(true), "given by role billing.viewer".to_owned()));
+        // A date is its end.
+        assert_eq!(then("2026-01-05"), (json!(true), "given by role billing.viewer".to_owned()));
+        assert_eq!(then("2026-01-06T09:01:30Z"), no("is not live: it is not active"));
+        let gone = "is not live: it was deleted; would need role billing.viewer; no mapping could give it";
+        assert_eq!(then("2026-01-06"), no(gone));
+        let body = |at: &str| json!({"principal": {"type": "user", "id": mira}, "permission": READ, "at": at});
+        for bad in ["yesterday", "2025-12-31"] {
+            let answer = app.admin().post("/v1/access/explain", body(bad));
+            answer.problem(422, "invalid");
+            assert_eq!(answer["pointer"], json!("/at"), "{answer}");
+        }
     });
 }
 

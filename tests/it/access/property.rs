@@ -338,6 +338,33 @@ fn pages(app: &TestApp, path: &str, list: &str, count: usize, ask: impl Fn(&str)
 /// What was true: after each minute, what everybody held.
 type Past = Vec<BTreeMap<String, Access>>;
 
+/// Who held a role then is who it was by each one's own report of that time, with the same reasons and times.
+fn check_past_holders(story: &Story<'_>, past: &Past, minute: i64) {
+    let roles: BTreeSet<&String> = past[minute as usize].values().flat_map(|access| access.keys()).collect();
+    for role in roles {
+        let path = format!("/v1/roles/{role}/holders?at={}", time(minute, 30));
+        let (mut found, mut cursor) = (BTreeMap::new(), String::new());
+        loop {
+            let answer = story.app.admin().get(&format!("{path}&count=3&cursor={cursor}")).expect(200);
+            for holder in answer["holders"].as_array().unwrap() {
+                assert!(found.insert(id_of(holder), reasons(&holder["reasons"])).is_none(), "twice: {answer}");
+            }
+            match answer["next"].as_str() {
+                Some(next) => next.clone_into(&mut cursor),
+                None => break,
+            }
+        }
+        let mut expected = BTreeMap::new();
+        for (id, is_agent) in &story.everybody {
+            let answer = story.ask(id, *is_agent, &format!("?at={}", time(minute, 30)));
+            if let Some(reasons) = read(&answer).remove(role) {
+                expected.insert(id.clone(), reasons);
+            }
+        }
+        assert_eq!(found, expected, "minute {minute}, {role}");
+    }
+}
+
 fn check_past(story: &Story<'_>, past: &Past, minute: i64) {
     for (id, is_agent) in &story.everybody {
         let Some(expected) = past[minute as usize].get(id) else { continue };
@@ -407,6 +434,9 @@ fn play(app: &TestApp, seed: u64) -> BTreeSet<&'static str> {
     }
     for minute in (1..=STEPS).step_by(3) {
         check_past(&story, &past, minute);
+        if minute % 5 == 0 {
+            check_past_holders(&story, &past, minute);
+        }
     }
     sources
 }

@@ -108,8 +108,23 @@ fn who_holds_a_role_and_why_somebody_may() {
         assert_eq!(shown.lines().next(), Some("yes: given by role seller"));
         let since = explained["reasons"][0]["since"].as_str().unwrap();
         assert_eq!(row(&shown, 2), ["seller", "group", "Sellers", "-", since, "-", mapping]);
-        let shown = run(&["access", "explain", "noor", "shop:orders:read"]).stdout;
-        assert_eq!(shown, "no: would need role seller; group Sellers would give it\n");
+        let denied = place.run(&["access", "explain", "noor", "shop:orders:read"]).expect(1);
+        let said = "no: would need role seller; group Sellers would give it\n";
+        assert_eq!((denied.stdout.as_str(), denied.stderr.as_str()), (said, ""));
+        let denied = place.run(&["access", "explain", "noor", "shop:orders:read", "--json"]).expect(1);
+        assert_eq!(denied.json()["allowed"], json!(false));
+        // The state of a moment: before the group came, nobody held it.
+        let before = place.run(&["log", "tail"]).expect(0).stdout;
+        let mut made = before.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let made = made.rfind(|record| record["action"] == "user.created").unwrap()["time"].clone();
+        let at = ["--at", made.as_str().unwrap(), "--json"];
+        let then = run(&[&["role", "holders", "seller"][..], &at].concat()).json();
+        assert_eq!((&then["holders"], &then["next"]), (&json!([]), &Value::Null));
+        let path = format!("/v1/roles/seller/holders?at={}", made.as_str().unwrap());
+        assert_eq!(then, admin.get(&path).expect(200).json());
+        place.run(&[&["access", "explain", "mira", "shop:orders:read"][..], &at].concat()).expect(1);
+        let today = run(&["role", "holders", "seller", "--at", "2099-12-31", "--json"]).json();
+        assert_eq!(today["holders"], holders["holders"], "a day that has not ended is the present");
 
         let records = || run(&["log", "verify", "--json"]).json()["records"].clone();
         let before = records();

@@ -340,7 +340,7 @@ fn help_of_access_and_of_files() {
 
     Commands:
       show     Show what somebody may do, and every reason for it
-      explain  Tell whether somebody may do something, and why; if not, what is nearest
+      explain  Tell whether somebody may do something, and why or what is nearest; a no exits with 1
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -359,7 +359,7 @@ fn help_of_access_and_of_files() {
       <USER>  Whom: an id, a userName, or operator
 
     Options:
-          --at <TIME>           At a past time instead of now, such as 2027-01-31T09:30:00Z
+          --at <TIME>           At a past time instead of now: 2027-01-31T09:30:00Z, or 2027-01-31, the end of that day in UTC
           --json                Print JSON
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
@@ -368,7 +368,7 @@ fn help_of_access_and_of_files() {
       -h, --help                Print help
     "#);
     insta::assert_snapshot!(help(&["access", "explain"]), @r#"
-    Tell whether somebody may do something, and why; if not, what is nearest
+    Tell whether somebody may do something, and why or what is nearest; a no exits with 1
 
     Usage: keyroll access explain [OPTIONS] <USER> <PERMISSION>
 
@@ -377,6 +377,7 @@ fn help_of_access_and_of_files() {
       <PERMISSION>  What, such as billing:invoices:read
 
     Options:
+          --at <TIME>           At a past time instead of now: 2027-01-31T09:30:00Z, or 2027-01-31, the end of that day in UTC
           --json                Print JSON
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]

@@ -14,14 +14,16 @@ fn an_argument_that_says_nothing_is_a_usage_error() {
     let before = records();
     let one = "expected one permission such as billing:invoices:read, without *";
     let time = "expected a time such as 2027-01-31T09:30:00Z";
+    let moment = "expected a time such as 2027-01-31T09:30:00Z, or a date, which is the end of that day in UTC";
     let code = "expected a code of a–z and _, at most 64 letters";
     let long = "x".repeat(65);
     for (command, value, name, why) in [
         (&["access", "explain", "operator"][..], "bogus", "<PERMISSION>", one),
         (&["access", "explain", "operator"], "billing:*:read", "<PERMISSION>", one),
         (&["access", "explain", "operator"], "", "<PERMISSION>", one),
-        (&["access", "show", "operator", "--at"], "bogus", "--at <TIME>", time),
-        (&["access", "show", "operator", "--at"], "2027-01-31", "--at <TIME>", time),
+        (&["access", "show", "operator", "--at"], "bogus", "--at <TIME>", moment),
+        (&["access", "explain", "operator", "a:b:c", "--at"], "2027-1-31", "--at <TIME>", moment),
+        (&["role", "holders", "keyroll.admin", "--at"], "2027-02-30", "--at <TIME>", moment),
         (
             &["mapping", "create", "--role", "keyroll.auditor", "--user", "operator", "--reason", "r", "--expires-at"],
             "tomorrow",
@@ -37,7 +39,9 @@ fn an_argument_that_says_nothing_is_a_usage_error() {
     }
     assert_eq!(records(), before);
     // What is well said is looked at.
-    assert!(place.run(&["access", "explain", "operator", "a:b:c"]).expect(0).stdout.starts_with("no: "));
+    assert!(place.run(&["access", "explain", "operator", "a:b:c"]).expect(1).stdout.starts_with("no: "));
+    let today = ["access", "explain", "operator", "keyroll:users:read", "--at", "2099-01-31"];
+    assert_eq!(place.run(&today).expect(0).stdout.lines().next(), Some("yes: given by role keyroll.admin"));
     let early = place.run(&["access", "show", "operator", "--at", "2001-01-31T09:30:00Z"]).expect(1);
     assert!(early.stderr.starts_with("keyroll: at: "), "{early:?}");
     let none = place.run(&["key", "revoke", "01939e7a-5b1c-7def-8abc-0123456789ab", "--reason", "left"]).expect(1);
