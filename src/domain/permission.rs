@@ -153,11 +153,6 @@ impl Permissions {
         self.0.binary_search(permission).is_ok() || self.0.iter().any(|own| !own.is_single && own.covers(permission))
     }
 
-    /// Whether every one of `other` is covered by one of these.
-    pub fn cover_all(&self, other: &Permissions) -> bool {
-        other.0.iter().all(|permission| self.cover(permission))
-    }
-
     /// What both sets cover.
     pub fn meet(&self, other: &Permissions) -> Permissions {
         let all: Permissions = self.iter().flat_map(|own| other.iter().filter_map(|theirs| own.meet(theirs))).collect();

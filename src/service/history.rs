@@ -49,7 +49,10 @@ impl Ending {
     pub(super) fn external_ids_with(&self, (old, new): (Option<&str>, Option<&str>)) -> (Vec<String>, Vec<String>) {
         let mut after = self.external_ids.clone();
         if old != new {
-            after.retain(|id| Some(id.as_str()) != old);
+            // Another connection may call it the same: its name stays.
+            if let Some(place) = after.iter().position(|id| Some(id.as_str()) == old) {
+                after.remove(place);
+            }
             after.extend(new.map(str::to_owned));
         }
         (self.external_ids.clone(), after)

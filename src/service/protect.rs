@@ -1,8 +1,10 @@
 //! What a write through SCIM means for access: which mappings it concerns, and whether it may.
 //!
-//! Over what gives permissions of Keyroll itself a connection may only reduce (design §5): nobody gains
-//! such a permission by what an identity provider writes, whatever the source, and who or what gives one
-//! is not renamed. The check is made under the lock of the log, so no mapping slips in beside it.
+//! Over what gives permissions of Keyroll itself a connection may only reduce (design §5): no mapping that gives
+//! such a permission comes to apply by what an identity provider writes, whatever the source, and who or what
+//! gives one is not renamed. What somebody holds already does not count: it may end, by its date or by an admin,
+//! and a second way to the same permission would outlive it. So ways are compared, never what they give. The
+//! check is made under the lock of the log, so no mapping slips in beside it.
 
 use std::collections::BTreeSet;
 
@@ -34,8 +36,8 @@ pub(super) struct Write<'w> {
     pub(super) before: Option<&'w Map<String, Value>>,
     /// The document after; `None` for one that is deleted.
     pub(super) after: Option<&'w Map<String, Value>>,
-    /// What connections called it before, and call it after.
-    pub(super) external_ids: (Vec<String>, Vec<String>),
+    /// What connections called it before, and call it after; `None` if the write leaves that as it is.
+    pub(super) external_ids: Option<(Vec<String>, Vec<String>)>,
     /// Whether members come in, and whether any go.
     pub(super) adds: bool,
     pub(super) removes: bool,
@@ -62,7 +64,15 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
         let display = document?.get("displayName").and_then(Value::as_str).map(str::to_owned);
         Some(GroupFacts { key: write.key.0, id: write.id, display, external_ids: external_ids.clone() })
     };
-    let (before, after) = (facts(write.before, &write.external_ids.0), facts(write.after, &write.external_ids.1));
+    let stored;
+    let (called, calls) = match &write.external_ids {
+        Some((called, calls)) => (called, calls),
+        None => {
+            stored = external_ids(change, policy, write.key)?;
+            (&stored, &stored)
+        }
+    };
+    let (before, after) = (facts(write.before, called), facts(write.after, calls));
     let own = |facts: &Option<GroupFacts>| facts.as_ref().map(|one| policy.of_group(one)).unwrap_or_default();
     let (own_before, own_after) = (own(&before), own(&after));
     let is_renamed = before != after;
@@ -76,7 +86,8 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
     let all = |own: &[usize]| own.iter().chain(&around).copied().collect::<BTreeSet<usize>>();
     let (gave, gives) = (all(&own_before), all(&own_after));
     let (gave_keyroll, gives_keyroll) = (keyroll(policy, &gave), keyroll(policy, &gives));
-    let gains = !gave_keyroll.cover_all(&gives_keyroll);
+    let new = own_after.iter().filter(|at| !own_before.contains(at)).copied().collect();
+    let gains = !keyroll(policy, &new).is_empty();
     if change.context.caller.connection().is_some() {
         // A new name may be the one that a mapping waits for; an old one may be what an admin relies on.
         let renames = before.zip(after).is_some_and(|(before, after)| is_called_otherwise(&before, &after));
@@ -89,14 +100,21 @@ fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<
             ));
         }
     }
-    match is_renamed {
-        true => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
-        false => concerned.add(policy, gives),
-    }
-    if write.after.is_none() {
-        concerned.add(policy, gave);
+    match write.adds || write.removes {
+        true => concerned.add(policy, gave.union(&gives).copied()),
+        false => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
     }
     Ok(concerned)
+}
+
+/// What connections call a group, if any mapping asks for that.
+fn external_ids(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<String>, Error> {
+    if !policy.has_external_ids() {
+        return Ok(vec![]);
+    }
+    let tenant = change.key();
+    let found = store::external_ids::of_resources(change.conn, tenant, &[key])?;
+    Ok(found.into_iter().map(|(.., value)| value).collect())
 }
 
 /// The mappings of the groups that a group is in, and of those around them.
@@ -128,16 +146,18 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
     let (facts, groups) = change.service.facts(change.conn, tenant, policy, &[write.id], None)?;
     let Some(now) = facts.into_iter().next() else { return Ok(concerned) };
     let then = Facts { resource: now.resource.clone().map(|one| with(one, write.before)), ..now.clone() };
-    let hits = |facts: &Facts, groups: &Groups| access::potential(policy, facts, groups, change.now);
-    let (had, has) = (hits(&then, &groups), hits(&now, &groups));
-    let places = |hits: &[Hit]| hits.iter().map(|hit| hit.mapping).collect::<BTreeSet<usize>>();
-    let (had_all, has_all) = (if write.before.is_some() { places(&had) } else { BTreeSet::new() }, places(&has));
-    concerned.add(policy, had_all.symmetric_difference(&has_all).copied());
+    let hits = |facts: &Facts| -> BTreeSet<Hit> {
+        access::potential(policy, facts, &groups, change.now).into_iter().collect()
+    };
+    let (had, has) = (if write.before.is_some() { hits(&then) } else { BTreeSet::new() }, hits(&now));
+    let places = |hits: &BTreeSet<Hit>| hits.iter().map(|hit| hit.mapping).collect::<BTreeSet<usize>>();
+    concerned.add(policy, places(&had).symmetric_difference(&places(&has)).copied());
     if guarded {
-        let (held, holds) = (keyroll(policy, &had_all), keyroll(policy, &has_all));
+        let (held, holds) = (keyroll(policy, &places(&had)), keyroll(policy, &places(&has)));
+        let gains = !keyroll(policy, &places(&(&has - &had))).is_empty();
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
-        if !held.cover_all(&holds) || revives || renames {
+        if gains || revives || renames {
             return Err(refused(change, write, [held, holds], "a principal that holds a permission of Keyroll"));
         }
     }
@@ -163,7 +183,8 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<C
     Ok(concerned)
 }
 
-/// An agent lives by its sponsors: one more of them, or one that is back, gives it what it holds.
+/// An agent lives by its sponsors: one more of them, or one that is back, gives it what it holds, for longer if
+/// another one answers for it already. One that is inactive gains nothing: its own return is refused.
 fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
     let Some(after) = write.after else { return Ok(()) };
     let owners = |document: Option<&Map<String, Value>>| document.map(sponsors).unwrap_or_default();
@@ -176,7 +197,8 @@ fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) 
         return Ok(());
     };
     let (facts, groups) = change.service.facts(change.conn, tenant, policy, &agents, None)?;
-    for agent in facts.iter().filter(|agent| !agent.live || agent.id == write.id) {
+    let acts = |agent: &Facts| agent.resource.as_ref().is_some_and(|one| is_active(Some(&one.document)));
+    for agent in facts.iter().filter(|agent| agent.id == write.id || acts(agent)) {
         let hits = access::potential(policy, agent, &groups, change.now);
         let holds = keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect());
         if !holds.is_empty() {

@@ -60,7 +60,7 @@ pub(in crate::service) fn delete(
             connection: resource.connection,
             before: Some(&stored_document(resource)?),
             after: None,
-            external_ids: (ending.external_ids().to_vec(), vec![]),
+            external_ids: Some((ending.external_ids().to_vec(), vec![])),
             adds: false,
             removes: true,
         },
@@ -122,7 +122,7 @@ impl Forgotten {
             connection: self.resource.connection,
             before: Some(&before),
             after: Some(&after),
-            external_ids: (vec![], vec![]),
+            external_ids: None,
             adds: false,
             removes: false,
         };

@@ -96,7 +96,7 @@ pub(super) fn create(
             connection: Some(connection.key),
             before: None,
             after: Some(&draft.document),
-            external_ids: (vec![], draft.external_id.iter().cloned().collect()),
+            external_ids: Some((vec![], draft.external_id.iter().cloned().collect())),
             adds: !delta.added.is_empty(),
             removes: false,
         },
@@ -160,7 +160,7 @@ pub(super) fn update(
     }
     let id = before.resource.id;
     let own = (before.external_id.as_deref(), draft.external_id.as_deref());
-    let external_ids = ending.as_ref().map(|ending| ending.external_ids_with(own)).unwrap_or_default();
+    let external_ids = ending.as_ref().map(|ending| ending.external_ids_with(own));
     if let Some(ending) = ending {
         ending.keep(change)?;
     }

@@ -5,6 +5,8 @@ mod asserted;
 mod authzen;
 mod catalogue;
 mod explain;
+mod gained;
+mod guarded;
 mod holders;
 mod keys;
 mod migration;

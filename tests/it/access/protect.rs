@@ -13,16 +13,22 @@ fn by_name(name: &str) -> Value {
     json!({"group": {"displayName": name}})
 }
 
-/// The write is 403, changes nothing, and leaves one record.
+/// The write is 403, changes nothing, and leaves one record, which names the permissions.
 #[track_caller]
-fn refused(app: &TestApp, method: &str, path: &str, body: Value) {
+pub fn refused_naming(app: &TestApp, method: &str, path: &str, body: Value, permissions: &[&str]) {
     let before = app.log().len();
-    app.idp().send(method, path, &[], body.to_string()).scim_error(403, "");
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    app.idp().send(method, path, &[], body).scim_error(403, "");
     let log = app.log();
     assert_eq!(log.len(), before + 1, "{method} {path}");
     let last = log.last().unwrap();
     assert_eq!((&last["action"], &last["outcome"]), (&json!("access.refused"), &json!("failure")));
-    assert_eq!(last["change"]["permissions"], json!(["keyroll:*:*"]));
+    assert_eq!(last["change"]["permissions"], json!(permissions), "{method} {path}");
+}
+
+#[track_caller]
+fn refused(app: &TestApp, method: &str, path: &str, body: Value) {
+    refused_naming(app, method, path, body, &["keyroll:*:*"]);
 }
 
 fn permissions(app: &TestApp, id: &str) -> Value {

@@ -91,37 +91,39 @@ impl World {
         if !self.is_live(id) {
             return access;
         }
-        let person = &self.people[id];
         for (name, mapping) in &self.mappings {
-            let paths: Vec<Vec<String>> = match &mapping.source {
-                Source::GroupId(group) => self.paths(|key, _| key == group, id),
-                Source::GroupName(name) => self.paths(|_, group| group.name.eq_ignore_ascii_case(name), id),
-                Source::GroupExternal(own) => self.paths(|_, group| !own.is_empty() && group.external_id == *own, id),
-                Source::Rule(kind, is) => {
-                    let holds = !person.agent && person.user_type.eq_ignore_ascii_case(kind) == *is;
-                    if holds { vec![vec![]] } else { vec![] }
-                }
-                Source::Asserted(value) => {
-                    let may = self.roles[&mapping.role].assertable;
-                    if may && person.asserted.iter().any(|own| own.eq_ignore_ascii_case(value)) {
-                        vec![vec![]]
-                    } else {
-                        vec![]
-                    }
-                }
-                Source::Person(own, until) => {
-                    if own == id && until.is_none_or(|until| minute < until) {
-                        vec![vec![]]
-                    } else {
-                        vec![]
-                    }
-                }
-            };
-            for path in paths {
+            for path in self.ways_of(mapping, id, minute) {
                 self.gain(&mut access, &mapping.role, &mut vec![], &(name.clone(), path));
             }
         }
         access
+    }
+
+    /// Whether a mapping names a group.
+    pub fn means(&self, mapping: &Mapping, id: &str, group: &Group) -> bool {
+        match &mapping.source {
+            Source::GroupId(own) => own == id,
+            Source::GroupName(name) => group.name.eq_ignore_ascii_case(name),
+            Source::GroupExternal(own) => !own.is_empty() && group.external_id == *own,
+            _ => false,
+        }
+    }
+
+    /// The ways by which a mapping applies to somebody or to a group, live or not: by itself, or through groups.
+    pub fn ways_of(&self, mapping: &Mapping, id: &str, minute: i64) -> Vec<Vec<String>> {
+        let person = self.people.get(id);
+        let alone = match (&mapping.source, person) {
+            (Source::Rule(kind, is), Some(person)) => {
+                !person.agent && person.user_type.eq_ignore_ascii_case(kind) == *is
+            }
+            (Source::Asserted(value), Some(person)) => {
+                let may = self.roles[&mapping.role].assertable;
+                may && person.asserted.iter().any(|own| own.eq_ignore_ascii_case(value))
+            }
+            (Source::Person(own, until), Some(_)) => own == id && until.is_none_or(|until| minute < until),
+            _ => return self.paths(|key, group| self.means(mapping, key, group), id),
+        };
+        if alone { vec![vec![]] } else { vec![] }
     }
 
     fn gain(&self, access: &mut Access, role: &str, via: &mut Vec<String>, why: &(String, Vec<String>)) {
