@@ -21,6 +21,6 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
         }
     }
     print::line(&format!("listening on http://{address}"));
-    let settings = http::Settings { workers: 0, behind_proxy: config.behind_proxy.clone() };
+    let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
     http::serve(listener, service, settings).map_err(|error| failed("serve on", error))
 }

@@ -27,6 +27,8 @@ const LARGE_BODIES_MAX: usize = 4;
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// How long a client may take to send its body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for a job of many operations.
+const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The head of a request, as far as operations look at it.
 #[derive(Debug)]
@@ -171,19 +173,23 @@ pub(super) fn check_accept(request: &HttpRequest) -> Result<(), Error> {
 /// A large body comes with a permit, to be kept as long as anything of it is in memory.
 pub(super) async fn body(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     shared: &Shared,
+    operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
-    let read = read_body(request, payload, shared);
-    match actix_web::rt::time::timeout(BODY_TIMEOUT, read).await {
+    let timeout = if operation == Operation::Bulk { JOB_TIMEOUT } else { BODY_TIMEOUT };
+    match actix_web::rt::time::timeout(timeout, read_body(request, payload, shared)).await {
         Ok(result) => result,
-        Err(_) => Err(scim::Error::status(408, "the body did not arrive in 30 seconds").into()),
+        Err(_) => {
+            let detail = format!("the body did not arrive in {} seconds", timeout.as_secs());
+            Err(scim::Error::status(408, detail).into())
+        }
     }
 }
 
 async fn read_body(
     request: &HttpRequest,
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     shared: &Shared,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
     let max = shared.service.settings().limits.body_bytes_max;

@@ -48,14 +48,15 @@ impl Call {
 /// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
 pub(super) async fn handle(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     shared: &web::Data<Shared>,
     target: &Target<'_>,
+    known: &mut bool,
 ) -> HttpResponse {
     let started = now();
     let Target { operation, template, .. } = *target;
     let id = request_id(request, shared);
-    let work = AssertUnwindSafe(answer(request, payload, shared, target, &id)).catch_unwind();
+    let work = AssertUnwindSafe(answer(request, payload, shared, target, &id, known)).catch_unwind();
     let reply = match work.await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(error),
@@ -76,10 +77,11 @@ pub(super) async fn handle(
 
 async fn answer(
     request: &HttpRequest,
-    payload: web::Payload,
+    payload: &mut web::Payload,
     shared: &web::Data<Shared>,
     target: &Target<'_>,
     id: &str,
+    known: &mut bool,
 ) -> Result<Reply, Error> {
     let Target { operation, template, .. } = *target;
     if !shared.admits(request.peer_addr().map(|address| address.ip())) {
@@ -87,6 +89,7 @@ async fn answer(
     }
     let head = extract::Head::read(request, target)?;
     let (mut context, mut told) = authenticate(request, shared, target, id).await?.unzip();
+    *known = context.is_some();
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
         if let Some(context) = &context {
@@ -99,13 +102,17 @@ async fn answer(
     if template.starts_with("/v1/") {
         parameters::check(operation, &head)?;
     }
-    let mut read = pin!(extract::body(request, payload, shared));
+    let mut read = pin!(extract::body(request, payload, shared, operation));
     let (body, _permit) = match poll_immediate(&mut read).await {
         Some(body) => body?,
+        // Whoever has shown no key asks what has no body: nobody waits for one.
+        None if context.is_none() => (web::Bytes::new(), None),
         None => {
             let body = read.await?;
             // It may have been long in coming: who asks, and by what, is looked at again.
+            *known = false;
             (context, told) = authenticate(request, shared, target, id).await?.unzip();
+            *known = context.is_some();
             body
         }
     };

@@ -7,6 +7,7 @@ mod admin;
 mod auth;
 mod authzen;
 mod catalogue;
+mod connections;
 mod error;
 mod extract;
 mod feed;
@@ -17,9 +18,11 @@ mod respond;
 mod routes;
 mod scim;
 mod snapshot;
+mod unread;
 mod wire;
 
 use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
@@ -31,16 +34,25 @@ use actix_web::{App, web};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
+use self::connections::Connections;
 use crate::domain::operation::Place;
 use crate::service::{Error, Service, Told};
 
 /// What the HTTP side needs to know.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Worker threads; 0 is one per core.
     pub workers: usize,
     /// The proxies that may connect; empty means that only this machine may.
     pub behind_proxy: Vec<IpNet>,
+    /// A client that takes nothing of its answer for so long is cut off.
+    pub stall: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { workers: 0, behind_proxy: vec![], stall: Duration::from_secs(30) }
+    }
 }
 
 /// What every request shares.
@@ -82,8 +94,12 @@ pub fn app(
 /// If the listener cannot be used.
 pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std::io::Result<()> {
     let workers = settings.workers;
+    let stall = settings.stall;
     let shared = Shared::new(service, settings);
     let watch = Arc::clone(&shared.watch);
+    let workers = if workers > 0 { workers } else { std::thread::available_parallelism().map_or(1, NonZero::get) };
+    let (connections, per_worker) = Connections::new(workers, stall);
+    let connections = Arc::new(connections);
     actix_web::rt::System::new().block_on(async move {
         // The server's own handler waits for open answers; those that wait for changes would outlast it.
         let mut told = signal(SignalKind::terminate())?;
@@ -91,13 +107,13 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
             told.recv().await;
             watch.stop();
         });
-        let mut server =
-            Server::build().worker_max_blocking_threads(BLOCKING_THREADS).shutdown_timeout(SHUTDOWN_SECONDS);
-        if workers > 0 {
-            server = server.workers(workers);
-        }
+        let server = Server::build()
+            .workers(workers)
+            .max_concurrent_connections(per_worker)
+            .worker_max_blocking_threads(BLOCKING_THREADS)
+            .shutdown_timeout(SHUTDOWN_SECONDS);
         let (address, shutdown) = (listener.local_addr()?, server.graceful_shutdown_signal());
-        let service = move || wire::service(shared.clone(), address, shutdown.clone());
+        let service = move || wire::service(shared.clone(), Arc::clone(&connections), address, shutdown.clone());
         server.listen("keyroll", listener, service)?.run().await
     })
 }
@@ -111,6 +127,9 @@ const WORK_TIMEOUT: Duration = Duration::from_secs(60);
 const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a connection that is being closed may take to take leave, and how long a client that was answered
+/// before it had sent everything may go on sending.
+const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 60;
 

@@ -4,12 +4,13 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use actix_web::http::Method;
+use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 use matchit::Router;
 
-use super::Shared;
+use super::connections::Link;
 use super::handle::{handle, method_not_allowed, not_found};
+use super::{Shared, unread};
 use crate::domain::Operation;
 
 /// Every template with its methods. Fixed segments go before variable ones: `/Me` is no endpoint and
@@ -64,18 +65,43 @@ fn routes() -> Router<Resource> {
     router
 }
 
-/// Takes any request to its operation.
-pub(super) async fn dispatch(request: HttpRequest, payload: web::Payload, shared: web::Data<Shared>) -> HttpResponse {
+/// Answers any request.
+pub(super) async fn dispatch(
+    request: HttpRequest,
+    mut payload: web::Payload,
+    shared: web::Data<Shared>,
+) -> HttpResponse {
+    let link = Link::of(&request);
+    let _work = link.map(Link::work);
+    let mut known = false;
+    let mut response = answer(&request, &mut payload, &shared, &mut known).await;
+    if let Some(link) = link {
+        link.recognise(known);
+    }
+    if !known {
+        // Whoever shows no key has one request for each connection, so that none stays open without one.
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    unread::close(response, payload).await
+}
+
+/// Takes a request to its operation; `known` becomes true if it has a key that works.
+async fn answer(
+    request: &HttpRequest,
+    payload: &mut web::Payload,
+    shared: &web::Data<Shared>,
+    known: &mut bool,
+) -> HttpResponse {
     let path = normal(request.match_info().as_str());
-    let Ok(found) = ROUTES.at(&path) else { return not_found(&request, &shared, &path) };
+    let Ok(found) = ROUTES.at(&path) else { return not_found(request, shared, &path) };
     let Resource { template, .. } = *found.value;
     let Some((method, operation)) = found.value.answers(request.method()) else {
-        return method_not_allowed(&request, &shared, &path, &found.value.allowed());
+        return method_not_allowed(request, shared, &path, &found.value.allowed());
     };
     let variable = |name| found.params.get(name).unwrap_or_default();
     let (endpoint, id) = (variable("endpoint"), variable("id"));
     let target = Target { operation, method, template, path: &path, endpoint, id };
-    handle(&request, payload, &shared, &target).await
+    handle(request, payload, shared, &target, known).await
 }
 
 /// The path without the slashes that some clients add: several in a row are one, and one at the end is none.

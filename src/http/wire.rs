@@ -7,8 +7,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use actix_codec::{AsyncRead, AsyncWrite, ReadBuf};
 use actix_http::HttpService;
@@ -17,19 +17,19 @@ use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_se
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 
+use super::connections::Connections;
 use super::handle::REQUEST_ID;
 use super::respond::SCIM_JSON;
-use super::{HEADER_TIMEOUT, Shared, app};
+use super::{DISCONNECT_TIMEOUT, HEADER_TIMEOUT, Shared, app};
 use crate::scim;
 
-/// How long a connection that is being closed may take to take leave.
-const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 /// A refusal without a body is never longer.
 const REFUSAL_BYTES_MAX: usize = 512;
 
 /// The service of one worker: connections in, answers out.
 pub(super) fn service(
     shared: Shared,
+    connections: Arc<Connections>,
     address: SocketAddr,
     shutdown: GracefulShutdownSignal,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = actix_http::error::DispatchError, InitError = ()>
@@ -39,7 +39,11 @@ pub(super) fn service(
         async move { shutdown.notified().await }
     };
     let application = app(shared.clone()).into_factory().map_err(|error| error.error_response());
+    let settings = shared.clone();
     let protocol = HttpService::build()
+        .on_connect_ext(move |wire: &Wire, kept| {
+            connections.enter(&wire.stream, kept, |peer| settings.admits(Some(peer)));
+        })
         .graceful_shutdown_signal(signal)
         .client_request_timeout(HEADER_TIMEOUT)
         .client_disconnect_timeout(DISCONNECT_TIMEOUT)

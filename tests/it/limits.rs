@@ -155,7 +155,9 @@ fn what_is_no_request_is_refused_with_a_body_all_the_same() {
     }
     // Behind a good request on the same connection, each has its own answer.
     let mut stream = connect(server.address);
-    stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").unwrap();
+    let key = server.keys().provisioning;
+    let good = format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\n\r\n");
+    stream.write_all(good.as_bytes()).unwrap();
     read_answer(&mut stream).unwrap().expect(200);
     stream.write_all(b"nonsense\r\n\r\n").unwrap();
     assert_eq!(read_answer(&mut stream).unwrap().error(), malformed);

@@ -17,6 +17,7 @@ mod authz_matrix;
 mod bulk;
 mod changes;
 mod cli;
+mod connections;
 mod crash;
 mod deletion;
 mod dialects;

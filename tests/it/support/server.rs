@@ -164,13 +164,37 @@ impl Installation {
         self.start_before(Drain::none, &[], variables).ready()
     }
 
+    /// Starts a server that may open only so many files: `limit` is what the shell's `ulimit` takes.
+    pub fn serve_with_files(&self, limit: &str) -> Server {
+        let program = self.command(&["serve"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]).arg(program.get_program());
+        command.args(program.get_args()).current_dir(self.folder.path()).stdin(Stdio::null());
+        for (name, value) in program.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.spawn(command, Drain::start, &[], &[("KEYROLL_LOG", "info")]).ready()
+    }
+
     fn start_before(
         &self,
         reader: impl Fn(std::process::ChildStderr) -> Drain,
         flags: &[&str],
         variables: &[(&str, &str)],
     ) -> Starting {
-        let mut command = self.command(&["serve"]);
+        self.spawn(self.command(&["serve"]), reader, flags, variables)
+    }
+
+    fn spawn(
+        &self,
+        mut command: Command,
+        reader: impl Fn(std::process::ChildStderr) -> Drain,
+        flags: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Starting {
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
