@@ -34,7 +34,6 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
     let ok = |value: Value| Ok(Reply::json(200, &value));
     match call.operation {
         Operation::Health => ok(json!({"status": "ok"})),
-        Operation::Ready => service.ready().and_then(|()| ok(json!({"status": "ready"}))),
         Operation::SigningKeys => Ok(Reply::public("application/jwk-set+json", service.signing_keys())),
         Operation::Whoami => ok(service.whoami(call.context()?)),
         Operation::KeyIssue => Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)),

@@ -10,7 +10,7 @@ use futures_util::future::poll_immediate;
 
 use super::respond::Reply;
 use super::routes::Target;
-use super::{Shared, admin, auth, error, extract, feed, look, parameters, recall, scim, snapshot};
+use super::{Shared, admin, auth, error, extract, feed, look, parameters, ready, recall, scim, snapshot};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
@@ -119,6 +119,7 @@ async fn answer(
     let call = Call { operation, context, request: head, body, told: told.flatten() };
     match operation {
         Operation::Changes => feed::answer(request, shared, call).await,
+        Operation::Ready => ready::answer(shared, &call).await,
         Operation::MappingList => snapshot::answer(request, shared, call).await,
         _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
         _ => admin::answer(shared, call).await,

@@ -14,6 +14,7 @@ mod feed;
 mod gzip;
 mod handle;
 mod parameters;
+mod ready;
 mod respond;
 mod routes;
 mod scim;

@@ -78,8 +78,8 @@ pub enum Error {
     /// A question to [`Service::recalling`] that memory does not answer: whoever asked asks the service itself.
     #[error("not in memory")]
     NotRemembered,
-    /// The store cannot be reached now.
-    #[error("the store is unavailable")]
+    /// The store cannot be reached now, or keeps no writes.
+    #[error("{}", unavailable(.0))]
     Unavailable(#[source] store::Error),
     /// The server cannot start like this; the message names the fix.
     #[error("{0}")]
@@ -129,10 +129,18 @@ impl Error {
     }
 }
 
+/// What clients are told; the rest is for the log.
+fn unavailable(error: &store::Error) -> &'static str {
+    match error {
+        store::Error::ReadOnly => error.told(),
+        _ => "the store is unavailable",
+    }
+}
+
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
-            store::Error::Unavailable(_) => Error::Unavailable(error),
+            store::Error::Unavailable(_) | store::Error::ReadOnly => Error::Unavailable(error),
             store::Error::Refused(message) => Error::Refused(message),
             store::Error::TooMany(detail) => scim::Error::new(scim::ScimType::TooMany, detail).into(),
             other => Error::internal(other),

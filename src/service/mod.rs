@@ -28,6 +28,7 @@ mod policy;
 mod protect;
 mod provider;
 pub mod rate;
+mod readiness;
 mod render;
 pub mod resources;
 pub mod runtime;
@@ -47,6 +48,7 @@ pub use self::cache::Told;
 pub use self::change::Change;
 pub use self::error::Error;
 pub(crate) use self::perform::Work;
+pub use self::readiness::Readiness;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::Keyring;
@@ -190,14 +192,6 @@ impl Service {
         self.inner.store.is_embedded()
     }
 
-    /// Whether the store answers.
-    ///
-    /// # Errors
-    /// If it does not.
-    pub fn ready(&self) -> Result<(), Error> {
-        self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
-    }
-
     /// The base of SCIM's URLs: `https://keyroll.example/scim/v2`.
     pub fn scim_base_url(&self) -> &str {
         &self.inner.scim_base_url
@@ -215,7 +209,7 @@ impl Service {
         &self.inner.keyring
     }
 
-    pub(crate) fn read<T>(&self, f: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
+    pub(crate) fn read<T>(&self, f: impl Fn(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
         if self.from_memory {
             return Err(Error::NotRemembered);
         }
@@ -231,7 +225,7 @@ impl Service {
         context: &Context,
         operation: Operation,
         resource_type: Option<&'static ResourceType>,
-        f: impl FnOnce(&mut Conn) -> Result<T, Error>,
+        f: impl Fn(&mut Conn) -> Result<T, Error>,
     ) -> Result<T, Error> {
         authorize(&context.caller, operation, resource_type)?;
         self.read(f)

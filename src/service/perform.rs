@@ -13,13 +13,13 @@ pub(crate) struct Work<T> {
     change: Box<ChangeFn<T>>,
 }
 
-type ChangeFn<T> = dyn FnOnce(&mut Change<'_>) -> Result<T, Error> + Send;
+type ChangeFn<T> = dyn Fn(&mut Change<'_>) -> Result<T, Error> + Send;
 
 impl<T> Work<T> {
     pub(crate) fn new(
         operation: Operation,
         resource_type: &'static ResourceType,
-        change: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+        change: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Work<T> {
         Work { operation, resource_type, change: Box::new(change) }
     }
@@ -36,22 +36,24 @@ impl Service {
         context: &Context,
         operation: Operation,
         resource_type: Option<&'static ResourceType>,
-        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+        f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         if self.from_memory {
             return Err(Error::NotRemembered);
         }
         authorize(&context.caller, operation, resource_type)?;
         let (service, own) = (self.clone(), context.clone());
-        let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, f));
+        let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, &f));
         if let Err(Error::Protected { entry, .. }) = &done {
             // What was refused was undone, and its record with it: this one stands by itself.
             let (service, context, entry) = (self.clone(), context.clone(), Entry::clone(entry));
             let record = move |change: &mut Change<'_>| {
-                change.record(entry);
+                change.record(entry.clone());
                 Ok(())
             };
-            self.inner.store.write(move |conn| service.perform_in(conn, &context, operation, resource_type, record))?;
+            self.inner
+                .store
+                .write(move |conn| service.perform_in(conn, &context, operation, resource_type, &record))?;
         }
         done
     }
@@ -63,7 +65,7 @@ impl Service {
         context: &Context,
         operation: Operation,
         resource_type: Option<&'static ResourceType>,
-        f: impl FnOnce(&mut Change<'_>) -> Result<T, Error>,
+        f: impl Fn(&mut Change<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         // A key that was revoked or lost its permission since authentication writes nothing. The embedded
         // database's changes take turns, so nobody else waits for its log.
@@ -92,8 +94,8 @@ impl Service {
         context: &Context,
         work: Vec<Work<T>>,
     ) -> Vec<Result<T, Error>> {
-        fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: Work<T>) -> Result<T, Error> {
-            service.perform_in(conn, context, work.operation, Some(work.resource_type), work.change)
+        fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: &Work<T>) -> Result<T, Error> {
+            service.perform_in(conn, context, work.operation, Some(work.resource_type), &work.change)
         }
         if !self.is_embedded() {
             let alone = |work: Work<T>| self.perform(context, work.operation, Some(work.resource_type), work.change);
@@ -101,24 +103,27 @@ impl Service {
         }
         let (service, context, count) = (self.clone(), context.clone(), work.len());
         let done = self.inner.store.write(move |conn| {
-            let mut each = |work: Work<T>| {
+            let mut each = |work: &Work<T>| {
                 let (operation, resource_type) = (work.operation, work.resource_type);
                 let done = store::nested(conn, |conn| one(&service, conn, &context, work))?;
                 if let Err(Error::Protected { entry, .. }) = &done {
                     let entry = Entry::clone(entry);
                     service.perform_in(conn, &context, operation, Some(resource_type), |change| {
-                        change.record(entry);
+                        change.record(entry.clone());
                         Ok(())
                     })?;
                 }
                 Ok(done)
             };
-            work.into_iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
+            work.iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
         });
         // A commit that fails has failed all of them.
         done.unwrap_or_else(|error| {
             let text = error.to_string();
-            let lost = || Error::Unavailable(store::Error::Unavailable(text.clone()));
+            let lost = || match &error {
+                Error::Unavailable(store::Error::ReadOnly) => Error::Unavailable(store::Error::ReadOnly),
+                _ => Error::Unavailable(store::Error::Unavailable(text.clone())),
+            };
             (0..count).map(|_| Err(lost())).collect()
         })
     }

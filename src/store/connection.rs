@@ -214,7 +214,7 @@ pub fn data_version(conn: &mut Conn) -> Result<i64> {
 
 /// How many transactions of a whole PostgreSQL server have ended, by a snapshot `xmin:xmax:xip,…`: all that began
 /// before the newest that has, but for those still under way.
-fn ended(snapshot: &str) -> Option<i64> {
+pub(super) fn ended(snapshot: &str) -> Option<i64> {
     let mut parts = snapshot.split(':').skip(1);
     let newest: i64 = parts.next()?.parse().ok()?;
     let open = parts.next()?.split(',').filter(|id| !id.is_empty()).count();

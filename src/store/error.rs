@@ -1,5 +1,7 @@
 //! What can go wrong below the use cases. A row that is not there is no error but `None`.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use diesel::result::{DatabaseErrorKind, Error as Diesel};
 
 /// An error of the store.
@@ -8,6 +10,9 @@ pub enum Error {
     /// The database is busy, gone or restarting: try again later.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database takes no writes: a standby, set to read only, or a file that may not be written.
+    #[error("{}", READ_ONLY)]
+    ReadOnly,
     /// The work panicked; nothing of it was kept.
     #[error("the work on the database panicked")]
     Panicked,
@@ -46,26 +51,35 @@ impl Error {
         matches!(self, Error::Database(Diesel::NotFound))
     }
 
+    /// Why the database serves nothing, for anybody: without its own words, which may name files and hosts.
+    pub fn told(&self) -> &'static str {
+        let Error::Unavailable(text) = self else {
+            return if matches!(self, Error::ReadOnly) { READ_ONLY } else { "the database failed" };
+        };
+        let found = TOLD.iter().find(|(part, _)| text.contains(part));
+        found.map_or("the database is not available", |(_, told)| told)
+    }
+
     /// A value that this table cannot hold.
     pub(crate) fn corrupt(table: &'static str, column: &'static str, detail: impl Into<String>) -> Error {
         Error::Corrupt { table, column, detail: detail.into() }
     }
 }
 
-/// SQLITE_NOTADB, which has no kind of its own.
-const NO_DATABASE: &str = "file is not a database";
-
 impl From<Diesel> for Error {
     fn from(error: Diesel) -> Error {
-        match &error {
-            Diesel::DatabaseError(kind, information) if passes(kind, information.message()) => {
-                Error::Unavailable(said(information.message()).to_owned())
+        let text = |kind: Kind, message: &str| said(kind).unwrap_or(message).to_owned();
+        match (Kind::of(&error), &error) {
+            (Kind::Other, Diesel::BrokenTransactionManager) => {
+                Error::Unavailable("the transaction was lost".to_owned())
             }
-            Diesel::DatabaseError(_, information) if information.message() == NO_DATABASE => {
-                Error::Refused(format!("the database file cannot be used: {NO_DATABASE}"))
+            (Kind::Other, _) => Error::Database(error),
+            (Kind::NotOurs, Diesel::DatabaseError(_, about)) => {
+                Error::Refused(format!("the database file cannot be used: {}", about.message()))
             }
-            Diesel::BrokenTransactionManager => Error::Unavailable("the transaction was lost".to_owned()),
-            _ => Error::Database(error),
+            (Kind::ReadOnly, _) => Error::ReadOnly,
+            (kind, Diesel::DatabaseError(_, about)) => Error::Unavailable(text(kind, about.message())),
+            (kind, _) => Error::Unavailable(text(kind, "the database failed")),
         }
     }
 }
@@ -76,36 +90,171 @@ impl From<diesel::r2d2::PoolError> for Error {
     }
 }
 
-/// Whether the same work may succeed later on. Deadlocks (40P01) and SQLITE_BUSY have no kind of their own.
-fn passes(kind: &DatabaseErrorKind, message: &str) -> bool {
-    match kind {
-        DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::SerializationFailure => true,
-        DatabaseErrorKind::Unknown => {
-            let known = ["deadlock detected", "canceling statement due to lock timeout", "database is locked"];
-            known.iter().any(|text| message.starts_with(text)) || is_lost(kind, message)
+const READ_ONLY: &str = "the database is read-only: writes wait until it is not";
+/// What a session says of a server that is none to ask.
+pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
+pub(super) const OVERTAKEN: &str = "another primary has taken over from this database";
+const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
+const CANCELLED: &str = "the statement took too long, or was cancelled";
+
+/// What is told of a failure, by a part of its text.
+const TOLD: [(&str, &str); 9] = [
+    (STANDBY, STANDBY),
+    (OVERTAKEN, OVERTAKEN),
+    ("database or disk is full", "the disk is full"),
+    ("disk I/O error", "the disk fails"),
+    ("unable to open database file", "the database file cannot be opened"),
+    (LOCKED, "another program has locked the database"),
+    ("No space left on device", "the disk of the database server is full"),
+    ("in a read-only transaction", READ_ONLY),
+    ("connection slots", "the database server takes no more connections"),
+];
+
+/// What a refusal of the database means for who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The session is of no use any more (class 08, 57P01 and its kin).
+    Lost,
+    /// Two transactions were in each other's way, and this one was undone: the same work may succeed at once
+    /// (40001, 40P01).
+    Collided,
+    /// It takes no writes (25006, SQLITE_READONLY).
+    ReadOnly,
+    /// It waited too long for another's lock (55P03, SQLITE_BUSY, SQLITE_LOCKED).
+    Locked,
+    /// It was ended before it was done (57014, SQLITE_INTERRUPT).
+    Cancelled,
+    /// Disk, memory or places are used up, or the disk fails (classes 53 and 58, SQLITE_FULL, SQLITE_IOERR,
+    /// SQLITE_CANTOPEN, SQLITE_NOMEM): no write is kept.
+    Exhausted,
+    /// The file is no database (SQLITE_NOTADB).
+    NotOurs,
+    /// Anything else: a rule of the tables, or a fault of ours.
+    Other,
+}
+
+impl Kind {
+    /// Diesel tells by code: uniqueness and the like, 25006, 40001, class 08, and by the state of the session
+    /// whether it is lost. It hides the others; these are told apart by [`WORDS`].
+    pub(super) fn of(error: &Diesel) -> Kind {
+        match error {
+            Diesel::DatabaseError(kind, about) => match kind {
+                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand => Kind::Lost,
+                DatabaseErrorKind::SerializationFailure => Kind::Collided,
+                DatabaseErrorKind::ReadOnlyTransaction => Kind::ReadOnly,
+                DatabaseErrorKind::Unknown => by_words(about.message(), about.statement_position()),
+                _ => Kind::Other,
+            },
+            Diesel::RollbackErrorOnCommit { commit_error, .. } => Kind::of(commit_error),
+            _ => Kind::Other,
         }
-        _ => false,
+    }
+
+    /// Whether no write is kept as long as this goes on.
+    pub(super) fn stops_writes(self) -> bool {
+        matches!(self, Kind::Lost | Kind::ReadOnly | Kind::Exhausted)
     }
 }
 
-/// What people are told: who waits for somebody else's lock learns what to do.
-fn said(message: &str) -> &str {
-    if message.starts_with("database is locked") || message.starts_with("canceling statement due to lock timeout") {
-        return "another program has locked it: try again once that has finished, or end it";
+/// Set once a PostgreSQL server speaks another language than [`WORDS`] and does not let this role choose.
+pub(super) static FOREIGN: AtomicBool = AtomicBool::new(false);
+
+/// How messages of each kind begin. SQLite has one for each code, the same everywhere; PostgreSQL's are in the
+/// language of the session, which sets `lc_messages` (`store::session`).
+const WORDS: [(Kind, &[&str]); 7] = [
+    (Kind::Collided, &["deadlock detected", "could not serialize access"]),
+    (
+        Kind::Lost,
+        &[
+            "terminating connection",
+            "server closed the connection",
+            "the database system is",
+            "no connection to the server",
+            "SSL connection has been closed",
+            "could not receive data from server",
+            "could not send data to server",
+        ],
+    ),
+    (Kind::ReadOnly, &["attempt to write a readonly database", "cannot assign TransactionIds during recovery"]),
+    (
+        Kind::Locked,
+        &[
+            "canceling statement due to lock timeout",
+            "could not obtain lock on",
+            "database is locked",
+            "database table is locked",
+            "database schema is locked",
+            "locking protocol",
+        ],
+    ),
+    (
+        Kind::Cancelled,
+        &["canceling statement due to", "canceling autovacuum task", "interrupted", "query_wait_timeout"],
+    ),
+    (
+        Kind::Exhausted,
+        &[
+            "could not extend file",
+            "could not write",
+            "could not read",
+            "could not open file",
+            "could not fsync file",
+            "could not resize shared memory",
+            "out of memory",
+            "out of shared memory",
+            "disk full",
+            "sorry, too many clients",
+            "remaining connection slots",
+            "too many connections",
+            "database or disk is full",
+            "disk I/O error",
+            "unable to open database file",
+            "large file support is disabled",
+        ],
+    ),
+    (Kind::NotOurs, &["file is not a database"]),
+];
+
+fn by_words(message: &str, position: Option<i32>) -> Kind {
+    let begins = |words: &&[&str]| words.iter().any(|word| message.starts_with(word));
+    if let Some((kind, _)) = WORDS.iter().find(|(_, words)| begins(words)) {
+        return *kind;
     }
-    message
+    // A fault of ours in a statement has a place in it; what is left is far more often the server's state.
+    // Nothing was kept: to do it again is safe whatever it was.
+    if FOREIGN.load(Ordering::Relaxed) && position.is_none() { Kind::Collided } else { Kind::Other }
 }
 
-/// Whether the connection is of no use any more.
-pub(super) fn is_lost(kind: &DatabaseErrorKind, message: &str) -> bool {
-    let known = [
-        "terminating connection",
-        "server closed the connection",
-        "the database system is",
-        "no connection to the server",
-        "SSL connection has been closed",
-        "could not receive data from server",
-        "could not send data to server",
-    ];
-    matches!(kind, DatabaseErrorKind::ClosedConnection) || known.iter().any(|text| message.contains(text))
+/// What people are told instead of the database's own words, where they can do something.
+fn said(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Locked => Some(LOCKED),
+        Kind::Cancelled => Some(CANCELLED),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn unknown(message: &str) -> Kind {
+        Kind::of(&Diesel::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())))
+    }
+
+    #[test]
+    fn what_has_no_code_is_told_by_how_it_begins() {
+        let check = |kind: Kind, message: &str| assert_eq!(unknown(message), kind, "{message}");
+        check(Kind::Collided, "deadlock detected");
+        check(Kind::Locked, "canceling statement due to lock timeout");
+        check(Kind::Cancelled, "canceling statement due to statement timeout");
+        check(Kind::Cancelled, "canceling statement due to user request");
+        check(Kind::Exhausted, "could not extend file \"base/5/1259\": No space left on device");
+        check(Kind::Exhausted, "database or disk is full");
+        check(Kind::ReadOnly, "attempt to write a readonly database");
+        check(Kind::NotOurs, "file is not a database");
+        // A client's own words stand further back.
+        check(Kind::Other, "invalid input syntax for type bigint: \"disk full\"");
+        check(Kind::Other, "syntax error at or near \"deadlock detected\"");
+    }
 }

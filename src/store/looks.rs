@@ -22,7 +22,7 @@ pub(super) struct Looks {
 
 impl Looks {
     /// Starts the thread that asks; it ends with the last of what is returned.
-    pub(super) fn start(ask: impl Fn() -> Result<i64> + Send + 'static) -> Result<Looks> {
+    pub(super) fn start(ask: impl FnMut() -> Result<i64> + Send + 'static) -> Result<Looks> {
         let (queue, waiters) = channel();
         std::thread::Builder::new()
             .name("keyroll-looks".to_owned())
@@ -51,7 +51,7 @@ fn stopped() -> Error {
     Error::Unavailable("nobody asks the server any more".to_owned())
 }
 
-fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
+fn run(queue: &Receiver<Waiter>, mut ask: impl FnMut() -> Result<i64>) {
     let mut many = false;
     while let Ok(first) = queue.recv() {
         if many {
@@ -59,10 +59,11 @@ fn run(queue: &Receiver<Waiter>, ask: impl Fn() -> Result<i64>) {
         }
         let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
         many = waiters.len() > 1;
-        let told = catch_unwind(AssertUnwindSafe(&ask)).unwrap_or(Err(Error::Panicked)).map_err(|error| match error {
-            Error::Unavailable(text) => text,
-            other => other.to_string(),
-        });
+        let told =
+            catch_unwind(AssertUnwindSafe(&mut ask)).unwrap_or(Err(Error::Panicked)).map_err(|error| match error {
+                Error::Unavailable(text) => text,
+                other => other.to_string(),
+            });
         for waiter in waiters {
             waiter(told.clone().map_err(Error::Unavailable));
         }

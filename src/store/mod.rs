@@ -31,6 +31,7 @@ pub mod references;
 pub mod resources;
 pub mod schema;
 pub mod search;
+mod session;
 mod sqlite;
 mod statement;
 pub mod tenants;
@@ -38,9 +39,9 @@ pub mod types;
 pub mod unique;
 mod wal_index;
 mod writer;
+mod writes;
 
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 pub use connection::{Conn, data_version, nested, snapshot};
@@ -92,43 +93,44 @@ impl Store {
         Ok(Store { database })
     }
 
-    /// Runs reads, each by itself; [`snapshot`] makes several agree.
+    /// Runs reads, each by itself; [`snapshot`] makes several agree. If their session ends under them, they are
+    /// run again on another.
     ///
     /// # Errors
     /// What the work gives; [`Error::Unavailable`] if no connection can be had.
-    pub fn read<T, E: From<Error>>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+    pub fn read<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(work),
-            Database::Postgres(postgres) => {
-                let mut conn = postgres.reader()?;
-                work(&mut conn)
-            }
+            Database::Postgres(postgres) => postgres.read(work),
         }
     }
 
-    /// Runs work in one transaction that is committed before this returns; an error or a panic undoes it.
+    /// Runs work in one transaction that is committed before this returns; an error or a panic undoes it. On
+    /// PostgreSQL it is run again if it certainly was not kept and another try may succeed.
     ///
     /// # Errors
     /// What the work gives; [`Error::Unavailable`] if it could not be begun or committed;
     /// [`Error::Panicked`] if it panicked.
-    pub fn write<T, E>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
+    pub fn write<T, E>(&self, work: impl Fn(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write(work),
-            Database::Postgres(postgres) => {
-                let mut conn = postgres.writer()?;
-                match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut conn, work))) {
-                    Ok(outcome) => outcome.map_err(connection::Failed::into_error),
-                    Err(_) => {
-                        // If that fails too, the pool drops the connection.
-                        let _ = conn.unwind(0);
-                        Err(Error::Panicked.into())
-                    }
-                }
-            }
+            Database::Postgres(postgres) => postgres.write(work),
+        }
+    }
+
+    /// Whether writes are kept, else why not: what the last of them has learned, or a probe that leaves nothing
+    /// behind. It may wait as long as a write may.
+    ///
+    /// # Errors
+    /// A sentence for people.
+    pub fn writable(&self) -> Result<(), &'static str> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.writable(),
+            Database::Postgres(postgres) => postgres.writable(),
         }
     }
 

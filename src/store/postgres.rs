@@ -1,92 +1,211 @@
-//! PostgreSQL: a pool of connections.
+//! PostgreSQL: pools of sessions, and work that is done again on another one.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use diesel::connection::{InstrumentationEvent, SimpleConnection};
-use diesel::pg::PgConnection;
-use diesel::r2d2::{ManageConnection, Pool, PooledConnection};
-use diesel::result::Error as Diesel;
+use diesel::r2d2::{Pool, PooledConnection};
 use diesel::sql_types::Text;
-use diesel::{Connection, ConnectionError};
 
-use super::connection::{Conn, data_version};
-use super::error::{Error, Result, is_lost};
+use super::connection::{self, Conn, Failed};
+use super::error::{Error, Kind, Result};
 use super::looks::Looks;
 use super::migrate;
+use super::session::{self, Server, Session, Trouble};
+use super::writes::Writes;
 
-/// Connections for writes; commits wait for the disk, so a few keep it busy.
+/// Sessions for writes; commits wait for the disk, so a few keep it busy.
 const WRITERS: u32 = 8;
 
-/// Connections for reads, at least.
+/// Sessions for reads, at least.
 const READERS: u32 = 8;
 
 /// Room for the transactions of a server's life: a million each second for a month.
 const ENDED_BITS: u32 = 42;
 
-/// How long a request waits for a connection before it is answered with 503.
+/// How long a request waits for a session before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// What every connection sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for ever, and
-/// changes wait for each other's rows, whatever the database's own default is. The rest says what our statements are like: each walks along indexes to a few rows, whatever its values
-/// and however large the tables have become since it was planned. So it is planned once, for any values, not read
-/// out of whole tables while these are small, nor because a disk is expected to move its head for each row, not
-/// gathered in bitmaps, and not compiled.
-const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
-     SET default_transaction_isolation = 'read committed'; \
-     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
-     SET random_page_cost = 1.1; SET jit = off;";
+/// How often work is done again that another transaction was in the way of.
+const COLLISIONS_MAX: u32 = 3;
+
+/// The longest pause before that: whoever was in the way shall be through, and two do not meet again.
+const PAUSE_MICROS_MAX: u64 = 40_000;
 
 pub(super) struct Postgres {
     readers: Pool<Server>,
     /// Apart, so that writes that wait for each other keep no look-up waiting.
     writers: Pool<Server>,
-    /// Over a connection of its own: every request begins with a look.
+    /// Over a session of its own: every request begins with a look.
     looks: Looks,
+    writes: Writes,
+    /// How often work was done again.
+    repeats: AtomicU64,
 }
 
 impl Postgres {
     pub(super) fn open(url: &str, readers: u32) -> Result<Postgres> {
         refuse_tls(url)?;
-        let url = &with_patience(url);
-        let connection = PgConnection::establish(url).map_err(|error| {
-            let error = error.to_string();
-            let error = error.trim_end();
-            Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
-        })?;
-        let mut connection = Conn::Postgres(connection);
+        let url = &with_defaults(url);
+        let mut connection = Conn::Postgres(session::connect(url)?);
+        session::learn_language(&mut connection)?;
         let encoding = connection.load_sql::<Text, String>("SHOW server_encoding", &[])?;
         if encoding.iter().any(|encoding| encoding != "UTF8") {
             let fix = "create it with ENCODING 'UTF8' TEMPLATE template0";
             return Err(Error::Refused(format!("the database's encoding must be UTF8: {fix}")));
         }
         migrate::run(&mut connection)?;
-        let (made, losses) = (Arc::new(AtomicI64::new(0)), Arc::new(AtomicI64::new(0)));
+        let server = Server::new(url);
         let pool = |size: u32| {
-            let server = Server { url: url.to_owned(), made: Arc::clone(&made), losses: Arc::clone(&losses) };
-            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server)
+            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server.beside())
         };
-        let (own, connections) = (pool(1)?, Arc::clone(&made));
-        let looks = Looks::start(move || {
-            let ended = data_version(&mut own.get()?.conn)?;
-            // A server that crashed may count from an earlier number again, but over new connections.
-            Ok((connections.load(Ordering::Acquire) << ENDED_BITS).saturating_add(ended))
-        })?;
-        Ok(Postgres { readers: pool(readers.max(READERS))?, writers: pool(WRITERS)?, looks })
+        let (readers, writers) = (pool(readers.max(READERS))?, pool(WRITERS)?);
+        let mut own = None;
+        let looks = Looks::start(move || look(&server, &mut own))?;
+        Ok(Postgres { readers, writers, looks, writes: Writes::default(), repeats: AtomicU64::new(0) })
     }
 
-    pub(super) fn reader(&self) -> Result<Lent> {
-        Ok(Lent(self.readers.get()?))
+    /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
+    pub(super) fn read<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        let mut again = true;
+        loop {
+            let mut session = self.readers.get().map_err(Error::from)?;
+            session.begin();
+            let outcome = work(&mut session.conn);
+            let is_lost = outcome.is_err() && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost);
+            if !(is_lost && again) {
+                return outcome;
+            }
+            again = false;
+        }
     }
 
-    pub(super) fn writer(&self) -> Result<Lent> {
-        Ok(Lent(self.writers.get()?))
+    /// See [`super::Store::write`]. What certainly was not kept is done again where that may help: on another
+    /// session if this one is of no use, and a few times if another transaction was in the way.
+    pub(super) fn write<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        let (mut renewed, mut collisions) = (false, 0);
+        loop {
+            let mut session = match self.writers.get() {
+                Ok(session) => session,
+                Err(error) => {
+                    let error = Error::from(error);
+                    self.writes.failed(&error);
+                    return Err(error.into());
+                }
+            };
+            session.begin();
+            let outcome = attempt(&mut session, &work);
+            let trouble = session.trouble();
+            let Err(failed) = outcome else {
+                self.writes.kept();
+                return outcome.map_err(Failed::into_error);
+            };
+            drop(session);
+            let again = match &trouble {
+                Some(Trouble { kind: Kind::Collided, .. }) if collisions < COLLISIONS_MAX => {
+                    collisions += 1;
+                    pause(collisions);
+                    true
+                }
+                Some(Trouble { kind: Kind::Lost | Kind::ReadOnly, may_be_done: false, .. }) => {
+                    !std::mem::replace(&mut renewed, true)
+                }
+                _ => false,
+            };
+            if again {
+                self.count(trouble.as_ref());
+                continue;
+            }
+            return Err(self.give_up(failed, trouble));
+        }
+    }
+
+    /// Counts work that is done again.
+    fn count(&self, trouble: Option<&Trouble>) {
+        let repeats = self.repeats.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Some(trouble) = trouble {
+            log::info!(repeats; "a write is done again: {}", trouble.text);
+        }
+    }
+
+    /// The error of work that is not done again.
+    fn give_up<E: From<Error>>(&self, failed: Failed<E>, trouble: Option<Trouble>) -> E {
+        let Some(trouble) = trouble else { return failed.into_error() };
+        if trouble.kind.stops_writes() {
+            let read_only = trouble.kind == Kind::ReadOnly;
+            self.writes.failed(&if read_only { Error::ReadOnly } else { Error::Unavailable(trouble.text) });
+        }
+        match failed {
+            Failed::Transaction(_) if trouble.may_be_done && trouble.kind == Kind::Lost => {
+                Error::Unavailable("the database was lost during a commit: it may yet be done".to_owned()).into()
+            }
+            failed => failed.into_error(),
+        }
     }
 
     /// See [`super::Store::data_version`].
     pub(super) fn looks(&self) -> &Looks {
         &self.looks
+    }
+
+    /// See [`super::Store::writable`].
+    pub(super) fn writable(&self) -> Result<(), &'static str> {
+        self.writes.ask(|| {
+            self.write(|conn| {
+                let sql = "INSERT INTO installation (name, value) VALUES ('probe', '') \
+                           ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+                conn.execute_sql(sql, &[]).map(|_| ())
+            })
+        })
+    }
+}
+
+/// Runs work in a transaction; a panic undoes it.
+fn attempt<T, E: From<Error>>(
+    session: &mut PooledConnection<Server>,
+    work: impl Fn(&mut Conn) -> Result<T, E>,
+) -> Result<T, Failed<E>> {
+    match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut session.conn, &work))) {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            // If that fails too, the pool drops the session.
+            let _ = session.conn.unwind(0);
+            Err(Failed::Work(Error::Panicked.into()))
+        }
+    }
+}
+
+/// Waits up to the longest pause, the longer the more often it happened.
+#[expect(clippy::disallowed_methods, reason = "whoever was in the way is what it waits for")]
+fn pause(collisions: u32) {
+    let longest = PAUSE_MICROS_MAX >> COLLISIONS_MAX.saturating_sub(collisions);
+    // Nodes that met must not meet again: any two numbers do.
+    let random = RandomState::new().hash_one(collisions);
+    std::thread::sleep(Duration::from_micros(random % longest.max(1)));
+}
+
+/// Asks the server what it is and how far it has come, over a session of its own. One that was ended by the
+/// server is made anew once.
+fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
+    let mut again = true;
+    loop {
+        let mut session = match own.take().filter(|session| server.is_current(session)) {
+            Some(session) => session,
+            None => server.open()?,
+        };
+        session.begin();
+        match session.look(server.known()) {
+            Ok((_, ended)) => {
+                *own = Some(session);
+                // A server that crashed may count from an earlier number again, but over new sessions.
+                let made = server.known().made.load(Ordering::Acquire);
+                return Ok((made << ENDED_BITS).saturating_add(ended));
+            }
+            Err(_) if again && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost) => again = false,
+            Err(error) => return Err(error),
+        }
     }
 }
 
@@ -100,107 +219,41 @@ fn refuse_tls(url: &str) -> Result<()> {
     Ok(())
 }
 
-/// How long a server that is gone without a word is waited for: libpq would wait for a quarter of an hour, and
-/// longer on a connection on which nothing is under way. Of no effect on a socket of this machine.
-const PATIENCE: [(&str, &str); 5] = [
+/// What holds unless the URL says otherwise. How long a server that is gone without a word is waited for: libpq
+/// would wait for a quarter of an hour, and longer on a connection on which nothing is under way (of no effect on
+/// a socket of this machine). And of several hosts, only one that is a primary is asked.
+const DEFAULTS: [(&str, &str); 6] = [
     ("connect_timeout", "5"),
     ("tcp_user_timeout", "10000"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
     ("keepalives_count", "3"),
+    ("target_session_attrs", "primary"),
 ];
 
-/// The URL with what it does not say itself about [`PATIENCE`].
-fn with_patience(url: &str) -> String {
+/// The URL with what it does not say itself about [`DEFAULTS`].
+fn with_defaults(url: &str) -> String {
     let query = url.split_once('?').map_or("", |(_, query)| query);
     let says = |name: &str| query.split('&').any(|one| one.split('=').next() == Some(name));
     let mut full = url.to_owned();
-    for (name, value) in PATIENCE.into_iter().filter(|(name, _)| !says(name)) {
+    for (name, value) in DEFAULTS.into_iter().filter(|(name, _)| !says(name)) {
         full.push_str(if full.contains('?') { "&" } else { "?" });
         full.extend([name, "=", value]);
     }
     full
 }
 
-/// A connection of the pool, for as long as it is held.
-pub(super) struct Lent(PooledConnection<Server>);
-
-impl std::ops::Deref for Lent {
-    type Target = Conn;
-    fn deref(&self) -> &Conn {
-        &self.0.conn
-    }
-}
-
-impl std::ops::DerefMut for Lent {
-    fn deref_mut(&mut self) -> &mut Conn {
-        &mut self.0.conn
-    }
-}
-
-/// How the pool makes and judges connections.
-struct Server {
-    url: String,
-    /// Connections that were made.
-    made: Arc<AtomicI64>,
-    /// How often a connection was found lost.
-    losses: Arc<AtomicI64>,
-}
-
-struct Pooled {
-    conn: Conn,
-    /// The losses before it was made: with one connection all older ones are gone.
-    made_at: i64,
-    /// Set by the first statement that finds the server gone: asking before each use costs a round trip.
-    lost: Arc<AtomicBool>,
-}
-
-impl ManageConnection for Server {
-    type Connection = Pooled;
-    type Error = diesel::r2d2::Error;
-
-    fn connect(&self) -> std::result::Result<Pooled, Self::Error> {
-        let lost = Arc::new(AtomicBool::new(false));
-        let made_at = self.losses.load(Ordering::Acquire);
-        let mut connection = PgConnection::establish(&self.url).map_err(Self::Error::ConnectionError)?;
-        connection.batch_execute(SETTINGS).map_err(Self::Error::QueryError)?;
-        self.made.fetch_add(1, Ordering::AcqRel);
-        let (flag, losses) = (Arc::clone(&lost), Arc::clone(&self.losses));
-        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::FinishQuery { error: Some(Diesel::DatabaseError(kind, about)), .. } = event
-                && is_lost(kind, about.message())
-            {
-                flag.store(true, Ordering::Relaxed);
-                // Once for all that were made before it.
-                let _ = losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
-            }
-        });
-        Ok(Pooled { conn: Conn::Postgres(connection), made_at, lost })
-    }
-
-    fn is_valid(&self, pooled: &mut Pooled) -> std::result::Result<(), Self::Error> {
-        if pooled.made_at == self.losses.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        Err(Self::Error::ConnectionError(ConnectionError::BadConnection("lost with others".to_owned())))
-    }
-
-    fn has_broken(&self, pooled: &mut Pooled) -> bool {
-        pooled.lost.load(Ordering::Relaxed) || !pooled.conn.is_clean()
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::with_patience;
+    use super::with_defaults;
 
     #[test]
     fn a_url_keeps_what_it_says_itself() {
-        let all =
-            "connect_timeout=5&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5&keepalives_count=3";
-        assert_eq!(with_patience("postgres://h/k"), format!("postgres://h/k?{all}"));
-        let own = "postgres://h/k?connect_timeout=2&user=x&keepalives_idle=60";
+        let all = "connect_timeout=5&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5\
+                   &keepalives_count=3&target_session_attrs=primary";
+        assert_eq!(with_defaults("postgres://h,i/k"), format!("postgres://h,i/k?{all}"));
+        let own = "postgres://h/k?connect_timeout=2&user=x&keepalives_idle=60&target_session_attrs=any";
         let rest = "tcp_user_timeout=10000&keepalives_interval=5&keepalives_count=3";
-        assert_eq!(with_patience(own), format!("{own}&{rest}"));
+        assert_eq!(with_defaults(own), format!("{own}&{rest}"));
     }
 }

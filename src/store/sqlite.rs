@@ -6,7 +6,7 @@
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
@@ -18,12 +18,17 @@ use super::error::{Error, Result};
 use super::migrate;
 use super::wal_index::{State, WalIndex};
 use super::writer::Writer;
+use super::writes::Writes;
 
 /// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection. The
 /// WAL goes back into the database when it has 16 MB: pages that many commits change are then written once.
 const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
      PRAGMA wal_autocheckpoint = 4000; \
      PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+
+/// What the connection that probes sets: so few pages fit into its memory that a write goes into the WAL before
+/// it is committed; and it waits for nobody for long.
+const PROBE: &str = "PRAGMA cache_size = 1; PRAGMA busy_timeout = 1000;";
 
 /// How many readers may be open beyond those that are kept, when scans hold them.
 const SPARE: u32 = 4;
@@ -39,6 +44,9 @@ pub(super) struct Sqlite {
     index: WalIndex,
     watch: Mutex<Watch>,
     writer: Writer,
+    writes: Arc<Writes>,
+    /// Tries whether a write would be kept.
+    probe: Mutex<Option<Conn>>,
 }
 
 /// Reads the data version and nothing else: its numbers can be compared with each other.
@@ -71,13 +79,16 @@ impl Sqlite {
         conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
         migrate::run(&mut conn)?;
         drop(lock);
+        let writes = Arc::new(Writes::default());
         Ok(Sqlite {
             kept: readers.max(1),
             idle: Mutex::new(Idle { readers: vec![], lent: 0 }),
             returned: Condvar::new(),
             watch: Mutex::new(Watch { conn: reader(text)?, known: None }),
             index: WalIndex::open(&path).map_err(failed)?,
-            writer: Writer::start(text.to_owned(), conn)?,
+            writer: Writer::start(text.to_owned(), conn, Arc::clone(&writes))?,
+            writes,
+            probe: Mutex::new(None),
             path: text.to_owned(),
         })
     }
@@ -96,6 +107,24 @@ impl Sqlite {
         E: From<Error> + Send + 'static,
     {
         self.writer.write(work)
+    }
+
+    /// See [`super::Store::writable`].
+    pub(super) fn writable(&self) -> Result<(), &'static str> {
+        self.writes.ask(|| {
+            let mut kept = self.probe.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut conn = match kept.take() {
+                Some(conn) => conn,
+                None => {
+                    let mut conn = connect(&self.path)?;
+                    conn.batch_execute(PROBE)?;
+                    conn
+                }
+            };
+            rehearse(&mut conn)?;
+            *kept = Some(conn);
+            Ok(())
+        })
     }
 
     pub(super) fn data_version(&self) -> Result<i64> {
@@ -178,6 +207,18 @@ pub(super) fn connect(path: &str) -> Result<Conn> {
         .map_err(|error| Error::Unavailable(format!("cannot open the database file: {error}")))?;
     connection.batch_execute(SETTINGS)?;
     Ok(Conn::Sqlite(connection))
+}
+
+/// Writes more pages into the WAL than fit into memory, where the next commit would write its own, and takes them
+/// back: nobody sees them, and the data version stays.
+fn rehearse(conn: &mut Conn) -> Result<()> {
+    conn.begin("BEGIN IMMEDIATE", "BEGIN")?;
+    let sql = "INSERT INTO installation (name, value) VALUES ('probe', zeroblob(131072))";
+    let written = conn.execute_sql(sql, &[]);
+    // A disk that is full has ended the transaction already.
+    let undone = conn.unwind(0);
+    written?;
+    Ok(undone?)
 }
 
 fn reader(path: &str) -> Result<Conn> {

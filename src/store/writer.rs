@@ -4,12 +4,16 @@
 //! the one commit; if that fails, all of its jobs have failed.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::thread::JoinHandle;
+
+use diesel::sql_types::BigInt;
 
 use super::connection::Conn;
 use super::error::{Error, Result};
 use super::sqlite;
+use super::writes::Writes;
 
 /// The most jobs in one commit, so that the first of them does not wait for ever.
 const TOGETHER: usize = 256;
@@ -27,9 +31,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(path: String, conn: Conn) -> Result<Writer> {
+    pub(super) fn start(path: String, conn: Conn, writes: Arc<Writes>) -> Result<Writer> {
         let (queue, jobs) = channel();
-        let run = move || Thread { path, conn: Some(conn) }.run(&jobs);
+        let run = move || Thread { path, conn: Some(conn), writes, changes: 0 }.run(&jobs);
         let thread = std::thread::Builder::new()
             .name("keyroll-writer".to_owned())
             .spawn(run)
@@ -72,7 +76,7 @@ trait Job: Send {
     fn run(&mut self, conn: &mut Conn) -> Result<()>;
 
     /// Answers with the outcome, or with the reason why nothing was kept.
-    fn reply(self: Box<Self>, failure: Option<&str>);
+    fn reply(self: Box<Self>, failure: Option<&Failure>);
 }
 
 struct Work<F, T, E> {
@@ -107,46 +111,68 @@ where
         Ok(())
     }
 
-    fn reply(self: Box<Self>, failure: Option<&str>) {
-        let lost = |failure: &str| Err(Error::Unavailable(failure.to_owned()).into());
+    fn reply(self: Box<Self>, failure: Option<&Failure>) {
+        let unavailable = |why: &str| Err(Error::Unavailable(why.to_owned()).into());
         let answer = match (self.outcome, failure) {
             // Its own failure says more than that the others failed too.
             (Some(Err(error)), _) => Err(error),
-            (_, Some(failure)) => lost(failure),
+            (_, Some(Failure::ReadOnly)) => Err(Error::ReadOnly.into()),
+            (_, Some(Failure::Other(why))) => unavailable(why),
             (Some(outcome), None) => outcome,
-            (None, None) => lost("the work was not done"),
+            (None, None) => unavailable("the work was not done"),
         };
         // Whoever asked may have gone.
         let _ = self.reply.send(answer);
     }
 }
 
+/// Why nothing of a round was kept.
+enum Failure {
+    ReadOnly,
+    Other(String),
+}
+
 struct Thread {
     path: String,
     conn: Option<Conn>,
+    writes: Arc<Writes>,
+    /// The rows that the connection has ever changed.
+    changes: i64,
 }
 
 impl Thread {
     fn run(mut self, queue: &Receiver<Box<dyn Job>>) {
         while let Ok(first) = queue.recv() {
             let mut jobs = vec![first];
-            let failure = self.round(&mut jobs, queue).err().map(|error| {
+            let failure = self.round(&mut jobs, queue).map(|changes| self.learn(changes)).err().map(|error| {
+                // The first job's own statement may have been told more: a probe finds out.
+                self.writes.forget();
                 // Those that wait would only wait again for the same.
                 jobs.extend(queue.try_iter().take(TOGETHER));
                 ::log::warn!("a round of {} writes failed: {error}", jobs.len());
                 match error {
-                    Error::Unavailable(reason) => reason,
-                    other => other.to_string(),
+                    Error::ReadOnly => Failure::ReadOnly,
+                    Error::Unavailable(reason) => Failure::Other(reason),
+                    other => Failure::Other(other.to_string()),
                 }
             });
             for job in jobs {
-                job.reply(failure.as_deref());
+                job.reply(failure.as_ref());
             }
         }
     }
 
-    /// One transaction: the first job and whatever comes in meanwhile.
-    fn round(&mut self, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<()> {
+    /// Notes that writes are kept, if there was any: a commit of nothing writes nothing.
+    fn learn(&mut self, changes: i64) {
+        if changes != self.changes {
+            self.changes = changes;
+            self.writes.kept();
+        }
+    }
+
+    /// One transaction: the first job and whatever comes in meanwhile. Gives the rows that the connection has
+    /// ever changed.
+    fn round(&mut self, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<i64> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
             None => sqlite::connect(&self.path)?,
@@ -164,7 +190,7 @@ impl Thread {
     }
 }
 
-fn together(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<()> {
+fn together(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<i64> {
     conn.begin("BEGIN IMMEDIATE", "BEGIN")?;
     let mut done = 0;
     while let Some(job) = jobs.get_mut(done) {
@@ -174,5 +200,6 @@ fn together(conn: &mut Conn, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<
             jobs.extend(queue.try_recv());
         }
     }
-    Ok(conn.commit()?)
+    conn.commit()?;
+    Ok(conn.load_sql::<BigInt, i64>("SELECT total_changes()", &[])?.pop().unwrap_or(0))
 }

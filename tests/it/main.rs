@@ -33,6 +33,7 @@ mod limits;
 mod me;
 mod month;
 mod nodes;
+mod outages;
 mod patch;
 mod races;
 mod references;

@@ -17,7 +17,7 @@ pub use state::{complete, immutable};
 pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, value};
 
 /// The body of a POST or PUT, made canonical.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Incoming {
     /// The document: `schemas` first, then the attributes in the order of the schema.
     pub document: Map<String, Value>,

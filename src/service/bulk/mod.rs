@@ -160,9 +160,10 @@ impl Job<'_> {
         let target = Target::parse(&operation)?;
         let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
         authorize(&self.context.caller, kind, Some(resource_type))?;
-        let mut tolerances = self.tolerances.clone();
+        let known = self.tolerances.clone();
         Ok(Work::new(kind, resource_type, move |change| {
-            let outcome = target.apply(change, operation, &mut tolerances)?;
+            let mut tolerances = known.clone();
+            let outcome = target.clone().apply(change, operation.clone(), &mut tolerances)?;
             Ok((outcome, tolerances))
         }))
     }
@@ -234,7 +235,7 @@ impl Job<'_> {
     }
 
     fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
-        let mut ids = self.ids.clone();
+        let known = (self.ids.clone(), self.tolerances.clone());
         let mut drafts: Vec<(String, Target, Value)> = vec![];
         for operation in operations {
             self.service.count_request(&self.context.caller)?;
@@ -243,11 +244,11 @@ impl Job<'_> {
             drafts.push((operation.bulk_id.unwrap_or_default(), target, operation.data.unwrap_or_default()));
         }
         let first = drafts.first().map(|(_, target, _)| target.resource_type);
-        let mut tolerances = self.tolerances.clone();
         let service = self.service;
         let (outcomes, tolerances) = service.perform(self.context, Operation::Create, first, move |change| {
+            let (mut ids, mut tolerances) = known.clone();
             let mut stripped: Vec<(String, &'static ResourceType, Stripped)> = vec![];
-            for (bulk_id, target, mut data) in drafts {
+            for (bulk_id, target, mut data) in drafts.clone() {
                 references::resolve(&mut data, &ids);
                 let rest = references::strip(&mut data);
                 change.operation = Operation::Create;

@@ -8,6 +8,7 @@ use crate::service::resources::{self, Conditions, Saved, create_in, patch_in, re
 use crate::service::{Change, Error, Service, registry};
 
 /// The endpoint or resource that a path names.
+#[derive(Clone)]
 pub(super) struct Target {
     pub(super) resource_type: &'static ResourceType,
     id: Option<String>,

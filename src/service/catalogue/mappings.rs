@@ -41,7 +41,7 @@ impl Service {
         let (role, source) = parse(body, None)?;
         self.perform(context, Operation::MappingCreate, None, move |change| {
             let policy = change.policy()?;
-            let mapping = create(change, &policy, &role, source)?;
+            let mapping = create(change, &policy, &role, source.clone())?;
             Tagged::recorded(change, render(&mapping, &policy))
         })
     }
@@ -66,7 +66,7 @@ impl Service {
             let policy = change.policy()?;
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
             conditions.check_write(policy.mapping_version(found))?;
-            let after = Mapping::new(id, &role, source);
+            let after = Mapping::new(id, &role, source.clone());
             if (&found.mapping.role, &found.mapping.source) == (&after.role, &after.source) {
                 return Ok(Tagged::of(policy.mapping_version(found), render(&found.mapping, &policy)));
             }

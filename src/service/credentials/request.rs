@@ -90,9 +90,9 @@ impl Service {
             let new = match connection {
                 Some(connection) => {
                     let new = NewKey::provisioning(&connection);
-                    NewKey { name: request.name, lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
+                    NewKey { name: request.name.clone(), lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
                 }
-                None => own_key(change, &owner, request)?,
+                None => own_key(change, &owner, &request)?,
             };
             let (credential, key) = issue(change, &owner, new)?;
             let mut record = render(&credential, Some((&owner, true)), change.now);
@@ -134,7 +134,7 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
 }
 
 /// The key that a request asks for: a person's or an agent's, held to what both owner and caller may do.
-fn own_key(change: &mut Change<'_>, owner: &Principal, request: IssueRequest) -> Result<NewKey, Error> {
+fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -> Result<NewKey, Error> {
     let class = match owner.kind {
         PrincipalKind::User => Class::User,
         PrincipalKind::Agent if owner.local => {
@@ -147,16 +147,16 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: IssueRequest) ->
     if !liveness::is_sponsored(change.conn, change.key(), owner)? {
         return Err(not_live(format!("the owner {} has no live sponsor", owner.id)));
     }
-    let grant = match request.grant {
+    let grant = match &request.grant {
         None => Grant::Identity,
         Some(asked) => {
-            check_known(change, &asked)?;
-            check_caps(change, owner, &asked)?;
-            Grant::Permissions(asked.into_iter().map(|one| one.permission).collect())
+            check_known(change, asked)?;
+            check_caps(change, owner, asked)?;
+            Grant::Permissions(asked.iter().map(|one| one.permission.clone()).collect())
         }
     };
     let lifetime = request.lifetime.unwrap_or(LIFETIME_DEFAULT);
-    Ok(NewKey { name: request.name, class, grant, lifetime, connection: None })
+    Ok(NewKey { name: request.name.clone(), class, grant, lifetime, connection: None })
 }
 
 /// What no api offers is a slip of the pen: it would seem to be granted and never be.

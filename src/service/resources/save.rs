@@ -24,6 +24,7 @@ use crate::store::index::IndexRow;
 use crate::store::resources::{NewResource, Resource, Sight};
 
 /// What a resource shall become.
+#[derive(Clone)]
 pub(super) struct Draft {
     pub(super) document: Map<String, Value>,
     pub(super) external_id: Option<String>,
@@ -33,6 +34,7 @@ pub(super) struct Draft {
 }
 
 /// A new resource, checked and taken apart: nobody else's write waits for that.
+#[derive(Clone)]
 pub(super) struct Ready {
     draft: Draft,
     text: String,

@@ -32,7 +32,7 @@ impl Service {
         super::super::authorize(&context.caller, Operation::Create, Some(resource_type))?;
         let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
         let saved = self.perform(context, Operation::Create, Some(resource_type), move |change| {
-            create(change, resource_type, ready)
+            create(change, resource_type, ready.clone())
         })?;
         self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
     }
@@ -56,7 +56,7 @@ impl Service {
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
         let saved = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
-            replace_in(change, resource_type, &id, incoming, &conditions)
+            replace_in(change, resource_type, &id, incoming.clone(), &conditions)
         })?;
         self.answer_saved(context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
     }
@@ -80,6 +80,7 @@ impl Service {
         let operations = patch::parse(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
         let (saved, tolerances) = self.perform(context, Operation::Patch, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
             let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
             Ok((saved, tolerances))
         })?;

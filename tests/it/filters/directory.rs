@@ -236,7 +236,7 @@ fn mint() -> Id {
     Id::from_bytes(&bytes).unwrap()
 }
 
-pub fn read<T>(store: &Store, work: impl FnOnce(&mut Conn) -> Result<T, Error>) -> T {
+pub fn read<T>(store: &Store, work: impl Fn(&mut Conn) -> Result<T, Error>) -> T {
     store.read(work).unwrap()
 }
 
@@ -247,7 +247,7 @@ pub fn at(second: i64, millisecond: i64) -> DateTime<Utc> {
 impl Directory {
     pub fn fill(store: &Store, plan: &Plan) -> Directory {
         let plan = plan.clone();
-        store.write::<_, Error>(move |conn| Directory::write(conn, plan)).unwrap()
+        store.write::<_, Error>(move |conn| Directory::write(conn, plan.clone())).unwrap()
     }
 
     fn write(conn: &mut Conn, plan: Plan) -> Result<Directory, Error> {
@@ -340,8 +340,9 @@ impl Directory {
     pub fn add_user(&mut self, store: &Store, seed: u64) {
         let Some(plan) = self.plan.users.get(seed as usize % self.plan.users.len().max(1)).cloned() else { return };
         let number = 100 + self.entries.len() + (seed % 1_000) as usize;
-        let mut other = Directory { entries: vec![], plan: self.plan.clone(), ..*self };
+        let empty = Directory { entries: vec![], plan: self.plan.clone(), ..*self };
         let entry = store.write::<_, Error>(move |conn| {
+            let mut other = Directory { entries: vec![], plan: empty.plan.clone(), ..empty };
             other.insert_user(conn, &plan, number)?;
             Ok(other.entries.remove(0))
         });

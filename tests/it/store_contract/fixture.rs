@@ -20,12 +20,12 @@ pub fn at(second: i64) -> DateTime<Utc> {
 }
 
 /// Writes with the store's own error.
-pub fn write<T: Send + 'static>(store: &Store, work: impl FnOnce(&mut Conn) -> Result<T, Error> + Send + 'static) -> T {
+pub fn write<T: Send + 'static>(store: &Store, work: impl Fn(&mut Conn) -> Result<T, Error> + Send + 'static) -> T {
     store.write(work).unwrap()
 }
 
 /// Reads with the store's own error.
-pub fn read<T>(store: &Store, work: impl FnOnce(&mut Conn) -> Result<T, Error>) -> T {
+pub fn read<T>(store: &Store, work: impl Fn(&mut Conn) -> Result<T, Error>) -> T {
     store.read(work).unwrap()
 }
 

@@ -223,7 +223,7 @@ fn look_ups_use_their_indexes() {
         ),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
-        let plan: Vec<Plan> = write(&store, move |conn| diesel::sql_query(explain).load(conn).map_err(Error::from));
+        let plan: Vec<Plan> = write(&store, move |conn| diesel::sql_query(&explain).load(conn).map_err(Error::from));
         let plan: Vec<String> = plan.into_iter().map(|row| row.detail).collect();
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
         assert!(!plan.iter().any(|step| step.contains("SCAN m")), "{sql}: {plan:?}");

@@ -1,5 +1,7 @@
 //! PostgreSQL chooses how to run a statement by what it expects; a directory may not make it read tables whole.
 
+use std::cell::RefCell;
+
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use keyroll::domain::{Id, TenantKey};
@@ -58,11 +60,12 @@ fn read(conn: &mut Conn) -> Result<(i64, i64), Error> {
 }
 
 /// Holds what some work reads each time against what there is to read for it.
-fn reads(store: &Store, name: &str, most: i64, mut work: impl FnMut(&mut Conn) -> Result<usize, Error>) {
+fn reads(store: &Store, name: &str, most: i64, work: impl FnMut(&mut Conn) -> Result<usize, Error>) {
+    let work = RefCell::new(work);
     let done: Result<_, Error> = store.read(|conn| {
         store::snapshot(conn, |conn| {
             let before = read(conn)?;
-            let found: Vec<usize> = (0..TIMES).map(|_| work(conn)).collect::<Result<_, _>>()?;
+            let found: Vec<usize> = (0..TIMES).map(|_| work.borrow_mut()(conn)).collect::<Result<_, _>>()?;
             let after = read(conn)?;
             Ok((found[0], (after.0 - before.0, (after.1 - before.1) / TIMES as i64)))
         })

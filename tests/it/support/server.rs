@@ -159,6 +159,30 @@ impl Installation {
         self.start_before(Drain::start, flags, variables)
     }
 
+    /// Starts a server in a shell that has done something first, and waits until it listens.
+    #[track_caller]
+    pub fn serve_after(&self, preparation: &str) -> Server {
+        let own = self.command(&["serve", "--listen", "127.0.0.1:0"]);
+        let mut command = Command::new("sh");
+        command.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\"")]).arg(own.get_program());
+        command.args(own.get_args()).current_dir(self.folder.path());
+        for (name, value) in own.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        self.spawn(command, Drain::start).ready()
+    }
+
+    /// The name of the database, and a session beside it on the same PostgreSQL.
+    pub fn cluster(&self) -> (String, PgConnection) {
+        let url = self.database_url();
+        let name = url.strip_prefix("postgres:///").unwrap().split('?').next().unwrap().to_owned();
+        let cluster = PgConnection::establish(&url.replacen(&name, "postgres", 1)).unwrap();
+        (name, cluster)
+    }
+
     /// Starts a server whose log nobody reads, and waits until it listens.
     pub fn serve_unread(&self, variables: &[(&str, &str)]) -> Server {
         self.start_before(Drain::none, &[], variables).ready()
@@ -198,7 +222,12 @@ impl Installation {
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        command.args(flags).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(flags).envs(variables.iter().copied());
+        self.spawn(command, reader)
+    }
+
+    fn spawn(&self, mut command: Command, reader: impl Fn(std::process::ChildStderr) -> Drain) -> Starting {
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process(command.spawn().unwrap());
         let stdout = BufReader::new(child.0.stdout.take().unwrap());
         let stderr = reader(child.0.stderr.take().unwrap());

@@ -1,0 +1,53 @@
+//! Whether requests can be served: reads, and writes apart from them, since verification needs no write.
+
+use serde_json::{Map, Value};
+
+use super::{Error, Service};
+use crate::store;
+
+/// What can be served, and what not, and why.
+#[derive(Clone, Debug, Default)]
+pub struct Readiness {
+    /// Why nothing can be read; `None` if it can.
+    pub reads: Option<&'static str>,
+    /// Why nothing that is written is kept; `None` if it is, or if nobody asked.
+    pub writes: Option<&'static str>,
+}
+
+impl Readiness {
+    /// Nothing can be served, for one reason.
+    pub fn nothing(why: &'static str) -> Readiness {
+        Readiness { reads: Some(why), writes: Some(why) }
+    }
+
+    /// The same as JSON: `{"status": "ready"}`, or `unready` with what fails.
+    pub fn to_json(&self) -> Value {
+        let ready = self.reads.is_none() && self.writes.is_none();
+        let mut told = Map::from_iter([("status".to_owned(), if ready { "ready" } else { "unready" }.into())]);
+        for (name, why) in [("reads", self.reads), ("writes", self.writes)] {
+            told.extend(why.map(|why| (name.to_owned(), why.into())));
+        }
+        Value::Object(told)
+    }
+}
+
+impl Service {
+    /// Whether the store answers, and unless only reads are asked for, whether it keeps what is written. It may
+    /// wait as long as the store does.
+    pub fn readiness(&self, for_reads: bool) -> Readiness {
+        let read = || -> Result<(), Error> {
+            self.inner.store.data_version()?;
+            self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
+        };
+        if let Err(error) = read() {
+            let (why, cause) = match &error {
+                Error::Unavailable(cause) => (cause.told(), cause.to_string()),
+                _ => ("the database failed", error.to_string()),
+            };
+            log::warn!("not ready: {cause}");
+            return Readiness::nothing(why);
+        }
+        let writes = if for_reads { None } else { self.inner.store.writable().err() };
+        Readiness { reads: None, writes }
+    }
+}

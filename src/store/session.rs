@@ -1,0 +1,241 @@
+//! A session of PostgreSQL: how it is made, what its server must be, and when it is given up.
+
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::pg::PgConnection;
+use diesel::r2d2::ManageConnection;
+use diesel::sql_types::{Bool, Text};
+use diesel::{Connection, ConnectionError};
+
+use super::connection::{Conn, ended};
+use super::error::{Error, FOREIGN, Kind, OVERTAKEN, Result, STANDBY};
+
+/// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for ever, and
+/// changes wait for each other's rows, whatever the database's own default is. A commit is on disk, and on the
+/// synchronous standby if there is one, before it is acknowledged. The rest says what our statements are like:
+/// each walks along indexes to a few rows, whatever its values and however large the tables have become since
+/// it was planned. So it is planned once, for any values, not read out of whole tables while these are small,
+/// nor because a disk is expected to move its head for each row, not gathered in bitmaps, and not compiled.
+/// Messages are in English, which `store::error` knows, if this role may say so.
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
+     SET default_transaction_isolation = 'read committed'; \
+     SELECT set_config('synchronous_commit', 'on', false) \
+         WHERE current_setting('synchronous_commit') <> 'remote_apply'; \
+     SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET enable_bitmapscan = off; \
+     SET random_page_cost = 1.1; SET jit = off; \
+     DO $$ BEGIN PERFORM set_config('lc_messages', 'C', false); \
+         EXCEPTION WHEN insufficient_privilege OR invalid_parameter_value THEN NULL; END $$;";
+
+/// What a look asks: whether it is a standby, its timeline (the first eight digits of the name of the log file
+/// that it writes: no privilege is needed for that), and which transactions have ended.
+const LOOK: &str = "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN '' \
+     ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, CAST(pg_current_snapshot() AS text)";
+
+/// What the sessions of one installation know of each other.
+pub(super) struct Known {
+    /// Sessions that were made.
+    pub(super) made: AtomicI64,
+    /// How often a session was found lost.
+    losses: AtomicI64,
+    /// The newest timeline of all that were met: whoever is on an older one was overtaken by another primary.
+    timeline: AtomicI64,
+}
+
+/// How sessions are made and judged.
+pub(super) struct Server {
+    url: String,
+    known: Arc<Known>,
+    /// How often one of them could not write: all that are older may be as it was.
+    given_up: Arc<AtomicI64>,
+}
+
+/// A session, and what became of it.
+pub(super) struct Session {
+    pub(super) conn: Conn,
+    /// The losses before it was made: with one session all older ones are gone.
+    made_at: i64,
+    given_up_at: i64,
+    timeline: i64,
+    met: Arc<Met>,
+}
+
+/// What a session has met since it was last lent.
+#[derive(Default)]
+struct Met {
+    /// Set by the first statement that finds the session of no use: asking before each use costs a round trip.
+    is_over: AtomicBool,
+    /// Whether COMMIT was sent: from then on only the server knows whether it was done.
+    committing: AtomicBool,
+    trouble: Mutex<Option<(Kind, String)>>,
+}
+
+impl Met {
+    fn trouble(&self) -> MutexGuard<'_, Option<(Kind, String)>> {
+        // Nothing that holds the lock can leave it half-changed.
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How a piece of work on a session went wrong, by what the server said.
+pub(super) struct Trouble {
+    pub(super) kind: Kind,
+    pub(super) text: String,
+    /// Whether it may have been committed all the same.
+    pub(super) may_be_done: bool,
+}
+
+impl Server {
+    pub(super) fn new(url: &str) -> Server {
+        let known = Known { made: AtomicI64::new(0), losses: AtomicI64::new(0), timeline: AtomicI64::new(0) };
+        Server { url: url.to_owned(), known: Arc::new(known), given_up: Arc::default() }
+    }
+
+    /// Another group of sessions on the same server.
+    pub(super) fn beside(&self) -> Server {
+        Server { url: self.url.clone(), known: Arc::clone(&self.known), given_up: Arc::default() }
+    }
+
+    pub(super) fn known(&self) -> &Known {
+        &self.known
+    }
+
+    /// Makes a session on a primary.
+    pub(super) fn open(&self) -> Result<Session> {
+        let (made_at, given_up_at) = (self.known.losses.load(Ordering::Acquire), self.given_up.load(Ordering::Acquire));
+        let mut connection = connect(&self.url)?;
+        connection.batch_execute(SETTINGS)?;
+        let met = Arc::new(Met::default());
+        self.watch(&mut connection, made_at, Arc::clone(&met));
+        let mut session = Session { conn: Conn::Postgres(connection), made_at, given_up_at, timeline: 0, met };
+        session.timeline = session.look(&self.known)?.0;
+        self.known.made.fetch_add(1, Ordering::AcqRel);
+        Ok(session)
+    }
+
+    /// Notes what the statements of a session meet.
+    fn watch(&self, connection: &mut PgConnection, made_at: i64, met: Arc<Met>) {
+        let (known, given_up, noted) = (Arc::clone(&self.known), Arc::clone(&self.given_up), Arc::clone(&met));
+        let note = move |error: &diesel::result::Error| {
+            let kind = Kind::of(error);
+            match kind {
+                Kind::Lost => {
+                    noted.is_over.store(true, Ordering::Relaxed);
+                    // Once for all that were made before it.
+                    let _ = known.losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
+                }
+                // What a session may do was decided when it began.
+                Kind::ReadOnly => {
+                    if !noted.is_over.swap(true, Ordering::Relaxed) {
+                        given_up.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+                Kind::Other => return,
+                _ => {}
+            }
+            *noted.trouble() = Some((kind, error.to_string()));
+        };
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::CommitTransaction { depth, .. } if depth.get() == 1 => {
+                met.committing.store(true, Ordering::Relaxed);
+            }
+            InstrumentationEvent::FinishQuery { error: Some(error), .. } => note(error),
+            _ => {}
+        });
+    }
+
+    /// Whether a session that waits in a pool is still what it was.
+    pub(super) fn is_current(&self, session: &Session) -> bool {
+        session.made_at == self.known.losses.load(Ordering::Acquire)
+            && session.given_up_at == self.given_up.load(Ordering::Acquire)
+            && session.timeline == self.known.timeline.load(Ordering::Acquire)
+    }
+}
+
+impl Session {
+    /// What the server is now: its timeline, and how many of its transactions have ended.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if it is a standby, or another primary has overtaken it.
+    pub(super) fn look(&mut self, known: &Known) -> Result<(i64, i64)> {
+        let found = self.conn.load_sql::<(Bool, Text, Text), (bool, String, String)>(LOOK, &[])?.pop();
+        let (is_standby, timeline, snapshot) =
+            found.ok_or_else(|| Error::Unavailable("the database does not say what it is".to_owned()))?;
+        if is_standby {
+            self.met.is_over.store(true, Ordering::Relaxed);
+            return Err(Error::Unavailable(STANDBY.to_owned()));
+        }
+        let unclear = || Error::Unavailable("the database does not say what it has seen".to_owned());
+        let timeline = i64::from_str_radix(&timeline, 16).map_err(|_| unclear())?;
+        if known.timeline.fetch_max(timeline, Ordering::AcqRel) > timeline {
+            self.met.is_over.store(true, Ordering::Relaxed);
+            return Err(Error::Unavailable(OVERTAKEN.to_owned()));
+        }
+        Ok((timeline, ended(&snapshot).ok_or_else(unclear)?))
+    }
+
+    /// Forgets what it has met: it was lent to somebody else.
+    pub(super) fn begin(&mut self) {
+        self.met.committing.store(false, Ordering::Relaxed);
+        *self.met.trouble() = None;
+    }
+
+    /// What went wrong since then, if that was the server's doing.
+    pub(super) fn trouble(&self) -> Option<Trouble> {
+        let may_be_done = self.met.committing.load(Ordering::Relaxed);
+        self.met.trouble().clone().map(|(kind, text)| Trouble { kind, text, may_be_done })
+    }
+
+    /// Whether it is of no use any more.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.met.is_over.load(Ordering::Relaxed) || !self.conn.is_clean()
+    }
+}
+
+/// Connects, and finds out whether the server's messages can be told apart.
+pub(super) fn connect(url: &str) -> Result<PgConnection> {
+    PgConnection::establish(url).map_err(|error| {
+        let error = error.to_string();
+        let error = error.trim_end();
+        Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
+    })
+}
+
+impl ManageConnection for Server {
+    type Connection = Session;
+    type Error = diesel::r2d2::Error;
+
+    fn connect(&self) -> std::result::Result<Session, Self::Error> {
+        let failed = |error: Error| ConnectionError::BadConnection(error.to_string());
+        self.open().map_err(|error| Self::Error::ConnectionError(failed(error)))
+    }
+
+    fn is_valid(&self, session: &mut Session) -> std::result::Result<(), Self::Error> {
+        if self.is_current(session) {
+            return Ok(());
+        }
+        Err(Self::Error::ConnectionError(ConnectionError::BadConnection("lost with others".to_owned())))
+    }
+
+    fn has_broken(&self, session: &mut Session) -> bool {
+        session.is_over()
+    }
+}
+
+/// Notes whether this role's sessions get messages that `store::error` knows.
+pub(super) fn learn_language(conn: &mut Conn) -> Result<()> {
+    if let Conn::Postgres(connection) = conn {
+        connection.batch_execute(SETTINGS)?;
+    }
+    let language = conn.load_sql::<Text, String>("SHOW lc_messages", &[])?.pop().unwrap_or_default();
+    let is_known = language.is_empty() || ["C", "POSIX", "en"].iter().any(|known| language.starts_with(known));
+    if !is_known {
+        FOREIGN.store(true, Ordering::Relaxed);
+        log::warn!(
+            "the database speaks {language}, and this role may not choose: refusals are told apart less well. \
+             Fix it as a superuser: ALTER ROLE … SET lc_messages = 'C'"
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Whether writes are kept: what the last of them has learned, and else a probe.
+//!
+//! Whoever asks often costs little: a probe is made only if no write has told anything for a while, and one at
+//! a time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::error::{Error, Result};
+
+/// How long it is believed that writes are kept.
+const GOOD: Duration = Duration::from_secs(2);
+/// How long it is believed that they are not.
+const BAD: Duration = Duration::from_millis(250);
+
+#[derive(Default)]
+pub(super) struct Writes(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    learned: Option<Instant>,
+    trouble: Option<&'static str>,
+    /// When the probe began that is under way.
+    probing: Option<Instant>,
+}
+
+#[expect(clippy::disallowed_methods, reason = "the age of knowledge, by a clock that nobody sets")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+impl Known {
+    fn learn(&mut self, trouble: Option<&'static str>) {
+        *self = Known { learned: Some(now()), trouble, probing: None };
+    }
+
+    fn is_fresh(&self) -> bool {
+        let valid = if self.trouble.is_some() { BAD } else { GOOD };
+        self.learned.is_some_and(|at| at.elapsed() < valid)
+    }
+
+    fn told(&self) -> Result<(), &'static str> {
+        self.trouble.map_or(Ok(()), Err)
+    }
+}
+
+impl Writes {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // Nothing that holds the lock can leave it half-changed.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A write was committed.
+    pub(super) fn kept(&self) {
+        self.known().learn(None);
+    }
+
+    /// A write failed as any other would have.
+    pub(super) fn failed(&self, error: &Error) {
+        self.known().learn(Some(error.told()));
+    }
+
+    /// A write failed, and others may: nothing is known any more.
+    pub(super) fn forget(&self) {
+        self.known().learned = None;
+    }
+
+    /// Whether writes are kept, else why not.
+    pub(super) fn ask(&self, probe: impl FnOnce() -> Result<()>) -> Result<(), &'static str> {
+        {
+            let mut known = self.known();
+            if known.is_fresh() {
+                return known.told();
+            }
+            if known.probing.is_some_and(|since| since.elapsed() >= GOOD) {
+                return Err("a write has begun and does not end");
+            }
+            if known.probing.is_some() {
+                return known.told();
+            }
+            known.probing = Some(now());
+        }
+        let outcome = probe().map_err(|error| {
+            log::warn!("a write that was tried failed: {error}");
+            error.told()
+        });
+        self.known().learn(outcome.err());
+        outcome
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_writes_learn_is_told_without_a_probe() {
+        let writes = Writes::default();
+        let never = || -> Result<()> { panic!("no probe is needed") };
+        writes.kept();
+        assert_eq!(writes.ask(never), Ok(()));
+        writes.failed(&Error::Unavailable("database or disk is full".to_owned()));
+        assert_eq!(writes.ask(never), Err("the disk is full"));
+        writes.kept();
+        assert_eq!(writes.ask(never), Ok(()));
+    }
+
+    #[test]
+    fn one_probe_at_a_time_finds_out_what_nobody_knows() {
+        let writes = Writes::default();
+        let outcome = writes.ask(|| {
+            // Whoever comes meanwhile is told what was known before.
+            assert_eq!(writes.ask(|| panic!("a second probe")), Ok(()));
+            Err(Error::ReadOnly)
+        });
+        assert_eq!(outcome, Err(Error::ReadOnly.told()));
+        assert_eq!(writes.ask(|| panic!("it is known")), outcome);
+    }
+}

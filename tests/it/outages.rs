@@ -1,0 +1,221 @@
+//! What a database that fails for a while does to requests, and that everything goes on by itself afterwards.
+
+use std::process::Command;
+
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+use serde_json::{Value, json};
+
+use crate::support::server::{BULK, GROUP, Installation, PATCH, Server, USER};
+
+/// A user, and the text of a key of theirs.
+fn person(place: &Installation, server: &Server, name: &str) -> (String, String) {
+    let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201).json();
+    let issued = place.run(&["key", "issue", "--owner", name, "--json"]).expect(0).json();
+    (made["id"].as_str().unwrap().to_owned(), issued["key"].as_str().unwrap().to_owned())
+}
+
+fn verdict(server: &Server, key: &str) -> Value {
+    server.admin().post("/v1/verify", &json!({"key": key})).expect(200).json()["code"].clone()
+}
+
+fn leave() -> Value {
+    json!({"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": false}]})
+}
+
+/// Ends every session of a database.
+fn terminate(cluster: &mut PgConnection, name: &str) {
+    let sql = format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{name}'");
+    cluster.batch_execute(&sql).unwrap();
+}
+
+const READ_ONLY: &str = "the database is read-only: writes wait until it is not";
+
+#[test]
+fn a_session_that_may_not_write_is_given_up() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let (name, mut cluster) = place.cluster();
+    let mut read_only = |on: &str| {
+        let sql = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
+        cluster.batch_execute(&sql).unwrap();
+        if on == "on" {
+            terminate(&mut cluster, &name);
+        }
+    };
+    assert_eq!(verdict(&server, &key), "VALID");
+    read_only("on");
+    let path = format!("/scim/v2/Users/{mira}");
+    // As many as there are sessions for writes: each of them is such a session now.
+    std::thread::scope(|scope| {
+        let refused = || server.idp().patch(&path, &leave()).expect(503);
+        let all: Vec<_> = (0..8).map(|_| scope.spawn(refused)).collect();
+        for answer in all.into_iter().map(|one| one.join().unwrap()) {
+            assert_eq!(answer.error(), format!("503 -: {READ_ONLY}"));
+            assert_eq!(answer.header("retry-after"), Some("1"));
+        }
+    });
+    let issue = server.admin().post("/v1/keys", &json!({"owner": {"type": "user", "id": mira}, "name": "x"}));
+    let problem = issue.expect(503).json();
+    assert_eq!((&problem["code"], &problem["detail"]), (&json!("unavailable"), &json!(READ_ONLY)));
+    let operations = json!([{"method": "PATCH", "path": format!("/Users/{mira}"), "data": leave()}]);
+    let bulk = json!({"schemas": [BULK], "Operations": operations});
+    let bulk = server.idp().post("/scim/v2/Bulk", &bulk).expect(200).json();
+    assert_eq!(bulk["Operations"][0]["status"], "503");
+    assert_eq!(bulk["Operations"][0]["response"]["detail"], READ_ONLY);
+    let unready = server.client("").get("/readyz").expect(503);
+    assert_eq!(unready.json(), json!({"status": "unready", "writes": READ_ONLY}));
+    assert_eq!(unready.header("retry-after"), Some("1"));
+    assert_eq!(server.client("").get("/readyz?for=reads").expect(200).json()["status"], "ready");
+    let odd = server.client("").get("/readyz?for=writing").expect(400);
+    assert_eq!(odd.json()["detail"], "for: expected reads");
+    assert_eq!(verdict(&server, &key), "VALID");
+    read_only("off");
+    // Nobody ended the sessions.
+    server.idp().patch(&path, &leave()).expect(200);
+    assert_eq!(verdict(&server, &key), "OWNER_INACTIVE");
+    assert_eq!(server.client("").get("/readyz").expect(200).json()["status"], "ready");
+}
+
+#[test]
+fn a_read_only_database_is_told_before_anybody_writes() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let (name, mut cluster) = place.cluster();
+    cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).unwrap();
+    terminate(&mut cluster, &name);
+    let told = until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 503));
+    assert_eq!(told.json(), json!({"status": "unready", "writes": READ_ONLY}));
+    cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).unwrap();
+    until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 200));
+}
+
+/// Asks until there is an answer; the test's own time limit ends it otherwise.
+fn until<T>(ask: impl Fn() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_disk_that_takes_no_more_takes_no_verification_away() {
+    let place = Installation::sqlite();
+    let server = place.serve_after("trap '' XFSZ");
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let limit = |soft: &str| {
+        let arguments = [format!("--pid={}", server.pid()), format!("--fsize={soft}:")];
+        assert!(Command::new("prlimit").args(arguments).status().unwrap().success());
+    };
+    // Not one byte more than the log has: the next commit is the first that needs it.
+    let log = place.data_dir().join("keyroll.db-wal");
+    limit(&std::fs::metadata(log).unwrap().len().to_string());
+    let refused = server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(503);
+    assert_eq!(
+        (refused.error().as_str(), refused.header("retry-after")),
+        ("503 -: the store is unavailable", Some("1"))
+    );
+    let unready = server.client("").get("/readyz").expect(503);
+    assert_eq!(unready.json(), json!({"status": "unready", "writes": "the disk fails"}));
+    assert_eq!(server.client("").get("/readyz?for=reads").expect(200).json(), json!({"status": "ready"}));
+    assert_eq!(verdict(&server, &key), "VALID");
+    limit("unlimited");
+    until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 200));
+    server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(200);
+    assert_eq!(verdict(&server, &key), "OWNER_INACTIVE");
+    place.run(&["log", "verify"]).expect(0);
+}
+
+#[test]
+fn a_session_that_the_server_ended_fails_no_request() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let (name, mut cluster) = place.cluster();
+    let path = format!("/scim/v2/Users/{mira}");
+    let requests: [&dyn Fn(); 5] = [
+        &|| assert_eq!(verdict(&server, &key), "VALID"),
+        &|| drop(server.idp().get(&path).expect(200)),
+        &|| drop(server.idp().get("/scim/v2/Users?filter=displayName%20co%20%22x%22").expect(200)),
+        &|| drop(server.idp().patch(&path, &leave()).expect(200)),
+        &|| assert_eq!(verdict(&server, &key), "OWNER_INACTIVE"),
+    ];
+    for request in requests {
+        terminate(&mut cluster, &name);
+        request();
+    }
+}
+
+/// Makes the database do something to each of the first writes of a log, while they write or when they commit.
+fn spoil(place: &Installation, first: u32, action: &str, when: &str) {
+    place.sql(&format!(
+        "DROP TRIGGER IF EXISTS spoil ON log_records; CREATE SEQUENCE IF NOT EXISTS tries; \
+         SELECT setval('tries', 1, false); \
+         CREATE OR REPLACE FUNCTION spoil() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             IF nextval('tries') <= {first} THEN {action}; END IF; RETURN NEW; END $$; \
+         CREATE CONSTRAINT TRIGGER spoil AFTER INSERT ON log_records DEFERRABLE INITIALLY {when} \
+             FOR EACH ROW EXECUTE FUNCTION spoil()"
+    ));
+}
+
+const END: &str = "PERFORM pg_terminate_backend(pg_backend_pid())";
+
+#[test]
+fn a_write_is_done_again_only_if_it_certainly_was_not_kept() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let create = |name: &str| server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name}));
+    spoil(&place, 1, END, "IMMEDIATE");
+    create("ada").expect(201);
+    spoil(&place, 2, END, "IMMEDIATE");
+    assert_eq!(create("ben").expect(503).header("retry-after"), Some("1"));
+    create("ben").expect(201);
+    // Whether a commit was done whose answer is lost, nobody here knows: the next one finds it undone.
+    spoil(&place, 1, END, "DEFERRED");
+    create("cai").expect(503);
+    create("cai").expect(201);
+    spoil(&place, 0, END, "IMMEDIATE");
+    place.run(&["log", "verify"]).expect(0);
+}
+
+#[test]
+fn writes_that_meet_are_done_again_before_a_client_hears_of_it() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let idp = server.idp();
+    let group = json!({"schemas": [GROUP], "displayName": "crew"});
+    let group = idp.post("/scim/v2/Groups", &group).expect(201).json()["id"].as_str().unwrap().to_owned();
+    let create = |name: &str| idp.post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name}));
+    for (code, words) in [("40001", "could not serialize access"), ("40P01", "deadlock detected")] {
+        let raise = format!("RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = '{words}'");
+        for when in ["IMMEDIATE", "DEFERRED"] {
+            let name = |what: &str| format!("{what}.{code}.{when}").to_lowercase();
+            spoil(&place, 3, &raise, when);
+            create(&name("three")).expect(201);
+            spoil(&place, 4, &raise, when);
+            let refused = create(&name("four")).expect(503);
+            assert_eq!(
+                (refused.error().as_str(), refused.header("retry-after")),
+                ("503 -: the store is unavailable", Some("1"))
+            );
+            spoil(&place, 3, &raise, when);
+            let operations = json!([
+                {"method": "POST", "path": "/Users", "bulkId": "b", "data": {"schemas": [USER], "userName": name("bulk")}},
+                {"method": "PATCH", "path": format!("/Groups/{group}"), "data": {"schemas": [PATCH],
+                    "Operations": [{"op": "add", "path": "members", "value": [{"value": "bulkId:b"}]}]}}]);
+            let bulk =
+                idp.post("/scim/v2/Bulk", &json!({"schemas": [BULK], "Operations": operations})).expect(200).json();
+            let statuses: Vec<&str> =
+                bulk["Operations"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
+            assert_eq!(statuses, ["201", "200"], "{bulk}");
+        }
+    }
+    spoil(&place, 0, END, "IMMEDIATE");
+    let members = idp.get(&format!("/scim/v2/Groups/{group}")).expect(200).json()["members"].clone();
+    assert_eq!(members.as_array().unwrap().len(), 4);
+    assert_eq!(idp.get("/scim/v2/Users?count=0").expect(200).json()["totalResults"], 8);
+    place.run(&["log", "verify"]).expect(0);
+}
