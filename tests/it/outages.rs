@@ -104,7 +104,7 @@ fn until<T>(ask: impl Fn() -> Option<T>) -> T {
 #[test]
 fn a_disk_that_takes_no_more_takes_no_verification_away() {
     let place = Installation::sqlite();
-    let server = place.serve_after("trap '' XFSZ");
+    let server = place.serve_after("trap '' XFSZ", &[]);
     let (mira, key) = person(&place, &server, "mira@ex.test");
     let limit = |soft: &str| {
         let arguments = [format!("--pid={}", server.pid()), format!("--fsize={soft}:")];

@@ -159,22 +159,6 @@ impl Installation {
         self.start_before(Drain::start, flags, variables)
     }
 
-    /// Starts a server in a shell that has done something first, and waits until it listens.
-    #[track_caller]
-    pub fn serve_after(&self, preparation: &str) -> Server {
-        let own = self.command(&["serve", "--listen", "127.0.0.1:0"]);
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("{preparation}; exec \"$0\" \"$@\"")]).arg(own.get_program());
-        command.args(own.get_args()).current_dir(self.folder.path());
-        for (name, value) in own.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        self.spawn(command, Drain::start).ready()
-    }
-
     /// The name of the database, and a session beside it on the same PostgreSQL.
     pub fn cluster(&self) -> (String, PgConnection) {
         let url = self.database_url();
@@ -190,9 +174,15 @@ impl Installation {
 
     /// Starts a server that may open only so many files: `limit` is what the shell's `ulimit` takes.
     pub fn serve_with_files(&self, limit: &str) -> Server {
+        self.serve_after(&format!("ulimit {limit}"), &[("KEYROLL_LOG", "info")])
+    }
+
+    /// Starts a server in a shell that has done something first, and waits until it listens.
+    #[track_caller]
+    pub fn serve_after(&self, preparation: &str, variables: &[(&str, &str)]) -> Server {
         let program = self.command(&["serve"]);
         let mut command = Command::new("sh");
-        command.args(["-c", &format!("ulimit {limit} && exec \"$@\""), "sh"]).arg(program.get_program());
+        command.args(["-c", &format!("{preparation} && exec \"$@\""), "sh"]).arg(program.get_program());
         command.args(program.get_args()).current_dir(self.folder.path()).stdin(Stdio::null());
         for (name, value) in program.get_envs() {
             match value {
@@ -200,7 +190,7 @@ impl Installation {
                 None => command.env_remove(name),
             };
         }
-        self.spawn(command, Drain::start, &[], &[("KEYROLL_LOG", "info")]).ready()
+        self.spawn(command, Drain::start, &[], variables).ready()
     }
 
     fn start_before(
@@ -222,12 +212,7 @@ impl Installation {
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
         }
-        command.args(flags).envs(variables.iter().copied());
-        self.spawn(command, reader)
-    }
-
-    fn spawn(&self, mut command: Command, reader: impl Fn(std::process::ChildStderr) -> Drain) -> Starting {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args(flags).envs(variables.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = Process(command.spawn().unwrap());
         let stdout = BufReader::new(child.0.stdout.take().unwrap());
         let stderr = reader(child.0.stderr.take().unwrap());
