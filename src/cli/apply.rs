@@ -7,6 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Output, host, mapping, print};
+use crate::service::catalogue::apply::Options;
 use crate::service::{Error, Service};
 
 /// How large a file may be.
@@ -17,16 +18,23 @@ pub(super) struct Command {
     /// The file, such as examples/access.toml; - reads standard input
     #[arg(short = 'f', long, value_name = "FILE")]
     file: String,
-    /// Tell what would change and change nothing
+    /// Tell what would change, and who would gain and lose what; change nothing
     #[arg(long)]
     dry_run: bool,
+    /// Remove what the file does not name; mappings that other commands on the host made stay
+    #[arg(long)]
+    prune: bool,
+    /// Remove these as well
+    #[arg(long, requires = "prune")]
+    force: bool,
     #[command(flatten)]
     output: Output,
 }
 
 pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
     let file = read(&command.file)?;
-    let told = service.apply(&host(service, "apply")?, &file, command.dry_run)?;
+    let Command { dry_run, prune, force, .. } = *command;
+    let told = service.apply(&host(service, "apply")?, &file, Options { dry_run, prune, force })?;
     if command.output.json {
         return print::json(&told);
     }
@@ -66,33 +74,81 @@ fn json_of(value: toml::Value) -> Value {
     }
 }
 
-/// What is done or would be, as a diff.
+/// What is done or would be, as a diff; who gains and loses by it; and what the file does not name.
 fn lines(told: &Value) -> Vec<String> {
-    let changes = told.get("changes").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let list = |name: &str| told.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let changes = list("changes");
     let mut lines: Vec<String> = changes.iter().flat_map(of_change).collect();
     let count = |word: &str| changes.iter().filter(|one| one.get("change").is_some_and(|own| own == word)).count();
-    let end = match told.get("dry_run").and_then(Value::as_bool) {
+    let (created, replaced, deleted) = (count("create"), count("replace"), count("delete"));
+    let gone = if deleted > 0 { format!(", {deleted} deleted") } else { String::new() };
+    let dry_run = told.get("dry_run").and_then(Value::as_bool) == Some(true);
+    lines.push(match dry_run {
         _ if changes.is_empty() => "nothing to do".to_owned(),
-        Some(true) => {
-            format!("{} would be created, {} replaced; this dry run changed nothing", count("create"), count("replace"))
+        true => format!("{created} would be created, {replaced} replaced{gone}; this dry run changed nothing"),
+        false => format!("{created} created, {replaced} replaced{gone}"),
+    });
+    if dry_run && !changes.is_empty() {
+        lines.push(
+            if list("effects").is_empty() { "nobody gains or loses anything" } else { "who gains and loses:" }.into(),
+        );
+        lines.extend(list("effects").iter().flat_map(of_effect));
+        if told.get("effects_truncated").is_some() {
+            lines.push("    and others".to_owned());
         }
-        _ => format!("{} created, {} replaced", count("create"), count("replace")),
-    };
-    lines.push(end);
+    }
+    if !list("left").is_empty() {
+        lines.push("not in the file, and left as it is:".to_owned());
+        lines.extend(list("left").iter().map(of_left));
+    }
     lines
+}
+
+/// What one principal gains and loses.
+fn of_effect(effect: &Value) -> Vec<String> {
+    let text = |pointer: &str| effect.pointer(pointer).and_then(Value::as_str);
+    let name = text("/principal/name").or_else(|| text("/principal/id")).unwrap_or_default();
+    let texts = |pointer: &str| items(effect.pointer(pointer)).join(" ");
+    let line = |(sign, verb, side): (char, &str, &str)| {
+        let (roles, permissions) = (texts(&format!("/{side}/roles")), texts(&format!("/{side}/permissions")));
+        let what = [roles, if permissions.is_empty() { permissions } else { format!("({permissions})") }];
+        let what: Vec<&str> = what.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
+        (!what.is_empty()).then(|| format!("    {sign} {name} {verb} {}", what.join(" ")))
+    };
+    [('+', "gains", "gains"), ('-', "loses", "losses")].into_iter().filter_map(line).collect()
+}
+
+/// What the file does not name.
+fn of_left(left: &Value) -> String {
+    let text = |name: &str| left.get(name).and_then(Value::as_str);
+    let stays = text("stays").map(|why| format!(" ({why})")).unwrap_or_default();
+    let kind = text("kind").unwrap_or_default();
+    let what = match text("name") {
+        Some(name) => name.to_owned(),
+        None => {
+            let source = left.get("source").map(mapping::sentence).unwrap_or_default();
+            format!("{}: {source}", text("role").unwrap_or_default())
+        }
+    };
+    format!("    {kind} {what}{stays}")
 }
 
 /// A change, and below it each member that comes, goes or becomes another.
 fn of_change(change: &Value) -> Vec<String> {
     let of = |name: &str| change.get(name).unwrap_or(&Value::Null);
     let (kind, before, after) = (of("kind").as_str().unwrap_or_default(), of("before"), of("after"));
-    let sign = if before.is_null() { '+' } else { '~' };
+    let sign = match (before, after) {
+        (Value::Null, _) => '+',
+        (_, Value::Null) => '-',
+        _ => '~',
+    };
     if kind == "mapping" {
-        let role = after.get("role").and_then(Value::as_str).unwrap_or_default();
+        let role = after.get("role").or(before.get("role")).and_then(Value::as_str).unwrap_or_default();
         let source = |side: &Value| side.get("source").map(mapping::sentence).unwrap_or_default();
         let head = format!("{sign} mapping {role}");
         return match sign {
             '+' => vec![format!("{head}: {}", source(after))],
+            '-' => vec![format!("{head}: {}", source(before))],
             _ => vec![head, format!("    - {}", source(before)), format!("    + {}", source(after))],
         };
     }

@@ -1,4 +1,4 @@
-//! What a principal loses when a mapping goes: what no other mapping gives it.
+//! What a principal loses when a mapping goes or another policy comes: what nothing else gives it.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::access::{self, Hit};
 use super::permission::Permissions;
 use super::policy::Policy;
 
-/// Roles and permissions that a principal holds by one mapping alone.
+/// Roles and permissions that a principal no longer holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Loss {
     /// The roles.
@@ -18,12 +18,19 @@ pub struct Loss {
 impl Loss {
     /// What a principal to whom these mappings apply loses without the one at a place.
     pub fn of(policy: &Policy, hits: &[Hit], mapping: usize) -> Loss {
-        let (gone, rest): (Vec<Hit>, Vec<Hit>) = hits.iter().copied().partition(|hit| hit.mapping == mapping);
-        let kept = roles(policy, &rest);
-        let roles = roles(policy, &gone).difference(&kept).map(|role| (*role).to_owned()).collect();
-        let kept = access::permissions(policy, &rest);
-        let gave = access::permissions(policy, &gone);
-        Loss { roles, permissions: gave.iter().filter(|one| !kept.cover(one)).cloned().collect() }
+        let rest: Vec<Hit> = hits.iter().copied().filter(|hit| hit.mapping != mapping).collect();
+        Loss::between((policy, hits), (policy, &rest))
+    }
+
+    /// What a principal loses to whom these mappings apply under one policy, and those under another.
+    pub fn between(before: (&Policy, &[Hit]), after: (&Policy, &[Hit])) -> Loss {
+        let (had, has) = (roles(before.0, before.1), roles(after.0, after.1));
+        let kept = access::permissions(after.0, after.1);
+        let gave = access::permissions(before.0, before.1);
+        Loss {
+            roles: had.difference(&has).map(|role| (*role).to_owned()).collect(),
+            permissions: gave.iter().filter(|one| !kept.cover(one)).cloned().collect(),
+        }
     }
 
     /// Whether nothing is lost.

@@ -20,7 +20,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn name(self) -> &'static str {
+    /// The word in rows, records and answers.
+    pub fn name(self) -> &'static str {
         match self {
             Kind::Api => "api",
             Kind::Role => "role",

@@ -149,6 +149,23 @@ pub fn records(conn: &mut Conn, tenant: TenantKey, from: i64, limit: i64) -> Res
     rows.into_iter().map(Row::into_domain).collect()
 }
 
+/// Some records by number, in no order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn many(conn: &mut Conn, tenant: TenantKey, seqs: &[i64]) -> Result<Vec<Record>> {
+    let mut found = Vec::with_capacity(seqs.len());
+    for seqs in seqs.chunks(CHUNK) {
+        let rows = on!(conn, |c| log_records::table
+            .select(Row::as_select())
+            .filter(log_records::tenant.eq(tenant.0))
+            .filter(log_records::seq.eq_any(seqs))
+            .load::<Row>(c))?;
+        found.extend(rows);
+    }
+    found.into_iter().map(Row::into_domain).collect()
+}
+
 /// The last records, in order.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 mod candidates;
 mod cursor;
 mod dates;
+pub(super) mod effects;
 mod explain;
 pub(super) mod facts;
 pub(super) mod held;

@@ -134,7 +134,7 @@ fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> boo
     user.map(|role| role.name.as_str())
 }
 
-fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(super) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if name == KEYROLL {
         return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
     }

@@ -3,7 +3,7 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
-mod apply;
+pub mod apply;
 pub mod fields;
 pub mod mappings;
 pub mod roles;

@@ -185,7 +185,7 @@ pub(in crate::service) fn unknown(policy: &Policy, permission: &Permission) -> S
     }
 }
 
-fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(super) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if Role::is_built_in(name) {
         return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
     }

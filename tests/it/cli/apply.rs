@@ -48,6 +48,8 @@ fn the_example_is_applied_once() {
             + mapping billing.viewer: asserted roles=viewer
             + mapping billing.viewer: user OPERATOR (quarterly review, until 2035-01-31T00:00:00.000Z)
             7 would be created, 0 replaced; this dry run changed nothing
+            who gains and loses:
+                + operator gains billing.viewer (billing:invoices:read)
             "#); }
         assert_eq!(records(&place), before, "a dry run records nothing");
         assert_eq!(place.run(&["role", "list", "--json"]).expect(0).json()["roles"].as_array().unwrap().len(), 4);
@@ -64,7 +66,7 @@ fn the_example_is_applied_once() {
         let before = records(&place);
         assert_eq!(place.run(&["apply", "-f", EXAMPLE]).expect(0).stdout, "nothing to do\n");
         let told = place.run(&["apply", "-f", EXAMPLE, "--json"]).expect(0).json();
-        assert_eq!(told, json!({"dry_run": false, "changes": [], "unchanged": 7}));
+        assert_eq!(told, json!({"dry_run": false, "changes": [], "unchanged": 7, "left": []}));
         assert_eq!(records(&place), before, "nothing to do is not recorded");
         let access = place.run(&["access", "show", "operator", "--json"]).expect(0).json();
         assert_eq!(access["permissions"], json!(["billing:invoices:read", "keyroll:*:*"]));
@@ -181,5 +183,5 @@ fn standard_input_is_read_too() {
     let role = json!({"name": "all", "description": "", "permissions": ["keyroll:*:read"], "includes": [],
         "assertable_by": []});
     let change = json!({"change": "create", "kind": "role", "name": "all", "before": null, "after": role});
-    assert_eq!(told, json!({"dry_run": false, "changes": [change], "unchanged": 0}));
+    assert_eq!(told, json!({"dry_run": false, "changes": [change], "unchanged": 0, "left": []}));
 }

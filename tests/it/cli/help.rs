@@ -392,7 +392,9 @@ fn help_of_access_and_of_files() {
 
     Options:
       -f, --file <FILE>         The file, such as examples/access.toml; - reads standard input
-          --dry-run             Tell what would change and change nothing
+          --dry-run             Tell what would change, and who would gain and lose what; change nothing
+          --prune               Remove what the file does not name; mappings that other commands on the host made stay
+          --force               Remove these as well
           --json                Print JSON
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
