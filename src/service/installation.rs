@@ -5,9 +5,10 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown};
 use std::path::Path;
 
+use crate::domain::Id;
 use crate::domain::clock::Entropy;
 use crate::domain::secret::Keyring;
 use crate::store::installation::{ROOT, SIGNING};
@@ -18,6 +19,10 @@ use super::signing::SigningKey;
 
 /// The name of the file that holds the 32 bytes everything secret is derived from.
 pub(super) const ROOT_KEY: &str = "root.key";
+/// A key, in bytes.
+const KEY_BYTES: usize = 32;
+/// The id of an installation, in bytes.
+const ID_BYTES: usize = 16;
 /// The name of the file that holds the 32 bytes of the key that signs.
 const SIGNING_KEY: &str = "signing.key";
 
@@ -40,12 +45,64 @@ pub(super) fn check_key_is_there(data_dir: &Path, database: &store::Settings) ->
     Err(missing(ROOT_KEY, data_dir))
 }
 
-/// Reads `root.key`, or makes it if there is none.
-///
-/// # Errors
-/// If the folder or the file cannot be made or read, or the file does not hold 32 bytes.
-pub(super) fn open_keyring(data_dir: &Path, entropy: &dyn Entropy) -> Result<Keyring, Error> {
-    Ok(Keyring::derive(&open_key(data_dir, ROOT_KEY, entropy)?))
+/// What `root.key` holds: 32 bytes, and behind them the id of the installation, once a database has it.
+pub(super) struct RootKey {
+    key: [u8; KEY_BYTES],
+    /// The installation that it is of.
+    pub(super) installation: Option<Id>,
+}
+
+impl RootKey {
+    /// Reads the file, or makes it if there is none.
+    ///
+    /// # Errors
+    /// If the folder or the file cannot be made or read, or the file does not hold a key.
+    pub(super) fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<RootKey, Error> {
+        let (key, rest) = open_key(data_dir, ROOT_KEY, entropy)?;
+        Ok(RootKey { key, installation: rest })
+    }
+
+    /// What is derived from it.
+    pub(super) fn keyring(&self) -> Keyring {
+        Keyring::derive(&self.key)
+    }
+
+    /// The id that a database without one gets: the file's own, or a new one.
+    pub(super) fn id(&self, entropy: &dyn Entropy) -> Result<Id, Error> {
+        if let Some(id) = self.installation {
+            return Ok(id);
+        }
+        let mut bytes = [0; ID_BYTES];
+        entropy.fill(&mut bytes);
+        Id::from_bytes(&bytes).ok_or_else(|| Error::internal("16 bytes are an id"))
+    }
+
+    /// Writes the id that the database has committed into the file. Where the file cannot be changed, it stays as
+    /// it is: a secret that is mounted for reading alone.
+    ///
+    /// # Errors
+    /// If the file cannot be written, though others in its folder can.
+    pub(super) fn keep(&self, id: Id, data_dir: &Path) -> Result<(), Error> {
+        if self.installation == Some(id) {
+            return Ok(());
+        }
+        let path = data_dir.join(ROOT_KEY);
+        let written = lock(data_dir).and_then(|folder| {
+            replace(&path, &[&self.key[..], id.as_bytes()].concat())?;
+            folder.sync_all()
+        });
+        match written {
+            Ok(()) => Ok(()),
+            Err(error) if matches!(error.kind(), ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied) => {
+                ::log::warn!(
+                    "cannot write the id of the installation into {}: {error}: an emptied database will not be noticed",
+                    path.display()
+                );
+                Ok(())
+            }
+            Err(error) => Err(Error::Refused(format!("cannot write {}: {error}", path.display()))),
+        }
+    }
 }
 
 /// Reads `signing.key`, or makes it if the database knows of none, and compares it with the database.
@@ -62,7 +119,7 @@ pub(super) fn open_signing_key(
     if known.is_some() && !data_dir.join(SIGNING_KEY).exists() {
         return Err(missing(SIGNING_KEY, data_dir));
     }
-    let key = SigningKey::from_seed(&open_key(data_dir, SIGNING_KEY, entropy)?)?;
+    let key = SigningKey::from_seed(&open_key(data_dir, SIGNING_KEY, entropy)?.0)?;
     let fingerprint = key.fingerprint();
     if known != Some(fingerprint.to_vec()) {
         let folder = data_dir.to_owned();
@@ -71,57 +128,84 @@ pub(super) fn open_signing_key(
     Ok(key)
 }
 
-/// Reads the 32 bytes of a key, or makes them if there are none; the folder is made with mode 0700, the
-/// file with 0600.
-fn open_key(data_dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<[u8; 32], Error> {
+/// Reads a key, or makes one if there is none; the folder is made with mode 0700, the file with 0600.
+fn open_key(data_dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<([u8; KEY_BYTES], Option<Id>), Error> {
     let path = data_dir.join(name);
     let failed =
         |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", path.display()));
     DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|e| failed("make the folder of", e))?;
     // Of processes that start at once one makes the key: the others wait until it is whole.
-    let folder = File::open(data_dir).and_then(|folder| folder.lock().map(|()| folder));
-    let folder = folder.map_err(|e| failed("lock the folder of", e))?;
-    match read(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        found => return found.map_err(|e| failed("read", e)),
+    let folder = lock(data_dir).map_err(|e| failed("lock the folder of", e))?;
+    if let Some(found) = read(&path)? {
+        return Ok(found);
     }
-    let mut key = [0; 32];
+    let mut key = [0; KEY_BYTES];
     entropy.fill(&mut key);
-    write(&path, &key).map_err(|e| failed("write", e))?;
+    replace(&path, &key).map_err(|e| failed("write", e))?;
     // The name of the new file is durable only once its folder is.
     folder.sync_all().map_err(|e| failed("make durable", e))?;
-    Ok(key)
+    Ok((key, None))
 }
 
-/// Gives the file its name when it is whole: power loss must not leave half a key.
-fn write(path: &Path, key: &[u8; 32]) -> Result<(), std::io::Error> {
+fn lock(folder: &Path) -> Result<File, std::io::Error> {
+    let folder = File::open(folder)?;
+    folder.lock()?;
+    Ok(folder)
+}
+
+/// Gives the file its name when it is whole: power loss must not leave half a key. Whose it was, it stays: the host's
+/// administrator may run a command beside a server that has a user of its own.
+fn replace(path: &Path, bytes: &[u8]) -> Result<(), std::io::Error> {
     let draft = path.with_extension("key.new");
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(key)?;
+    if let Ok(before) = fs::metadata(path)
+        && file.metadata()?.uid() != before.uid()
+    {
+        fchown(&file, Some(before.uid()), Some(before.gid()))?;
+    }
+    file.write_all(bytes)?;
     file.sync_all()?;
     fs::rename(&draft, path)
 }
 
-fn read(path: &Path) -> Result<[u8; 32], std::io::Error> {
-    let mut key = [0; 32];
-    let mut file = File::open(path)?;
-    file.read_exact(&mut key)?;
-    if fs::metadata(path)?.len() != 32 {
-        return Err(std::io::Error::new(ErrorKind::InvalidData, "it must hold exactly 32 bytes"));
+/// What a key's file holds; `None` if there is none. A key that others can read is none.
+fn read(path: &Path) -> Result<Option<([u8; KEY_BYTES], Option<Id>)>, Error> {
+    let failed = |error: std::io::Error| Error::Refused(format!("cannot read {}: {error}", path.display()));
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
+    };
+    if file.metadata().map_err(failed)?.mode() & 0o077 != 0 {
+        let path = path.display();
+        return Err(Error::Refused(format!("{path} is open to others than its owner: chmod 600 {path}")));
     }
-    Ok(key)
+    let mut bytes = vec![];
+    // One byte more than there may be, and not a whole disk.
+    (&mut file).take(KEY_BYTES as u64 + ID_BYTES as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let held = bytes.split_first_chunk().and_then(|(key, rest)| match rest.len() {
+        0 => Some((*key, None)),
+        _ => Id::from_bytes(rest).map(|id| (*key, Some(id))),
+    });
+    let wrong =
+        || std::io::Error::new(ErrorKind::InvalidData, "it must hold 32 bytes, or 48 with the installation's id");
+    held.map(Some).ok_or_else(|| failed(wrong()))
 }
 
-/// Compares `root.key` with the fingerprint in the database; an empty database takes it.
+/// Compares `root.key` with the fingerprint in the database, and gives the id of the installation; an empty database
+/// takes both.
 ///
 /// # Errors
 /// If the database was made with another `root.key`.
-pub(super) fn check_root(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<(), Error> {
-    check_fingerprint(conn, (ROOT, ROOT_KEY), keyring.fingerprint(), data_dir)
+pub(super) fn check_root(conn: &mut Conn, keyring: &Keyring, id: &Id, data_dir: &Path) -> Result<Id, Error> {
+    check_fingerprint(conn, (ROOT, ROOT_KEY), keyring.fingerprint(), data_dir)?;
+    // Of nodes that start at once one is first; the others learn its id.
+    store::installation::set_id(conn, id)?;
+    store::installation::id(conn)?.ok_or_else(|| Error::internal("the id is not there"))
 }
 
 fn check_fingerprint(

@@ -156,10 +156,12 @@ impl Service {
     pub fn open(settings: Settings, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Service, Error> {
         let database = store::Settings { url: settings.database_url.clone(), readers: settings.readers };
         installation::check_key_is_there(&settings.data_dir, &database)?;
-        let keyring = installation::open_keyring(&settings.data_dir, entropy.as_ref())?;
-        let store = Store::open(&database)?;
-        let (ring, data_dir) = (keyring.clone(), settings.data_dir.clone());
-        store.write(move |conn| installation::check_root(conn, &ring, &data_dir))?;
+        let root = installation::RootKey::open(&settings.data_dir, entropy.as_ref())?;
+        let store = Store::open_as(&database, root.installation)?;
+        let (keyring, data_dir, id) = (root.keyring(), settings.data_dir.clone(), root.id(entropy.as_ref())?);
+        let ring = keyring.clone();
+        let id = store.write(move |conn| installation::check_root(conn, &ring, &id, &data_dir))?;
+        root.keep(id, &settings.data_dir)?;
         let signing_key = installation::open_signing_key(&store, &settings.data_dir, entropy.as_ref())?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);
         let inner = Inner {

@@ -25,6 +25,7 @@ mod looks;
 pub mod members;
 mod migrate;
 mod nesting;
+mod place;
 mod postgres;
 pub mod principals;
 pub mod references;
@@ -47,6 +48,8 @@ use std::sync::Arc;
 pub use connection::{Conn, data_version, nested, snapshot};
 pub use error::{Error, Result};
 pub use types::ResourceKey;
+
+use crate::domain::Id;
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -81,11 +84,20 @@ impl Store {
     /// # Errors
     /// [`Error::Refused`] if the store cannot start, with what to do about it.
     pub fn open(settings: &Settings) -> Result<Store> {
+        Store::open_as(settings, None)
+    }
+
+    /// The same, of this installation and no other: a database that does not hold it is refused before anything in
+    /// it is changed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if the store cannot start, with what to do about it.
+    pub fn open_as(settings: &Settings, installation: Option<Id>) -> Result<Store> {
         let url = settings.url.as_str();
         let database = if let Some(path) = url.strip_prefix("sqlite:") {
-            Database::Sqlite(Arc::new(sqlite::Sqlite::open(path, settings.readers)?))
+            Database::Sqlite(Arc::new(sqlite::Sqlite::open(path, settings.readers, installation)?))
         } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            Database::Postgres(Arc::new(postgres::Postgres::open(url, settings.readers)?))
+            Database::Postgres(Arc::new(postgres::Postgres::open(url, settings.readers, installation)?))
         } else {
             // The text may hold a password: it is not repeated.
             return Err(Error::Refused("the database URL must be sqlite:<path> or postgres://…".to_owned()));

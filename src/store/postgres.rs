@@ -12,9 +12,10 @@ use diesel::sql_types::Text;
 use super::connection::{self, Conn, Failed};
 use super::error::{Error, Kind, Result};
 use super::looks::Looks;
-use super::migrate;
 use super::session::{self, Server, Session, Trouble};
 use super::writes::Writes;
+use super::{installation, migrate};
+use crate::domain::Id;
 
 /// Sessions for writes; commits wait for the disk, so a few keep it busy.
 const WRITERS: u32 = 8;
@@ -46,7 +47,7 @@ pub(super) struct Postgres {
 }
 
 impl Postgres {
-    pub(super) fn open(url: &str, readers: u32) -> Result<Postgres> {
+    pub(super) fn open(url: &str, readers: u32, expected: Option<Id>) -> Result<Postgres> {
         refuse_tls(url)?;
         let url = &with_defaults(url);
         let mut connection = Conn::Postgres(session::connect(url)?);
@@ -56,6 +57,7 @@ impl Postgres {
             let fix = "create it with ENCODING 'UTF8' TEMPLATE template0";
             return Err(Error::Refused(format!("the database's encoding must be UTF8: {fix}")));
         }
+        installation::check(&mut connection, expected)?;
         migrate::run(&mut connection)?;
         let server = Server::new(url);
         let pool = |size: u32| {

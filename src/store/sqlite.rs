@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +15,12 @@ use diesel::sqlite::SqliteConnection;
 
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
-use super::migrate;
+use super::place::{self, Found};
 use super::wal_index::{State, WalIndex};
 use super::writer::Writer;
 use super::writes::Writes;
+use super::{installation, migrate};
+use crate::domain::Id;
 
 /// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection. The
 /// WAL goes back into the database when it has 16 MB: pages that many commits change are then written once.
@@ -62,20 +64,27 @@ struct Idle {
 }
 
 impl Sqlite {
-    pub(super) fn open(path: &str, readers: u32) -> Result<Sqlite> {
-        let path = place(path)?;
+    pub(super) fn open(path: &str, readers: u32, expected: Option<Id>) -> Result<Sqlite> {
+        let path = place::absolute(path)?;
         let folder = path.parent().unwrap_or(Path::new("/"));
         let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
         let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", path.display()));
         // One process at a time makes and migrates the file. The lock is the folder's: closing any handle
         // of the database file would take away the locks that SQLite itself holds on it in this process.
         let lock = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
-        if path.exists() {
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
-        } else {
+        let found = place::look(&path)?;
+        if found != Found::Ours {
+            installation::refuse_nothing(expected)?;
+        }
+        if found == Found::Nothing {
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
+        } else {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;
         }
         let mut conn = connect(text)?;
+        installation::check(&mut conn, expected)?;
+        // Before the log is switched on, so that the file itself says whose it is from the first moment on.
+        place::claim(&mut conn)?;
         conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
         migrate::run(&mut conn)?;
         drop(lock);
@@ -186,19 +195,6 @@ impl Drop for Lent<'_> {
         drop(idle);
         self.from.returned.notify_one();
     }
-}
-
-/// The absolute path of the database file, whose folder must exist.
-fn place(path: &str) -> Result<PathBuf> {
-    let path = Path::new(path);
-    let Some(name) = path.file_name() else {
-        return Err(Error::Refused("the database URL must name a file: sqlite:<path>".to_owned()));
-    };
-    let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
-    let folder = folder.canonicalize().map_err(|error| {
-        Error::Refused(format!("the folder of the database, {}: {error}: create it first", folder.display()))
-    })?;
-    Ok(folder.join(name))
 }
 
 /// Opens a connection that may write.

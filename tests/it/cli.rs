@@ -111,8 +111,8 @@ fn every_command_ends_with_a_code_that_says_how() {
     let letter = place.data_dir().join("letter");
     std::fs::write(&letter, "Dear Mira, this is no database.\n".repeat(200)).unwrap();
     let letter = format!("sqlite:{}", letter.display());
-    let wrong = "the database file cannot be used: file is not a database";
-    refused(place.run(&["key", "list", "--database-url", &letter]), 1, wrong);
+    let wrong = place.run(&["key", "list", "--database-url", &letter]).expect(1);
+    assert!(wrong.stderr.contains("file is not a database: it was left as it is: "), "{wrong:?}");
     let gone = ["key", "list", "--database-url", "postgres:///keyroll?host=/nonexistent"];
     let gone = place.run(&gone).expect(4);
     assert!(gone.stderr.contains("cannot connect to PostgreSQL"), "{gone:?}");

@@ -24,6 +24,7 @@ mod dialects;
 mod discovery;
 mod errors;
 mod etag;
+mod files;
 mod filters;
 mod fuzz;
 mod groups;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
@@ -205,6 +206,7 @@ fn a_node_with_other_keys_does_not_start_and_names_the_file_to_copy() {
             let file = stranger.data_dir().join(name);
             assert!(!file.exists(), "a key that opens nothing was made");
             std::fs::write(&file, [7; 32]).unwrap();
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
             refuses(name, &format!("belongs to another {name}"));
             // The named fix is one.
             std::fs::copy(place.data_dir().join(name), &file).unwrap();
