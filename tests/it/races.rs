@@ -170,7 +170,7 @@ fn what_an_owner_holds_is_looked_at_once_nobody_can_take_it_away() {
     app.idp().post("/Groups", group("auditors", &[&mira])).expect(201);
     let source = json!({"group": {"displayName": "auditors"}});
     admin.post("/v1/mappings", json!({"role": "keyroll.auditor", "source": source})).expect(201);
-    let by_person = json!({"owner": {"type": "user", "id": mira}, "grant": [{"permissions": ["keyroll:log:read"]}]});
+    let by_person = json!({"owner": {"type": "user", "id": mira}, "grant": [{"permissions": ["keyroll:users:read"]}]});
     let by_agent = json!({"owner": {"type": "agent", "id": agent}});
     admin.post("/v1/keys", by_person.clone()).expect(201);
     admin.post("/v1/keys", by_agent.clone()).expect(201);
@@ -185,7 +185,7 @@ fn what_an_owner_holds_is_looked_at_once_nobody_can_take_it_away() {
         })
     };
     let refused = beside("UPDATE memberships SET until_seq = 1000", by_person);
-    assert_eq!(refused.problem(403, "forbidden"), "the owner does not hold keyroll:log:read");
+    assert_eq!(refused.problem(403, "forbidden"), "the owner does not hold keyroll:users:read");
     let gone = format!("UPDATE principals SET active = FALSE WHERE id = {}", app.bytes(&mira));
     let refused = beside(&gone, by_agent);
     assert_eq!(refused.problem(409, "owner_not_active"), format!("the owner {agent} has no live sponsor"));
