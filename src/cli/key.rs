@@ -1,19 +1,21 @@
 //! `keyroll key`.
 
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 
-use super::{Output, found, host, permission, principal, print};
+use super::{Output, found, host, key_text, permission, principal, print};
+use crate::domain::credential::Status;
 use crate::domain::principal::OPERATOR;
 use crate::domain::{Id, duration};
-use crate::service::credentials::{self, Owner};
+use crate::service::credentials::{self, Filter, Owner};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// Issue a key; it is shown this once
     Issue {
-        /// Whose key: an id, a userName, or operator
-        #[arg(long, value_name = "ID|userName|operator", required_unless_present = "connection")]
+        /// Whose key: an id, a userName, an agent's name, or operator
+        #[arg(long, value_name = "ID|NAME|operator", required_unless_present = "connection")]
         owner: Option<String>,
         /// A provisioning key of this connection
         #[arg(long, value_name = "NAME", conflicts_with_all = ["owner", "grant"])]
@@ -30,26 +32,37 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// List keys
+    /// List keys, each with its owner and the status that verification would tell
     List {
-        /// Only those of this owner: an id, a userName, or operator
-        #[arg(long, value_name = "ID|userName|operator")]
+        /// Only those of this owner: an id, a userName, an agent's name, or operator
+        #[arg(long, value_name = "ID|NAME|operator")]
         owner: Option<String>,
+        /// Only those of people (u), of agents (s), or of connections (p)
+        #[arg(long, value_name = "u|s|p", value_parser = ["u", "s", "p"], hide_possible_values = true)]
+        class: Option<String>,
+        /// Only those with this status
+        #[arg(long, value_name = "STATUS", value_parser = PossibleValuesParser::new(Status::ALL.map(Status::name)))]
+        status: Option<String>,
+        /// Only those that end before a date, a time, or a duration from now, such as P14D; the first to end first
+        #[arg(long, value_name = "DATE|DURATION")]
+        expires_before: Option<String>,
         #[command(flatten)]
         output: Output,
     },
     /// Show the record of a key
     Show {
-        /// The key's id
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-")]
         id: String,
         #[command(flatten)]
         output: Output,
     },
     /// Revoke a key for good
     Revoke {
-        /// The key's id
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-")]
         id: String,
-        /// Why: a code of a–z and _
+        /// Why: a code of a–z and _, for the log; or a text, which is kept beside the log until the owner is deleted
         #[arg(long, value_parser = reason)]
         reason: Option<String>,
         #[command(flatten)]
@@ -69,12 +82,19 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
             print::show(&issued, output)
         }
-        Command::List { owner, output } => list(service, owner.as_deref(), output),
+        Command::List { owner, class, status, expires_before, output } => {
+            let (owner, class) = (owner.as_deref(), class.as_deref());
+            let (status, expires_before) = (status.as_deref(), expires_before.as_deref());
+            list(service, &Filter { owner, class, status, expires_before }, output)
+        }
         Command::Show { id, output } => {
-            print::show(&found("key", &id, service.read_key(&host(service, "key show")?, &id))?, output)
+            let context = host(service, "key show")?;
+            let id = key_text::named(service, &context, id, output)?;
+            print::show(&found("key", &id, service.read_key(&context, &id))?, output)
         }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
+            let id = key_text::named(service, &context, id, output)?;
             print::show(&found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?, output)
         }
     }
@@ -88,8 +108,10 @@ fn duration(text: &str) -> Result<String, String> {
 
 /// A reason as an argument.
 fn reason(text: &str) -> Result<String, String> {
-    let expected = || "expected a code of a–z and _, at most 64 letters".to_owned();
-    credentials::is_reason(text).then(|| text.to_owned()).ok_or_else(expected)
+    match credentials::is_reason(text) {
+        true => Ok(text.to_owned()),
+        false => credentials::note_flaw(text).map_or(Ok(text.to_owned()), |flaw| Err(format!("expected {flaw}"))),
+    }
 }
 
 /// An owner as people name one.
@@ -98,19 +120,15 @@ fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
         return Ok(Owner::Operator);
     }
     if Id::parse(owner).is_none() {
-        return Ok(Owner::UserName(owner.to_owned()));
+        return Ok(Owner::Named(owner.to_owned()));
     }
     let (kind, id) = principal(service, &host(service, "key issue")?, owner)?;
     Ok(Owner::Principal(kind, id))
 }
 
-fn list(service: &Service, owner: Option<&str>, output: Output) -> Result<(), Error> {
+fn list(service: &Service, filter: &Filter<'_>, output: Output) -> Result<(), Error> {
     let context = host(service, "key list")?;
-    let owner = match owner {
-        None => None,
-        Some(owner) => Some(principal(service, &context, owner)?.1),
-    };
-    let columns = ["id", "display", "name", "owner.id", "status", "reasons", "expires_at"];
-    let page = |cursor: Option<&str>| service.list_keys(&context, owner.as_ref(), print::PAGE, cursor);
+    let columns = ["id", "display", "class", "name", "owner.name", "status", "reasons", "expires_at"];
+    let page = |cursor: Option<&str>| service.list_keys(&context, filter, print::PAGE, cursor);
     print::pages("keys", &columns, output, page)
 }

@@ -2,9 +2,11 @@
 //! 4 unavailable.
 
 mod access;
+mod agent;
 mod api;
 mod apply;
 mod key;
+mod key_text;
 mod lines;
 mod log;
 mod mapping;
@@ -22,6 +24,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Place, Serving};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
+use crate::domain::secret::holds_key_text;
 use crate::domain::{Caller, Id, Permission};
 use crate::service::catalogue::Tagged;
 use crate::service::init::DEFAULT;
@@ -51,6 +54,9 @@ enum Command {
     /// List, suspend and delete people
     #[command(subcommand)]
     User(user::Command),
+    /// Make, list and suspend agents: services, jobs, AI agents
+    #[command(subcommand)]
+    Agent(agent::Command),
     /// Define roles: named sets of permissions
     #[command(subcommand)]
     Role(role::Command),
@@ -89,6 +95,10 @@ struct Named {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
+    // Before anything else reads them: what is wrong with an argument is told by repeating it.
+    if std::env::args_os().skip(1).any(|argument| holds_key_text(&argument.to_string_lossy())) {
+        return print::misused(key_text::IN_ARGUMENTS);
+    }
     let cli = Cli::parse();
     let mut logger = env_logger::Builder::from_env(env_logger::Env::new().filter_or("KEYROLL_LOG", "info"));
     let serves = matches!(cli.command, Command::Serve(_)) && !std::io::stderr().is_terminal();
@@ -119,6 +129,7 @@ fn run(cli: Cli) -> Result<ExitCode, Error> {
         Command::Init(_) => print::json(&service(&config, config.public_url_at(config.listen))?.init(DEFAULT)?),
         Command::Key(command) => key::run(&open(&config)?, command),
         Command::User(command) => user::run(&open(&config)?, command),
+        Command::Agent(command) => agent::run(&open(&config)?, command),
         Command::Role(command) => role::run(&open(&config)?, command),
         Command::Mapping(command) => mapping::run(&open(&config)?, command),
         Command::Api(command) => api::run(&open(&config)?, command),
@@ -181,7 +192,7 @@ fn show(item: Tagged, output: Output) -> Result<(), Error> {
     print::show(&item.value.unwrap_or_default(), output)
 }
 
-/// A principal as people name one: an id, a userName, or `operator`.
+/// A principal as people name one: an id, a userName, an agent's name, or `operator`.
 fn principal(service: &Service, context: &Context, name: &str) -> Result<(PrincipalKind, Id), Error> {
     let shown = found("user or agent", name, service.read_user(context, name))?;
     let text = |member: &str| shown.get(member).and_then(serde_json::Value::as_str).unwrap_or_default();

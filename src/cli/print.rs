@@ -174,6 +174,17 @@ pub(super) fn note(text: &str) {
     eprintln!("keyroll: {}", harmless(text));
 }
 
+/// Asks for a line.
+pub(super) fn prompt(text: &str) {
+    eprint!("{text}");
+}
+
+/// Prints why what was given on the command line cannot be; gives the exit code of a usage error.
+pub(super) fn misused(text: &str) -> ExitCode {
+    eprintln!("keyroll: {text}");
+    ExitCode::from(2)
+}
+
 /// Prints why nothing was done; gives the exit code (design §10).
 pub(super) fn failure(error: &Error) -> ExitCode {
     // What the store says of itself says what this would.

@@ -95,6 +95,51 @@ impl Verdict {
     }
 }
 
+/// What is shown of how a key stands: what verification would tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It works.
+    Active,
+    /// Held back for a reason of its own.
+    Suspended,
+    /// Its owner is not live.
+    OwnerInactive,
+    /// Past its expiry.
+    Expired,
+    /// Revoked, or its owner was deleted.
+    Revoked,
+    /// Its row was changed from outside: verification does not find it.
+    Tampered,
+}
+
+impl Status {
+    /// All of them.
+    pub const ALL: [Status; 6] =
+        [Status::Active, Status::Suspended, Status::OwnerInactive, Status::Expired, Status::Revoked, Status::Tampered];
+
+    /// The name in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Status::Active => "active",
+            Status::Suspended => "suspended",
+            Status::OwnerInactive => "owner_inactive",
+            Status::Expired => "expired",
+            Status::Revoked => "revoked",
+            Status::Tampered => "tampered",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.name() == name)
+    }
+
+    /// Whether a key that has it has not come to its end.
+    pub fn is_unexpired(self) -> bool {
+        matches!(self, Status::Active | Status::Suspended | Status::OwnerInactive)
+    }
+}
+
 /// The record of a key. The secret is not in it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Credential {
@@ -154,12 +199,15 @@ impl Credential {
         }
     }
 
-    /// `active`, `expired` or `revoked`: suspension is a set of reasons, not a status.
-    pub fn status(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> &'static str {
+    /// The same as a status.
+    pub fn status(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> Status {
         match self.verdict(owner, sponsored, now) {
-            Verdict::Revoked | Verdict::NotFound => "revoked",
-            Verdict::Expired => "expired",
-            Verdict::OwnerInactive | Verdict::Suspended | Verdict::InsufficientPermissions | Verdict::Valid => "active",
+            Verdict::NotFound => Status::Tampered,
+            Verdict::Revoked => Status::Revoked,
+            Verdict::Expired => Status::Expired,
+            Verdict::OwnerInactive => Status::OwnerInactive,
+            Verdict::Suspended => Status::Suspended,
+            Verdict::InsufficientPermissions | Verdict::Valid => Status::Active,
         }
     }
 

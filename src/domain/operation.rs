@@ -138,6 +138,22 @@ operations! {
     /// Deletes a User, as DELETE in SCIM does.
     UserDelete: Admin, "keyroll:users:delete", "user.deleted", Blocking, [DELETE "/v1/users/{id}"];
 
+    // Agents, whoever made them; an admin's are read by connections and written by none.
+    /// Lists agents.
+    AgentList: Admin, "keyroll:agents:read", "", Blocking, [GET "/v1/agents"];
+    /// Reads an agent.
+    AgentRead: Admin, "keyroll:agents:read", "", Blocking, [GET "/v1/agents/{id}"];
+    /// Makes an agent that no identity provider knows of.
+    AgentCreate: Admin, "keyroll:agents:write", "agent.created", Blocking, [POST "/v1/agents"];
+    /// Replaces what an admin said about an agent.
+    AgentReplace: Admin, "keyroll:agents:write", "agent.replaced", Blocking, [PUT "/v1/agents/{id}"];
+    /// Suspends an agent by an admin's hold.
+    AgentSuspend: Admin, "keyroll:agents:write", "principal.suspended", Blocking, [POST "/v1/agents/{id}/suspend"];
+    /// Lifts an admin's hold.
+    AgentActivate: Admin, "keyroll:agents:write", "principal.activated", Blocking, [POST "/v1/agents/{id}/activate"];
+    /// Deletes an agent, as DELETE in SCIM does.
+    AgentDelete: Admin, "keyroll:agents:write", "agent.deleted", Blocking, [DELETE "/v1/agents/{id}"];
+
     // Access.
     /// Lists apis.
     ApiList: Admin, "keyroll:apis:read", "", Blocking, [GET "/v1/apis"];

@@ -94,6 +94,18 @@ pub fn display(class: Class, selector: &str) -> String {
     format!("kr{}_{}…", class.letter(), selector.get(..4).unwrap_or(selector))
 }
 
+/// Whether a key's text stands in a text, or what was meant as one, whatever its checksum says: such a text is not
+/// repeated, and not kept.
+pub fn holds_key_text(text: &str) -> bool {
+    let is_secret = |rest: &str| {
+        let rest = rest.strip_prefix(['u', 's', 'p', 'e', 'c']).and_then(|rest| rest.strip_prefix('_'));
+        rest.is_some_and(|rest| {
+            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count() > SELECTOR_LEN + SECRET_LEN / 2
+        })
+    };
+    text.match_indices("kr").any(|(at, prefix)| text.get(at + prefix.len()..).is_some_and(is_secret))
+}
+
 /// Big-endian bytes as base62, left-padded with `0`.
 fn base62(bytes: &[u8], len: usize) -> String {
     let mut number = bytes.to_vec();
@@ -283,6 +295,19 @@ mod tests {
         }
         assert_eq!(PlainKey::parse(""), None);
         assert_eq!(PlainKey::parse(&"ü".repeat(33)), None);
+    }
+
+    #[test]
+    fn a_keys_text_is_known_wherever_it_stands() {
+        let wrong = format!("{}0", &VECTOR[..VECTOR.len() - 1]);
+        let cut = &VECTOR[..VECTOR.len() - 9];
+        for text in [VECTOR, &wrong, cut, &format!("--key={VECTOR}"), &format!("ü krkr_{VECTOR}'")] {
+            assert!(holds_key_text(text), "{text}");
+        }
+        for text in ["", "kr", "kru_", "kru_PtgZ…", "kru_000000TEST01", "krx_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFag"]
+        {
+            assert!(!holds_key_text(text), "{text}");
+        }
     }
 
     #[test]

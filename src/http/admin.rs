@@ -4,10 +4,11 @@ use serde_json::{Value, json};
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, authzen, catalogue, recall};
+use super::{Shared, agents, authzen, catalogue, recall};
 use crate::domain::Operation;
 use crate::domain::operation::{Keys, Place};
 use crate::scim::json::{self, Limits};
+use crate::service::credentials::Filter;
 use crate::service::{Error, Service};
 
 /// The longest body that is read on the thread that took the request.
@@ -38,11 +39,13 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::Whoami => ok(service.whoami(call.context()?)),
         Operation::KeyIssue => Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)),
         Operation::KeyList => {
-            let owner = match request.parameter("owner") {
-                Some(text) => Some(service.principal_id(call.context()?, text)?),
-                None => None,
+            let filter = Filter {
+                owner: request.parameter("owner"),
+                class: request.parameter("class"),
+                status: request.parameter("status"),
+                expires_before: request.parameter("expires_before"),
             };
-            ok(service.list_keys(call.context()?, owner.as_ref(), request.count()?, request.cursor())?)
+            ok(service.list_keys(call.context()?, &filter, request.count()?, request.cursor())?)
         }
         Operation::KeyRead => ok(service.read_key(call.context()?, &request.id)?),
         Operation::KeyRevoke => {
@@ -62,10 +65,14 @@ fn carry_out(service: &Service, call: &Call) -> Result<Reply, Error> {
             service.delete_user(call.context()?, &request.id)?;
             Ok(Reply::empty(204))
         }
-        _ => match catalogue::carry_out(service, call)? {
-            Some(reply) => Ok(reply),
-            None => authzen::carry_out(service, call)?.ok_or(Error::NotFound),
-        },
+        _ => {
+            for carry_out in [agents::carry_out, catalogue::carry_out, authzen::carry_out] {
+                if let Some(reply) = carry_out(service, call)? {
+                    return Ok(reply);
+                }
+            }
+            Err(Error::NotFound)
+        }
     }
 }
 
@@ -74,12 +81,12 @@ pub(super) fn body(call: &Call) -> Result<Value, Error> {
     if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
 }
 
-fn optional_body(call: &Call) -> Result<Value, Error> {
+pub(super) fn optional_body(call: &Call) -> Result<Value, Error> {
     if call.body.is_empty() { Ok(json!({})) } else { body(call) }
 }
 
 /// Refuses a body with members that nobody looks at.
-fn only(body: &Value, known: &[&str]) -> Result<(), Error> {
+pub(super) fn only(body: &Value, known: &[&str]) -> Result<(), Error> {
     match body.as_object().into_iter().flatten().find(|(name, _)| !known.contains(&name.as_str())) {
         Some((unknown, _)) => Err(Error::invalid(format!("/{unknown}"), format!("{unknown}: no such member"))),
         None => Ok(()),
@@ -87,7 +94,7 @@ fn only(body: &Value, known: &[&str]) -> Result<(), Error> {
 }
 
 /// A member that is a text if it is there.
-fn text<'b>(body: &'b Value, name: &str) -> Result<Option<&'b str>, Error> {
+pub(super) fn text<'b>(body: &'b Value, name: &str) -> Result<Option<&'b str>, Error> {
     match body.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

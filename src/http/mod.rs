@@ -4,6 +4,7 @@
 //! request takes: request id → peer → key → rate → body → operation → answer → one line in the log.
 
 mod admin;
+mod agents;
 mod auth;
 mod authzen;
 mod catalogue;

@@ -29,8 +29,8 @@ const KIND: &str = "kind";
 
 fn known(operation: Operation) -> &'static [&'static str] {
     match operation {
-        Operation::KeyList => &["owner", "count", "cursor"],
-        Operation::UserList => &["count", "cursor"],
+        Operation::KeyList => &["owner", "class", "status", "expires_before", "count", "cursor"],
+        Operation::UserList | Operation::AgentList => &["count", "cursor"],
         Operation::RoleHolders => &["at", "count", "cursor"],
         Operation::UserAccess | Operation::AgentAccess => &["at"],
         Operation::MappingList => &["form"],

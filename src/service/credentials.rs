@@ -1,25 +1,21 @@
-//! Keys: how they come and go inside a change; list, read, revoke. What may be issued is decided in
-//! [`request`], what a key may do in [`verify`].
+//! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
+//! [`verify`]; [`list`] finds and shows them.
 
+pub mod list;
 pub mod request;
 pub mod verify;
 
-use std::collections::{HashMap, HashSet};
-
 use chrono::TimeDelta;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+pub use self::list::Filter;
 pub use self::request::Owner;
-use super::{Change, Context, Error, Service, liveness};
+use super::{Change, Context, Error, Service};
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::log::Entry;
-use crate::domain::secret::{Keyring, PlainKey};
+use crate::domain::secret::{Keyring, PlainKey, holds_key_text};
 use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal, Tenant};
-use crate::store::{self, Conn, credentials::StoredCredential};
-
-/// Keys in a page when none is asked for, and the most that can be asked for.
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
+use crate::store::{self, credentials::StoredCredential};
 
 /// What a new key shall be; its owner comes beside it.
 pub(super) struct NewKey {
@@ -103,73 +99,17 @@ pub(super) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason: &str) -> R
 }
 
 impl Service {
-    /// Lists keys (`GET /v1/keys`), oldest first.
-    ///
-    /// # Errors
-    /// 400 for a cursor or count that is none.
-    pub fn list_keys(
-        &self,
-        context: &Context,
-        owner: Option<&Id>,
-        count: Option<usize>,
-        cursor: Option<&str>,
-    ) -> Result<Value, Error> {
-        let after = cursor.map(|text| text.parse::<i64>()).transpose();
-        let after = after.map_err(|_| Error::Malformed("cursor: not one of ours".to_owned()))?;
-        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        self.ask(context, Operation::KeyList, None, |conn| {
-            let tenant = context.caller.tenant.key;
-            let mut rows = store::credentials::list(conn, tenant, owner, after, count as i64 + 1)?;
-            let more = rows.len() > count;
-            rows.truncate(count);
-            let next = if more { rows.last().map(|(key, _)| key.to_string()) } else { None };
-            let rows: Vec<StoredCredential> = rows.into_iter().map(|(_, stored)| stored).collect();
-            Ok(json!({"keys": self.render_stored(conn, context, &rows)?, "next": next}))
-        })
-    }
-
-    /// Reads the record of a key.
-    ///
-    /// # Errors
-    /// 404 if there is none in this tenant.
-    pub fn read_key(&self, context: &Context, id: &str) -> Result<Value, Error> {
-        self.ask(context, Operation::KeyRead, None, |conn| {
-            let id = Id::parse(id).ok_or(Error::NotFound)?;
-            let stored = store::credentials::find(conn, context.caller.tenant.key, &id)?.ok_or(Error::NotFound)?;
-            self.render_stored(conn, context, &[stored])?.pop().ok_or(Error::NotFound)
-        })
-    }
-
-    /// Records of keys; their owners are read together.
-    fn render_stored(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        rows: &[StoredCredential],
-    ) -> Result<Vec<Value>, Error> {
-        let tenant = &context.caller.tenant;
-        let ids: HashSet<Id> = rows.iter().map(|stored| stored.credential.owner).collect();
-        let owners = store::principals::many(conn, tenant.key, &ids.into_iter().collect::<Vec<_>>())?;
-        let owners: HashMap<Id, Principal> = owners.into_iter().map(|(owner, _)| (owner.id, owner)).collect();
-        let agents: Vec<Id> = owners.values().filter(|owner| owner.needs_sponsor()).map(|owner| owner.id).collect();
-        let sponsored = liveness::sponsored(conn, tenant.key, &agents)?;
-        let one = |stored: &StoredCredential| {
-            let owner = owners.get(&stored.credential.owner);
-            // What somebody wrote into a row says nothing about who owns it; nor does one whose owner was taken away.
-            let owner = owner.filter(|_| is_intact(self.keyring(), tenant, stored));
-            let owner = owner.map(|owner| (owner, sponsored.contains(&owner.id)));
-            Value::Object(render(&stored.credential, owner, self.now()))
-        };
-        Ok(rows.iter().map(one).collect())
-    }
-
-    /// Revokes a key for good; doing it again changes nothing and answers alike.
+    /// Revokes a key for good; doing it again changes nothing and answers alike. A reason that is no code is kept
+    /// beside the record, until the owner is deleted.
     ///
     /// # Errors
     /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
     pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<Value, Error> {
-        let reason = reason.unwrap_or("requested").to_owned();
-        check_reason(&reason)?;
+        let (code, note) = match reason {
+            Some(text) if !is_reason(text) => (REQUESTED, Some(checked_note(text)?.to_owned())),
+            code => (code.unwrap_or(REQUESTED), None),
+        };
+        let code = code.to_owned();
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         self.perform(context, Operation::KeyRevoke, None, move |change| {
             let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
@@ -180,14 +120,17 @@ impl Service {
             let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
             store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
             let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let intact = is_intact(change.service.keyring(), change.tenant(), &stored);
             // That a row was changed from outside may be all that calls it revoked.
-            let is_done = stored.credential.revoked.is_some();
-            if !is_done || !is_intact(change.service.keyring(), change.tenant(), &stored) {
-                revoke(change, stored, &reason)?;
+            if stored.credential.revoked.is_none() || !intact {
+                // Whose key it is that was changed from outside, nobody knows: nor when the note is to go.
+                if let (Some(note), true) = (&note, intact) {
+                    store::credentials::add_note(change.conn, change.key(), &stored.credential, note)?;
+                }
+                revoke(change, stored, &code)?;
             }
             let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            let shown = change.service.render_stored(change.conn, change.context, &[stored])?.pop();
-            shown.ok_or(Error::NotFound)
+            change.service.shown(change.conn, change.context, stored)
         })
     }
 
@@ -217,6 +160,29 @@ fn require(caller: &Caller, operation: Operation) -> Result<(), Error> {
     Err(Error::Forbidden(format!("this key does not hold {permission}")))
 }
 
+/// Why a key is revoked if nobody says why.
+const REQUESTED: &str = "requested";
+
+/// The longest note, in letters.
+pub const NOTE_MAX: usize = 1_000;
+
+/// Why a text cannot be kept as a note; `None` if it can.
+pub fn note_flaw(text: &str) -> Option<String> {
+    if holds_key_text(text) {
+        return Some("a key's text stands in it: it is not kept".to_owned());
+    }
+    let is_harmful = |c: char| c.is_control() && c != '\n';
+    let fits = text.chars().count() <= NOTE_MAX && !text.trim().is_empty() && !text.contains(is_harmful);
+    (!fits).then(|| format!("a code of a–z and _, at most 64 letters, or a text of at most {NOTE_MAX}"))
+}
+
+fn checked_note(text: &str) -> Result<&str, Error> {
+    match note_flaw(text) {
+        Some(flaw) => Err(Error::invalid("/reason", format!("reason: {flaw}"))),
+        None => Ok(text),
+    }
+}
+
 /// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
 pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
     if is_reason(reason) {
@@ -228,35 +194,4 @@ pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
 /// Whether a text is a code that says why.
 pub fn is_reason(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
-}
-
-/// The record of a key in answers, never its secret: with its owner, and whether a live User answers for that one.
-/// Without an owner it is one that was changed from outside.
-pub(super) fn render(
-    credential: &Credential,
-    owner: Option<(&Principal, bool)>,
-    now: chrono::DateTime<chrono::Utc>,
-) -> Map<String, Value> {
-    let time = crate::scim::text::render_time;
-    let grant = credential.grant.permissions().map(|p| json!([{"permissions": p.texts()}]));
-    let status = owner.map(|(owner, sponsored)| credential.status(owner, sponsored, now));
-    let reasons = owner.map(|(owner, sponsored)| credential.all_reasons(owner, sponsored));
-    let value = json!({
-        "id": credential.id,
-        "name": credential.name,
-        "display": credential.display(),
-        "class": credential.class.letter().to_string(),
-        "owner": owner.map(|(owner, _)| json!({"type": owner.kind.name(), "id": owner.id})),
-        "status": status.unwrap_or("tampered"),
-        "reasons": reasons.unwrap_or_default(),
-        "grant": grant,
-        "created_at": time(credential.created_at),
-        "expires_at": time(credential.expires_at),
-        "revoked_at": credential.revoked.as_ref().map(|r| time(r.at)),
-        "revoke_reason": credential.revoked.as_ref().map(|r| r.reason.clone()),
-    });
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

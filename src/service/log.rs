@@ -7,6 +7,7 @@ use super::credentials::is_intact;
 use super::{Context, Error, Service, authorize};
 use crate::domain::log::{ChainCheck, Head, Record};
 use crate::domain::{Id, Operation, Tenant, TenantKey};
+use crate::store::credentials::Part;
 use crate::store::{self, Conn};
 
 /// Rows in one read of a check.
@@ -79,7 +80,7 @@ impl Service {
     fn verify_rows(&self, tenant: &Tenant) -> Result<Rows, Error> {
         let (mut found, mut last) = (Rows::default(), None);
         loop {
-            let rows = self.read(|conn| Ok(store::credentials::list(conn, tenant.key, None, last, CHUNK)?))?;
+            let rows = self.read(|conn| Ok(store::credentials::list(conn, tenant.key, Part::All, last, CHUNK)?))?;
             let Some((key, _)) = rows.last() else { return Ok(found) };
             last = Some(*key);
             for (_, stored) in &rows {

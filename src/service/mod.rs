@@ -4,6 +4,7 @@
 //! call the same functions.
 
 mod access;
+pub mod agents;
 pub mod authenticate;
 mod authorize;
 pub mod authzen;

@@ -1,5 +1,7 @@
 //! People as admins see them: every principal, local ones included.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 
 use super::resources::{self, settle};
@@ -12,11 +14,34 @@ use crate::store::{self, Conn};
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
 
-/// The id of the User with this userName.
-pub(super) fn by_user_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
-    let holder = store::unique::holder(conn, tenant, "User.userName", &text::fold(name))?;
-    let Some(key) = holder else { return Ok(None) };
-    Ok(store::resources::by_keys(conn, tenant, &[key])?.first().map(|resource| resource.id))
+/// The scopes of the names of people and of agents.
+const USER_NAMES: &str = "User.userName";
+pub(super) const AGENT_NAMES: &str = "Agent.name";
+
+/// The id of the User with this userName, or of the Agent with this name.
+///
+/// # Errors
+/// 409 if there are both: nothing tells which one is meant.
+pub(super) fn by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
+    among(conn, tenant, &[USER_NAMES, AGENT_NAMES], name)
+}
+
+fn among(conn: &mut Conn, tenant: TenantKey, scopes: &[&str], name: &str) -> Result<Option<Id>, Error> {
+    let mut keys = vec![];
+    for scope in scopes {
+        keys.extend(store::unique::holder(conn, tenant, scope, &text::fold(name))?);
+    }
+    let found = store::resources::by_keys(conn, tenant, &keys)?;
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id)),
+        all => {
+            let who = all.iter().map(|one| format!("{} {}", one.type_name.to_ascii_lowercase(), one.id));
+            let who = who.collect::<Vec<_>>().join(" and ");
+            let detail = format!("{who} have this name: give the id of the one that is meant");
+            Err(Error::Conflict { code: "ambiguous_name", detail })
+        }
+    }
 }
 
 impl Service {
@@ -37,12 +62,13 @@ impl Service {
             let next = if more { rows.last().map(|principal| principal.id) } else { None };
             rows.retain(|principal| principal.deleted_at.is_none());
             let live = liveness::live(conn, context.caller.tenant.key, &rows)?;
-            let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id))).collect();
+            let by_admins = by_admins(conn, context.caller.tenant.key, &rows)?;
+            let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id), &by_admins)).collect();
             Ok(json!({"users": users, "next": next}))
         })
     }
 
-    /// Reads one principal, by id, by userName, or `operator`.
+    /// Reads one principal, by id, by userName, by an agent's name, or `operator`.
     ///
     /// # Errors
     /// 404 if there is none.
@@ -55,18 +81,6 @@ impl Service {
         })
     }
 
-    /// The id that a query names: an id, whether or not anybody has it, or `operator`.
-    ///
-    /// # Errors
-    /// 400 for what is neither.
-    pub fn principal_id(&self, context: &Context, text: &str) -> Result<Id, Error> {
-        match Id::parse(text) {
-            Some(id) => Ok(id),
-            None if text == OPERATOR => self.read(|conn| find(conn, context.caller.tenant.key, text)),
-            None => Err(Error::Malformed("owner: not an id".to_owned())),
-        }
-    }
-
     /// Suspends a principal by an admin's hold, or lifts the hold. The hold is its own: the identity
     /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
     ///
@@ -77,15 +91,10 @@ impl Service {
         reason.map_or(Ok(()), credentials::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         self.perform(context, operation, None, move |change| {
-            let before = lock(change, &name)?;
-            if before.local && hold {
-                let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
-                return Err(Error::Conflict { code: "local_principal", detail });
-            }
-            let after = Principal { admin_hold: hold, ..before.clone() };
-            settle(change, &before, after, reason.as_deref().or(Some("admin_hold")))?;
             let tenant = change.key();
-            let stored = store::principals::find(change.conn, tenant, &before.id)?.ok_or(Error::NotFound)?;
+            let id = find(change.conn, tenant, &name)?;
+            self::hold(change, &id, hold, reason.as_deref())?;
+            let stored = store::principals::find(change.conn, tenant, &id)?.ok_or(Error::NotFound)?;
             shown(change.conn, tenant, &stored)
         })
     }
@@ -114,17 +123,50 @@ impl Service {
     }
 }
 
-/// Finds a principal by id, by userName, or the operator by its name.
+/// Puts a principal under an admin's hold, or lifts it, inside a change.
+///
+/// # Errors
+/// 404 if there is none, 409 for a local one.
+pub(super) fn hold(change: &mut Change<'_>, id: &Id, hold: bool, reason: Option<&str>) -> Result<(), Error> {
+    let before = lock(change, &id.to_string())?;
+    if before.local && hold {
+        let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
+        return Err(Error::Conflict { code: "local_principal", detail });
+    }
+    let after = Principal { admin_hold: hold, ..before.clone() };
+    settle(change, &before, after, reason.or(Some("admin_hold")))
+}
+
+/// Finds a principal by id, by userName, by an agent's name, or the operator by its name.
 pub(super) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
     if let Some(id) = Id::parse(name) {
         return Ok(id);
     }
-    if name == OPERATOR
-        && let Some(operator) = store::principals::local_by_name(conn, tenant, OPERATOR)?
-    {
-        return Ok(operator.id);
+    match operator(conn, tenant, name)? {
+        Some(id) => Ok(id),
+        None => by_name(conn, tenant, name)?.ok_or(Error::NotFound),
     }
-    by_user_name(conn, tenant, name)?.ok_or(Error::NotFound)
+}
+
+/// The id of the operator, if that is the name.
+fn operator(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
+    if name != OPERATOR {
+        return Ok(None);
+    }
+    Ok(store::principals::local_by_name(conn, tenant, OPERATOR)?.map(|operator| operator.id))
+}
+
+/// Finds a User by id, by userName, or the operator by its name; an agent of that name is not meant.
+pub(super) fn find_user(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>, Error> {
+    let id = match (Id::parse(name), operator(conn, tenant, name)?) {
+        (Some(id), _) | (None, Some(id)) => id,
+        (None, None) => match among(conn, tenant, &[USER_NAMES], name)? {
+            Some(id) => id,
+            None => return Ok(None),
+        },
+    };
+    let found = store::principals::find(conn, tenant, &id)?;
+    Ok(found.filter(|one| one.kind == PrincipalKind::User && one.deleted_at.is_none()))
 }
 
 fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
@@ -136,15 +178,28 @@ fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
 
 fn shown(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<Value, Error> {
     let live = liveness::live(conn, tenant, std::slice::from_ref(principal))?;
-    Ok(render(principal, live.contains(&principal.id)))
+    let by_admins = by_admins(conn, tenant, std::slice::from_ref(principal))?;
+    Ok(render(principal, live.contains(&principal.id), &by_admins))
 }
 
-fn render(principal: &Principal, live: bool) -> Value {
+/// Those of these principals that admins made.
+fn by_admins(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
+    let agents = principals.iter().filter(|one| one.kind == PrincipalKind::Agent && !one.local);
+    let ids: Vec<Id> = agents.map(|agent| agent.id).collect();
+    Ok(store::resources::without_connection(conn, tenant, &ids)?.into_iter().collect())
+}
+
+fn render(principal: &Principal, live: bool, by_admins: &HashSet<Id>) -> Value {
+    let origin = match principal.local {
+        true => "local",
+        false if by_admins.contains(&principal.id) => "admin",
+        false => "scim",
+    };
     json!({
         "id": principal.id,
         "type": principal.kind.name(),
         "name": principal.name,
-        "origin": if principal.local { "local" } else { "scim" },
+        "origin": origin,
         "live": live,
         "active": principal.active,
         "admin_hold": principal.admin_hold,

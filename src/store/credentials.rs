@@ -1,11 +1,15 @@
 //! Credentials: what a key may do and whom it belongs to. Secrets are not here, only their digests.
 
-use chrono::DateTime;
-use diesel::prelude::*;
+use std::collections::HashMap;
 
-use super::connection::{CHUNK, Conn, locked, on};
+use chrono::DateTime;
+use diesel::dsl::sql;
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Binary, Bool, Text};
+
+use super::connection::{Bind, CHUNK, Conn, List, locked, on};
 use super::error::Result;
-use super::schema::{connections, credentials, principals, tenants};
+use super::schema::{connections, credentials, principals, revocation_notes, tenants};
 use super::types::{Column, json, millis, millis_opt};
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::secret::Digest;
@@ -253,31 +257,110 @@ pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<St
     Ok(rows.into_iter().map(Row::into_stored).collect())
 }
 
-/// A page of a tenant's credentials, or of one owner's, revoked ones included, with their keys and in
-/// the order of these.
+/// Which credentials a page is of.
+#[derive(Clone, Copy, Debug)]
+pub enum Part<'p> {
+    /// All of the tenant.
+    All,
+    /// One owner's.
+    Owner(&'p Id),
+    /// Those of a class.
+    Class(Class),
+}
+
+/// A page of a tenant's credentials, revoked ones included, with their keys and in the order of these.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn list(
     conn: &mut Conn,
     tenant: TenantKey,
-    owner: Option<&Id>,
+    part: Part<'_>,
     after: Option<i64>,
     limit: i64,
 ) -> Result<Vec<(i64, StoredCredential)>> {
     let after = after.unwrap_or(0);
     let rows = on!(conn, |c| {
-        let mut query = credentials::table
+        let query = credentials::table
             .select(Row::as_select())
             .filter(credentials::tenant.eq(tenant.0))
             .filter(credentials::key.gt(after))
             .order(credentials::key)
             .limit(limit)
             .into_boxed();
-        if let Some(owner) = owner {
-            query = query.filter(credentials::owner.eq(&owner.as_bytes()[..]));
-        }
+        let query = match part {
+            Part::All => query,
+            Part::Owner(owner) => query.filter(credentials::owner.eq(&owner.as_bytes()[..])),
+            Part::Class(class) => query.filter(credentials::class.eq(class.letter().to_string())),
+        };
         query.load::<Row>(c)
     })?;
     Ok(rows.into_iter().map(|row| (row.key, row.into_stored())).collect())
+}
+
+/// A page of a tenant's credentials that end before a time, those that end first before the others: behind an end
+/// and a key. Times are in milliseconds since 1970.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn ending(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    after: (i64, i64),
+    before: i64,
+    limit: i64,
+) -> Result<Vec<(i64, StoredCredential)>> {
+    let behind =
+        sql::<Bool>("(expires_at, key) > (").bind::<BigInt, _>(after.0).sql(", ").bind::<BigInt, _>(after.1).sql(")");
+    let own = credentials::tenant.eq(tenant.0).and(credentials::expires_at.lt(before)).and(behind);
+    let rows = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter(own)
+        .order((credentials::expires_at, credentials::key))
+        .limit(limit)
+        .load::<Row>(c))?;
+    Ok(rows.into_iter().map(|row| (row.key, row.into_stored())).collect())
+}
+
+/// Keeps why a credential was revoked, in people's own words.
+///
+/// # Errors
+/// A unique violation if there is such a note already.
+pub fn add_note(conn: &mut Conn, tenant: TenantKey, credential: &Credential, note: &str) -> Result<()> {
+    let values = (
+        revocation_notes::tenant.eq(tenant.0),
+        revocation_notes::credential.eq(&credential.id.as_bytes()[..]),
+        revocation_notes::owner.eq(&credential.owner.as_bytes()[..]),
+        revocation_notes::note.eq(note),
+    );
+    on!(conn, |c| diesel::insert_into(revocation_notes::table).values(values).execute(c))?;
+    Ok(())
+}
+
+/// The notes of some credentials.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn notes(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<HashMap<Id, String>> {
+    const SQL: &str = "SELECT credential, note FROM revocation_notes WHERE tenant = ? AND credential IN ?";
+    let mut found = HashMap::new();
+    for ids in ids.chunks(CHUNK) {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        for (id, note) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(SQL, &binds)? {
+            found.insert(Column("revocation_notes", "credential").id(&id)?, note);
+        }
+    }
+    Ok(found)
+}
+
+/// Forgets the notes about an owner's credentials.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn forget_notes(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<()> {
+    let own = revocation_notes::table
+        .filter(revocation_notes::tenant.eq(tenant.0))
+        .filter(revocation_notes::owner.eq(&owner.as_bytes()[..]));
+    on!(conn, |c| diesel::delete(own).execute(c))?;
+    Ok(())
 }

@@ -267,6 +267,43 @@ pub fn of_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Reso
     found.into_iter().map(Row::into_resource).collect()
 }
 
+/// Those of these resources that come from no connection.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn without_connection(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Id>> {
+    const SQL: &str = "SELECT id FROM resources WHERE tenant = ? AND id IN ? AND connection IS NULL";
+    let mut found = vec![];
+    for ids in ids.chunks(CHUNK) {
+        for id in conn.load_sql::<Binary, Vec<u8>>(SQL, &[Bind::Int(tenant.0), Bind::List(List::ids(ids))])? {
+            found.push(Column("resources", "id").id(&id)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of the resources of a type in the order of their keys.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn of_type(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    type_name: &str,
+    after: ResourceKey,
+    limit: i64,
+) -> Result<Vec<Resource>> {
+    let rows = on!(conn, |c| resources::table
+        .select(Row::as_select())
+        .filter(resources::tenant.eq(tenant.0))
+        .filter(resources::type_name.eq(type_name))
+        .filter(resources::key.gt(after.0))
+        .order(resources::key)
+        .limit(limit)
+        .load::<Row>(c))?;
+    rows.into_iter().map(Row::into_resource).collect()
+}
+
 /// The plus hides the tenant from SQLite's planner, which would scan all of its resources otherwise: it
 /// cannot know how short the list of keys is.
 const BY_KEYS: &str = "SELECT key, id, type, connection, display, document, version, created, modified \

@@ -152,6 +152,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    revocation_notes (tenant, credential) {
+        tenant -> BigInt,
+        credential -> Binary,
+        owner -> Binary,
+        note -> Text,
+    }
+}
+
+diesel::table! {
     log_records (tenant, seq) {
         tenant -> BigInt,
         seq -> BigInt,

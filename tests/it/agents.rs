@@ -164,8 +164,13 @@ fn a_key_of_an_agent_proves_who_it_is() {
         let key = issued["key"].as_str().unwrap();
         assert!(key.len() == 66 && key.starts_with("krs_"), "{key}");
         let answer = app.admin().post("/v1/verify", json!({"key": key})).expect(200);
+        let named = json!({"type": "agent", "id": deploy, "name": "deploy"});
+        let expires_at = issued["expires_at"].clone();
+        assert_eq!(
+            answer.body,
+            json!({"valid": true, "code": "VALID", "key_id": issued.id(), "owner": named, "expires_at": expires_at})
+        );
         let owner = json!({"type": "agent", "id": deploy});
-        assert_eq!(answer.body, json!({"valid": true, "code": "VALID", "key_id": issued.id(), "owner": owner}));
         let holder = app.with_key(key);
         assert_eq!(holder.get("/v1/whoami").expect(200)["owner"], owner);
         assert_eq!(holder.get("/Me").expect(200)["name"], json!("deploy"));
@@ -212,7 +217,8 @@ fn a_key_of_an_agent_stops_with_its_last_live_sponsor() {
             let read = admin.get(&format!("/v1/keys/{}", issued.id())).expect(200);
             let listed = admin.get(&format!("/v1/keys?owner={deploy}")).expect(200);
             assert_eq!(listed["keys"][0], read.body);
-            assert_eq!(read["status"], json!("active"));
+            let works = read["reasons"] == json!([]);
+            assert_eq!(read["status"], json!(if works { "active" } else { "owner_inactive" }));
             read["reasons"].clone()
         };
         let active = |id: &str, on: bool| _ = idp.patch(&format!("/Users/{id}"), replace("active", on)).expect(200);

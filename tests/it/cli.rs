@@ -1,9 +1,11 @@
 //! The command line as scripts see it: what it prints, how it ends, what it refuses, and what `log verify` finds.
 
 mod access;
+mod agents;
 mod apply;
 mod help;
 mod hints;
+mod keys;
 mod log;
 
 use std::collections::BTreeSet;
@@ -105,7 +107,7 @@ fn every_command_ends_with_a_code_that_says_how() {
         "there is no key 01939e7a-5b1c-7def-8abc-0123456789ab",
     );
     refused(place.run(&["user", "show", "ghost"]), 1, "there is no user ghost");
-    refused(place.run(&["key", "issue", "--owner", "ghost"]), 1, "no user is named ghost");
+    refused(place.run(&["key", "issue", "--owner", "ghost"]), 1, "no user and no agent is named ghost");
     refused(place.run(&["key", "issue", "--connection", "ghost"]), 1, "no connection is named ghost");
     refused(place.run(&["user", "delete", "operator"]), 3, "a local principal cannot be deleted");
     let letter = place.data_dir().join("letter");
@@ -167,9 +169,10 @@ fn every_command_prints_json_of_one_shape() {
         "expires_at",
         "revoked_at",
         "revoke_reason",
+        "revoke_note",
     ];
-    assert_eq!(names(&issued)[..12], record);
-    assert_eq!(names(&issued)[12..], ["key"]);
+    assert_eq!(names(&issued)[..13], record);
+    assert_eq!(names(&issued)[13..], ["key"]);
     let id = issued["id"].as_str().unwrap();
     let shown = place.run(&["key", "show", id, "--json"]).expect(0).json();
     assert_eq!(names(&shown), record);

@@ -20,7 +20,7 @@ fn names(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-const RECORD: [&str; 12] = [
+const RECORD: [&str; 13] = [
     "id",
     "name",
     "display",
@@ -33,6 +33,7 @@ const RECORD: [&str; 12] = [
     "expires_at",
     "revoked_at",
     "revoke_reason",
+    "revoke_note",
 ];
 
 #[test]
@@ -59,7 +60,13 @@ fn a_key_is_shown_once() {
         let verified = admin.post("/v1/verify", json!({"key": key})).expect(200);
         assert_eq!(
             verified.body,
-            json!({"valid": true, "code": "VALID", "key_id": issued.id(), "owner": {"type": "user", "id": mira}})
+            json!({
+                "valid": true,
+                "code": "VALID",
+                "key_id": issued.id(),
+                "owner": {"type": "user", "id": mira, "userName": "mira@example.com"},
+                "expires_at": "2026-02-04T09:00:00.000Z",
+            })
         );
     });
 }
@@ -171,7 +178,7 @@ fn a_revocation_is_final_and_may_be_repeated() {
         assert_eq!(admin.send("POST", &path, &[], "").expect(200).body, first.body);
         assert_eq!(app.verify(&key), "REVOKED");
         assert_eq!(app.actions(), ["user.created", "credential.issued", "credential.revoked"]);
-        for reason in [json!("Laptop lost"), json!(""), json!("x".repeat(65)), json!(7)] {
+        for reason in [json!(""), json!(" "), json!("a\u{7}"), json!("ü".repeat(1_001)), json!(7)] {
             admin.post(&path, json!({"reason": reason})).problem(422, "invalid");
         }
         admin.post(&format!("/v1/keys/{}/revoke", app.id(100)), json!({})).problem(404, "not_found");

@@ -26,7 +26,7 @@ fn a_joiner_gets_a_key_and_a_leaver_loses_it() {
               "name": "laptop",
               "display": "kru_PtgZ…",
               "class": "u",
-              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000008"},
+              "owner": {"type":"user","id":"019b8d62-7a80-7000-8000-000000000008","name":"mira@example.com"},
               "status": "active",
               "reasons": [],
               "grant": null,
@@ -34,6 +34,7 @@ fn a_joiner_gets_a_key_and_a_leaver_loses_it() {
               "expires_at": "2026-04-05T09:00:00.000Z",
               "revoked_at": null,
               "revoke_reason": null,
+              "revoke_note": null,
               "key": "kru_PtgZdxmXhZLz_ornGyn9SOc8LqvBpKjPSVrwfktfWRbmTDvsHkPiGM1R2l1CYl"
             }
             "#);
@@ -45,7 +46,7 @@ fn a_joiner_gets_a_key_and_a_leaver_loses_it() {
         assert_eq!(app.verify(key), "OWNER_INACTIVE");
         app.with_key(key).get("/v1/whoami").problem(401, "unauthenticated");
         let held = admin.get(&format!("/v1/keys/{}", issued.id())).expect(200);
-        assert_eq!((&held["status"], &held["reasons"]), (&json!("active"), &json!(["owner_suspended"])));
+        assert_eq!((&held["status"], &held["reasons"]), (&json!("owner_inactive"), &json!(["owner_suspended"])));
 
         idp.patch(&mira, replace("active", true)).expect(200);
         assert_eq!(app.verify(key), "VALID");

@@ -12,6 +12,7 @@
 
 mod access;
 mod agents;
+mod agents_of_admins;
 mod attacks;
 mod authz_matrix;
 mod bulk;
@@ -29,6 +30,7 @@ mod filters;
 mod fuzz;
 mod groups;
 mod keys;
+mod keys_listed;
 mod lifecycle;
 mod limits;
 mod me;

@@ -4,10 +4,12 @@
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
-use super::{NewKey, issue, render};
-use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_MAX};
+use super::list::render;
+use super::{NewKey, issue};
+use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::catalogue::fields::Fields;
 use crate::service::catalogue::roles::unknown;
@@ -39,8 +41,8 @@ pub enum Owner {
     Principal(PrincipalKind, Id),
     /// The operator.
     Operator,
-    /// A User by userName (command line).
-    UserName(String),
+    /// A User by userName, or an Agent by name (command line).
+    Named(String),
     /// A connection by name: its provisioning key (command line).
     Connection(String),
 }
@@ -95,7 +97,7 @@ impl Service {
                 None => own_key(change, &owner, &request)?,
             };
             let (credential, key) = issue(change, &owner, new)?;
-            let mut record = render(&credential, Some((&owner, true)), change.now);
+            let mut record = render(&credential, Some((&owner, true)), Status::Active, None);
             record.insert("key".to_owned(), key.reveal().into());
             Ok(Value::Object(record))
         })
@@ -121,9 +123,9 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
             let operator = store::principals::local_by_name(change.conn, tenant, OPERATOR)?;
             operator.map(|o| (o.id, None)).ok_or_else(|| missing("the tenant has no operator".to_owned()))
         }
-        Owner::UserName(name) => {
-            let found = users::by_user_name(change.conn, tenant, name)?;
-            found.map(|id| (id, None)).ok_or_else(|| missing(format!("no user is named {name}")))
+        Owner::Named(name) => {
+            let found = users::by_name(change.conn, tenant, name)?;
+            found.map(|id| (id, None)).ok_or_else(|| missing(format!("no user and no agent is named {name}")))
         }
         Owner::Connection(name) => {
             let connection = store::connections::by_name(change.conn, tenant, name)?;
@@ -198,6 +200,9 @@ fn issue_request(body: &Value) -> Result<IssueRequest, Error> {
     }
     let name = match body.get("name") {
         None => String::new(),
+        Some(Value::String(name)) if holds_key_text(name) => {
+            return Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept"));
+        }
         Some(Value::String(name)) if name.chars().count() <= NAME_MAX => name.clone(),
         Some(_) => return Err(Error::invalid("/name", format!("name: a text of at most {NAME_MAX} letters"))),
     };

@@ -3,13 +3,18 @@
 //! `effective = granted(key) ∩ current(owner)` (promise P2), looked at anew for each question. What was
 //! proven before is answered from memory as long as nothing that decides it has changed.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use crate::domain::credential::Verdict;
+use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, Policy, TenantKey};
+use crate::scim::text::render_time;
 use crate::service::authenticate::Found;
 use crate::service::cache::Stamp;
 use crate::service::{Context, Error, Service, authorize};
+use crate::store::credentials::Holder;
 
 const MEMBERS: [&str; 5] = ["key", "permission", "api", "method", "path"];
 
@@ -46,40 +51,79 @@ impl Service {
         if verdict == Verdict::NotFound {
             return Ok(not_found);
         }
-        let (key_id, owner) = (found.holder.stored.credential.id, &found.holder.owner);
-        let owner = json!({"type": owner.kind.name(), "id": owner.id});
-        let mut permission = None;
+        let holder = Arc::clone(&found.holder);
+        let (mut permission, mut detail) = (None, None);
         if let (Some(may), Verdict::Valid) = (&asked.may, verdict) {
-            permission = self.allowed(asked.key, found, may, stamp)?;
+            match self.allowed(asked.key, found, may, stamp)? {
+                Ok(may) => permission = may,
+                Err(unknown) => detail = Some(unknown),
+            }
             if permission.is_none() {
                 verdict = Verdict::InsufficientPermissions;
             }
         }
-        let valid = verdict == Verdict::Valid;
-        let mut answer = json!({"valid": valid, "code": verdict.code(), "key_id": key_id, "owner": owner});
-        if let (Some(permission), Some(answer)) = (permission, answer.as_object_mut()) {
-            answer.insert("permission".to_owned(), permission.as_str().into());
-        }
-        Ok(answer)
+        Ok(answer(&holder, verdict, permission.as_ref(), detail))
     }
 
-    /// The permission that is asked for, if the key, which works, has it now.
-    fn allowed(&self, token: &str, found: Found, may: &May<'_>, stamp: Stamp) -> Result<Option<Permission>, Error> {
+    /// The permission that is asked for, if the key, which works, has it now; or what Keyroll does not know of it.
+    fn allowed(
+        &self,
+        token: &str,
+        found: Found,
+        may: &May<'_>,
+        stamp: Stamp,
+    ) -> Result<Result<Option<Permission>, String>, Error> {
         let tenant: TenantKey = found.holder.tenant.key;
         let policy = self.policy_seen(tenant)?;
-        let Some(permission) = needed(&policy, may) else { return Ok(None) };
+        let permission = match needed(&policy, may) {
+            Ok(permission) => permission,
+            Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
+        };
         let (_, holder) = self.key_holder(token, found, stamp)?;
-        Ok(holder.may(&permission).then_some(permission))
+        Ok(Ok(holder.may(&permission).then_some(permission)))
     }
 }
 
-/// The permission that is asked for; `None` if no api has it, or no route matches.
-fn needed(policy: &Policy, may: &May<'_>) -> Option<Permission> {
+/// How a detail begins that tells a slip of the pen from access that is missing.
+const UNKNOWN: &str = "UNKNOWN_PERMISSION";
+
+/// What verification tells of a key whose secret was proven; of one that works, also who its owner is and how long.
+fn answer(holder: &Holder, verdict: Verdict, permission: Option<&Permission>, detail: Option<String>) -> Value {
+    let (credential, owner) = (&holder.stored.credential, &holder.owner);
+    let valid = verdict == Verdict::Valid;
+    let mut who = json!({"type": owner.kind.name(), "id": owner.id});
+    let mut answer = json!({"valid": valid, "code": verdict.code(), "key_id": credential.id});
+    let add = |to: &mut Value, name: &str, value: Value| {
+        to.as_object_mut().map(|members| members.insert(name.to_owned(), value));
+    };
+    if valid {
+        // As SCIM calls it.
+        let name = if owner.kind == PrincipalKind::User { "userName" } else { "name" };
+        add(&mut who, name, owner.name.as_str().into());
+    }
+    add(&mut answer, "owner", who);
+    if valid {
+        add(&mut answer, "expires_at", render_time(credential.expires_at).into());
+    }
+    if let Some(permission) = permission {
+        add(&mut answer, "permission", permission.as_str().into());
+    }
+    if let Some(detail) = detail {
+        add(&mut answer, "detail", detail.into());
+    }
+    answer
+}
+
+/// The permission that is asked for; or why there is none: no api has it, or no route matches.
+fn needed(policy: &Policy, may: &May<'_>) -> Result<Permission, String> {
     let permission = match may {
         May::Permission(permission) => permission.clone(),
-        May::Request { api, method, path } => policy.apis().get(*api)?.route(method, path)?,
+        May::Request { api, method, path } => {
+            let known = policy.apis().get(*api).ok_or("there is no such api")?;
+            known.route(method, path).ok_or("no route of this api is asked for")?
+        }
     };
-    policy.knows(&permission).then_some(permission)
+    if policy.knows(&permission) { Ok(permission) } else { Err(format!("no api has {permission}")) }
 }
 
 /// Reads a question. A member that nobody would look at is refused, and so is `null`: whoever asks for more

@@ -95,6 +95,7 @@ fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
     // The name is personal data; the tombstone needs only the id.
     principal.name.clear();
     store::principals::update(change.conn, change.key(), &before, &principal, seq)?;
+    store::credentials::forget_notes(change.conn, change.key(), id)?;
     credentials::revoke_all(change, id, "owner_deleted")
 }
 

@@ -132,6 +132,10 @@ fn check_ownership(connection: &Connection, resource: &Resource) -> Result<(), E
     if resource.connection == Some(connection.key) {
         return Ok(());
     }
+    if resource.connection.is_none() {
+        let detail = "an admin made this resource: connections read it, and none writes it".to_owned();
+        return Err(Error::Forbidden(detail));
+    }
     Err(Error::Forbidden(format!(
         "connection {} did not create this resource: it must adopt it before it may write it",
         connection.name

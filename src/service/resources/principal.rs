@@ -14,7 +14,8 @@ use crate::store;
 /// The attribute of an agent that names its sponsors.
 pub(super) const OWNERS: &str = "owners";
 
-/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then.
+/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
+/// whom no connection knows, may answer for the agents of admins.
 pub(super) fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Value>) -> Result<(), Error> {
     let owners = document.get(OWNERS).and_then(Value::as_array);
     for (index, owner) in owners.into_iter().flatten().enumerate() {
@@ -23,7 +24,8 @@ pub(super) fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Val
             Some(id) => store::principals::find(change.conn, change.key(), &id)?,
             None => None,
         };
-        if !known.is_some_and(|p| p.kind == PrincipalKind::User && !p.local && p.deleted_at.is_none()) {
+        let is_seen = |p: &Principal| !p.local || change.context.caller.connection().is_none();
+        if !known.is_some_and(|p| p.kind == PrincipalKind::User && is_seen(&p) && p.deleted_at.is_none()) {
             return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {text:?}")).into());
         }
     }

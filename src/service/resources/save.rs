@@ -1,6 +1,7 @@
 //! Storing a resource: document, unique values, index, externalId, members, principal, log record.
 //!
-//! One path for create, replace and patch, for every type. What differs by type is in the schema files
+//! One path for create, replace and patch, for every type, and for connections and admins: `authorize` has seen to it
+//! that an admin writes nothing but what no connection made. What differs by type is in the schema files
 //! and in two places: principals (liveness, cascade) and the attribute that has rows (members).
 
 use serde_json::{Map, Value};
@@ -9,8 +10,8 @@ use super::principal::{OWNERS, check_sponsors, follow, principal};
 use super::unique::{claim_unique, set_external_id};
 use super::write::check_reserved;
 use super::{Loaded, changed};
+use crate::domain::Id;
 use crate::domain::log::Entry;
-use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
 use crate::scim::{ResourceType, validate};
 use crate::service::cascade;
@@ -67,19 +68,22 @@ pub(super) fn create(
 ) -> Result<Saved, Error> {
     let Ready { draft, text: document, index, paths } = ready;
     check_sponsors(change, &draft.document)?;
-    let connection = connection(change)?;
+    let connection = change.context.caller.connection().cloned();
+    let from = connection.as_ref().map(|connection| connection.key);
     let (id, tenant) = (change.mint(), change.key());
     let new = NewResource {
         id,
         type_name: &resource_type.name,
-        connection: Some(connection.key),
+        connection: from,
         display: display(&draft.document),
         document: &document,
         created: change.now,
     };
     let key = store::resources::insert(change.conn, tenant, &new)?;
-    claim_unique(change, resource_type, &connection, key, None, &draft.document)?;
-    set_external_id(change, resource_type, &connection, key, None, draft.external_id.as_deref())?;
+    claim_unique(change, resource_type, connection.as_ref(), key, None, &draft.document)?;
+    if let Some(connection) = &connection {
+        set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
+    }
     store::index::add(change.conn, tenant, key, &index)?;
     let delta = members::apply(change, key, draft.rows)?;
     if resource_type.principal {
@@ -95,7 +99,7 @@ pub(super) fn create(
             resource_type,
             id,
             key,
-            connection: Some(connection.key),
+            connection: from,
             before: None,
             after: Some(&draft.document),
             external_ids: Some((vec![], draft.external_id.iter().cloned().collect())),
@@ -108,7 +112,7 @@ pub(super) fn create(
         key,
         id,
         type_name: resource_type.name.clone(),
-        connection: Some(connection.key),
+        connection: from,
         display: display(&draft.document).map(str::to_owned),
         document,
         version: 1,
@@ -126,7 +130,7 @@ pub(super) fn update(
     draft: Draft,
 ) -> Result<Saved, Error> {
     validate::complete(&draft.document, resource_type)?;
-    let connection = connection(change)?;
+    let connection = change.context.caller.connection().cloned();
     let (tenant, key) = (change.key(), before.resource.key);
     let mut paths = changed::paths(&before.document, &draft.document);
     if paths.iter().any(|path| path == OWNERS) {
@@ -134,15 +138,15 @@ pub(super) fn update(
     }
     if !paths.is_empty() {
         check_reserved(&draft.document)?;
-        claim_unique(change, resource_type, &connection, key, Some(&before.document), &draft.document)?;
+        claim_unique(change, resource_type, connection.as_ref(), key, Some(&before.document), &draft.document)?;
     }
     let ending = match paths.is_empty() && before.external_id == draft.external_id {
         true => None,
         false => Some(Ending::of(change, &before.resource)?),
     };
-    if before.external_id != draft.external_id {
+    if let (Some(connection), true) = (&connection, before.external_id != draft.external_id) {
         let (old, new) = (before.external_id.as_deref(), draft.external_id.as_deref());
-        set_external_id(change, resource_type, &connection, key, old, new)?;
+        set_external_id(change, resource_type, connection, key, old, new)?;
         paths.push("externalId".to_owned());
     }
     if !paths.is_empty() {
@@ -184,14 +188,9 @@ pub(super) fn update(
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
-    let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, Some(connection.key))?;
+    let from = connection.map(|connection| connection.key);
+    let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, from)?;
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
-}
-
-/// SCIM writes come from connections; `authorize` has seen to it.
-pub(super) fn connection(change: &Change<'_>) -> Result<Connection, Error> {
-    let connection = change.context.caller.connection();
-    connection.cloned().ok_or_else(|| Error::Forbidden("only a connection writes through SCIM".to_owned()))
 }
 
 /// What a resource is called where another one refers to it.

@@ -13,7 +13,7 @@ use crate::store::{self, ResourceKey};
 pub(super) fn claim_unique(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
-    connection: &Connection,
+    connection: Option<&Connection>,
     key: ResourceKey,
     before: Option<&Map<String, Value>>,
     after: &Map<String, Value>,
@@ -46,13 +46,13 @@ pub(super) fn claim_unique(
 pub(in crate::service) fn scope(
     resource_type: &ResourceType,
     attribute: &str,
-    connection: &Connection,
+    connection: Option<&Connection>,
 ) -> Option<String> {
     let name = format!("{}.{attribute}", resource_type.name);
     if resource_type.principal {
         return Some(name);
     }
-    connection.unique_group_names.then(|| format!("{name}@{}", connection.key))
+    connection.filter(|one| one.unique_group_names).map(|one| format!("{name}@{}", one.key))
 }
 
 pub(super) fn set_external_id(

@@ -83,7 +83,7 @@ fn a_grant_names_what_an_api_offers_and_the_owner_holds() {
             assert_eq!(issue(&admin, "user", &mira, &[permission]).problem(403, "forbidden"), detail);
         }
         let on_host = |permission: &str| {
-            let owner = Owner::UserName("mira@example.com".to_owned());
+            let owner = Owner::Named("mira@example.com".to_owned());
             app.service.issue_key_on_host(&app.host(), owner, "", &[permission.to_owned()], None)
         };
         on_host("keyroll:keys:issue").unwrap();
@@ -108,7 +108,7 @@ fn a_key_mints_no_bigger_key_a06() {
         }
         give(app, "user", &mira, "issuer");
         give(app, "user", &rolf, "keyroll.auditor");
-        let minter = app.issue_on_host(Owner::UserName("mira@example.com".to_owned()), &["keyroll:keys:issue"]);
+        let minter = app.issue_on_host(Owner::Named("mira@example.com".to_owned()), &["keyroll:keys:issue"]);
         let minter = app.with_key(&minter);
         // To itself: only what this key is allowed.
         let refused = issue(&minter, "user", &mira, &[READ]);
@@ -146,11 +146,25 @@ fn what_a_key_may_do() {
         for other in ["billing:invoices:write", "none:invoices:read", "billing:*:read", "*:*:*", "keyroll:users:read"] {
             assert_eq!(ask(app, &viewer, other), LACKS, "{other}");
         }
+        // What no api has is a slip of the pen, and named as that.
+        let detail = |question: Value| {
+            let answer = app.admin().post("/v1/verify", and(json!({"key": viewer}), question)).expect(200);
+            assert_eq!((&answer["valid"], &answer["code"]), (&json!(false), &json!(LACKS)));
+            answer["detail"].clone()
+        };
+        let known = detail(json!({"permission": "keyroll:users:read"}));
+        let unknown = detail(json!({"permission": "billing:invoice:read"}));
+        assert_eq!((known, unknown), (Value::Null, json!("UNKNOWN_PERMISSION: no api has billing:invoice:read")));
+        let api = json!({"api": "none", "method": "GET", "path": "/"});
+        assert_eq!(detail(api), json!("UNKNOWN_PERMISSION: there is no such api"));
+        let route = json!({"api": "billing", "method": "GET", "path": "/v9/none"});
+        assert_eq!(detail(route), json!("UNKNOWN_PERMISSION: no route of this api is asked for"));
         assert_eq!(app.verify(&viewer), VALID);
         let answer = app.admin().post("/v1/verify", json!({"key": viewer, "permission": READ})).expect(200);
         let id = app.with_key(&viewer).get("/v1/whoami").expect(200)["key_id"].clone();
-        let owner = json!({"type": "user", "id": mira});
-        let expected = json!({"valid": true, "code": "VALID", "key_id": id, "owner": owner, "permission": READ});
+        let owner = json!({"type": "user", "id": mira, "userName": "mira@example.com"});
+        let expected = json!({"valid": true, "code": "VALID", "key_id": id, "owner": owner,
+            "expires_at": "2026-04-05T09:00:00.000Z", "permission": READ});
         assert_eq!(answer.body, expected);
         // The connection's own key does what a connection does.
         assert_eq!(ask(app, app.idp().key(), "keyroll:users:write"), VALID);

@@ -20,6 +20,7 @@ fn help_of_the_program_and_its_server() {
       init     Make the database, tenant, operator and connection, and print their keys once
       key      Issue, list and revoke keys
       user     List, suspend and delete people
+      agent    Make, list and suspend agents: services, jobs, AI agents
       role     Define roles: named sets of permissions
       mapping  Say who gets which role
       api      Register downstream apis and their permissions
@@ -75,7 +76,7 @@ fn help_of_keys() {
 
     Commands:
       issue   Issue a key; it is shown this once
-      list    List keys
+      list    List keys, each with its owner and the status that verification would tell
       show    Show the record of a key
       revoke  Revoke a key for good
       help    Print this message or the help of the given subcommand(s)
@@ -93,28 +94,28 @@ fn help_of_keys() {
     Usage: keyroll key issue [OPTIONS]
 
     Options:
-          --owner <ID|userName|operator>  Whose key: an id, a userName, or operator
-          --connection <NAME>             A provisioning key of this connection
-          --grant <PERMISSION>            What the key may do at most, api:resource:action; without it the key proves who its owner is
-          --expires-in <DURATION>         How long it lives, such as P90D
-          --name <NAME>                   A name for people [default: ""]
-          --json                          Print JSON
-          --data-dir <DIR>                The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
-          --database-url <URL>            sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
-          --public-url <URL>              The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
-          --config <FILE>                 The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
-      -h, --help                          Print help
+          --owner <ID|NAME|operator>  Whose key: an id, a userName, an agent's name, or operator
+          --connection <NAME>         A provisioning key of this connection
+          --grant <PERMISSION>        What the key may do at most, api:resource:action; without it the key proves who its owner is
+          --expires-in <DURATION>     How long it lives, such as P90D
+          --name <NAME>               A name for people [default: ""]
+          --json                      Print JSON
+          --data-dir <DIR>            The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>        sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>          The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>             The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                      Print help
     "#);
     insta::assert_snapshot!(help(&["key", "revoke"]), @r#"
     Revoke a key for good
 
-    Usage: keyroll key revoke [OPTIONS] <ID>
+    Usage: keyroll key revoke [OPTIONS] <ID|->
 
     Arguments:
-      <ID>  The key's id
+      <ID|->  The key's id; or -, and its text on standard input or as it is asked for
 
     Options:
-          --reason <REASON>     Why: a code of a–z and _
+          --reason <REASON>     Why: a code of a–z and _, for the log; or a text, which is kept beside the log until the owner is deleted
           --json                Print JSON
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
@@ -401,5 +402,67 @@ fn help_of_access_and_of_files() {
           --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
           --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
       -h, --help                Print help
+    "#);
+}
+
+#[test]
+fn help_of_agents() {
+    insta::assert_snapshot!(help(&["agent"]), @r#"
+    Make, list and suspend agents: services, jobs, AI agents
+
+    Usage: keyroll agent [OPTIONS] <COMMAND>
+
+    Commands:
+      list      List agents, whoever made them
+      show      Show an agent
+      create    Make an agent that no identity provider needs to know of: a service, a job, an AI agent
+      replace   Replace what was said about an agent that an admin made; what is not given is cleared
+      suspend   Suspend by an admin's hold, which no identity provider lifts; the keys stop working at once
+      activate  Lift an admin's hold
+      delete    Delete an agent; every key is revoked
+      help      Print this message or the help of the given subcommand(s)
+
+    Options:
+          --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                Print help
+    "#);
+    insta::assert_snapshot!(help(&["agent", "create"]), @r#"
+    Make an agent that no identity provider needs to know of: a service, a job, an AI agent
+
+    Usage: keyroll agent create [OPTIONS] <NAME>
+
+    Arguments:
+      <NAME>  Its name, which no other agent has
+
+    Options:
+          --sponsor <ID|userName|operator>  Who answers for it: an id, a userName, or operator; its keys work as long as one of them is live
+          --display-name <TEXT>             The name to show
+          --description <TEXT>              What it does
+          --json                            Print JSON
+          --data-dir <DIR>                  The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>              sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>                The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>                   The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                            Print help
+    "#);
+    insta::assert_snapshot!(help(&["key", "list"]), @r#"
+    List keys, each with its owner and the status that verification would tell
+
+    Usage: keyroll key list [OPTIONS]
+
+    Options:
+          --owner <ID|NAME|operator>        Only those of this owner: an id, a userName, an agent's name, or operator
+          --class <u|s|p>                   Only those of people (u), of agents (s), or of connections (p)
+          --status <STATUS>                 Only those with this status [possible values: active, suspended, owner_inactive, expired, revoked, tampered]
+          --expires-before <DATE|DURATION>  Only those that end before a date, a time, or a duration from now, such as P14D; the first to end first
+          --json                            Print JSON
+          --data-dir <DIR>                  The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>              sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>                The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>                   The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                            Print help
     "#);
 }

@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use keyroll::domain::Principal;
 use keyroll::domain::credential::{Class, Grant, Revocation};
 use keyroll::domain::log::{Head, NO_HASH, Record};
-use keyroll::store::credentials::{self, StoredCredential};
+use keyroll::store::credentials::{self, Part, StoredCredential};
 use keyroll::store::{Error, log, principals};
 
 use super::fixture::{at, connection, credential, id, principal, read, tenant, write};
@@ -108,7 +108,8 @@ fn credentials_change_and_are_listed() {
         assert_eq!(live.into_iter().map(|s| s.credential.id).collect::<Vec<_>>(), vec![id(22)]);
         let list = |owner: Option<u64>, after, limit| {
             let owner = owner.map(id);
-            let page = read(store, |c| credentials::list(c, tenant, owner.as_ref(), after, limit));
+            let part = owner.as_ref().map_or(Part::All, Part::Owner);
+            let page = read(store, |c| credentials::list(c, tenant, part, after, limit));
             page.into_iter().map(|(key, stored)| (key, stored.credential.id)).collect::<Vec<_>>()
         };
         let all = list(None, None, 10);

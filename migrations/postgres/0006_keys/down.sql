@@ -1,0 +1,3 @@
+DROP INDEX credentials_class;
+DROP INDEX credentials_expiry;
+DROP TABLE revocation_notes;

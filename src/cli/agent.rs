@@ -1,0 +1,109 @@
+//! `keyroll agent`.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{Named, Output, found, host, print};
+use crate::service::{Error, Service};
+
+#[derive(Subcommand, Debug)]
+pub(super) enum Command {
+    /// List agents, whoever made them
+    List(Output),
+    /// Show an agent
+    Show(Named),
+    /// Make an agent that no identity provider needs to know of: a service, a job, an AI agent
+    Create(Said),
+    /// Replace what was said about an agent that an admin made; what is not given is cleared
+    Replace {
+        /// Its name or id
+        agent: String,
+        #[command(flatten)]
+        said: Said,
+    },
+    /// Suspend by an admin's hold, which no identity provider lifts; the keys stop working at once
+    Suspend(Named),
+    /// Lift an admin's hold
+    Activate(Named),
+    /// Delete an agent; every key is revoked
+    Delete(Named),
+}
+
+/// An agent as flags describe it.
+#[derive(Args, Debug)]
+pub(super) struct Said {
+    /// Its name, which no other agent has
+    name: String,
+    /// Who answers for it: an id, a userName, or operator; its keys work as long as one of them is live
+    #[arg(long = "sponsor", value_name = "ID|userName|operator")]
+    sponsors: Vec<String>,
+    /// The name to show
+    #[arg(long, value_name = "TEXT")]
+    display_name: Option<String>,
+    /// What it does
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    #[command(flatten)]
+    output: Output,
+}
+
+impl Said {
+    /// The body of `POST /v1/agents`.
+    fn body(&self) -> Value {
+        json!({
+            "name": self.name,
+            "display_name": self.display_name,
+            "description": self.description,
+            "sponsors": self.sponsors,
+        })
+    }
+}
+
+pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
+    match command {
+        Command::List(output) => {
+            let context = host(service, "agent list")?;
+            let columns = ["id", "name", "display_name", "origin", "sponsors.name", "live", "active", "admin_hold"];
+            print::pages("agents", &columns, output, |cursor| service.list_agents(&context, print::PAGE, cursor))
+        }
+        Command::Show(Named { name, output }) => {
+            let context = host(service, "agent show")?;
+            print::show(&found("agent", &name, service.read_agent(&context, &name))?, output)
+        }
+        Command::Create(said) => {
+            let made = service.create_agent(&host(service, "agent create")?, &said.body())?;
+            told(&made, said.output)
+        }
+        Command::Replace { agent, said } => {
+            let context = host(service, "agent replace")?;
+            let replaced = found("agent", &agent, service.replace_agent(&context, &agent, &said.body()))?;
+            told(&replaced, said.output)
+        }
+        Command::Suspend(Named { name, output }) => {
+            let context = host(service, "agent suspend")?;
+            print::show(&found("agent", &name, service.hold_agent(&context, &name, true, None))?, output)
+        }
+        Command::Activate(Named { name, output }) => {
+            let context = host(service, "agent activate")?;
+            told(&found("agent", &name, service.hold_agent(&context, &name, false, None))?, output)
+        }
+        Command::Delete(Named { name, output }) => {
+            found("agent", &name, service.delete_agent(&host(service, "agent delete")?, &name))?;
+            print::deleted("agent", &name, output)
+        }
+    }
+}
+
+/// Prints an agent; and, if it is not live, why its keys do not work.
+fn told(agent: &Value, output: Output) -> Result<(), Error> {
+    print::show(agent, output)?;
+    let is = |member: &str| agent.get(member).and_then(Value::as_bool) == Some(true);
+    let why = match (is("live"), is("active"), is("admin_hold")) {
+        (true, _, _) => return Ok(()),
+        (false, false, _) => "its identity provider does not say active: true",
+        (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that",
+        (false, true, false) => "none of its sponsors is live: name one by keyroll agent replace --sponsor",
+    };
+    print::note(&format!("no key of this agent works: {why}"));
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! A key's text: never an argument, which other users and the shell's history would see; always read from standard
+//! input, and shown nowhere.
+
+use std::io::{self, BufRead, IsTerminal, Read, Stdin};
+
+use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
+
+use super::{Output, found, print};
+use crate::service::{Context, Error, Service};
+
+/// Stands where the id of a key is asked for: its text comes on standard input.
+pub(super) const STANDARD_INPUT: &str = "-";
+
+/// What whoever gives a key's text as an argument is told.
+pub(super) const IN_ARGUMENTS: &str = "a key's text is no argument: other users of this machine see it there, and the \
+     shell's history keeps it. Give - in its place and the key on standard input: keyroll key revoke -, keyroll key show -";
+
+/// Bytes of a line that are looked at: more than any key has.
+const LINE_MAX: u64 = 4_096;
+
+/// The id of the key that an argument names: by its id, or as `-` by its text. Whose key a text is, is told before
+/// anything is done with it.
+pub(super) fn named(service: &Service, context: &Context, argument: String, output: Output) -> Result<String, Error> {
+    if argument != STANDARD_INPUT {
+        return Ok(argument);
+    }
+    let text = read().map_err(|error| Error::Refused(format!("no key can be read from standard input: {error}")))?;
+    let id = service.key_with_text(context, text.trim()).map_err(|error| match error {
+        Error::NotFound => Error::Refused("no key of this installation has that text".to_owned()),
+        other => other,
+    })?;
+    let id = id.to_string();
+    if !output.json {
+        let key = found("key", &id, service.read_key(context, &id))?;
+        let text = |pointer: &str| key.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
+        let (kind, name, class, status) = (text("/owner/type"), text("/owner/name"), text("/class"), text("/status"));
+        print::note(&format!("this is a key of the {kind} {name}: class {class}, {status}, id {id}"));
+    }
+    Ok(id)
+}
+
+/// A line from standard input; from a terminal, unseen.
+fn read() -> io::Result<String> {
+    let input = io::stdin();
+    let _unseen = match input.is_terminal() {
+        true => {
+            let unseen = Unseen::begin(&input)?;
+            print::prompt("key (it is not shown): ");
+            Some(unseen)
+        }
+        false => None,
+    };
+    let mut line = String::new();
+    input.lock().take(LINE_MAX).read_line(&mut line)?;
+    Ok(line)
+}
+
+/// A terminal that shows nothing of what is typed, for as long as this lives.
+struct Unseen<'t> {
+    terminal: &'t Stdin,
+    before: Termios,
+}
+
+impl Unseen<'_> {
+    fn begin(terminal: &Stdin) -> io::Result<Unseen<'_>> {
+        let before = tcgetattr(terminal)?;
+        let mut unseen = before.clone();
+        unseen.local_modes.remove(LocalModes::ECHO);
+        unseen.local_modes.insert(LocalModes::ECHONL);
+        tcsetattr(terminal, OptionalActions::Flush, &unseen)?;
+        Ok(Unseen { terminal, before })
+    }
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        // A terminal that has gone needs nothing.
+        let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}

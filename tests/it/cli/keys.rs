@@ -1,0 +1,166 @@
+//! Keys on the command line: named by their text, which is read and never shown; and listed.
+
+use std::io::{Read, Write};
+use std::process::Stdio;
+
+use serde_json::json;
+
+use crate::support::server::{Installation, Output, USER};
+
+/// Runs a command with something on its standard input.
+fn told(place: &Installation, arguments: &[&str], input: &str) -> Output {
+    let mut command = place.command(arguments);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // It may have gone before it has read.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    Output { code: output.status.code().unwrap(), stdout: text(output.stdout), stderr: text(output.stderr) }
+}
+
+/// The same key with another last letter.
+fn misspelt(key: &str) -> String {
+    let (body, last) = key.split_at(key.len() - 1);
+    format!("{body}{}", if last == "0" { "1" } else { "0" })
+}
+
+/// The published vector: a key with a right checksum that nobody has.
+const UNKNOWN: &str = "kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz";
+
+#[test]
+fn a_key_is_named_by_its_text() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let mira = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira@example.com"}));
+        mira.expect(201);
+        let issued = place.run(&["key", "issue", "--owner", "mira@example.com", "--json"]).expect(0).json();
+        let (id, key) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
+        for input in [format!("{key}\n"), format!("  {key}\r\nmore"), key.to_owned()] {
+            let shown = told(&place, &["key", "show", "-"], &input).expect(0);
+            assert_eq!(
+                shown.stderr,
+                format!("keyroll: this is a key of the user mira@example.com: class u, active, id {id}\n")
+            );
+            assert!(shown.stdout.contains(id) && !format!("{shown:?}").contains(&key[17..]), "{shown:?}");
+        }
+        let revoked = told(&place, &["key", "revoke", "-", "--reason", "leaked", "--json"], key).expect(0);
+        let record = revoked.json();
+        assert_eq!(
+            json!([record["id"], record["owner"]["name"], record["class"], record["status"], record["revoke_reason"]]),
+            json!([id, "mira@example.com", "u", "revoked", "leaked"])
+        );
+        assert!(!format!("{revoked:?}").contains(&key[17..]) && revoked.stderr.is_empty());
+        assert_eq!(
+            server.admin().post("/v1/verify", &json!({"key": key})).expect(200).json()["code"],
+            json!("REVOKED")
+        );
+        // A provisioning key, too.
+        let connection = told(&place, &["key", "show", "-"], &server.keys().provisioning).expect(0);
+        assert!(connection.stderr.starts_with("keyroll: this is a key of the agent default: class p, active, id "));
+        // Who has its beginning alone has no key, whether or not there is one.
+        let other = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+        let other = other["key"].as_str().unwrap();
+        let none = "keyroll: no key of this installation has that text\n";
+        let no_key = "keyroll: that is no key: its form or its checksum is wrong\n";
+        for (input, said) in
+            [(UNKNOWN, none), (misspelt(other).as_str(), no_key), (id, no_key), ("", no_key), ("-", no_key)]
+        {
+            for command in ["show", "revoke"] {
+                let refused = told(&place, &["key", command, "-"], input).expect(1);
+                assert_eq!((refused.stdout.as_str(), refused.stderr.as_str()), ("", said), "{input}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_keys_text_is_no_argument() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+    let (id, own) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
+    let records = || place.run(&["log", "verify", "--json"]).expect(0).json()["records"].clone();
+    let before = records();
+    let provisioning = format!("krp{}", &UNKNOWN[3..]);
+    let said = "keyroll: a key's text is no argument: other users of this machine see it there, and the shell's history \
+         keeps it. Give - in its place and the key on standard input: keyroll key revoke -, keyroll key show -\n";
+    for key in [own, &misspelt(own), UNKNOWN, &provisioning, &own[..60]] {
+        let (reason, flag) = (format!("leaked: {key}"), format!("--id={key}"));
+        let commands: [&[&str]; 12] = [
+            &["key", "revoke", key],
+            &["key", "show", key],
+            &["key", "list", "--owner", key],
+            &["key", "list", "--expires-before", key],
+            &["key", "issue", "--owner", key],
+            &["key", "issue", "--owner", "operator", "--name", key],
+            &["key", "issue", "--owner", "operator", "--expires-in", key],
+            &["key", "revoke", id, "--reason", &reason],
+            &["key", "revoke", &flag],
+            &["user", "show", key],
+            &["nonsense", key],
+            &["--data-dir", key, "init"],
+        ];
+        for command in commands {
+            let refused = place.run(command).expect(2);
+            assert_eq!((refused.stdout.as_str(), refused.stderr.as_str()), ("", said), "{command:?}");
+        }
+    }
+    assert_eq!(records(), before);
+}
+
+#[test]
+fn a_terminal_shows_nothing_of_a_key_that_is_typed() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+    let (id, key) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
+    // A terminal of the command's own, whose both ends are pipes here.
+    let inner = place.command(&["key", "revoke", "-", "--json"]);
+    let mut command = std::process::Command::new("script");
+    command.args(["-qec", &format!("'{}' key revoke - --json", inner.get_program().to_str().unwrap()), "/dev/null"]);
+    command.env_clear().envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    command.env("PATH", std::env::var("PATH").unwrap()).env("SHELL", "/bin/sh");
+    command.current_dir(inner.get_current_dir().unwrap());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let (mut typed, mut seen) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut screen = vec![];
+    while !String::from_utf8_lossy(&screen).contains("key (it is not shown): ") {
+        let mut byte = [0];
+        assert_eq!(seen.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&screen));
+        screen.push(byte[0]);
+    }
+    typed.write_all(format!("{key}\n").as_bytes()).unwrap();
+    seen.read_to_end(&mut screen).unwrap();
+    let screen = String::from_utf8(screen).unwrap();
+    assert!(child.wait().unwrap().success(), "{screen}");
+    assert!(screen.contains(id) && screen.contains("\"status\":\"revoked\""), "{screen}");
+    assert!(!screen.contains(&key[17..]) && !screen.contains(&key[..17]), "{screen}");
+}
+
+#[test]
+fn keys_are_listed_by_what_is_asked_for() {
+    for place in Installation::each() {
+        place.run(&["init"]).expect(0);
+        let short =
+            place.run(&["key", "issue", "--owner", "operator", "--expires-in", "P3D", "--json"]).expect(0).json();
+        let list = |arguments: &[&str]| {
+            let listed = place.run(&[&["key", "list", "--json"], arguments].concat()).expect(0).json();
+            assert_eq!(listed["next"], json!(null));
+            listed["keys"].as_array().unwrap().iter().map(|key| key["id"].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(list(&["--expires-before", "P14D", "--status", "active"]), [short["id"].clone()]);
+        assert_eq!(list(&["--owner", "operator", "--class", "u"]).len(), 2);
+        assert_eq!((list(&["--class", "p"]).len(), list(&["--class", "s"]).len()), (1, 0));
+        assert_eq!(list(&["--status", "revoked"]).len(), 0);
+        let table = place.run(&["key", "list", "--expires-before", "P14D"]).expect(0).stdout;
+        let header: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();
+        assert_eq!(header, ["ID", "DISPLAY", "CLASS", "NAME", "OWNER.NAME", "STATUS", "REASONS", "EXPIRES_AT"]);
+        let row: Vec<&str> = table.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!((row[0], &row[2..5]), (short["id"].as_str().unwrap(), &["u", "operator", "active"][..]), "{table}");
+        place.run(&["key", "list", "--class", "x"]).expect(2);
+        place.run(&["key", "list", "--status", "live"]).expect(2);
+        let unknown = place.run(&["key", "list", "--owner", "nobody"]).expect(1);
+        assert_eq!(unknown.stderr, "keyroll: owner: nobody has this id or name\n");
+        place.run(&["key", "list", "--expires-before", "soon"]).expect(1);
+    }
+}
