@@ -1,14 +1,21 @@
 //! Settings: flags over `KEYROLL_*` environment over `keyroll.toml` (design §10).
 //!
 //! What cannot be honoured refuses to start, with a message that names the fix: unknown keys, unknown
-//! variables, addresses off this machine without a proxy, databases off it without TLS.
+//! variables, addresses off this machine without a proxy, databases off it without TLS. A message names the
+//! setting and never its value, which may be a password, or part of one.
+
+mod database_url;
+mod file;
+mod log;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::IpNet;
 use serde::Deserialize;
+
+pub use self::log::{Format, Log};
 
 /// The name of the settings file in the working folder.
 pub const FILE: &str = "keyroll.toml";
@@ -42,6 +49,12 @@ pub struct Serving {
     /// SCIM requests of a connection: N/min, or off
     #[arg(long, env = "KEYROLL_RATE_LIMIT", value_name = "N/min|off", value_parser = rate)]
     pub rate_limit: Option<String>,
+    /// What is logged: error, warn, info, debug, trace, or a list such as info,keyroll::http=debug
+    #[arg(long, env = "KEYROLL_LOG", value_name = "LEVEL", value_parser = log::level)]
+    pub log_level: Option<String>,
+    /// How lines of the log are written
+    #[arg(long, env = "KEYROLL_LOG_FORMAT", value_name = "text|json", hide_possible_values = true)]
+    pub log_format: Option<Format>,
 }
 
 /// The settings file. A key that it does not know is refused.
@@ -55,6 +68,8 @@ struct File {
     #[serde(default)]
     behind_proxy: Vec<IpNet>,
     rate_limit: Option<String>,
+    log_level: Option<String>,
+    log_format: Option<Format>,
 }
 
 /// The settings that hold.
@@ -72,6 +87,8 @@ pub struct Config {
     pub behind_proxy: Vec<IpNet>,
     /// SCIM requests of a connection per minute; `None` is no limit.
     pub requests_per_minute: Option<u32>,
+    /// What is logged, and how.
+    pub log: Log,
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
@@ -84,40 +101,32 @@ impl Config {
     /// # Errors
     /// What cannot be honoured, and what to do about it.
     pub fn load(place: &Place, serving: &Serving) -> Result<Config, String> {
-        let file = read_file(place.config.as_deref())?;
+        let file = file::read(place.config.as_deref())?;
         let data_dir = place.data_dir.clone().or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
         let url = place.database_url.clone().or(file.database_url);
         let database_url = url.unwrap_or_else(|| format!("sqlite:{}", data_dir.join("keyroll.db").display()));
-        check_database_url(&database_url, |name| std::env::var_os(name)?.into_string().ok())?;
+        database_url::check(&database_url, |name| std::env::var_os(name)?.into_string().ok())?;
         let public_url = place.public_url.clone().or(file.public_url).map(check_public_url).transpose()?;
         let listen = serving.listen.or(file.listen).unwrap_or(LISTEN);
         let flags = &serving.behind_proxy;
         let behind_proxy = if flags.is_empty() { file.behind_proxy } else { flags.clone() };
         if !listen.ip().is_loopback() && behind_proxy.is_empty() {
-            return Err(format!(
-                "listening on {listen} would send keys in the clear: end TLS in a proxy and name it with \
+            return Err(
+                "--listen: off loopback this would send keys in the clear: end TLS in a proxy and name it with \
                  --behind-proxy CIDR, or listen on 127.0.0.1"
-            ));
+                    .to_owned(),
+            );
         }
         let rate = serving.rate_limit.clone().or(file.rate_limit).unwrap_or_else(|| RATE_LIMIT.to_owned());
-        let requests_per_minute = parse_rate(&rate).map_err(|expected| format!("--rate-limit {rate}: {expected}"))?;
-        Ok(Config { data_dir, database_url, public_url, listen, behind_proxy, requests_per_minute })
+        let requests_per_minute = parse_rate(&rate).map_err(|expected| format!("--rate-limit: {expected}"))?;
+        let log = Log::new(serving.log_level.clone().or(file.log_level), serving.log_format.or(file.log_format))?;
+        Ok(Config { data_dir, database_url, public_url, listen, behind_proxy, requests_per_minute, log })
     }
 
     /// The base of URLs for a server on this address.
     pub fn public_url_at(&self, address: SocketAddr) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://{address}"))
     }
-}
-
-fn read_file(named: Option<&Path>) -> Result<File, String> {
-    let path = named.unwrap_or_else(|| Path::new(FILE));
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() => return Ok(File::default()),
-        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
-    };
-    toml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// `6000/min` or `off`.
@@ -137,65 +146,14 @@ fn rate(text: &str) -> Result<String, String> {
 fn check_public_url(url: String) -> Result<String, String> {
     let url = url.trim_end_matches('/').to_owned();
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://")).unwrap_or_default();
-    if rest.is_empty() || rest.contains(['?', '#', ' ', '@', '"', '\\']) {
-        return Err(format!("--public-url {url}: expected http:// or https://, a host and perhaps a path"));
+    if rest.is_empty() || rest.starts_with('/') || rest.contains(['?', '#', ' ', '@', '"', '\\']) {
+        return Err("--public-url: expected http:// or https://, a host and perhaps a path".to_owned());
+    }
+    // RFC 7644 §3.13: the version is part of SCIM's own path, which is put behind this one.
+    if url.to_ascii_lowercase().ends_with("/scim/v2") {
+        return Err("--public-url: leave out /scim/v2, which every SCIM URL gets behind it".to_owned());
     }
     Ok(url)
-}
-
-/// A database elsewhere gets its password and every row over the network: TLS, or an explicit no. What a URL
-/// leaves out, libpq takes from the environment.
-fn check_database_url(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<(), String> {
-    if url.starts_with("sqlite:") {
-        return Ok(());
-    }
-    let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
-        return Err("--database-url: expected sqlite:PATH or postgres://…".to_owned());
-    };
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    let query = rest.split_once('?').map(|(_, query)| query).unwrap_or_default();
-    let mut hosts: Vec<String> = host.split(',').map(|one| without_port(one).to_owned()).collect();
-    let parameters: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
-    let parameter = |name: &str| parameters.iter().rfind(|(key, _)| key == name).map(|(_, value)| value.to_string());
-    if parameter("service").or_else(|| environment("PGSERVICE")).is_some() {
-        return Err("--database-url: a service (PGSERVICE) may name any host: name it in the URL".to_owned());
-    }
-    let mut others: Vec<String> = parameters
-        .iter()
-        .filter(|(name, _)| matches!(&**name, "host" | "hostaddr"))
-        .map(|(_, value)| value.to_string())
-        .collect();
-    if host.is_empty() && parameter("host").is_none() {
-        others.extend(environment("PGHOST"));
-    }
-    if parameter("hostaddr").is_none() {
-        others.extend(environment("PGHOSTADDR"));
-    }
-    hosts.extend(others.iter().flat_map(|list| list.split(',')).map(str::to_owned));
-    let mode = parameter("sslmode").or_else(|| environment("PGSSLMODE"));
-    let local = |host: &String| {
-        host.is_empty()
-            || host.starts_with('/')
-            || host == "localhost"
-            || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-    };
-    let strong = matches!(mode.as_deref(), Some("require" | "verify-ca" | "verify-full"));
-    if strong && !cfg!(feature = "postgres-tls") {
-        return Err("this build speaks no TLS to PostgreSQL: build it with --features postgres-tls (needs libssl-dev, pkg-config)".to_owned());
-    }
-    if hosts.iter().all(local) || strong || mode.as_deref() == Some("disable") {
-        return Ok(());
-    }
-    Err("--database-url: a database on another host needs sslmode=require or stronger, or an explicit sslmode=disable"
-        .to_owned())
-}
-
-fn without_port(host: &str) -> &str {
-    if let Some(rest) = host.strip_prefix('[') {
-        return rest.split(']').next().unwrap_or_default();
-    }
-    host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
 /// Variables that Keyroll knows, beside the prefixes that it leaves alone.
@@ -208,6 +166,7 @@ const VARIABLES: &[&str] = &[
     "KEYROLL_BEHIND_PROXY",
     "KEYROLL_RATE_LIMIT",
     "KEYROLL_LOG",
+    "KEYROLL_LOG_FORMAT",
 ];
 const IGNORED: &[&str] = &["KEYROLL_TEST_", "KEYROLL_SERVICE_", "KEYROLL_PORT"];
 
@@ -238,45 +197,6 @@ mod tests {
     }
 
     #[test]
-    fn a_database_elsewhere_needs_tls_or_an_explicit_no() {
-        let check_database_url = |url| check_database_url(url, |_| None);
-        for good in [
-            "sqlite:/var/lib/keyroll/keyroll.db",
-            "postgres://u:p@127.0.0.1:5432/k",
-            "postgres://localhost/k",
-            "postgres://u@[::1]:5432/k",
-            "postgres:///k?host=/run/postgresql",
-            "postgres://db.example/k?sslmode=disable",
-        ] {
-            assert_eq!(check_database_url(good), Ok(()), "{good}");
-        }
-        for bad in [
-            "mysql://x",
-            "postgres://db.example/k",
-            "postgres://u:p@10.0.0.1/k?sslmode=prefer",
-            "postgres:///k?host=db.example",
-            "postgres:///k?host=db.example&host=/run/postgresql",
-        ] {
-            assert!(check_database_url(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn what_a_url_leaves_out_may_be_in_the_environment() {
-        let check = |url: &str, name: &str, value: &str| {
-            check_database_url(url, |asked| (asked == name).then(|| value.to_owned())).is_ok()
-        };
-        assert!(!check("postgres:///k", "PGHOST", "db.example"));
-        assert!(check("postgres:///k", "PGHOST", "/run/postgresql"));
-        assert!(check("postgres://localhost/k", "PGHOST", "db.example"));
-        assert!(!check("postgres://localhost/k", "PGHOSTADDR", "10.0.0.1"));
-        assert!(!check("postgres:///k", "PGSERVICE", "other"));
-        assert!(!check("postgres:///k?service=other", "", ""));
-        assert!(check("postgres://db.example/k", "PGSSLMODE", "disable"));
-        assert!(!check("postgres://db.example/k?sslmode=prefer", "PGSSLMODE", "disable"));
-    }
-
-    #[test]
     fn unknown_variables_are_refused_and_foreign_ones_left_alone() {
         let check = |names: &[&str]| check_environment(names.iter().map(|name| (*name).to_owned()));
         assert_eq!(check(&["PATH", "KEYROLL_LISTEN", "KEYROLL_TEST_SQLITE_ONLY", "KEYROLL_PORT_80_TCP"]), Ok(()));
@@ -291,5 +211,28 @@ mod tests {
         let config = Config::load(&Place::default(), &Serving { behind_proxy, ..serving }).unwrap();
         assert_eq!(config.database_url, "sqlite:keyroll-data/keyroll.db");
         assert_eq!(config.requests_per_minute, Some(6000));
+        assert_eq!(config.log, Log { filter: "info".to_owned(), format: Format::Text });
+    }
+
+    #[test]
+    fn a_public_url_has_a_host_and_no_more_than_a_prefix() {
+        let check = |url: &str| check_public_url(url.to_owned());
+        assert_eq!(check("https://id.example/keyroll/"), Ok("https://id.example/keyroll".to_owned()));
+        for bad in [
+            "id.example",
+            "https://",
+            "https:///keyroll",
+            "https://u:p@id.example",
+            "https://id.example?x",
+            "ftp://id.example",
+        ] {
+            assert_eq!(
+                check(bad).unwrap_err(),
+                "--public-url: expected http:// or https://, a host and perhaps a path"
+            );
+        }
+        for bad in ["https://id.example/scim/v2", "https://id.example/keyroll/SCIM/v2//"] {
+            assert!(check(bad).unwrap_err().contains("leave out /scim/v2"), "{bad}");
+        }
     }
 }

@@ -9,10 +9,12 @@ mod key;
 mod key_text;
 mod lines;
 mod log;
+mod logger;
 mod mapping;
 mod print;
 mod role;
 mod serve;
+mod usage;
 mod user;
 
 use std::io::IsTerminal;
@@ -95,46 +97,51 @@ struct Named {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    // Before anything else reads them: what is wrong with an argument is told by repeating it.
+    // Before anything else reads them: what is wrong with an argument may be told by repeating it.
     if std::env::args_os().skip(1).any(|argument| holds_key_text(&argument.to_string_lossy())) {
         return print::misused(key_text::IN_ARGUMENTS);
     }
-    let cli = Cli::parse();
-    let mut logger = env_logger::Builder::from_env(env_logger::Env::new().filter_or("KEYROLL_LOG", "info"));
-    let serves = matches!(cli.command, Command::Serve(_)) && !std::io::stderr().is_terminal();
-    let lines = if serves { lines::Lines::start().ok() } else { None };
-    if let Some(lines) = lines.clone() {
-        logger.target(env_logger::Target::Pipe(Box::new(lines)));
-    }
-    logger.init();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => usage::without_values(error).exit(),
+    };
     if let Err(message) = config::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     {
         return print::failure(&Error::Refused(message));
     }
-    match run(cli) {
+    let serving = match &cli.command {
+        Command::Serve(serving) => serving.clone(),
+        _ => Serving::default(),
+    };
+    let config = match Config::load(&cli.place, &serving) {
+        Ok(config) => config,
+        Err(message) => return print::failure(&Error::Refused(message)),
+    };
+    let collects = matches!(cli.command, Command::Serve(_)) && !std::io::stderr().is_terminal();
+    let lines = if collects { lines::Lines::start().ok() } else { None };
+    logger::start(&config.log, lines.clone());
+    let done = run(cli, &config);
+    // What was logged stands before what is said at the end.
+    drop(lines);
+    match done {
         Ok(code) => code,
         Err(error) => print::failure(&error),
     }
 }
 
-fn run(cli: Cli) -> Result<ExitCode, Error> {
-    let serving = match &cli.command {
-        Command::Serve(serving) => serving.clone(),
-        _ => Serving::default(),
-    };
-    let config = Config::load(&cli.place, &serving).map_err(Error::Refused)?;
+fn run(cli: Cli, config: &Config) -> Result<ExitCode, Error> {
     match cli.command {
-        Command::Access(command) => return access::run(&open(&config)?, command),
-        Command::Serve(_) => serve::serve(&config),
-        Command::Init(_) => print::json(&service(&config, config.public_url_at(config.listen))?.init(DEFAULT)?),
-        Command::Key(command) => key::run(&open(&config)?, command),
-        Command::User(command) => user::run(&open(&config)?, command),
-        Command::Agent(command) => agent::run(&open(&config)?, command),
-        Command::Role(command) => role::run(&open(&config)?, command),
-        Command::Mapping(command) => mapping::run(&open(&config)?, command),
-        Command::Api(command) => api::run(&open(&config)?, command),
-        Command::Apply(command) => apply::run(&open(&config)?, &command),
-        Command::Log(command) => log::run(&open(&config)?, command),
+        Command::Access(command) => return access::run(&open(config)?, command),
+        Command::Serve(_) => serve::serve(config),
+        Command::Init(_) => print::json(&service(config, config.public_url_at(config.listen))?.init(DEFAULT)?),
+        Command::Key(command) => key::run(&open(config)?, command),
+        Command::User(command) => user::run(&open(config)?, command),
+        Command::Agent(command) => agent::run(&open(config)?, command),
+        Command::Role(command) => role::run(&open(config)?, command),
+        Command::Mapping(command) => mapping::run(&open(config)?, command),
+        Command::Api(command) => api::run(&open(config)?, command),
+        Command::Apply(command) => apply::run(&open(config)?, &command),
+        Command::Log(command) => log::run(&open(config)?, command),
     }?;
     Ok(ExitCode::SUCCESS)
 }

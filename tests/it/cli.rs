@@ -251,10 +251,10 @@ fn what_cannot_be_honoured_does_not_start() {
     );
     says(start(&["--config", "none.toml"], &[]), "keyroll: cannot read none.toml: No such file");
     let folder = place.data_dir().parent().unwrap();
-    std::fs::write(folder.join("keyroll.toml"), "listen = \"127.0.0.1:0\"\nlog_level = \"info\"\n").unwrap();
-    says(start(&[], &[]), "unknown field `log_level`, expected one of `data_dir`, `database_url`, ");
+    std::fs::write(folder.join("keyroll.toml"), "listen = \"127.0.0.1:0\"\nlog_levle = \"info\"\n").unwrap();
+    says(start(&[], &[]), "unknown field `log_levle`, expected one of `data_dir`, `database_url`, ");
     std::fs::write(folder.join("keyroll.toml"), "rate_limit = \"fast\"\n").unwrap();
-    says(start(&[], &[]), "--rate-limit fast: expected a number and /min");
+    says(start(&[], &[]), "rate-limit: expected a number and /min");
     // A flag wins over the file.
     says(
         start(&["--rate-limit", "off", "--listen", "0.0.0.0:0"], &[]),
@@ -267,10 +267,52 @@ fn what_cannot_be_honoured_does_not_start() {
         "a database on another host needs sslmode=require or stronger, or an explicit sslmode=disable",
     );
     assert!(!remote.contains("secret"));
-    says(start(&["--public-url", "scim.example"], &[]), "--public-url scim.example: expected http:// or https://");
+    says(start(&["--public-url", "scim.example"], &[]), "--public-url: expected http:// or https://");
+    says(start(&["--public-url", "https://id.example/k/scim/v2/"], &[]), "--public-url: leave out /scim/v2");
     assert!(!place.data_dir().exists(), "nothing was made");
     // Variables of others are left alone.
     place.serve_with(&[], &[("KEYROLL_TEST_X", "1"), ("KEYROLL_SERVICE_HOST", "x"), ("KEYROLL_PORT_80_TCP", "x")]);
+}
+
+#[test]
+fn what_is_said_of_settings_repeats_no_value() {
+    const SECRET: &str = "Hunter2";
+    let place = Installation::sqlite();
+    let folder = place.data_dir().parent().unwrap();
+    let refused = |code: i32, arguments: &[&str], variables: &[(&str, &str)], names: &str| {
+        let mut command = place.command(arguments);
+        command.args(["--data-dir", "data"]).envs(variables.iter().copied());
+        let output = finish(command).expect(code);
+        assert!(output.stderr.contains(names), "{arguments:?}: {output:?}");
+        assert!(!output.stderr.contains(SECRET) && output.stdout.is_empty(), "{arguments:?}: {output:?}");
+    };
+    let url = |rest: &str| format!("postgres://u:{SECRET}{rest}");
+    for bad in [url("%zz@127.0.0.1/k"), url("@[::1/x"), url("@127.0.0.1:x/k"), format!("mysql://u:{SECRET}@h/k")] {
+        refused(1, &["key", "list", "--database-url", &bad], &[], "--database-url: ");
+        refused(1, &["serve"], &[("KEYROLL_DATABASE_URL", &bad)], "--database-url: ");
+    }
+    let good = url("@127.0.0.1/k");
+    refused(2, &["serve", &good], &[], "unexpected argument");
+    refused(2, &["serve", "--listen", &good], &[], "--listen <ADDRESS>");
+    refused(2, &["serve"], &[("KEYROLL_LISTEN", &good)], "--listen <ADDRESS>");
+    refused(2, &["serve"], &[("KEYROLL_BEHIND_PROXY", &good)], "--behind-proxy <CIDR>");
+    refused(2, &["serve", "--log-level", &good], &[], "--log-level <LEVEL>");
+    refused(2, &["serve"], &[("KEYROLL_LOG_FORMAT", &good)], "--log-format <text|json>");
+    refused(1, &["key", "list"], &[("KEYROLL_LOG", &good)], "--log-level: expected error, warn, info");
+    refused(2, &["serve", &format!("--databse-url={good}")], &[], "unexpected argument '--databse-url'");
+    refused(2, &[&good], &[], "unrecognized subcommand");
+    refused(2, &["key", "issue", "--grant", SECRET], &[], "--grant <PERMISSION>");
+    refused(1, &["serve", "--public-url", &format!("https://u:{SECRET}@id.example")], &[], "--public-url: expected");
+    for (line, names) in [
+        (format!("listen = \"127.0.0.1:0\"\ndatabase_url = \"{good}\n"), "keyroll.toml: line 2: database_url: "),
+        (format!("database-url = \"{good}\""), "keyroll.toml: a setting is written with underscores"),
+        (format!("database_ulr = \"{good}\""), "keyroll.toml: unknown field `database_ulr`"),
+        (format!("rate_limit = \"{good}\""), "rate-limit: expected a number"),
+    ] {
+        std::fs::write(folder.join("keyroll.toml"), line).unwrap();
+        refused(1, &["serve"], &[], names);
+    }
+    assert!(!place.data_dir().exists(), "nothing was made");
 }
 
 #[test]

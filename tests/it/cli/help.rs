@@ -46,6 +46,8 @@ fn help_of_the_program_and_its_server() {
           --listen <ADDRESS>        The address to listen on; port 0 takes a free one and prints it [env: KEYROLL_LISTEN=]
           --behind-proxy <CIDR>...  The proxies that end TLS and may connect; needed to listen off loopback [env: KEYROLL_BEHIND_PROXY=]
           --rate-limit <N/min|off>  SCIM requests of a connection: N/min, or off [env: KEYROLL_RATE_LIMIT=]
+          --log-level <LEVEL>       What is logged: error, warn, info, debug, trace, or a list such as info,keyroll::http=debug [env: KEYROLL_LOG=]
+          --log-format <text|json>  How lines of the log are written [env: KEYROLL_LOG_FORMAT=]
           --data-dir <DIR>          The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>      sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
           --public-url <URL>        The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
