@@ -38,6 +38,9 @@ impl Keyroll {
             .expect("target/release/keyroll: cargo build --release makes it");
         let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
         let made: Value = serde_json::from_str(&lines.next().expect("the keys")).expect("JSON");
+        // No terminal shows it: the keys are in a file.
+        let kept = std::fs::read(made["keys_file"].as_str().expect("a file")).expect("the keys");
+        let made: Value = serde_json::from_slice(&kept).expect("JSON");
         let listening = lines.next().expect("the address");
         let address = listening.rsplit('/').next().and_then(|text| text.parse().ok()).expect("an address");
         let key = |name: &str| made[name].as_str().expect("a key").to_owned();

@@ -5,6 +5,7 @@ mod access;
 mod agent;
 mod api;
 mod apply;
+mod first;
 mod key;
 mod key_text;
 mod lines;

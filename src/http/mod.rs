@@ -14,6 +14,7 @@ mod extract;
 mod feed;
 mod gzip;
 mod handle;
+mod listen;
 mod parameters;
 mod ready;
 mod respond;
@@ -37,6 +38,7 @@ use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use self::connections::Connections;
+pub use self::listen::{Listening, bind, check_handed_over, listen};
 use crate::domain::operation::Place;
 use crate::service::{Error, Service, Told};
 
@@ -109,6 +111,12 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
             told.recv().await;
             watch.stop();
         });
+        let mut hung_up = signal(SignalKind::hangup())?;
+        actix_web::rt::spawn(async move {
+            while hung_up.recv().await.is_some() {
+                log::info!("SIGHUP: nothing is reloaded: settings are read at start, and TLS ends in the proxy");
+            }
+        });
         let server = Server::build()
             .workers(workers)
             .max_concurrent_connections(per_worker)
@@ -134,16 +142,6 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 const DISCONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long requests that were accepted may take once the server is told to stop.
 const SHUTDOWN_SECONDS: u64 = 60;
-
-/// The address that a listener really has: port 0 becomes a number.
-///
-/// # Errors
-/// If the address cannot be bound.
-pub fn bind(address: SocketAddr) -> std::io::Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
 
 /// Runs the service's synchronous work where it belongs: short look-ups of the embedded database right
 /// here, since a thread hop costs more than they do; everything else on the blocking pool.

@@ -41,6 +41,7 @@ mod patch;
 mod races;
 mod references;
 mod resources;
+mod restart;
 mod restored;
 mod search;
 mod secrets;

@@ -177,12 +177,12 @@ fn database(place: &Installation) -> String {
     if place.is_embedded() { files(place.data_dir()) } else { tables(&place.database_url()) }
 }
 
-/// Every byte of every file but `root.key`: the database, its WAL, whatever else is there.
+/// Every byte of every file but those that hold secrets: the database, its WAL, whatever else is there.
 fn files(folder: &Path) -> String {
     let mut text = String::new();
     for entry in fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
-        if entry.file_name() != "root.key" {
+        if entry.file_name() != "root.key" && entry.file_name() != "first-keys.json" {
             text.push_str(&fs::read(entry.path()).unwrap().iter().map(|byte| *byte as char).collect::<String>());
         }
     }

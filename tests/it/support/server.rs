@@ -125,7 +125,11 @@ impl Installation {
 
     /// The program in a clean environment, in a folder without settings.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_keyroll"));
+        self.command_of(env!("CARGO_BIN_EXE_keyroll"), arguments)
+    }
+
+    fn command_of(&self, program: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYROLL_")) {
             command.env_remove(name);
         }
@@ -191,6 +195,14 @@ impl Installation {
             };
         }
         self.spawn(command, Drain::start, &[], variables).ready()
+    }
+
+    /// Starts a server on a socket that is held for it, as systemd does.
+    pub fn serve_on(&self, held: &std::net::TcpListener) -> Server {
+        let script = "exec 3<&0 </dev/null; LISTEN_FDS=1 LISTEN_PID=$$ exec \"$@\"";
+        let mut command = self.command_of("sh", &["-c", script, "sh", env!("CARGO_BIN_EXE_keyroll"), "serve"]);
+        command.stdin(Stdio::from(std::os::fd::OwnedFd::from(held.try_clone().unwrap())));
+        self.spawn(command, Drain::start, &[], &[]).ready()
     }
 
     fn start_before(
@@ -313,6 +325,9 @@ impl Starting {
 impl Keys {
     fn parse(line: &str) -> Option<Keys> {
         let object: Value = serde_json::from_str(line).ok()?;
+        // Nobody but a terminal is shown the keys themselves.
+        let kept = fs::read_to_string(object["keys_file"].as_str()?).unwrap();
+        let object: Value = serde_json::from_str(&kept).unwrap();
         let key = |name: &str| object[name].as_str().map(str::to_owned);
         Some(Keys { admin: key("admin_key")?, provisioning: key("provisioning_key")? })
     }
@@ -378,10 +393,13 @@ impl Server {
 
     /// SIGTERM: what was accepted is finished. Does not wait.
     pub fn terminate(&self) {
+        self.signal("TERM");
+    }
+
+    pub fn signal(&self, name: &str) {
         // The shell's own: a small Debian has no other.
-        let sent =
-            Command::new("sh").args(["-c", "kill -TERM \"$1\"", "sh", &self.pid().to_string()]).status().unwrap();
-        assert!(sent.success());
+        let arguments = ["-c", "kill -\"$1\" \"$2\"", "sh", name, &self.pid().to_string()];
+        assert!(Command::new("sh").args(arguments).status().unwrap().success());
     }
 
     /// Waits for the end: how it ended, what it printed after it listened, what it logged.

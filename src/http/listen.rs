@@ -1,0 +1,106 @@
+//! Where the server listens: a socket of its own, one that its supervisor holds for it, or a place beside a
+//! server of the same data folder that is about to go.
+//!
+//! A restart loses no client. Under a supervisor that holds the socket (systemd's `LISTEN_FDS`) whoever connects
+//! meanwhile waits in its queue. Without one, the next server is started first and listens beside the old one,
+//! which is told to stop then and finishes what it has: a connection that it had not taken yet is cut, and its
+//! client's next one reaches the new server.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Error, ErrorKind, Result};
+use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use listenfd::ListenFd;
+use socket2::{Domain, Socket, Type};
+
+/// Connections that may wait to be taken: as many as the system lets.
+const BACKLOG: i32 = 4_096;
+
+/// A socket that listens.
+pub struct Listening {
+    /// The socket.
+    pub listener: TcpListener,
+    /// Its real address: port 0 has become a number.
+    pub address: SocketAddr,
+    /// Tells others that a server of this data folder has this address.
+    mark: Option<File>,
+}
+
+/// The address that a listener really has: port 0 becomes a number.
+///
+/// # Errors
+/// If the address cannot be bound.
+pub fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let listener = open(address, false)?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// The socket that the supervisor holds, or else one at this address: beside a server of the same data folder if
+/// there is one, and never beside anybody else.
+///
+/// # Errors
+/// If there is none to be had.
+pub fn listen(address: SocketAddr, data_dir: &Path) -> Result<Listening> {
+    if let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? {
+        let address = listener.local_addr()?;
+        return Ok(Listening { listener, address, mark: None });
+    }
+    let listener = match open(address, false) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(&mark(data_dir, address)) => open(address, true)?,
+        opened => opened?,
+    };
+    let address = listener.local_addr()?;
+    Ok(Listening { listener, address, mark: None })
+}
+
+impl Listening {
+    /// Lets servers that start later on the same data folder listen beside this one, as long as it runs.
+    ///
+    /// # Errors
+    /// If the folder cannot be written to.
+    pub fn share(&mut self, data_dir: &Path) -> Result<()> {
+        let path = mark(data_dir, self.address);
+        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        file.lock_shared()?;
+        self.mark = Some(file);
+        Ok(())
+    }
+}
+
+/// The file that a server holds a lock on while it has this address.
+fn mark(data_dir: &Path, address: SocketAddr) -> PathBuf {
+    data_dir.join(format!("listening-{address}"))
+}
+
+fn is_ours(mark: &Path) -> bool {
+    let file = File::open(mark);
+    file.is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
+/// Binds alone unless `beside`, and lets others bind beside it only then: the system lets none but processes of
+/// the same user, and those that look at the mark first.
+fn open(address: SocketAddr, beside: bool) -> Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // Connections of the server before that still take leave are in nobody's way.
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(beside)?;
+    socket.bind(&address.into())?;
+    socket.set_reuse_port(true)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether a socket that was handed over may be listened on.
+///
+/// # Errors
+/// If it would take connections from off this machine although no proxy was named.
+pub fn check_handed_over(address: SocketAddr, has_proxy: bool) -> Result<()> {
+    if address.ip().is_loopback() || has_proxy {
+        return Ok(());
+    }
+    let text = "it is off loopback: end TLS in a proxy and name it with --behind-proxy CIDR";
+    Err(Error::new(ErrorKind::PermissionDenied, text))
+}
