@@ -9,13 +9,13 @@ use crate::service::Error;
 pub(super) fn serve(config: &Config) -> Result<(), Error> {
     let failed =
         |what: &str, error: std::io::Error| Error::Refused(format!("cannot {what} {}: {error}", config.listen));
-    let mut listening = http::listen(config.listen, &config.data_dir).map_err(|error| failed("listen on", error))?;
+    let has_proxy = !config.behind_proxy.is_empty();
+    let listening = http::listen(config.listen, &config.data_dir, has_proxy);
+    let mut listening = listening.map_err(|error| failed("listen on", error))?;
     let address = listening.address;
-    let refused = |error: std::io::Error| Error::Refused(format!("cannot use the socket {address}: {error}"));
-    http::check_handed_over(address, !config.behind_proxy.is_empty()).map_err(refused)?;
     let service = super::service(config, config.public_url_at(address))?;
     first::start(&service, &config.data_dir)?;
-    listening.share(&config.data_dir).map_err(refused)?;
+    listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
     print::line(&format!("listening on http://{address}"));
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
     http::serve(listening.listener, service, settings).map_err(|error| failed("serve on", error))

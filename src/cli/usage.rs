@@ -2,16 +2,24 @@
 //! keys and passwords, and a URL that was meant for a setting may stand anywhere.
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Args, Command};
 
-/// The same error without any value.
+use crate::config::{Place, Serving};
+
+/// The same error without the value of any setting, nor one that may be a key or a URL.
 pub(super) fn without_values(mut error: clap::Error) -> clap::Error {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return error;
     }
+    let is_setting = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if is_setting(text));
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let hidden = match (kind, error.get(kind)) {
             // An empty one is told from one that is wrong.
-            (ContextKind::InvalidValue, Some(ContextValue::String(text))) if !text.is_empty() => "…".to_owned(),
+            (ContextKind::InvalidValue, Some(ContextValue::String(text)))
+                if !text.is_empty() && (is_setting || may_be_secret(text)) =>
+            {
+                "…".to_owned()
+            }
             (ContextKind::InvalidArg, Some(ContextValue::String(text))) if !is_own(text) => flag(text),
             (ContextKind::InvalidSubcommand, Some(ContextValue::String(text))) if !is_word(text) => "…".to_owned(),
             _ => continue,
@@ -25,6 +33,20 @@ pub(super) fn without_values(mut error: clap::Error) -> clap::Error {
     }
     error
 }
+
+/// Whether an argument as the help shows it is a setting.
+fn is_setting(argument: &str) -> bool {
+    let settings = Serving::augment_args(Place::augment_args(Command::new("")));
+    let flag = argument.split(' ').next().unwrap_or_default().trim_start_matches('-');
+    settings.get_arguments().any(|setting| setting.get_long() == Some(flag))
+}
+
+fn may_be_secret(value: &str) -> bool {
+    value.contains("://") || value.contains("kr") && value.len() > KEY_PREFIX
+}
+
+/// A key is longer than what is shown of it.
+const KEY_PREFIX: usize = 16;
 
 /// An argument as the help shows it: `--listen <ADDRESS>`.
 fn is_own(text: &str) -> bool {

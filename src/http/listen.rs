@@ -42,10 +42,15 @@ pub fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
 /// there is one, and never beside anybody else.
 ///
 /// # Errors
-/// If there is none to be had.
-pub fn listen(address: SocketAddr, data_dir: &Path) -> Result<Listening> {
+/// If there is none to be had, or one was handed over that takes connections from off this machine although no
+/// proxy was named.
+pub fn listen(address: SocketAddr, data_dir: &Path, has_proxy: bool) -> Result<Listening> {
     if let Some(listener) = ListenFd::from_env().take_tcp_listener(0)? {
         let address = listener.local_addr()?;
+        if !address.ip().is_loopback() && !has_proxy {
+            let fix = "the socket that was handed over is off loopback: name the proxy with --behind-proxy CIDR";
+            return Err(Error::new(ErrorKind::PermissionDenied, fix));
+        }
         return Ok(Listening { listener, address, mark: None });
     }
     let listener = match open(address, false) {
@@ -91,16 +96,4 @@ fn open(address: SocketAddr, beside: bool) -> Result<TcpListener> {
     socket.set_reuse_port(true)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
-}
-
-/// Whether a socket that was handed over may be listened on.
-///
-/// # Errors
-/// If it would take connections from off this machine although no proxy was named.
-pub fn check_handed_over(address: SocketAddr, has_proxy: bool) -> Result<()> {
-    if address.ip().is_loopback() || has_proxy {
-        return Ok(());
-    }
-    let text = "it is off loopback: end TLS in a proxy and name it with --behind-proxy CIDR";
-    Err(Error::new(ErrorKind::PermissionDenied, text))
 }

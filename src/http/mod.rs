@@ -24,7 +24,7 @@ mod snapshot;
 mod unread;
 mod wire;
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener};
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -38,7 +38,7 @@ use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use self::connections::Connections;
-pub use self::listen::{Listening, bind, check_handed_over, listen};
+pub use self::listen::{Listening, bind, listen};
 use crate::domain::operation::Place;
 use crate::service::{Error, Service, Told};
 

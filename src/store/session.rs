@@ -193,11 +193,17 @@ impl Session {
     }
 }
 
+/// What libpq says without what it quotes: of a URL that it reads otherwise than was meant, that may be a part of
+/// the password.
+fn without_quoted(message: &str) -> String {
+    let parts = message.split('"').enumerate();
+    parts.map(|(n, part)| if n % 2 == 1 { "\"…\"" } else { part }).collect()
+}
+
 /// Connects, and finds out whether the server's messages can be told apart.
 pub(super) fn connect(url: &str) -> Result<PgConnection> {
     PgConnection::establish(url).map_err(|error| {
-        let error = error.to_string();
-        let error = error.trim_end();
+        let error = without_quoted(error.to_string().trim_end());
         Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
     })
 }

@@ -291,6 +291,11 @@ fn what_is_said_of_settings_repeats_no_value() {
         refused(1, &["key", "list", "--database-url", &bad], &[], "--database-url: ");
         refused(1, &["serve"], &[("KEYROLL_DATABASE_URL", &bad)], "--database-url: ");
     }
+    // What only libpq refuses, it repeats.
+    for bad in ["@127.0.0.1:1/k?sslmode=disable&%s=1", "@127.0.0.1:1/k?sslmode=%s", "@127.0.0.1:1/%s?a=%s=%s"] {
+        let bad = url(&bad.replace("%s", SECRET));
+        refused(4, &["init", "--database-url", &bad], &[], "cannot connect to PostgreSQL");
+    }
     let good = url("@127.0.0.1/k");
     refused(2, &["serve", &good], &[], "unexpected argument");
     refused(2, &["serve", "--listen", &good], &[], "--listen <ADDRESS>");
@@ -301,7 +306,7 @@ fn what_is_said_of_settings_repeats_no_value() {
     refused(1, &["key", "list"], &[("KEYROLL_LOG", &good)], "--log-level: expected error, warn, info");
     refused(2, &["serve", &format!("--databse-url={good}")], &[], "unexpected argument '--databse-url'");
     refused(2, &[&good], &[], "unrecognized subcommand");
-    refused(2, &["key", "issue", "--grant", SECRET], &[], "--grant <PERMISSION>");
+    refused(2, &["key", "issue", "--grant", &good], &[], "--grant <PERMISSION>");
     refused(1, &["serve", "--public-url", &format!("https://u:{SECRET}@id.example")], &[], "--public-url: expected");
     for (line, names) in [
         (format!("listen = \"127.0.0.1:0\"\ndatabase_url = \"{good}\n"), "keyroll.toml: line 2: database_url: "),
