@@ -6,7 +6,7 @@ use clap::{Args, Command};
 
 use crate::config::{Place, Serving};
 
-/// The same error without the value of any setting, nor one that may be a key or a URL.
+/// The same error without the value of any setting, nor one that may be a URL.
 pub(super) fn without_values(mut error: clap::Error) -> clap::Error {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return error;
@@ -41,12 +41,10 @@ fn is_setting(argument: &str) -> bool {
     settings.get_arguments().any(|setting| setting.get_long() == Some(flag))
 }
 
+/// A URL may have a password in it.
 fn may_be_secret(value: &str) -> bool {
-    value.contains("://") || value.contains("kr") && value.len() > KEY_PREFIX
+    value.contains("://")
 }
-
-/// A key is longer than what is shown of it.
-const KEY_PREFIX: usize = 16;
 
 /// An argument as the help shows it: `--listen <ADDRESS>`.
 fn is_own(text: &str) -> bool {

@@ -335,7 +335,7 @@ fn help_of_mappings() {
 }
 
 #[test]
-fn help_of_access_and_of_files() {
+fn help_of_access() {
     insta::assert_snapshot!(help(&["access"]), @r#"
     Show who may do what, and why
 
@@ -388,6 +388,10 @@ fn help_of_access_and_of_files() {
           --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
       -h, --help                Print help
     "#);
+}
+
+#[test]
+fn help_of_files() {
     insta::assert_snapshot!(help(&["apply"]), @r#"
     Bring apis, roles and mappings to what a file says, all of it or nothing
 
