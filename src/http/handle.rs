@@ -2,15 +2,20 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::time::Instant;
 
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
+use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
 
 use super::respond::Reply;
 use super::routes::Target;
-use super::{Shared, admin, auth, error, extract, feed, look, parameters, ready, recall, scim, snapshot};
+use super::{
+    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, admin, auth, error, extract, feed, look, parameters, ready, recall, scim,
+    snapshot,
+};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place};
@@ -88,7 +93,7 @@ async fn answer(
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
     let head = extract::Head::read(request, target)?;
-    let (mut context, mut told) = authenticate(request, shared, target, id).await?.unzip();
+    let (mut context, mut seen) = authenticate(request, shared, target, id).await?.unzip();
     *known = context.is_some();
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
@@ -111,18 +116,86 @@ async fn answer(
             let body = read.await?;
             // It may have been long in coming: who asks, and by what, is looked at again.
             *known = false;
-            (context, told) = authenticate(request, shared, target, id).await?.unzip();
+            (context, seen) = authenticate(request, shared, target, id).await?.unzip();
             *known = context.is_some();
             body
         }
     };
-    let call = Call { operation, context, request: head, body, told: told.flatten() };
-    match operation {
-        Operation::Changes => feed::answer(request, shared, call).await,
-        Operation::Ready => ready::answer(shared, &call).await,
-        Operation::MappingList => snapshot::answer(request, shared, call).await,
-        _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
-        _ => admin::answer(shared, call).await,
+    let told = |seen: Option<Seen>| seen.and_then(|seen| seen.told);
+    let first = Call { operation, context, request: head, body: body.clone(), told: told(seen) };
+    let reply = carry_out(request, shared, template, first, seen).await?;
+    if seen.is_none_or(Seen::is_fresh) || changes(operation) {
+        return Ok(reply);
+    }
+    // What it was answered by has grown old meanwhile: by now the caller may have left, or whom it asked about.
+    (context, seen) = authenticate(request, shared, target, id).await?.unzip();
+    if let Some(context) = context.as_ref().filter(|_| !template.starts_with("/scim/")) {
+        authorize(&context.caller, operation, None)?;
+    }
+    if !decides(operation) {
+        return Ok(reply);
+    }
+    let head = extract::Head::read(request, target)?;
+    let second = Call { operation, context, request: head, body, told: told(seen) };
+    let reply = carry_out(request, shared, template, second, seen).await?;
+    if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
+}
+
+/// Whether an operation may change anything: it looks at the caller in its own transaction, and what it did is told
+/// however long it took.
+fn changes(operation: Operation) -> bool {
+    operation.writes() || matches!(operation, Operation::Bulk | Operation::Changes)
+}
+
+/// Whether an answer is a decision that its reader acts on, and is quickly made once more.
+fn decides(operation: Operation) -> bool {
+    operation.place() == Place::Inline || operation == Operation::AccessEvaluations
+}
+
+/// Carries an operation out where it belongs. What memory mostly answers is not waited for.
+async fn carry_out(
+    request: &HttpRequest,
+    shared: &web::Data<Shared>,
+    template: &str,
+    call: Call,
+    seen: Option<Seen>,
+) -> Result<Reply, Error> {
+    let operation = call.operation;
+    let answer = async {
+        match operation {
+            Operation::Changes => feed::answer(request, shared, call).await,
+            Operation::Ready => ready::answer(shared, &call).await,
+            Operation::MappingList => snapshot::answer(request, shared, call).await,
+            _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
+            _ => admin::answer(shared, call).await,
+        }
+    };
+    match seen.filter(|seen| seen.told.is_some() && operation.place() == Place::Inline) {
+        Some(seen) => in_time(seen.asked, answer).await,
+        None => answer.await,
+    }
+}
+
+/// Ends what takes longer than it may, from the first question on.
+async fn in_time<T>(asked: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    match timeout(ANSWER_TIMEOUT.saturating_sub(asked.elapsed()), work).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::Busy(SLOW)),
+    }
+}
+
+/// What a request is answered by.
+#[derive(Clone, Copy)]
+struct Seen {
+    /// What the database has told; `None` if it is asked on the way.
+    told: Option<Told>,
+    /// When it was asked, or would have been.
+    asked: Instant,
+}
+
+impl Seen {
+    fn is_fresh(self) -> bool {
+        self.asked.elapsed() <= AGE_MAX
     }
 }
 
@@ -132,7 +205,7 @@ async fn authenticate(
     shared: &web::Data<Shared>,
     target: &Target<'_>,
     id: &str,
-) -> Result<Option<(Context, Option<Told>)>, Error> {
+) -> Result<Option<(Context, Seen)>, Error> {
     if target.operation.keys() == Keys::Open {
         return Ok(None);
     }
@@ -142,10 +215,13 @@ async fn authenticate(
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
+    let asked = now();
     // A database that is part of this process is asked on the way.
     let told = if shared.service.is_embedded() { None } else { Some(look(&shared.service).await?) };
     let enter = move |service: &Service| service.enter(&token, request.clone());
-    Ok(Some((recall(&shared.service, told, Place::Inline, enter).await?, told)))
+    let entered = recall(&shared.service, told, Place::Inline, enter);
+    let context = if told.is_some() { in_time(asked, entered).await? } else { entered.await? };
+    Ok(Some((context, Seen { told, asked })))
 }
 
 /// The client's request id if it is one that can be logged, or a new one.
@@ -167,8 +243,8 @@ fn echo<'r>(request: &'r HttpRequest, path: &str) -> Option<&'r str> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the home of the request timer")]
-fn now() -> std::time::Instant {
-    std::time::Instant::now()
+fn now() -> Instant {
+    Instant::now()
 }
 
 /// 405, with what is allowed (RFC 9110 §15.5.6).

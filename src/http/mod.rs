@@ -133,8 +133,13 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
 const BLOCKING_THREADS: usize = 10;
 /// How long work on the database may take before its client is told so.
 const WORK_TIMEOUT: Duration = Duration::from_secs(60);
-/// How long the question that begins a request may take.
-const LOOK_TIMEOUT: Duration = Duration::from_secs(10);
+/// How old what an answer is decided by may be when it leaves: from the moment in which the database was asked how
+/// far it has come. The rest of the second (promise P4) is the way to the client.
+const AGE_MAX: Duration = Duration::from_millis(700);
+/// How long it may take to find out who asks, and to answer what memory mostly answers.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
+/// What is said when it takes longer.
+const SLOW: &str = "the database did not answer in time";
 /// How long a client may take to send its request's head.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a connection that is being closed may take to take leave, and how long a client that was answered
@@ -180,8 +185,8 @@ async fn recall<T: Send + 'static>(
 async fn look(service: &Service) -> Result<Told, Error> {
     let (hand_on, told) = oneshot::channel();
     service.inquire(move |told| drop(hand_on.send(told)));
-    match timeout(LOOK_TIMEOUT, told).await {
+    match timeout(AGE_MAX, told).await {
         Ok(told) => told.map_err(Error::internal)?,
-        Err(_) => Err(Error::Busy("the database did not answer in time")),
+        Err(_) => Err(Error::Busy(SLOW)),
     }
 }

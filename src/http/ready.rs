@@ -1,18 +1,13 @@
 //! `GET /readyz`: whether requests can be served, told in a second whatever the database does.
 
-use std::time::Duration;
-
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::rt::time::timeout;
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, run};
+use super::{ANSWER_TIMEOUT, SLOW, Shared, run};
 use crate::domain::operation::Place;
 use crate::service::{Error, Readiness};
-
-/// How long the database may take.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Answers 200 or 503; `?for=reads` asks for no more than verification needs.
 pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error> {
@@ -22,9 +17,9 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error>
         Some(_) => return Err(Error::Malformed("for: expected reads".to_owned())),
     };
     let asked = run(&shared.service, Place::Blocking, move |service| Ok(service.readiness(for_reads)));
-    let found = match timeout(PATIENCE, asked).await {
+    let found = match timeout(ANSWER_TIMEOUT, asked).await {
         Ok(found) => found?,
-        Err(_) => Readiness::nothing("the database did not answer in time"),
+        Err(_) => Readiness::nothing(SLOW),
     };
     let ready = found.reads.is_none() && found.writes.is_none();
     let reply = Reply::json(if ready { 200 } else { 503 }, &found.to_json());

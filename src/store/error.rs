@@ -93,12 +93,14 @@ impl From<diesel::r2d2::PoolError> for Error {
 const READ_ONLY: &str = "the database is read-only: writes wait until it is not";
 /// What a session says of a server that is none to ask.
 pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
+pub(super) const SLOW: &str = "the database did not answer in time";
 pub(super) const OVERTAKEN: &str = "another primary has taken over from this database";
 const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
 /// What is told of a failure, by a part of its text.
-const TOLD: [(&str, &str); 9] = [
+const TOLD: [(&str, &str); 10] = [
+    (SLOW, SLOW),
     (STANDBY, STANDBY),
     (OVERTAKEN, OVERTAKEN),
     ("database or disk is full", "the disk is full"),

@@ -4,36 +4,62 @@
 //! the wish to know it. So the server is asked as often as it can answer, however many requests there are.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use super::error::{Error, Result};
+use super::error::{Error, Result, SLOW};
+use super::writes::now;
 
 /// How long more are waited for where several came at once: each question costs the server as much as what it is
 /// asked for costs here. After a question that one alone had asked, nobody waits.
 const PAUSE: Duration = Duration::from_micros(100);
+
+/// How long an answer is waited for: what is told later is too old to answer anybody by.
+const PATIENCE: Duration = Duration::from_millis(700);
 
 /// Who waits for a number.
 type Waiter = Box<dyn FnOnce(Result<i64>) + Send>;
 
 pub(super) struct Looks {
     queue: Sender<Waiter>,
+    asked: Asked,
+}
+
+/// When the question was asked that is on its way.
+#[derive(Clone, Default)]
+struct Asked(Arc<Mutex<Option<Instant>>>);
+
+impl Asked {
+    fn at(&self) -> MutexGuard<'_, Option<Instant>> {
+        // A time is there or it is not.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_overdue(&self) -> bool {
+        self.at().is_some_and(|at| at.elapsed() >= PATIENCE)
+    }
 }
 
 impl Looks {
     /// Starts the thread that asks; it ends with the last of what is returned.
     pub(super) fn start(ask: impl FnMut() -> Result<i64> + Send + 'static) -> Result<Looks> {
         let (queue, waiters) = channel();
+        let asked = Asked::default();
+        let own = asked.clone();
         std::thread::Builder::new()
             .name("keyroll-looks".to_owned())
-            .spawn(move || run(&waiters, ask))
+            .spawn(move || run(&waiters, &own, ask))
             .map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
-        Ok(Looks { queue })
+        Ok(Looks { queue, asked })
     }
 
     /// Gives the answer to a question that is not asked before now. `then` runs on the thread that asks: it
-    /// hands the number on and does nothing else.
+    /// hands the number on and does nothing else. While a question is overdue nobody queues up behind it.
     pub(super) fn tell(&self, then: impl FnOnce(Result<i64>) + Send + 'static) {
+        if self.asked.is_overdue() {
+            return then(Err(slow()));
+        }
         if let Err(unsent) = self.queue.send(Box::new(then)) {
             (unsent.0)(Err(stopped()));
         }
@@ -43,15 +69,23 @@ impl Looks {
     pub(super) fn wait(&self) -> Result<i64> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
         self.tell(move |number| drop(reply.send(number)));
-        answer.recv().map_err(|_| stopped())?
+        match answer.recv_timeout(PATIENCE) {
+            Ok(told) => told,
+            Err(RecvTimeoutError::Timeout) => Err(slow()),
+            Err(RecvTimeoutError::Disconnected) => Err(stopped()),
+        }
     }
+}
+
+fn slow() -> Error {
+    Error::Unavailable(SLOW.to_owned())
 }
 
 fn stopped() -> Error {
     Error::Unavailable("nobody asks the server any more".to_owned())
 }
 
-fn run(queue: &Receiver<Waiter>, mut ask: impl FnMut() -> Result<i64>) {
+fn run(queue: &Receiver<Waiter>, asked: &Asked, mut ask: impl FnMut() -> Result<i64>) {
     let mut many = false;
     while let Ok(first) = queue.recv() {
         if many {
@@ -59,11 +93,13 @@ fn run(queue: &Receiver<Waiter>, mut ask: impl FnMut() -> Result<i64>) {
         }
         let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
         many = waiters.len() > 1;
+        *asked.at() = Some(now());
         let told =
             catch_unwind(AssertUnwindSafe(&mut ask)).unwrap_or(Err(Error::Panicked)).map_err(|error| match error {
                 Error::Unavailable(text) => text,
                 other => other.to_string(),
             });
+        *asked.at() = None;
         for waiter in waiters {
             waiter(told.clone().map_err(Error::Unavailable));
         }

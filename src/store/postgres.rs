@@ -224,13 +224,15 @@ fn refuse_tls(url: &str) -> Result<()> {
 /// What holds unless the URL says otherwise. How long a server that is gone without a word is waited for: libpq
 /// would wait for a quarter of an hour, and longer on a connection on which nothing is under way (of no effect on
 /// a socket of this machine). And of several hosts, only one that is a primary is asked.
-const DEFAULTS: [(&str, &str); 6] = [
+const DEFAULTS: [(&str, &str); 7] = [
     ("connect_timeout", "5"),
     ("tcp_user_timeout", "10000"),
     ("keepalives_idle", "10"),
     ("keepalives_interval", "5"),
     ("keepalives_count", "3"),
     ("target_session_attrs", "primary"),
+    // Whoever was refused by one finds the others.
+    ("load_balance_hosts", "random"),
 ];
 
 /// The URL with what it does not say itself about [`DEFAULTS`].
@@ -252,10 +254,10 @@ mod tests {
     #[test]
     fn a_url_keeps_what_it_says_itself() {
         let all = "connect_timeout=5&tcp_user_timeout=10000&keepalives_idle=10&keepalives_interval=5\
-                   &keepalives_count=3&target_session_attrs=primary";
+                   &keepalives_count=3&target_session_attrs=primary&load_balance_hosts=random";
         assert_eq!(with_defaults("postgres://h,i/k"), format!("postgres://h,i/k?{all}"));
         let own = "postgres://h/k?connect_timeout=2&user=x&keepalives_idle=60&target_session_attrs=any";
-        let rest = "tcp_user_timeout=10000&keepalives_interval=5&keepalives_count=3";
+        let rest = "tcp_user_timeout=10000&keepalives_interval=5&keepalives_count=3&load_balance_hosts=random";
         assert_eq!(with_defaults(own), format!("{own}&{rest}"));
     }
 }

@@ -25,7 +25,7 @@ struct Known {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the age of knowledge, by a clock that nobody sets")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 

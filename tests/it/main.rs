@@ -25,6 +25,7 @@ mod dialects;
 mod discovery;
 mod errors;
 mod etag;
+mod failover;
 mod files;
 mod filters;
 mod fuzz;

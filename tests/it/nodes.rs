@@ -105,7 +105,8 @@ fn a_read_that_hangs_on_postgresql_holds_nobody_up_who_does_not_need_it() {
     let mut other = PgConnection::establish(&place.database_url()).unwrap();
     other.batch_execute("BEGIN; LOCK TABLE log_heads IN ACCESS EXCLUSIVE MODE").unwrap();
     std::thread::scope(|scope| {
-        let ask = || server.admin().get("/v1/whoami").expect(200);
+        // Who waits longer than an answer may be old is told so.
+        let ask = || assert!(matches!(server.admin().get("/v1/whoami").status, 200 | 503));
         // The first reads what has changed; the others, more than there are threads for connections, wait for it.
         let mut waiting = vec![scope.spawn(ask)];
         wait_for_locks(&mut other, 1);
@@ -113,9 +114,8 @@ fn a_read_that_hangs_on_postgresql_holds_nobody_up_who_does_not_need_it() {
         for _ in 0..8 {
             server.client("").get("/healthz").expect(200);
         }
-        assert!(waiting.iter().all(|one| !one.is_finished()));
         other.batch_execute("COMMIT").unwrap();
-        waiting.into_iter().for_each(|one| drop(one.join().unwrap()));
+        waiting.into_iter().for_each(|one| one.join().unwrap());
     });
 }
 

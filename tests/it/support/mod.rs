@@ -6,6 +6,7 @@ mod bodies;
 pub mod client;
 pub mod databases;
 pub mod postgres;
+pub mod proxy;
 pub mod random;
 pub mod server;
 

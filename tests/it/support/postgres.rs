@@ -33,8 +33,12 @@ const SERVER: &str = "-c listen_addresses='' -c fsync=off -c synchronous_commit=
 
 const TEMPLATE: &str = "keyroll_template";
 
-struct Cluster {
+struct Cluster(Machine);
+
+/// A PostgreSQL that a test can stop, promote and start again.
+pub struct Machine {
     folder: PathBuf,
+    owner: Option<(u32, u32)>,
     /// Stops the cluster when its standard input closes, which the end of this process does however it ends.
     _watchdog: Child,
 }
@@ -65,39 +69,113 @@ fn cluster() -> Option<&'static Cluster> {
 
 impl Cluster {
     fn start() -> Cluster {
-        // The server's user must be able to reach the folder: not the checkout, and a short path for the socket.
-        let folder = tempfile::Builder::new().prefix("keyroll-pg-").tempdir_in("/tmp").unwrap().keep();
-        let owner = unprivileged(&folder);
-        if let Some((user, group)) = owner {
-            chown(&folder, Some(user), Some(group)).unwrap();
-        }
-        let data = folder.join("data");
-        let watchdog = watchdog(&folder, owner);
-        let initdb = command("initdb", owner).args(INITDB).arg("-D").arg(&data).output().unwrap();
-        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
-        let start = command("pg_ctl", owner)
-            .args(["start", "--wait", "--silent", "-D"])
-            .arg(&data)
-            .arg("-l")
-            .arg(folder.join("log"))
-            .args(["-o", &format!("{SERVER} -k {}", folder.display())])
-            .stdin(Stdio::null())
-            .status()
-            .unwrap();
-        let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
-        assert!(start.success(), "PostgreSQL did not start: {}", log());
-        let cluster = Cluster { folder, _watchdog: watchdog };
+        let cluster = Cluster(Machine::init());
         cluster.run(&format!("CREATE DATABASE {TEMPLATE}"));
         Store::open(&Settings { url: cluster.url(TEMPLATE), readers: 1 }).unwrap();
         cluster
     }
 
     fn url(&self, database: &str) -> String {
-        format!("postgres:///{database}?host={}&user=keyroll", self.folder.display())
+        format!("postgres:///{database}?host={}&user=keyroll", self.0.folder.display())
     }
 
     fn run(&self, sql: &str) {
-        PgConnection::establish(&self.url("postgres")).unwrap().batch_execute(sql).unwrap();
+        self.0.run(sql);
+    }
+}
+
+impl Machine {
+    /// A primary of a test's own, with an empty database `keyroll`; `None` if PostgreSQL is switched off.
+    pub fn primary() -> Option<Machine> {
+        cluster()?;
+        let machine = Machine::init();
+        machine.run("CREATE DATABASE keyroll");
+        Some(machine)
+    }
+
+    /// Another machine that follows this one.
+    pub fn standby(&self) -> Machine {
+        let machine = Machine::empty();
+        let backup = command("pg_basebackup", machine.owner)
+            .args(["--no-sync", "--checkpoint=fast", "--write-recovery-conf", "-U", "keyroll", "-h"])
+            .arg(&self.folder)
+            .arg("-D")
+            .arg(machine.folder.join("data"))
+            .output()
+            .unwrap();
+        assert!(backup.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&backup.stderr));
+        machine.start();
+        machine
+    }
+
+    /// The URL of the database on whichever of these machines is the primary.
+    pub fn url(machines: &[&Machine]) -> String {
+        let hosts: Vec<String> = machines.iter().map(|machine| machine.folder.display().to_string()).collect();
+        format!("postgres:///keyroll?host={}&user=keyroll", hosts.join(","))
+    }
+
+    pub fn start(&self) {
+        let start = command("pg_ctl", self.owner)
+            .args(["start", "--wait", "--silent", "-D"])
+            .arg(self.folder.join("data"))
+            .arg("-l")
+            .arg(self.folder.join("log"))
+            .args(["-o", &format!("{SERVER} -k {}", self.folder.display())])
+            .stdin(Stdio::null())
+            .status()
+            .unwrap();
+        let log = || fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        assert!(start.success(), "PostgreSQL did not start: {}", log());
+    }
+
+    pub fn stop(&self) {
+        self.control(&["stop", "--mode=immediate"]);
+    }
+
+    /// Makes a standby a primary, on a timeline of its own.
+    pub fn promote(&self) {
+        self.control(&["promote", "--wait"]);
+    }
+
+    /// Has it start as a standby from now on.
+    pub fn demote(&self) {
+        let signal = self.folder.join("data/standby.signal");
+        fs::write(&signal, "").unwrap();
+        if let Some((user, group)) = self.owner {
+            chown(&signal, Some(user), Some(group)).unwrap();
+        }
+    }
+
+    pub fn run(&self, sql: &str) {
+        let url = format!("postgres:///postgres?host={}&user=keyroll", self.folder.display());
+        PgConnection::establish(&url).unwrap().batch_execute(sql).unwrap();
+    }
+
+    fn control(&self, arguments: &[&str]) {
+        let done = command("pg_ctl", self.owner).args(arguments).arg("-D").arg(self.folder.join("data")).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "pg_ctl: {}", String::from_utf8_lossy(&done.stderr));
+    }
+
+    /// A folder for a cluster.
+    fn empty() -> Machine {
+        // The server's user must be able to reach the folder: not the checkout, and a short path for the socket.
+        let folder = tempfile::Builder::new().prefix("keyroll-pg-").tempdir_in("/tmp").unwrap().keep();
+        let owner = unprivileged(&folder);
+        if let Some((user, group)) = owner {
+            chown(&folder, Some(user), Some(group)).unwrap();
+        }
+        let watchdog = watchdog(&folder, owner);
+        Machine { folder, owner, _watchdog: watchdog }
+    }
+
+    fn init() -> Machine {
+        let machine = Machine::empty();
+        let data = machine.folder.join("data");
+        let initdb = command("initdb", machine.owner).args(INITDB).arg("-D").arg(&data).output().unwrap();
+        assert!(initdb.status.success(), "initdb: {}", String::from_utf8_lossy(&initdb.stderr));
+        machine.start();
+        machine
     }
 }
 

@@ -89,6 +89,21 @@ impl Installation {
         Installation { folder, data_dir, database_url, keys: Arc::default() }
     }
 
+    /// On a database that is at this URL.
+    pub fn on(url: String) -> Installation {
+        Installation::at(Some(url))
+    }
+
+    /// The same installation, whose database is reached another way.
+    pub fn through(&self, url: String) -> Installation {
+        Installation {
+            folder: Arc::clone(&self.folder),
+            data_dir: self.data_dir.clone(),
+            database_url: Some(url),
+            keys: Arc::clone(&self.keys),
+        }
+    }
+
     /// The same database with another data folder, as a second machine has it.
     pub fn elsewhere(&self, name: &str) -> Installation {
         let url = format!("sqlite:{}", self.data_dir.join("keyroll.db").display());

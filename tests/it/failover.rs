@@ -1,0 +1,171 @@
+//! Several PostgreSQL machines, and ways to them that fail: a node that cannot know answers 503, never VALID.
+
+use diesel::connection::SimpleConnection;
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
+use serde_json::{Value, json};
+
+use crate::support::postgres::Machine;
+use crate::support::proxy::Proxy;
+use crate::support::server::{Installation, Server, USER};
+
+/// A user, and the text of a key of theirs.
+fn person(place: &Installation, server: &Server, name: &str) -> (String, String) {
+    let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201).json();
+    let issued = place.run(&["key", "issue", "--owner", name, "--json"]).expect(0).json();
+    (made["id"].as_str().unwrap().to_owned(), issued["key"].as_str().unwrap().to_owned())
+}
+
+/// What the server says of a key: its code, or nothing if it says that it cannot know.
+fn verdict(server: &Server, key: &str) -> Option<Value> {
+    let answer = server.admin().post("/v1/verify", &json!({"key": key}));
+    if answer.status == 503 {
+        assert_eq!(answer.header("retry-after"), Some("1"));
+        return None;
+    }
+    Some(answer.expect(200).json()["code"].clone())
+}
+
+/// Asks until there is an answer; the test's own time limit ends it otherwise.
+fn until<T>(ask: impl Fn() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_node_follows_the_primary_and_never_goes_back() {
+    let Some(first) = Machine::primary() else { return };
+    let second = first.standby();
+    let place = Installation::on(Machine::url(&[&first, &second]));
+    let node = place.serve(&[]);
+    let (mira, key) = person(&place, &node, "mira@ex.test");
+    assert_eq!(verdict(&node, &key), Some(json!("VALID")));
+    // Whoever starts on a standby is told so.
+    let astray = place.through(Machine::url(&[&second])).start(&[], &[]).outcome().err().unwrap();
+    assert_eq!((astray.code, astray.stdout.as_str()), (4, ""));
+    assert!(astray.stderr.contains("hot standby mode"), "{astray:?}");
+    // What the standby has to have, since replication does not wait for it.
+
+    until(|| {
+        let mut replica = PgConnection::establish(&Machine::url(&[&second])).unwrap();
+        let found = sql_query("SELECT count(*) AS count FROM credentials").get_result::<Count>(&mut replica).unwrap();
+        Some(()).filter(|()| found.count >= 3)
+    });
+    second.promote();
+    first.stop();
+    assert_eq!(until(|| verdict(&node, &key)), "VALID");
+    let other = place.through(Machine::url(&[&second])).serve(&[]);
+    other.admin().post(&format!("/v1/users/{mira}/suspend"), &json!({})).expect(200);
+    assert_eq!(verdict(&node, &key), Some(json!("OWNER_INACTIVE")));
+    // The first comes back as if nothing had been: there the key works.
+    second.stop();
+    first.start();
+    for _ in 0..3 {
+        assert_eq!(verdict(&node, &key), None);
+    }
+    let unready = node.client("").get("/readyz").expect(503).json();
+    assert_eq!(unready["reads"], unready["writes"], "{unready}");
+    assert_eq!(unready["status"], "unready");
+    first.stop();
+    second.start();
+    assert_eq!(until(|| verdict(&node, &key)), "OWNER_INACTIVE");
+}
+
+#[test]
+fn a_node_on_a_standby_knows_that_it_cannot_know() {
+    let Some(machine) = Machine::primary() else { return };
+    let place = Installation::on(format!("{}&target_session_attrs=any", Machine::url(&[&machine])));
+    let node = place.serve(&[]);
+    let (_, key) = person(&place, &node, "mira@ex.test");
+    assert_eq!(verdict(&node, &key), Some(json!("VALID")));
+    machine.stop();
+    machine.demote();
+    machine.start();
+    for _ in 0..3 {
+        assert_eq!(verdict(&node, &key), None);
+    }
+    let why = "the database is a standby, and only its primary tells what holds";
+    let unready = || node.client("").get("/readyz").expect(503).json();
+    assert_eq!(unready(), json!({"status": "unready", "reads": why, "writes": why}));
+    node.client("").get("/readyz?for=reads").expect(503);
+    machine.promote();
+    assert_eq!(until(|| verdict(&node, &key)), "VALID");
+    until(|| Some(()).filter(|()| node.client("").get("/readyz").status == 200));
+}
+
+#[test]
+fn what_a_node_cannot_know_in_time_it_does_not_answer() {
+    let Some(place) = Installation::postgres() else { return };
+    let near = place.serve(&[]);
+    let (mira, key) = person(&place, &near, "mira@ex.test");
+    let proxy = Proxy::to(&place.database_url());
+    let far = place.through(proxy.url()).serve(&[]);
+    assert_eq!(verdict(&far, &key), Some(json!("VALID")));
+    proxy.freeze();
+    std::thread::scope(|scope| {
+        let asked = scope.spawn(|| verdict(&far, &key));
+        // The server has said how far it had come, before the leaver left.
+        proxy.wait_until_it_holds();
+        near.idp().delete(&format!("/scim/v2/Users/{mira}")).expect(204);
+        assert_eq!(asked.join().unwrap(), None);
+    });
+    assert_eq!(verdict(&far, &key), None);
+    let why = "the database did not answer in time";
+    let unready = far.client("").get("/readyz").expect(503);
+    assert_eq!(unready.json(), json!({"status": "unready", "reads": why, "writes": why}));
+    far.client("").get("/healthz").expect(200);
+    proxy.thaw();
+    assert_eq!(until(|| verdict(&far, &key)), "REVOKED");
+}
+
+#[derive(QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+/// Waits until some statement has waited for a lock for longer than an answer may be old.
+fn wait_until_late(conn: &mut PgConnection) {
+    let sql = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
+               AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '800 ms'";
+    loop {
+        conn.batch_execute("SELECT pg_stat_clear_snapshot()").unwrap();
+        if sql_query(sql).get_result::<Count>(conn).unwrap().count > 0 {
+            return;
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn an_answer_that_took_long_is_not_for_who_has_left_meanwhile() {
+    let Some(place) = Installation::postgres() else { return };
+    let (server, other) = (place.serve(&[]), place.serve(&[]));
+    let operator = server.admin().get("/v1/whoami").json()["owner"].clone();
+    let short = json!({"owner": operator, "name": "short", "grant": [{"permissions": ["keyroll:users:read"]}]});
+    let short = server.admin().post("/v1/keys", &short).expect(201).json();
+    let list = || server.client(short["key"].as_str().unwrap()).get("/scim/v2/Users?filter=displayName%20co%20%22x%22");
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let mut lock = PgConnection::establish(&place.database_url()).unwrap();
+    list().expect(200);
+    std::thread::scope(|scope| {
+        // Only the list needs this table.
+        lock.batch_execute("BEGIN; LOCK TABLE resource_index IN ACCESS EXCLUSIVE MODE").unwrap();
+        let asked = scope.spawn(list);
+        wait_until_late(&mut lock);
+        other.admin().post(&format!("/v1/keys/{}/revoke", short["id"].as_str().unwrap()), &json!({})).expect(200);
+        lock.batch_execute("COMMIT").unwrap();
+        asked.join().unwrap().expect(401);
+    });
+    // A decision that hangs is none.
+    lock.batch_execute("BEGIN; LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE").unwrap();
+    assert_eq!(verdict(&server, &key), None);
+    lock.batch_execute("COMMIT").unwrap();
+    assert_eq!(verdict(&server, &key), Some(json!("VALID")));
+    other.idp().delete(&format!("/scim/v2/Users/{mira}")).expect(204);
+    assert_eq!(verdict(&server, &key), Some(json!("REVOKED")));
+}
