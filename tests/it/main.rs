@@ -20,6 +20,7 @@ mod changes;
 mod cli;
 mod connections;
 mod crash;
+mod defences;
 mod deletion;
 mod dialects;
 mod discovery;

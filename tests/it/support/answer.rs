@@ -26,7 +26,7 @@ const SHOWN: &[&str] =
 
 impl Answer {
     /// Each in a System of its own, so that threads do not wait for each other.
-    pub(super) fn to(request: TestRequest, shared: &http::Shared) -> Answer {
+    pub fn to(request: TestRequest, shared: &http::Shared) -> Answer {
         actix_web::rt::System::new().block_on(async {
             let service = init_service(http::app(shared.clone())).await;
             let response = actix_web::test::call_service(&service, request.to_request()).await;
