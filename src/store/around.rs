@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List};
 use super::error::{Error, Result};
 use super::nesting::LISTS;
 use super::principals;
@@ -54,8 +54,8 @@ pub enum Groups {
 
 // Every part has the columns of the first. UNION in a climb drops what was seen already, so it ends even in a
 // circle; the plus hides the tenant from SQLite's planner (see `resources::by_keys`).
-const OWN: &str = "WITH RECURSIVE own AS (SELECT r.key, r.id, r.document, c.name FROM resources r \
-     LEFT JOIN connections c ON c.key = r.connection WHERE r.tenant = ? AND r.id ";
+const OWN: &str = "WITH RECURSIVE own AS (SELECT r.key, r.id, r.document, c.name FROM ";
+const NAMED: &str = " LEFT JOIN connections c ON c.key = r.connection";
 const UP: &str = "), up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq \
      FROM own CROSS JOIN memberships m WHERE m.member_key = own.key AND m.until_seq IS NULL AND m.tenant = ? \
      UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ";
@@ -63,8 +63,8 @@ const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS
      CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS boolean), CAST(NULL AS boolean), CAST(NULL AS boolean) \
      FROM log_heads WHERE tenant = ? \
      UNION ALL SELECT 1, key, NULL, NULL, id, document, name, NULL, NULL, NULL FROM own \
-     UNION ALL SELECT 2, created_seq, suspended_at, deleted_at, id, kind, name, local, active, admin_hold \
-     FROM principals WHERE tenant = ? AND id ";
+     UNION ALL SELECT 2, p.created_seq, p.suspended_at, p.deleted_at, p.id, p.kind, p.name, p.local, p.active, \
+     p.admin_hold ";
 const GROUPS: &str = " UNION ALL SELECT 3, up.member, up.grp, up.since, g.id, g.display, NULL, NULL, NULL, NULL \
      FROM up ";
 const EXTERNAL_IDS: &str = " UNION ALL SELECT 4, e.resource, NULL, NULL, NULL, e.value, NULL, NULL, NULL, NULL \
@@ -124,20 +124,34 @@ pub fn around(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) ->
 }
 
 fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<Vec<Row>> {
-    // A single one by itself: PostgreSQL plans a list anew each time.
-    let of = if ids.len() == 1 { "= ?" } else { "IN ?" };
-    let bind = || match ids {
-        [id] => Bind::Bytes(id.as_bytes()),
-        ids => Bind::List(List::ids(ids)),
-    };
     let own = || Bind::Int(tenant.0);
-    let (mut sql, mut binds) = ([OWN, of].concat(), vec![own(), bind()]);
+    // A single one by itself: that much shorter is the commonest statement of all.
+    let (resources, principals) = match ids {
+        [_] => ("resources r".to_owned(), "FROM principals p WHERE p.tenant = ? AND p.id = ?".to_owned()),
+        _ => {
+            let rows = conn.each("resources", "r", "r.tenant = ? AND r.id = list.value");
+            let principals = conn.each("principals", "p", "p.tenant = ? AND p.id = list.value");
+            (
+                format!("(SELECT r.key, r.id, r.document, r.connection {LISTED}{rows}) AS r"),
+                format!("{LISTED}{principals}"),
+            )
+        }
+    };
+    let which = || match ids {
+        [id] => [own(), Bind::Bytes(id.as_bytes())],
+        ids => [Bind::List(List::ids(ids)), own()],
+    };
+    let (mut sql, mut binds) = ([OWN, &resources, NAMED].concat(), which().into());
+    if ids.len() == 1 {
+        sql.push_str(" WHERE r.tenant = ? AND r.id = ?");
+    }
     if groups >= Groups::Names {
         sql.extend([UP, &conn.each("memberships", "m", LISTS)]);
-        binds.push(own());
+        Vec::push(&mut binds, own());
     }
-    sql.extend([HEAD, of]);
-    binds.extend([own(), own(), bind()]);
+    sql.extend([HEAD, &principals]);
+    binds.push(own());
+    binds.extend(which());
     if groups >= Groups::Names {
         sql.extend([GROUPS, &conn.each("resources", "g", "g.key = up.grp AND +g.tenant = ?")]);
         binds.push(own());

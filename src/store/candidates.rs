@@ -68,14 +68,14 @@ fn of_ids(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, ids: &[Id]) 
 
 fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[String]) -> Result<Vec<ResourceKey>> {
     // Value by value: with `value IN` SQLite would put them in order first.
-    const SQL: &str = "SELECT i.resource FROM ? AS list CROSS JOIN resource_index i \
-         WHERE i.tenant = ? AND i.path = ? AND i.value = list.value";
+    let own = conn.each("resource_index", "i", "i.tenant = ? AND i.path = ? AND i.value = list.value");
+    let sql = format!("SELECT i.resource FROM ? AS list {own}");
     let path = path_key(&group.name, "displayName");
     let mut found = vec![];
     for names in names.chunks(CHUNK) {
         let list = Bind::List(List::texts(names.iter().map(String::as_str)));
         let binds = [list, Bind::Int(tenant.0), Bind::Int(path.into())];
-        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+        found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)
 }

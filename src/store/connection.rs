@@ -12,7 +12,9 @@ use diesel::sql_types::{BigInt, Text};
 use diesel::sqlite::SqliteConnection;
 
 use super::error::{Error, Result};
+pub(crate) use super::statement::LISTED;
 use super::statement::Statement;
+use super::statement::each;
 pub use super::statement::{Bind, List};
 
 /// A connection to either database. Queries on it work on both; [`on!`] picks the concrete connection
@@ -89,14 +91,7 @@ impl Conn {
     /// through groups tells no planner how few rows it gives. SQLite would turn the join round, PostgreSQL would
     /// read the table whole and hash it.
     pub(crate) fn each(&self, table: &str, alias: &str, condition: &str) -> String {
-        match self {
-            Conn::Sqlite(_) => format!("CROSS JOIN {table} {alias} WHERE {condition}"),
-            Conn::Postgres(_) => {
-                // OFFSET: PostgreSQL plans by itself what has one.
-                let rows = format!("SELECT {alias}.* FROM {table} {alias} WHERE {condition} OFFSET 0");
-                format!("CROSS JOIN LATERAL ({rows}) AS {alias}")
-            }
-        }
+        each(matches!(self, Conn::Postgres(_)), table, alias, condition)
     }
 
     /// How many transactions are open inside each other.

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::{Error, Result};
 use super::schema::external_ids;
 use super::types::ResourceKey;
@@ -109,12 +109,12 @@ pub fn many(
     connection: i64,
     resources: &[ResourceKey],
 ) -> Result<HashMap<ResourceKey, String>> {
+    let own = conn.each("external_ids", "x", "x.connection = ? AND x.resource = list.value AND +x.tenant = ?");
+    let sql = format!("SELECT x.resource, x.value {LISTED}{own}");
     let mut found = HashMap::with_capacity(resources.len());
     for resources in resources.chunks(CHUNK) {
-        let rows = conn.load_sql::<(BigInt, Text), (i64, String)>(
-            "SELECT resource, value FROM external_ids WHERE connection = ? AND tenant = ? AND resource IN ?",
-            &[Bind::Int(connection), Bind::Int(tenant.0), Bind::List(List::keys(resources))],
-        )?;
+        let binds = [Bind::List(List::keys(resources)), Bind::Int(connection), Bind::Int(tenant.0)];
+        let rows = conn.load_sql::<(BigInt, Text), (i64, String)>(&sql, &binds)?;
         found.extend(rows.into_iter().map(|(key, value)| (ResourceKey(key), value)));
     }
     Ok(found)

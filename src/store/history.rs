@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::Result;
 use super::resources::Resource;
 use super::schema::{principal_history, resource_history, subject_keys};
@@ -69,13 +69,13 @@ pub fn end_principal(conn: &mut Conn, tenant: TenantKey, before: &Principal, seq
 /// # Errors
 /// If the database cannot be read.
 pub fn principals(conn: &mut Conn, tenant: TenantKey, ids: &[Id], seq: i64) -> Result<Vec<PastPrincipal>> {
-    const SQL: &str = "SELECT id, until_seq, active, admin_hold FROM principal_history \
-         WHERE tenant = ? AND id IN ? AND until_seq > ? ORDER BY until_seq";
+    let own = conn.each("principal_history", "p", "p.tenant = ? AND p.id = list.value AND p.until_seq > ?");
+    let sql = format!("SELECT p.id, p.until_seq, p.active, p.admin_hold {LISTED}{own} ORDER BY p.until_seq");
     type Row = (Vec<u8>, i64, bool, bool);
     let mut found = vec![];
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids)), Bind::Int(seq)];
-        for (id, until_seq, active, admin_hold) in conn.load_sql::<(Binary, BigInt, Bool, Bool), Row>(SQL, &binds)? {
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0), Bind::Int(seq)];
+        for (id, until_seq, active, admin_hold) in conn.load_sql::<(Binary, BigInt, Bool, Bool), Row>(&sql, &binds)? {
             let id = Column("principal_history", "id").id(&id)?;
             found.push(PastPrincipal { id, until_seq, active, admin_hold });
         }
@@ -163,7 +163,7 @@ pub fn changed(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Resu
 /// If the database cannot be read.
 pub fn resources(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey], seq: i64) -> Result<Vec<PastResource>> {
     const SQL: &str = "SELECT h.resource, h.id, h.type, h.connection, h.until_seq, h.sealed FROM resource_history h \
-         WHERE h.tenant = ? AND h.resource IN ? AND h.until_seq = \
+         WHERE +h.tenant = ? AND h.resource IN ? AND h.until_seq = \
          (SELECT min(f.until_seq) FROM resource_history f WHERE f.resource = h.resource AND f.until_seq > ?)";
     let mut found = vec![];
     for keys in keys.chunks(CHUNK) {
@@ -178,11 +178,12 @@ pub fn resources(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey], seq: 
 /// # Errors
 /// If the database cannot be read.
 pub fn keys_of(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey)>> {
-    const SQL: &str = "SELECT DISTINCT id, resource FROM resource_history WHERE tenant = ? AND id IN ?";
+    let own = conn.each("resource_history", "h", "h.tenant = ? AND h.id = list.value");
+    let sql = format!("SELECT DISTINCT h.id, h.resource {LISTED}{own}");
     let mut found = vec![];
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
-        for (id, key) in conn.load_sql::<(Binary, BigInt), (Vec<u8>, i64)>(SQL, &binds)? {
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
+        for (id, key) in conn.load_sql::<(Binary, BigInt), (Vec<u8>, i64)>(&sql, &binds)? {
             found.push((Column("resource_history", "id").id(&id)?, ResourceKey(key)));
         }
     }

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 pub(super) use self::paths::ensure_paths;
 pub(in crate::store) use self::paths::path_key;
-use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::Result;
 use super::schema::resource_index;
 use super::types::{Column, ResourceKey};
@@ -200,14 +200,15 @@ pub fn held(
     path: &str,
     ids: &[Id],
 ) -> Result<Vec<(Id, String)>> {
-    const SQL: &str = "SELECT r.id, i.value FROM resources r \
-         JOIN resource_index i ON i.resource = r.key AND i.path = ? AND i.tenant = r.tenant \
-         WHERE r.tenant = ? AND r.id IN ?";
+    let named = conn.each("resources", "r", "r.tenant = ? AND r.id = list.value");
+    let held = conn.each("resource_index", "i", "i.resource = r.key AND i.path = ? AND +i.tenant = ?");
+    let sql = format!("SELECT r.id, i.value FROM (SELECT r.id, r.key {LISTED}{named}) AS r {held}");
     let path = i64::from(path_key(&resource_type.name, path));
     let mut found = vec![];
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(path), Bind::Int(tenant.0), Bind::List(List::ids(ids))];
-        for (id, value) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(SQL, &binds)? {
+        let own = || Bind::Int(tenant.0);
+        let binds = [Bind::List(List::ids(ids)), own(), Bind::Int(path), own()];
+        for (id, value) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(&sql, &binds)? {
             found.push((Column("resources", "id").id(&id)?, value));
         }
     }

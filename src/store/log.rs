@@ -8,7 +8,7 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
 use super::schema::{log_heads, log_records};
 use super::types::{Column, ResourceKey};
@@ -216,15 +216,13 @@ pub fn heads(conn: &mut Conn) -> Result<Vec<End>> {
 /// # Errors
 /// If the database cannot be read.
 pub fn times(conn: &mut Conn, tenant: TenantKey, seqs: &[i64]) -> Result<HashMap<i64, DateTime<Utc>>> {
+    let own = conn.each("log_records", "r", "r.tenant = ? AND r.seq = list.value");
+    let sql = format!("SELECT r.seq, r.time {LISTED}{own}");
     let mut found = HashMap::with_capacity(seqs.len());
     for seqs in seqs.chunks(CHUNK) {
         let keys: Vec<ResourceKey> = seqs.iter().copied().map(ResourceKey).collect();
-        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(&keys))];
-        let rows = conn.load_sql::<(BigInt, BigInt), (i64, i64)>(
-            "SELECT seq, time FROM log_records WHERE tenant = ? AND seq IN ?",
-            &binds,
-        )?;
-        for (seq, time) in rows {
+        let binds = [Bind::List(List::keys(&keys)), Bind::Int(tenant.0)];
+        for (seq, time) in conn.load_sql::<(BigInt, BigInt), (i64, i64)>(&sql, &binds)? {
             found.insert(seq, micros(Column("log_records", "time"), time)?);
         }
     }

@@ -5,7 +5,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::Result;
 pub use super::nesting::{GroupRef, cycle, direct_groups, groups_of, lock_nesting};
 use super::schema::memberships;
@@ -61,13 +61,16 @@ pub fn remove(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
-    const SQL: &str = "UPDATE memberships SET until_seq = ? \
-         WHERE tenant = ? AND group_key = ? AND until_seq IS NULL AND member_key IN ? RETURNING member_key";
+    const OWN: &str = "m.group_key = ? AND m.member_key = list.value AND m.until_seq IS NULL AND +m.tenant = ?";
+    let rows = format!("SELECT m.key {LISTED}{}", conn.each("memberships", "m", OWN));
+    // As an array PostgreSQL looks them up by their keys, and reads no list of members to compare with.
+    let among = if matches!(conn, Conn::Sqlite(_)) { format!("IN ({rows})") } else { format!("= ANY (ARRAY({rows}))") };
+    let sql = format!("UPDATE memberships SET until_seq = ? WHERE key {among} RETURNING member_key");
     let mut removed = vec![];
     for chunk in members.chunks(CHUNK) {
         let list = Bind::List(List::keys(chunk));
-        let binds = [Bind::Int(seq), Bind::Int(tenant.0), Bind::Int(group.0), list];
-        removed.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+        let binds = [Bind::Int(seq), list, Bind::Int(group.0), Bind::Int(tenant.0)];
+        removed.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(removed)
 }
@@ -113,14 +116,16 @@ pub fn page(
     after: Option<ResourceKey>,
     limit: i64,
 ) -> Result<Vec<Member>> {
-    const SQL: &str = "SELECT r.key, r.id, r.type, r.display \
-         FROM memberships m CROSS JOIN resources r \
-         WHERE r.key = m.member_key AND m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ? AND r.tenant = m.tenant \
-         ORDER BY m.member_key LIMIT ?";
+    const OWN: &str = "m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ?";
+    let also = if matches!(conn, Conn::Sqlite(_)) { "AND" } else { "WHERE" };
+    let each = conn.each("resources", "r", "r.key = m.member_key AND r.tenant = m.tenant");
+    let sql = format!(
+        "SELECT r.key, r.id, r.type, r.display FROM memberships m {each} {also} {OWN} ORDER BY m.member_key LIMIT ?"
+    );
     type Row = (i64, Vec<u8>, String, Option<String>);
     let after = after.map_or(0, |key| key.0);
     let binds = [Bind::Int(group.0), Bind::Int(after), Bind::Int(tenant.0), Bind::Int(limit)];
-    let rows = conn.load_sql::<(BigInt, Binary, Text, Nullable<Text>), Row>(SQL, &binds)?;
+    let rows = conn.load_sql::<(BigInt, Binary, Text, Nullable<Text>), Row>(&sql, &binds)?;
     let member = |(key, id, type_name, display): Row| {
         let id = Column("resources", "id").id(&id)?;
         Ok(Member { key: ResourceKey(key), id, type_name, display })

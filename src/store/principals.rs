@@ -1,10 +1,9 @@
 //! Principals: they outlive their resources, so that a dead owner's keys can still say why they died.
 
-use diesel::dsl::{SqlTypeOf, sql};
+use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
-use diesel::sql_types::Bool;
 
-use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
 use super::schema::principals;
 use super::types::{Column, millis_opt};
@@ -115,18 +114,25 @@ pub fn update(conn: &mut Conn, tenant: TenantKey, before: &Principal, principal:
 /// # Errors
 /// If the database cannot be read.
 pub fn local_by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>> {
-    // As a literal: SQLite uses a partial index only where it sees the index's own condition.
-    let local = sql::<Bool>("principals.local = TRUE");
-    let own = principals::tenant.eq(tenant.0).and(principals::name.eq(name)).and(local);
-    on!(conn, |c| principals::table
-        .select(Row::as_select())
-        .filter(own)
-        .order(principals::id)
-        .limit(1)
-        .get_result::<Row>(c)
-        .optional())?
-    .map(Row::into_domain)
-    .transpose()
+    // SQLite would go through all principals, as the beginning of the primary key is the tenant too. As a literal:
+    // it uses a partial index only where it sees the index's own condition.
+    let from = if matches!(conn, Conn::Sqlite(_)) { "principals INDEXED BY principals_local" } else { "principals" };
+    let sql = format!(
+        "SELECT id, kind, local, name, active, admin_hold, suspended_at, deleted_at \
+         FROM {from} WHERE tenant = ? AND name = ? AND local = TRUE"
+    );
+    type Sql = SqlTypeOf<(
+        principals::id,
+        principals::kind,
+        principals::local,
+        principals::name,
+        principals::active,
+        principals::admin_hold,
+        principals::suspended_at,
+        principals::deleted_at,
+    )>;
+    let rows = conn.load_sql::<Sql, Row>(&sql, &[Bind::Int(tenant.0), Bind::Text(name)])?;
+    rows.into_iter().min_by(|a, b| a.id.cmp(&b.id)).map(Row::into_domain).transpose()
 }
 
 /// A page of principals in the order of their ids.
@@ -153,8 +159,9 @@ pub fn list(conn: &mut Conn, tenant: TenantKey, after: Option<&Id>, limit: i64) 
 /// # Errors
 /// If the database cannot be read.
 pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Principal, i64)>> {
-    const SQL: &str = "SELECT id, kind, local, name, active, admin_hold, suspended_at, deleted_at, created_seq \
-         FROM principals WHERE tenant = ? AND id IN ?";
+    const COLUMNS: &str = "p.id, p.kind, p.local, p.name, p.active, p.admin_hold, p.suspended_at, p.deleted_at";
+    let own = conn.each("principals", "p", "p.tenant = ? AND p.id = list.value");
+    let sql = format!("SELECT {COLUMNS}, p.created_seq {LISTED}{own}");
     type Sql = SqlTypeOf<(
         principals::id,
         principals::kind,
@@ -169,9 +176,9 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Princ
     type Values = (Vec<u8>, String, bool, String, bool, bool, Option<i64>, Option<i64>, i64);
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
         for (id, kind, local, name, active, admin_hold, suspended_at, deleted_at, seq) in
-            conn.load_sql::<Sql, Values>(SQL, &binds)?
+            conn.load_sql::<Sql, Values>(&sql, &binds)?
         {
             let row = Row { id, kind, local, name, active, admin_hold, suspended_at, deleted_at };
             found.push((row.into_domain()?, seq));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use diesel::sql_types::{Binary, Nullable, Text};
 use serde_json::{Map, Value};
 
-use super::connection::{Bind, CHUNK, Conn, List};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List};
 use super::error::Result;
 use super::types::Column;
 use crate::domain::{Id, TenantKey};
@@ -24,15 +24,16 @@ pub fn complete(
     resource_type: &'static ResourceType,
     documents: &mut [Map<String, Value>],
 ) -> Result<()> {
-    const SQL: &str = "SELECT id, type, display FROM resources WHERE tenant = ? AND id IN ?";
+    let own = conn.each("resources", "r", "r.tenant = ? AND r.id = list.value");
+    let sql = format!("SELECT r.id, r.type, r.display {LISTED}{own}");
     type Columns = (Binary, Text, Nullable<Text>);
     let named = documents.iter().flat_map(|document| reference::ids(document, resource_type));
     let ids: HashSet<Id> = named.filter_map(|id| Id::parse(&id)).collect();
     let ids: Vec<Id> = ids.into_iter().collect();
     let mut targets = HashMap::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
-        for (id, type_name, display) in conn.load_sql::<Columns, (Vec<u8>, String, Option<String>)>(SQL, &binds)? {
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
+        for (id, type_name, display) in conn.load_sql::<Columns, (Vec<u8>, String, Option<String>)>(&sql, &binds)? {
             let id = Column("resources", "id").id(&id)?;
             let endpoint = registry().by_name(&type_name).map_or("", |resource_type| &resource_type.endpoint);
             let url = format!("{base_url}{endpoint}/{id}");

@@ -6,9 +6,9 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
-use super::schema::{counters, external_ids, resource_index, resources, unique_values};
+use super::schema::{counters, resources};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, TenantKey};
 
@@ -214,37 +214,40 @@ pub fn touch(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, now: DateTime
 
 /// Deletes a resource and everything derived from it; memberships are history and stay.
 ///
+/// The plus hides the tenant from SQLite's planner: it would find the rows by that alone, since the tenant is the
+/// beginning of the primary key, and go through the whole directory.
+///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such resource.
 pub fn delete(conn: &mut Conn, tenant: TenantKey, resource: &Resource) -> Result<()> {
-    let key = resource.key.0;
-    let index =
-        resource_index::table.filter(resource_index::resource.eq(key)).filter(resource_index::tenant.eq(tenant.0));
-    let unique =
-        unique_values::table.filter(unique_values::resource.eq(key)).filter(unique_values::tenant.eq(tenant.0));
-    let external = external_ids::table.filter(external_ids::resource.eq(key)).filter(external_ids::tenant.eq(tenant.0));
-    let own = resources::table.filter(resources::key.eq(key)).filter(resources::tenant.eq(tenant.0));
-    on!(conn, |c| diesel::delete(index).execute(c))?;
-    on!(conn, |c| diesel::delete(unique).execute(c))?;
-    on!(conn, |c| diesel::delete(external).execute(c))?;
-    let rows = on!(conn, |c| diesel::delete(own).execute(c))?;
-    if rows == 0 {
+    let derived = [
+        "DELETE FROM resource_index WHERE resource = ? AND +tenant = ?",
+        "DELETE FROM unique_values WHERE resource = ? AND +tenant = ?",
+        "DELETE FROM external_ids WHERE resource = ? AND +tenant = ?",
+    ];
+    let binds = [Bind::Int(resource.key.0), Bind::Int(tenant.0)];
+    for sql in derived {
+        conn.execute_sql(sql, &binds)?;
+    }
+    if conn.execute_sql("DELETE FROM resources WHERE key = ? AND tenant = ?", &binds)? == 0 {
         return Err(diesel::result::Error::NotFound.into());
     }
     add_to_count(conn, tenant, &resource.type_name, -1)
 }
+
+/// What a resource of a list of ids is.
+const OF_IDS: &str = "r.tenant = ? AND r.id = list.value";
 
 /// The keys and types of those of the ids that there are, in no order.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey, String)>> {
+    let sql = format!("SELECT r.id, r.key, r.type {LISTED}{}", conn.each("resources", "r", OF_IDS));
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let rows = conn.load_sql::<(Binary, BigInt, Text), (Vec<u8>, i64, String)>(
-            "SELECT id, key, type FROM resources WHERE tenant = ? AND id IN ?",
-            &[Bind::Int(tenant.0), Bind::List(List::ids(ids))],
-        )?;
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
+        let rows = conn.load_sql::<(Binary, BigInt, Text), (Vec<u8>, i64, String)>(&sql, &binds)?;
         for (id, key, type_name) in rows {
             found.push((Column("resources", "id").id(&id)?, ResourceKey(key), type_name));
         }
@@ -257,11 +260,11 @@ pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id,
 /// # Errors
 /// If the database cannot be read.
 pub fn of_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Resource>> {
-    const SQL: &str = "SELECT key, id, type, connection, display, document, version, created, modified \
-         FROM resources WHERE tenant = ? AND id IN ?";
+    const COLUMNS: &str = "r.key, r.id, r.type, r.connection, r.display, r.document, r.version, r.created, r.modified";
+    let sql = format!("SELECT {COLUMNS} {LISTED}{}", conn.each("resources", "r", OF_IDS));
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let rows = conn.load_sql::<SqlRow, Row>(SQL, &[Bind::Int(tenant.0), Bind::List(List::ids(ids))])?;
+        let rows = conn.load_sql::<SqlRow, Row>(&sql, &[Bind::List(List::ids(ids)), Bind::Int(tenant.0)])?;
         found.extend(rows);
     }
     found.into_iter().map(Row::into_resource).collect()

@@ -23,7 +23,7 @@ pub enum Bind<'a> {
     Text(&'a str),
     /// Bytes, such as an id's.
     Bytes(&'a [u8]),
-    /// A subquery with one column `value` of keys, ids or texts: `IN ?`, `FROM ? AS list`.
+    /// Keys, ids or texts: `IN ?`, or a subquery with one column `value`: `FROM ? AS list`.
     List(List),
 }
 
@@ -32,6 +32,9 @@ pub struct List {
     text: String,
     sqlite: (&'static str, &'static str),
     postgres: (&'static str, &'static str),
+    /// The same as an array, by which PostgreSQL looks values up in an index, one by one. A subquery behind IN it
+    /// may compare with everything that a tenant has.
+    array: (&'static str, &'static str),
 }
 
 impl List {
@@ -42,6 +45,7 @@ impl List {
             text: keys.join(","),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT unnest(CAST('{' || ", " || '}' AS bigint[])) AS value)"),
+            array: ("(CAST('{' || ", " || '}' AS bigint[]))"),
         }
     }
 
@@ -54,6 +58,7 @@ impl List {
             text: text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or_default().to_owned(),
             sqlite: ("(SELECT value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT json_array_elements_text(CAST('[' || ", " || ']' AS json)) COLLATE \"C\" AS value)"),
+            array: ("(ARRAY(SELECT json_array_elements_text(CAST('[' || ", " || ']' AS json)) COLLATE \"C\"))"),
         }
     }
 
@@ -64,8 +69,23 @@ impl List {
             text: ids.join(","),
             sqlite: ("(SELECT unhex(value) AS value FROM json_each('[' || ", " || ']'))"),
             postgres: ("(SELECT decode(unnest(CAST('{' || ", " || '}' AS text[])), 'hex') AS value)"),
+            array: ("(ARRAY(SELECT decode(unnest(CAST('{' || ", " || '}' AS text[])), 'hex')))"),
         }
     }
+}
+
+/// The values of a list, each once; to be gone on with [`super::Conn::each`]. `tenant = ? AND id IN ?` would do on
+/// SQLite; PostgreSQL may read all of the tenant for it, and goes on so when that has grown.
+pub(crate) const LISTED: &str = "FROM (SELECT DISTINCT value FROM ? AS given) AS list ";
+
+/// See [`super::Conn::each`].
+pub(crate) fn each(postgres: bool, table: &str, alias: &str, condition: &str) -> String {
+    if !postgres {
+        return format!("CROSS JOIN {table} {alias} WHERE {condition}");
+    }
+    // OFFSET: PostgreSQL plans by itself what has one.
+    let rows = format!("SELECT {alias}.* FROM {table} {alias} WHERE {condition} OFFSET 0");
+    format!("CROSS JOIN LATERAL ({rows}) AS {alias}")
 }
 
 /// A statement of our own text. Unlike `sql_query` it can be prepared once and kept, by its text.
@@ -101,7 +121,7 @@ where
         if !self.keep {
             pass.unsafe_to_cache_prepared();
         }
-        let mut binds = self.binds.iter();
+        let (mut binds, mut is_among) = (self.binds.iter().peekable(), false);
         for (place, text) in self.sql.split('?').enumerate() {
             if place > 0 {
                 match binds.next() {
@@ -110,7 +130,11 @@ where
                     Some(Bind::Text(text)) => pass.push_bind_param::<Text, str>(text)?,
                     Some(Bind::Bytes(bytes)) => pass.push_bind_param::<Binary, [u8]>(bytes)?,
                     Some(Bind::List(list)) => {
-                        let (before, after) = if self.postgres { list.postgres } else { list.sqlite };
+                        let (before, after) = match (self.postgres, is_among) {
+                            (true, true) => list.array,
+                            (true, false) => list.postgres,
+                            (false, _) => list.sqlite,
+                        };
                         pass.push_sql(before);
                         pass.push_bind_param::<Text, str>(&list.text)?;
                         pass.push_sql(after);
@@ -118,7 +142,15 @@ where
                     None => return Err(diesel::result::Error::QueryBuilderError("too few values".into())),
                 }
             }
-            pass.push_sql(text);
+            let before = text.strip_suffix("IN ").filter(|_| matches!(binds.peek(), Some(Bind::List(_))));
+            is_among = before.is_some();
+            match before.filter(|_| self.postgres) {
+                Some(before) => {
+                    pass.push_sql(before);
+                    pass.push_sql("= ANY ");
+                }
+                None => pass.push_sql(text),
+            }
         }
         Ok(())
     }

@@ -51,17 +51,26 @@ impl<'p> Sql<'p> {
             }
             Leaf::Group(which) => {
                 self.push("SELECT down.k AS k FROM (WITH RECURSIVE inside (k) AS (SELECT m.member_key ");
-                self.push("FROM memberships m WHERE m.until_seq IS NULL AND m.tenant = ").tenant();
                 match which {
-                    Which::Any => {}
+                    Which::Named(row) if self.is_postgres() => {
+                        self.push("FROM (").keys_of_row(row, None);
+                        self.push(") AS named ");
+                        self.each("memberships", "m", "m.group_key = named.k AND m.until_seq IS NULL");
+                        self.push(" WHERE m.tenant = ").tenant();
+                    }
+                    _ => drop(self.push("FROM memberships m WHERE m.until_seq IS NULL AND m.tenant = ").tenant()),
+                }
+                match which {
                     Which::Id(id) => drop(self.push(" AND m.group_key = ").key_of(id)),
-                    Which::Named(row) => {
+                    Which::Named(row) if !self.is_postgres() => {
                         self.push(" AND m.group_key IN (").keys_of_row(row, None);
                         self.push(")");
                     }
+                    Which::Any | Which::Named(_) => {}
                 }
-                self.push(" UNION SELECT m.member_key FROM inside JOIN memberships m ON m.group_key = inside.k ");
-                self.push("AND m.until_seq IS NULL) SELECT k FROM inside) AS down WHERE TRUE");
+                self.push(" UNION SELECT m.member_key FROM inside ");
+                self.each("memberships", "m", "m.group_key = inside.k AND m.until_seq IS NULL");
+                self.push(") SELECT k FROM inside) AS down WHERE TRUE");
                 scope.key = "down.k".to_owned();
             }
         }

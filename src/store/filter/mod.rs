@@ -17,4 +17,4 @@ mod values;
 
 pub(in crate::store) use self::cond::{Cond, Leaf, RowTest, Test};
 pub(in crate::store) use self::plan::{Plan, RANK_MANY, RANK_VALUE, rank};
-pub(in crate::store) use self::sql::{Scope, Sql};
+pub(in crate::store) use self::sql::{EXISTS_END, Scope, Sql};

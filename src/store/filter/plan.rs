@@ -113,9 +113,9 @@ fn row_rank(row: &RowTest) -> u8 {
         (Test::In(_) | Test::CutTo(_), Spread::Some) => 3,
         (Test::In(_) | Test::CutTo(_), Spread::Many) => RANK_MANY,
         (Test::Between(..), _) => 9,
-        (Test::Contains(_) | Test::ContainsOrCut(_), _) => 12,
-        (Test::EndsWith(_) | Test::EndsWithOrCut(_), _) => 12,
-        (Test::Compare(relation, _), _) if *relation != Relation::Unequal => 13,
+        (Test::Compare(relation, _), _) if *relation != Relation::Unequal => 12,
+        // Of what is within a value no index knows anything: to go through all values for each stretch of a walk
+        // costs more than to ask for each resource on the way.
         _ => RANK_NONE,
     }
 }

@@ -4,6 +4,7 @@ use super::cond::{Cond, Leaf, RowTest, Test, Which};
 use super::values::CUT_BYTES_MIN;
 use crate::domain::{Id, TenantKey};
 use crate::store::connection::{Bind, List};
+use crate::store::statement::each;
 
 /// A statement in the making; values stay where they are. What a query starts from and what a condition
 /// looks up have aliases of their own (`r e g down`, `t x m up`), so that none hides another.
@@ -19,7 +20,7 @@ pub(in crate::store) struct Sql<'p> {
 /// The end of `EXISTS (SELECT …`. Without a limit SQLite 3.51 makes it a join, and then OFFSET counts a row
 /// of the outer query once for each inner one. Without an offset PostgreSQL joins with all that the inner
 /// query could find, though the outer one stops when a page is full.
-const EXISTS_END: &str = " LIMIT 1 OFFSET 0)";
+pub(in crate::store) const EXISTS_END: &str = " LIMIT 1 OFFSET 0)";
 
 /// What a condition is about.
 #[derive(Clone)]
@@ -77,6 +78,16 @@ impl<'p> Sql<'p> {
 
     pub(in crate::store) fn type_name(&mut self) -> &mut Self {
         self.text(self.type_name)
+    }
+
+    /// The rows of a table for each row before it: see [`crate::store::Conn::each`].
+    pub(in crate::store) fn each(&mut self, table: &str, alias: &str, condition: &str) -> &mut Self {
+        let join = each(self.postgres, table, alias, condition);
+        self.push(&join)
+    }
+
+    pub(in crate::store) fn is_postgres(&self) -> bool {
+        self.postgres
     }
 
     pub(super) fn alias(&mut self, letter: char) -> String {
@@ -164,8 +175,9 @@ impl<'p> Sql<'p> {
     fn in_group(&mut self, which: &'p Which, key: &str) {
         self.push("EXISTS (WITH RECURSIVE up (grp) AS (SELECT m.group_key FROM memberships m WHERE m.member_key = ");
         self.push(key).push(" AND m.until_seq IS NULL AND m.tenant = ").tenant();
-        self.push(" UNION SELECT m.group_key FROM up JOIN memberships m ON m.member_key = up.grp ");
-        self.push("AND m.until_seq IS NULL) SELECT 1 FROM up WHERE ");
+        self.push(" UNION SELECT m.group_key FROM up ");
+        self.each("memberships", "m", "m.member_key = up.grp AND m.until_seq IS NULL")
+            .push(") SELECT 1 FROM up WHERE ");
         match which {
             Which::Any => drop(self.push("TRUE")),
             Which::Id(id) => drop(self.push("up.grp = ").key_of(id)),

@@ -7,7 +7,7 @@ use super::page::Finder;
 use crate::domain::TenantKey;
 use crate::store::connection::Conn;
 use crate::store::error::{Error, Result};
-use crate::store::filter::{Cond, Leaf, RANK_MANY, RowTest, Scope, Sql, Test, rank};
+use crate::store::filter::{Cond, EXISTS_END, Leaf, RANK_MANY, RowTest, Scope, Sql, Test, rank};
 use crate::store::types::ResourceKey;
 
 /// A resource that may match.
@@ -35,6 +35,8 @@ enum From<'p> {
     Row(&'p RowTest),
     /// All resources of the type, or those in a set.
     Table(Option<&'p Cond>),
+    /// Those in a set, looked up one by one: how many there are, PostgreSQL does not know.
+    Gathered(&'p Cond),
     /// The rows that a path is sorted by, or those of a set of resources.
     Sorted(i32, Option<&'p Cond>),
 }
@@ -69,7 +71,7 @@ impl<'q> Finder<'q> {
     ) -> Result<u64> {
         let bytes = after_id(segment, after)?;
         let mut sql = self.sql(tenant, matches!(conn, Conn::Postgres(_)));
-        let from = self.from(segment);
+        let from = self.from(segment, sql.is_postgres());
         sql.push("SELECT count(*)");
         self.body(&mut sql, segment, &from);
         if let Some(place) = after {
@@ -97,7 +99,7 @@ impl<'q> Finder<'q> {
         'q: 's,
     {
         let mut sql: Sql<'s> = self.sql(tenant, postgres);
-        let from = self.from(segment);
+        let from = self.from(segment, postgres);
         sql.push("SELECT ").push(key(&from)).push(", ").push(value(segment, postgres)).push(", ");
         sql.push("CASE WHEN ").cond(&self.plan.sure, &scope(&from));
         sql.push(" THEN 1 ELSE 0 END");
@@ -113,18 +115,27 @@ impl<'q> Finder<'q> {
         Ok(sql)
     }
 
-    fn from(&self, segment: Segment) -> From<'q> {
+    /// Whether each statement finds all that may match, and not only its own stretch of them.
+    pub(super) fn gathers(&self, segment: Segment) -> bool {
+        matches!(self.from(segment, true), From::Gathered(_) | From::Sorted(_, Some(_)))
+    }
+
+    fn from(&self, segment: Segment, postgres: bool) -> From<'q> {
         let driver = self.plan.driver.as_ref();
         let selective = driver.filter(|driver| rank(driver) < RANK_MANY);
         match (segment, driver) {
             (Segment::Key | Segment::Missing(_), Some(Cond::Leaf(Leaf::Row(row)))) if is_one_value(row) => {
                 From::Row(row)
             }
-            (Segment::Key | Segment::Missing(_), _) => From::Table(selective),
+            (Segment::Present(path, _), _) => From::Sorted(path, selective),
             // Its own index serves the condition and the order.
             (Segment::Column(..), Some(Cond::Leaf(Leaf::Time(..)))) => From::Table(None),
-            (Segment::Column(..), _) => From::Table(selective),
-            (Segment::Present(path, _), _) => From::Sorted(path, selective),
+            _ => match selective {
+                // The row itself says it.
+                None | Some(Cond::Leaf(Leaf::Id(_))) => From::Table(None),
+                Some(set) if postgres => From::Gathered(set),
+                set => From::Table(set),
+            },
         }
     }
 
@@ -133,7 +144,7 @@ impl<'q> Finder<'q> {
     where
         'q: 's,
     {
-        let mut driver = self.plan.driver.as_ref();
+        let (mut driver, postgres) = (self.plan.driver.as_ref(), sql.is_postgres());
         sql.push(" FROM ");
         match from {
             From::Row(row) => {
@@ -142,28 +153,36 @@ impl<'q> Finder<'q> {
                 if row.path.is_multi_valued {
                     sql.push(" AND NOT EXISTS (SELECT 1 FROM resource_index o WHERE o.tenant = d.tenant AND ");
                     sql.push("o.path = d.path AND o.value = d.value AND o.resource = d.resource AND ");
-                    sql.push("o.element < d.element)");
+                    sql.push("o.element < d.element").push(EXISTS_END);
                 }
             }
             From::Table(set) => {
                 sql.push("resources r WHERE r.tenant = ").tenant().push(" AND r.type = ").type_name();
-                match set {
-                    // The row itself says it.
-                    Some(Cond::Leaf(Leaf::Id(_))) | None => {}
-                    Some(set) => {
-                        driver = None;
-                        sql.push(" AND r.key IN (").keys(set, &[]);
-                        sql.push(")");
-                    }
+                if let Some(set) = set {
+                    driver = None;
+                    sql.push(" AND r.key IN (").keys(set, &[]);
+                    sql.push(")");
                 }
+            }
+            From::Gathered(set) => {
+                driver = None;
+                sql.push("(SELECT DISTINCT k FROM (").keys(set, &[]);
+                sql.push(") AS f ORDER BY k OFFSET 0) AS d ").each("resources", "r", "r.key = d.k");
+                sql.push(" WHERE r.tenant = ").tenant().push(" AND r.type = ").type_name();
             }
             From::Sorted(path, set) => {
                 match set {
                     Some(set) => {
                         driver = None;
-                        // CROSS JOIN: SQLite takes the tables in this order.
                         sql.push("(SELECT DISTINCT k FROM (").keys(set, &[]);
-                        sql.push(") AS f) AS d CROSS JOIN resource_index s WHERE s.resource = d.k AND ");
+                        sql.push(") AS f) AS d ");
+                        // The path is one of ours, and a number.
+                        let own = if postgres {
+                            &format!("s.resource = d.k AND s.path = {path}")
+                        } else {
+                            "s.resource = d.k"
+                        };
+                        sql.each("resource_index", "s", own).push(if postgres { " WHERE " } else { " AND " });
                     }
                     None => drop(sql.push("resource_index s WHERE ")),
                 }
@@ -175,7 +194,7 @@ impl<'q> Finder<'q> {
         sql.and(driver.into_iter().chain(&self.plan.rest), &scope);
         if let Segment::Missing(path) = segment {
             sql.push(" AND NOT EXISTS (SELECT 1 FROM resource_index n WHERE n.resource = ").push(key(from));
-            sql.push(" AND n.path = ").int(path.into()).push(")");
+            sql.push(" AND n.path = ").int(path.into()).push(EXISTS_END);
         }
     }
 }
@@ -188,12 +207,13 @@ fn key(from: &From<'_>) -> &'static str {
     match from {
         From::Row(_) => "d.resource",
         From::Table(_) => "r.key",
+        From::Gathered(_) => "d.k",
         From::Sorted(..) => "s.resource",
     }
 }
 
 fn scope(from: &From<'_>) -> Scope {
-    if matches!(from, From::Table(_)) { Scope::table() } else { Scope::key(key(from)) }
+    if matches!(from, From::Table(_) | From::Gathered(_)) { Scope::table() } else { Scope::key(key(from)) }
 }
 
 /// The sort key, as text.

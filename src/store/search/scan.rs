@@ -10,6 +10,7 @@ use super::candidates::Slice;
 use super::order::{Direction, Order, Place, Segment};
 use super::page::{Finder, Found, Taker};
 use super::view::Viewer;
+use super::walk::STRETCH_MAX;
 use crate::domain::TenantKey;
 use crate::scim::filter::{Scalar, scalar};
 use crate::scim::path::AttrRef;
@@ -107,20 +108,23 @@ impl Finder<'_> {
     ) -> Result<Found> {
         let mut ranking = Ranking::new(self.order, start, limit);
         let viewer = Viewer::new(self, Some(by));
+        let limit = if self.gathers(Segment::Key) { STRETCH_MAX } else { CHUNK };
         let mut last: Option<Place> = None;
         loop {
-            let slice = Slice { after: last.as_ref(), offset: 0, limit: CHUNK };
-            let chunk = self.fetch(conn, tenant, Segment::Key, slice)?;
-            let keys: Vec<_> = chunk.iter().map(|candidate| candidate.place.key).collect();
-            viewer.each(conn, tenant, &keys, |key, document| {
-                if viewer.matches(document) {
-                    ranking.offer(key, document);
-                }
-            })?;
-            if chunk.len() < CHUNK {
+            let slice = Slice { after: last.as_ref(), offset: 0, limit };
+            let found = self.fetch(conn, tenant, Segment::Key, slice)?;
+            for chunk in found.chunks(CHUNK) {
+                let keys: Vec<_> = chunk.iter().map(|candidate| candidate.place.key).collect();
+                viewer.each(conn, tenant, &keys, |key, document| {
+                    if viewer.matches(document) {
+                        ranking.offer(key, document);
+                    }
+                })?;
+            }
+            if found.len() < limit {
                 break;
             }
-            last = chunk.into_iter().last().map(|candidate| candidate.place);
+            last = found.into_iter().last().map(|candidate| candidate.place);
         }
         Ok(ranking.found())
     }

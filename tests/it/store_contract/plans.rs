@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
+use diesel::sqlite::SqliteConnection;
 use keyroll::domain::{Id, TenantKey};
 use keyroll::scim::filter::{self, Unknown};
 use keyroll::scim::schema::registry;
@@ -13,7 +14,8 @@ use keyroll::store::search::{Query, Start, search};
 use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, index, members};
 
 use super::fixture::{add, id, tenant, write};
-use crate::support::databases::postgres;
+use crate::support::databases::{postgres, sqlite};
+use crate::support::plans;
 
 const USERS: u64 = 300;
 const CHAINS: u64 = 20;
@@ -123,4 +125,78 @@ fn who_is_in_a_group_is_found_from_its_name() {
         assert_eq!((page.resources.len(), page.total), (10, Some(USERS)));
         Ok(page.resources.len())
     });
+}
+
+#[derive(QueryableByName)]
+struct Tenant {
+    #[diesel(sql_type = BigInt)]
+    key: i64,
+}
+
+/// PostgreSQL knows nothing of a directory that was filled just now. Each value may be looked at once, or a few
+/// times; with all others for each, as many as there are resources, these searches went on for minutes.
+#[test]
+fn a_search_that_no_index_answers_looks_at_each_value_once() {
+    let Some(store) = plans::uncounted() else { return };
+    let own = store.read(|conn| {
+        Ok::<_, Error>(diesel::sql_query("SELECT key FROM tenants WHERE name = 'full 900'").get_result::<Tenant>(conn)?)
+    });
+    let tenant = TenantKey(own.unwrap().key);
+    let user = registry().by_name("User").unwrap();
+    for (text, most) in [
+        (r#"emails.value co "full""#, 30_000),
+        (r#"emails.value ew "full.example""#, 30_000),
+        (r#"emails.value co "1@" or userName ew "2@full.example" or displayName co "3@""#, 60_000),
+        (r#"emails.value co "full" and title eq "x" or userName eq "nobody" or emails.value co "full""#, 60_000),
+        (r#"userName sw "username" and emails.value co "full""#, 60_000),
+        (r#"userName gt "a" and emails.value ew "example""#, 60_000),
+    ] {
+        let mut tolerances = Tolerances::new(Dialect::Auto);
+        let parsed = filter::parse(text, &mut tolerances).unwrap();
+        let bound = filter::bind(&parsed, user, Unknown::Refuse, &mut tolerances).unwrap();
+        let query = Query { resource_type: user, filter: Some(&bound), connection: None, base_url: "", sort: None };
+        reads(store, text, most, |conn| {
+            let page = search(conn, tenant, &query, &Start::Offset(0), 10, true)?;
+            assert_eq!(page.resources.len(), 10, "{text}");
+            Ok(page.resources.len())
+        });
+    }
+}
+
+/// What every story ends with would find what it is there for.
+#[test]
+fn statements_that_go_through_a_whole_tenant_are_found() {
+    let database = sqlite();
+    Store::open(&database.settings).unwrap();
+    let mut conn = plans::unwatched::<SqliteConnection>(database.settings.url.strip_prefix("sqlite:").unwrap());
+    let mut on_sqlite =
+        |text: &str| plans::on_sqlite(&mut conn, text).map(|why| why.lines().next().unwrap().to_owned());
+    let alone = |name: &str| Some(format!("{name} is searched by tenant alone on SQLite"));
+    let check = "DELETE FROM resource_index WHERE resource = ? AND tenant = ?";
+    assert_eq!(on_sqlite(check), alone("resource_index"));
+    assert_eq!(on_sqlite("DELETE FROM resource_index WHERE resource = ? AND +tenant = ?"), None);
+    assert_eq!(on_sqlite("SELECT id FROM principals WHERE tenant = ? AND name = ?"), alone("principals"));
+    assert_eq!(on_sqlite("SELECT r.id FROM resources r"), Some("r is read whole on SQLite".to_owned()));
+    let again = "SELECT (SELECT max(s.value) FROM resource_index s WHERE s.tenant = ? AND s.path = ? AND s.cut = r.key) \
+                 FROM resources r WHERE r.key = ?";
+    assert_eq!(
+        on_sqlite(again),
+        Some("s is searched by tenant, path again and again, or for a change on SQLite".to_owned())
+    );
+
+    let first = |whys: Vec<String>| whys.first().map(|why| why.lines().next().unwrap().to_owned());
+    for (text, expected) in [
+        ("SELECT id FROM resources WHERE tenant = $1 AND id = $2", None),
+        ("SELECT id FROM resources WHERE tenant = $1", Some("resources is searched by tenant alone")),
+        ("SELECT id FROM resources WHERE tenant = $1 AND display = $2", Some("resources is searched by tenant alone")),
+        ("SELECT id FROM resources WHERE document = $1", Some("resources is read whole")),
+        (
+            "SELECT id FROM resources WHERE tenant = $1 AND id IN (SELECT decode(unnest(CAST($2 AS text[])), 'hex'))",
+            Some("a Hash Join"),
+        ),
+    ] {
+        let Some(whys) = plans::on_full_postgres(text) else { return };
+        let expected = expected.map(|why| format!("{why} on PostgreSQL without statistics"));
+        assert_eq!(first(whys), expected, "{text}");
+    }
 }

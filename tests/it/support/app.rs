@@ -35,7 +35,7 @@ use actix_web::http::Method;
 use actix_web::test::TestRequest;
 use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
-use diesel::{Connection as _, PgConnection, SqliteConnection};
+use diesel::{PgConnection, SqliteConnection};
 use keyroll::domain::clock::{Clock, Entropy};
 use keyroll::domain::log::RequestRef;
 use keyroll::domain::{Caller, Connection, Id, Principal};
@@ -49,6 +49,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::answer::Answer;
 pub use super::bodies::*;
+use super::plans;
 
 /// When every story begins: Monday, 2026-01-05, 09:00 UTC.
 pub const START: i64 = 1_767_603_600_000;
@@ -147,6 +148,7 @@ impl TestApp {
 
     /// With other settings than the tests' own.
     pub fn with(url: Option<&str>, change: impl FnOnce(&mut Settings)) -> TestApp {
+        plans::watch();
         let folder = tempfile::tempdir().unwrap();
         let sqlite = format!("sqlite:{}", folder.path().join("keyroll.db").display());
         let url = url.map_or(sqlite, str::to_owned);
@@ -289,8 +291,8 @@ impl TestApp {
     /// Changes the database from outside, as somebody with SQL would.
     pub fn sql(&self, sql: &str) {
         match self.url.strip_prefix("sqlite:") {
-            Some(path) => SqliteConnection::establish(path).unwrap().batch_execute(sql).unwrap(),
-            None => PgConnection::establish(&self.url).unwrap().batch_execute(sql).unwrap(),
+            Some(path) => plans::unwatched::<SqliteConnection>(path).batch_execute(sql).unwrap(),
+            None => plans::unwatched::<PgConnection>(&self.url).batch_execute(sql).unwrap(),
         }
     }
 
@@ -309,6 +311,15 @@ impl TestApp {
         bytes[8..].copy_from_slice(&number.to_be_bytes());
         bytes[8] |= 0x80;
         Id::from_bytes(&bytes).unwrap().to_string()
+    }
+}
+
+impl Drop for TestApp {
+    /// Whatever the story sent, no database reads too much for it.
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            plans::check(&self.url);
+        }
     }
 }
 

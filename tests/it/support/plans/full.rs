@@ -1,0 +1,83 @@
+//! Two full databases, for as long as this process lives.
+
+use std::sync::OnceLock;
+
+use diesel::PgConnection;
+use diesel::connection::SimpleConnection;
+use keyroll::store::{Settings, Store};
+
+use super::unwatched;
+use crate::support::postgres;
+
+/// A database with people and groups, and whether it knows how many.
+pub struct Full {
+    pub state: &'static str,
+    pub store: Store,
+}
+
+/// Everybody is in a group of each of twenty chains; of everything else there is one for each person.
+const FILL: &str = "
+INSERT INTO tenants (id, name, created) SELECT decode(lpad(to_hex(n), 32, '0'), 'hex'), 'full ' || n, 0
+    FROM generate_series(900, 902) AS n;
+CREATE TEMP TABLE own AS SELECT key AS tenant FROM tenants WHERE name = 'full 900';
+INSERT INTO connections (tenant, id, name, dialect, agent, unique_group_names, created)
+    SELECT tenant, decode(lpad('1', 32, '0'), 'hex'), 'default', 'auto', decode(lpad('1', 32, '0'), 'hex'), TRUE, 0 FROM own;
+CREATE TEMP TABLE people AS SELECT n, decode(lpad(to_hex(n), 32, '0'), 'hex') AS id,
+    CASE WHEN n > 4000 THEN 'Group' ELSE 'User' END AS type FROM generate_series(1, 4200) AS n;
+INSERT INTO principals (tenant, id, kind, local, name, active, admin_hold, version, created_seq)
+    SELECT tenant, id, 'user', FALSE, 'user' || n, TRUE, FALSE, 1, n FROM own, people WHERE type = 'User';
+INSERT INTO principal_history SELECT tenant, id, n, TRUE, FALSE FROM own, people;
+INSERT INTO resources (tenant, id, type, connection, display, document, version, created, modified)
+    SELECT tenant, id, type, (SELECT max(key) FROM connections), 'User ' || n, '{\"displayName\":\"User ' || n || '\"}', 1, n, n
+    FROM own, people;
+INSERT INTO counters SELECT tenant, type, count(*) FROM resources GROUP BY tenant, type;
+INSERT INTO resource_index (tenant, path, value, resource, element, is_primary, cut)
+    SELECT r.tenant, p.key, CASE p.path WHEN 'active' THEN 'true' ELSE lower(p.path) || r.key || '@full.example' END, r.key, 0, TRUE, FALSE
+    FROM resources r JOIN index_paths p ON p.type = r.type;
+INSERT INTO unique_values SELECT tenant, 'userName', substr(decode(md5(key::text), 'hex'), 1, 16), key FROM resources;
+INSERT INTO external_ids (connection, resource, tenant, type, value)
+    SELECT connection, key, tenant, type, 'ext' || key FROM resources;
+INSERT INTO memberships (tenant, group_key, member_key, from_seq, until_seq, nested)
+    SELECT u.tenant, g.key, u.key, 1, CASE WHEN u.key % 7 = 0 THEN 9 END, FALSE
+    FROM resources u JOIN resources g ON g.type = 'Group' AND g.key % 10 = 1 WHERE u.type = 'User' AND g.tenant = u.tenant;
+INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested)
+    SELECT a.tenant, b.key, a.key, 1, TRUE FROM resources a JOIN resources b ON b.key = a.key + 1
+    WHERE a.type = 'Group' AND b.type = 'Group' AND a.key % 10 <> 0;
+INSERT INTO credentials (tenant, id, owner, class, selector, digest, name, created_at, expires_at, reasons, version, mac)
+    SELECT tenant, id, id, 'u', lpad(n::text, 12, '0'), decode(lpad('', 64, '0'), 'hex'), 'key', 0, 0, '[]', 1, id
+    FROM own, people WHERE type = 'User';
+INSERT INTO log_records (tenant, seq, time, action, subject_kind, subject_id, bytes, hash)
+    SELECT tenant, n, n, 'user.created', 'user', n::text, id, id FROM own, people;
+INSERT INTO log_heads (tenant, next_seq, hash, time, policy_seq, policy_epoch)
+    SELECT key, 4201, id, 0, 0, 0 FROM tenants WHERE name LIKE 'full %';
+INSERT INTO catalogue (tenant, kind, name, document, from_seq, until_seq)
+    SELECT tenant, 'mapping', 'm' || n, '{}', n, CASE WHEN n % 2 = 0 THEN n + 1 END FROM own, people;
+INSERT INTO resource_history (tenant, resource, id, type, connection, until_seq, at, sealed)
+    SELECT tenant, key, id, type, connection, key, 0, id FROM resources;
+INSERT INTO subject_keys SELECT tenant, id, id FROM own, people;
+";
+
+/// Autovacuum would count its rows within a minute.
+const NEVER_COUNT: &str = "DO $$ DECLARE t text; BEGIN
+    FOR t IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' LOOP
+        EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = false)', t);
+    END LOOP; END $$";
+
+/// The one that never counted its rows, and the one that has.
+pub fn databases() -> &'static [Full] {
+    static FULL: OnceLock<Vec<Full>> = OnceLock::new();
+    FULL.get_or_init(|| {
+        [("without statistics", NEVER_COUNT, "SELECT 1"), ("with statistics", "SELECT 1", "ANALYZE")]
+            .into_iter()
+            .filter_map(|(state, before, after)| {
+                let url = postgres::url()?;
+                let mut conn: PgConnection = unwatched(&url);
+                for sql in [before, FILL, after] {
+                    conn.batch_execute(sql).unwrap();
+                }
+                let store = Store::open(&Settings { url, readers: 1 }).unwrap();
+                Some(Full { state, store })
+            })
+            .collect()
+    })
+}
