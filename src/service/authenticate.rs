@@ -1,7 +1,7 @@
 //! From a bearer token to a caller, and from a key to a verdict.
 //!
-//! A miss costs what a hit costs: one look-up by selector, one digest, one comparison, against a dummy
-//! if there is nothing to compare with (attack case A01).
+//! A miss costs what a hit costs: one look-up by selector, one row, one digest, one comparison and one MAC, of
+//! another key's row if there is none of its own (attack case A01).
 
 use std::sync::{Arc, LazyLock};
 
@@ -13,7 +13,7 @@ use super::{Context, Error, Service, liveness};
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
-use crate::domain::secret::{Digest, PlainKey};
+use crate::domain::secret::PlainKey;
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
@@ -156,19 +156,18 @@ impl Service {
     }
 
     fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {
-        let holder = store::credentials::holder(conn, key.selector())?;
-        let dummy = (Id::from_bytes(&[0; 16]), Digest([0; 32]));
-        let (tenant, stored) = match &holder {
-            Some(holder) => (Some(holder.tenant.id), &holder.stored.credential.digest),
-            None => (dummy.0, &dummy.1),
-        };
-        let matched = tenant.is_some_and(|tenant| self.keyring().digest(&tenant, key).matches(stored));
-        let intact = match &holder {
-            Some(holder) => self.is_intact(holder),
-            None => self.keyring().row_mac_matches(&DUMMY_ROW, &[0; 32]),
-        };
-        let Some(holder) = holder else { return Ok(None) };
-        let proven = matched && intact && holder.stored.credential.class == key.class();
+        let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
+        let credential = &holder.stored.credential;
+        let matched = self.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
+        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
+        // Of another key nothing is told but what it took to look at it.
+        if credential.selector != key.selector() {
+            return Ok(None);
+        }
+        if !intact {
+            tell_edited(&holder);
+        }
+        let proven = matched && intact && credential.class == key.class();
         let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
         Ok(Some(Found { proven, holder: Arc::new(holder), sponsored, key: None }))
     }
@@ -177,14 +176,15 @@ impl Service {
     fn is_intact(&self, holder: &Holder) -> bool {
         let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
         if !intact {
-            log::error!(credential:% = holder.stored.credential.id; "the row of a credential was changed from outside");
+            tell_edited(holder);
         }
         intact
     }
 }
 
-/// About as long as the canonical form of a row.
-const DUMMY_ROW: [u8; 280] = [0; 280];
+fn tell_edited(holder: &Holder) {
+    log::error!(credential:% = holder.stored.credential.id; "the row of a credential was changed from outside");
+}
 
 /// What a provisioning key may do: the SCIM part of Keyroll's own api, and nothing else.
 pub(super) fn scim_permissions() -> Permissions {

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use chrono::DateTime;
 use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
 use super::schema::{connections, credentials, principals, revocation_notes, tenants};
 use super::types::{Column, json, millis, millis_opt};
@@ -165,11 +165,31 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
 
+#[diesel::declare_sql_function]
+extern "SQL" {
+    /// The first, or the second where there is none.
+    fn coalesce(first: Nullable<BigInt>, second: BigInt) -> BigInt;
+}
+
 /// Finds the holder of a key by its public part, in one query. Not scoped: the key names the tenant.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn holder(conn: &mut Conn, selector: &str) -> Result<Option<Holder>> {
+    Ok(holder_or_other(conn, selector)?.filter(|holder| holder.stored.credential.selector == selector))
+}
+
+/// The same; where there is no such key, the holder of another one, so that who asks cannot tell by the time it
+/// takes whether there is: the same statement finds a row, and the same is read of it. Whoever asks looks at the
+/// selector. `None` only where there is no key at all.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn holder_or_other(conn: &mut Conn, selector: &str) -> Result<Option<Holder>> {
+    let named = diesel::alias!(credentials as named);
+    let own = named.filter(named.field(credentials::selector).eq(selector)).select(named.field(credentials::key));
+    // From its own row on; every key is greater than 0.
+    let own = credentials::key.ge(coalesce(own.single_value(), 0));
     type Rows = (Row, super::tenants::Row, super::principals::Row, Option<super::connections::Row>);
     let owner = principals::tenant.eq(credentials::tenant).and(principals::id.eq(credentials::owner));
     let connection =
@@ -178,7 +198,9 @@ pub fn holder(conn: &mut Conn, selector: &str) -> Result<Option<Holder>> {
         .inner_join(tenants::table.on(tenants::key.eq(credentials::tenant)))
         .inner_join(principals::table.on(owner))
         .left_join(connections::table.on(connection))
-        .filter(credentials::selector.eq(selector))
+        .filter(own)
+        .order(credentials::key)
+        .limit(1)
         .select(<Rows as SelectableHelper<_>>::as_select())
         .get_result::<Rows>(c)
         .optional())?;
@@ -342,11 +364,12 @@ pub fn add_note(conn: &mut Conn, tenant: TenantKey, credential: &Credential, not
 /// # Errors
 /// If the database cannot be read.
 pub fn notes(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<HashMap<Id, String>> {
-    const SQL: &str = "SELECT credential, note FROM revocation_notes WHERE tenant = ? AND credential IN ?";
+    let own = conn.each("revocation_notes", "n", "n.tenant = ? AND n.credential = list.value");
+    let sql = format!("SELECT n.credential, n.note {LISTED}{own}");
     let mut found = HashMap::new();
     for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::Int(tenant.0), Bind::List(List::ids(ids))];
-        for (id, note) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(SQL, &binds)? {
+        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
+        for (id, note) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(&sql, &binds)? {
             found.insert(Column("revocation_notes", "credential").id(&id)?, note);
         }
     }

@@ -1,7 +1,7 @@
 //! Rows ↔ domain, on SQLite and PostgreSQL. No rules: what may happen is the service's to say.
 //!
 //! Every function takes a connection and then the tenant. Without a tenant there are only:
-//! `tenants::all`, `tenants::by_name`, `credentials::holder` and `log::heads`.
+//! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other` and `log::heads`.
 //!
 //! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write`] for one transaction. On
 //! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
@@ -20,6 +20,7 @@ mod filter;
 pub mod history;
 pub mod index;
 pub mod installation;
+mod interest;
 pub mod log;
 mod looks;
 pub mod members;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 pub use connection::{Conn, data_version, nested, snapshot};
 pub use error::{Error, Result};
+pub use interest::Interest;
 pub use types::ResourceKey;
 
 use crate::domain::Id;
@@ -111,9 +113,22 @@ impl Store {
     /// # Errors
     /// What the work gives; [`Error::Unavailable`] if no connection can be had.
     pub fn read<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+        self.read_for(&Interest::default(), work)
+    }
+
+    /// The same for somebody who may stop waiting: then what it reads is ended.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; [`Error::TooLong`] if nobody waits any more.
+    pub fn read_for<T, E: From<Error>>(
+        &self,
+        interest: &Interest,
+        work: impl Fn(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
+        interest.check()?;
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.read(work),
-            Database::Postgres(postgres) => postgres.read(work),
+            Database::Postgres(postgres) => postgres.read(interest, work),
         }
     }
 

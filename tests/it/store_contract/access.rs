@@ -160,3 +160,29 @@ fn the_log_keeps_its_bytes_and_its_head() {
         assert!(store.write(move |c| log::append(c, tenant, &[record(4)], &head)).is_err());
     });
 }
+
+/// Where a selector is not there, the same statement finds another row, and all of that is read: so who asks
+/// cannot tell by the time (attack case A01).
+#[test]
+fn a_key_that_is_not_there_is_looked_up_like_one_that_is() {
+    for_each_database(|store| {
+        let key = tenant(store, 1).key;
+        let other = |store: &_, selector: &'static str| {
+            let found = read(store, |c| credentials::holder_or_other(c, selector));
+            found.map(|holder| (holder.stored.credential.selector, holder.owner.name))
+        };
+        assert_eq!(other(store, "selector0020"), None);
+        write(store, move |c| {
+            principals::insert(c, key, &principal(10), 1)?;
+            credentials::insert(c, key, &credential(20, 10), &[7; 32])?;
+            credentials::insert(c, key, &credential(21, 10), &[7; 32])
+        });
+        let named = |selector: &str| Some((selector.to_owned(), "principal 10".to_owned()));
+        assert_eq!(other(store, "selector0020"), named("selector0020"));
+        assert_eq!(other(store, "selector0021"), named("selector0021"));
+        for unknown in ["selector0022", "", "000000000000", "zzzzzzzzzzzz"] {
+            assert_eq!(other(store, unknown), named("selector0020"));
+            assert!(read(store, |c| credentials::holder(c, unknown)).is_none());
+        }
+    });
+}
