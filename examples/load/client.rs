@@ -27,8 +27,12 @@ impl Request {
     }
 
     pub(crate) fn post(path: &str, key: &str, body: &str) -> Request {
+        Request::send("POST", path, key, body)
+    }
+
+    pub(crate) fn send(method: &str, path: &str, key: &str, body: &str) -> Request {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {key}\r\nContent-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {key}\r\nContent-Type: application/scim+json\r\nContent-Length: {}\r\n\r\n{body}",
             body.len()
         );
         Request(head.into_bytes())

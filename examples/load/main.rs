@@ -1,7 +1,7 @@
 //! Measures a server under load and compares it with what the machine can do, in one run:
 //!
 //! ```text
-//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access]
+//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access|ratios|selectors]
 //! ```
 //!
 //! It starts `keyroll serve` on an empty SQLite database (rate limit off, everything else as shipped),
@@ -9,7 +9,8 @@
 //! reads against a bare actix-web handler that returns the same bytes, creates against raw SQLite inserts
 //! of the same rows, adding a member to a large group against adding one to a small group, and memory.
 //! With the word `access` it measures roles and mappings instead, on the database that KEYROLL_DATABASE_URL
-//! names.
+//! names; with `ratios` what every verb costs with USERS users against a tenth of them, on SQLite; with
+//! `selectors` whether the time of an answer tells that there is a key (attack case A01).
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -20,7 +21,9 @@
 
 mod access;
 mod client;
+mod ratios;
 mod raw;
+mod selectors;
 mod servers;
 
 use serde_json::{Value, json};
@@ -39,6 +42,9 @@ fn main() {
     let number = |n: usize, default: usize| arguments.get(n).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (users, seconds) = (number(0, 100_000), number(1, 5) as u64);
 
+    if arguments.iter().any(|word| word == "ratios") {
+        return ratios::measure(users);
+    }
     let keyroll = Keyroll::start();
     let load = Load { connections: CONNECTIONS, seconds };
     println!("filling {users} users");
@@ -47,6 +53,9 @@ fn main() {
 
     if arguments.iter().any(|word| word == "access") {
         return access::measure(&keyroll, &load, &ids);
+    }
+    if arguments.iter().any(|word| word == "selectors") {
+        return selectors::measure(&keyroll, &ids);
     }
     let sample = keyroll.get(&format!("/Users/{}", ids[0]));
     let bare = Bare::start(&sample);

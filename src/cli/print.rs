@@ -200,7 +200,7 @@ pub(super) fn failure(error: &Error) -> ExitCode {
     eprintln!("keyroll: {text}");
     ExitCode::from(match error {
         Error::Conflict { .. } | Error::PreconditionFailed(_) => 3,
-        Error::Unavailable(_) | Error::Busy(_) => 4,
+        Error::Unavailable(_) | Error::Busy(_) | Error::Crowded => 4,
         _ => 1,
     })
 }

@@ -11,6 +11,8 @@ pub enum Place {
     Inline,
     /// May take long or writes.
     Blocking,
+    /// The same, and may be much: many operations, or a hundred thousand members.
+    Long,
 }
 
 /// Which keys may ask.
@@ -81,13 +83,13 @@ macro_rules! operations {
 operations! {
     // SCIM (RFC 7644 §3.2).
     /// Creates a resource.
-    Create: Scim, "keyroll:{type}:write", "{type}.created", Blocking, [POST "/scim/v2/{endpoint}"];
+    Create: Scim, "keyroll:{type}:write", "{type}.created", Long, [POST "/scim/v2/{endpoint}"];
     /// Reads a resource.
     Read: Scim, "keyroll:{type}:read", "", Inline, [GET "/scim/v2/{endpoint}/{id}"];
     /// Replaces a resource.
-    Replace: Scim, "keyroll:{type}:write", "{type}.replaced", Blocking, [PUT "/scim/v2/{endpoint}/{id}"];
+    Replace: Scim, "keyroll:{type}:write", "{type}.replaced", Long, [PUT "/scim/v2/{endpoint}/{id}"];
     /// Changes a resource.
-    Patch: Scim, "keyroll:{type}:write", "{type}.patched", Blocking, [PATCH "/scim/v2/{endpoint}/{id}"];
+    Patch: Scim, "keyroll:{type}:write", "{type}.patched", Long, [PATCH "/scim/v2/{endpoint}/{id}"];
     /// Deletes a resource.
     Delete: Scim, "keyroll:{type}:write", "{type}.deleted", Blocking, [DELETE "/scim/v2/{endpoint}/{id}"];
     /// Lists and searches resources of one type.
@@ -107,7 +109,7 @@ operations! {
     MeWrite: Any, "", "", Inline,
         [POST "/scim/v2/Me", PUT "/scim/v2/Me", PATCH "/scim/v2/Me", DELETE "/scim/v2/Me"];
     /// Carries out many operations; each is authorized by itself.
-    Bulk: Any, "", "", Blocking, [POST "/scim/v2/Bulk"];
+    Bulk: Any, "", "", Long, [POST "/scim/v2/Bulk"];
     /// Tells what the server can do.
     Discover: None, "", "", Inline, [
         GET "/scim/v2/ServiceProviderConfig", GET "/scim/v2/ServiceProviderConfigs", GET "/scim/v2/Schemas", GET "/scim/v2/Schemas/{id}", GET "/scim/v2/ResourceTypes", GET "/scim/v2/ResourceTypes/{id}"];

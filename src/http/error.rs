@@ -33,7 +33,7 @@ pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpRespons
             insert(WWW_AUTHENTICATE, challenge(error));
         }
         Error::RateLimited { retry_after_seconds } => insert(RETRY_AFTER, retry_after_seconds.to_string()),
-        Error::Busy(_) | Error::Unavailable(_) => insert(RETRY_AFTER, "1".to_owned()),
+        Error::Busy(_) | Error::Crowded | Error::Unavailable(_) => insert(RETRY_AFTER, "1".to_owned()),
         _ => {}
     }
     response

@@ -31,7 +31,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The head of a request, as far as operations look at it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Head {
     /// The first variable segment of a SCIM path, or nothing.
     pub(super) endpoint: String,

@@ -8,13 +8,14 @@ use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
-use futures_util::future::poll_immediate;
+use futures_util::future::{Either, poll_immediate, select};
 
 use super::respond::Reply;
 use super::routes::Target;
+use super::wire::Departure;
 use super::{
     AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, admin, auth, error, extract, feed, look, parameters, ready, recall, scim,
-    snapshot,
+    snapshot, turn,
 };
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
@@ -28,6 +29,7 @@ const REQUEST_ID_MAX: usize = 40;
 const ECHO_MAX: usize = 256;
 
 /// What an operation is called with.
+#[derive(Clone)]
 pub(super) struct Call {
     pub(super) operation: Operation,
     /// `None` only where no key is needed and none was sent.
@@ -166,6 +168,7 @@ async fn carry_out(
             Operation::Changes => feed::answer(request, shared, call).await,
             Operation::Ready => ready::answer(shared, &call).await,
             Operation::MappingList => snapshot::answer(request, shared, call).await,
+            Operation::Search | Operation::SearchAll => unless_gone(request, search(shared, call)).await,
             _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
             _ => admin::answer(shared, call).await,
         }
@@ -196,6 +199,29 @@ struct Seen {
 impl Seen {
     fn is_fresh(self) -> bool {
         self.asked.elapsed() <= AGE_MAX
+    }
+}
+
+/// What is read for a client for as long as it waits. One that has ended its side of the connection has gone: its
+/// search gives its place to somebody else.
+async fn unless_gone(request: &HttpRequest, work: impl Future<Output = Result<Reply, Error>>) -> Result<Reply, Error> {
+    let Some(departure) = request.conn_data::<Departure>() else { return work.await };
+    match select(pin!(work), pin!(departure.seen())).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => Err(Error::Busy("nobody waits for the answer any more")),
+    }
+}
+
+/// A search; one that no index answers waits until it is its turn. That may be long: who asks is looked at again
+/// before the answer leaves, as after any other that took so long.
+async fn search(shared: &Shared, call: Call) -> Result<Reply, Error> {
+    let later = Call { told: None, ..call.clone() };
+    match scim::answer(shared, call).await {
+        Err(Error::Crowded) => {
+            let service = shared.service.in_turn(turn(&shared.service).await?);
+            scim::answer(&Shared { service, ..shared.clone() }, later).await
+        }
+        done => done,
     }
 }
 

@@ -40,7 +40,8 @@ use tokio::sync::oneshot;
 use self::connections::Connections;
 pub use self::listen::{Listening, bind, listen};
 use crate::domain::operation::Place;
-use crate::service::{Error, Service, Told};
+use crate::service::search::Turn;
+use crate::service::{Error, Interest, Service, Told};
 
 /// What the HTTP side needs to know.
 #[derive(Clone, Debug)]
@@ -132,7 +133,11 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
 /// few enough that their stacks and heaps stay small.
 const BLOCKING_THREADS: usize = 10;
 /// How long work on the database may take before its client is told so.
-const WORK_TIMEOUT: Duration = Duration::from_secs(60);
+const WORK_TIMEOUT: Duration = Duration::from_secs(30);
+/// The same for what may be much (design §5: Bulk; a group of a hundred thousand members is as long in coming).
+const LONG_WORK_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a search that no index answers waits for its turn.
+const TURN_TIMEOUT: Duration = Duration::from_secs(20);
 /// How old what an answer is decided by may be when it leaves: from the moment in which the database was asked how
 /// far it has come. The rest of the second (promise P4) is the way to the client.
 const AGE_MAX: Duration = Duration::from_millis(700);
@@ -159,11 +164,30 @@ async fn run<T: Send + 'static>(
     if place == Place::Inline && service.is_embedded() {
         return work(service);
     }
-    let service = service.clone();
-    match timeout(WORK_TIMEOUT, web::block(move || work(&service))).await {
+    let waiting = Waiting(Interest::default());
+    let service = service.attended(waiting.0.clone());
+    let time = if place == Place::Long { LONG_WORK_TIMEOUT } else { WORK_TIMEOUT };
+    match timeout(time, web::block(move || work(&service))).await {
         Ok(done) => done.map_err(Error::internal)?,
-        // The thread goes on: what it does may yet be committed.
+        // The thread goes on with a change, which may yet be committed.
         Err(_) => Err(Error::Busy("the database did not answer in time: what was asked may yet be done")),
+    }
+}
+
+/// Whoever waits for an answer; gone when the time is over, or the client.
+struct Waiting(Interest);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.lose();
+    }
+}
+
+/// Waits until it is a search's turn.
+async fn turn(service: &Service) -> Result<Turn, Error> {
+    match timeout(TURN_TIMEOUT, service.turn()).await {
+        Ok(turn) => turn,
+        Err(_) => Err(Error::Crowded),
     }
 }
 

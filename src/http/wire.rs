@@ -16,6 +16,7 @@ use actix_server::GracefulShutdownSignal;
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use super::connections::Connections;
 use super::handle::REQUEST_ID;
@@ -43,6 +44,7 @@ pub(super) fn service(
     let protocol = HttpService::build()
         .on_connect_ext(move |wire: &Wire, kept| {
             connections.enter(&wire.stream, kept, |peer| settings.admits(Some(peer)));
+            kept.insert(wire.departure.clone());
         })
         .graceful_shutdown_signal(signal)
         .client_request_timeout(HEADER_TIMEOUT)
@@ -54,15 +56,29 @@ pub(super) fn service(
         // The last piece of a long answer would wait until the client has acknowledged the one before, which
         // clients put off for 40 ms.
         let _ = stream.set_nodelay(true);
-        let wire = Wire { stream, shared: shared.clone(), refusal: None };
+        let departure = Departure(Arc::new(Semaphore::new(0)));
+        let wire = Wire { stream, departure, shared: shared.clone(), refusal: None };
         std::future::ready(Ok((wire, peer)))
     });
     connection.and_then(protocol)
 }
 
+/// Tells when a client has ended its side of a connection: it waits for no answer any more.
+#[derive(Clone)]
+pub(super) struct Departure(Arc<Semaphore>);
+
+impl Departure {
+    /// Waits for that.
+    pub(super) async fn seen(&self) {
+        // There are no permits: it fails once it is closed.
+        drop(self.0.acquire().await);
+    }
+}
+
 /// A connection.
 struct Wire {
     stream: TcpStream,
+    departure: Departure,
     shared: Shared,
     /// What is written instead of an empty refusal, and how much of it has been.
     refusal: Option<(Vec<u8>, usize)>,
@@ -89,7 +105,12 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.remaining() > 0 {
+            self.departure.0.close();
+        }
+        read
     }
 }
 

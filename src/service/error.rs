@@ -66,6 +66,9 @@ pub enum Error {
     /// Too much of this is going on at once.
     #[error("{0}")]
     Busy(&'static str),
+    /// Too many searches read documents: it is answered in its turn (see [`Service::turn`]), or not at all.
+    #[error("too many searches that no index answers: try again")]
+    Crowded,
     /// The connection is over its rate; try again after so many seconds.
     #[error("the rate limit of this connection is exceeded")]
     RateLimited {
@@ -116,7 +119,7 @@ impl Error {
             Error::RateLimited { .. } => 429,
             Error::Internal(_) | Error::Refused(_) | Error::NotRemembered => 500,
             Error::NotImplemented(_) => 501,
-            Error::Busy(_) | Error::Unavailable(_) => 503,
+            Error::Busy(_) | Error::Crowded | Error::Unavailable(_) => 503,
         }
     }
 
@@ -133,6 +136,7 @@ impl Error {
 fn unavailable(error: &store::Error) -> &'static str {
     match error {
         store::Error::ReadOnly => error.told(),
+        store::Error::TooLong => "the database took too long over this: ask for less, or try again",
         _ => "the store is unavailable",
     }
 }
@@ -140,7 +144,7 @@ fn unavailable(error: &store::Error) -> &'static str {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
-            store::Error::Unavailable(_) | store::Error::ReadOnly => Error::Unavailable(error),
+            store::Error::Unavailable(_) | store::Error::ReadOnly | store::Error::TooLong => Error::Unavailable(error),
             store::Error::Refused(message) => Error::Refused(message),
             store::Error::TooMany(detail) => scim::Error::new(scim::ScimType::TooMany, detail).into(),
             other => Error::internal(other),

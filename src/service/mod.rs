@@ -55,6 +55,7 @@ use crate::domain::log::RequestRef;
 use crate::domain::secret::Keyring;
 use crate::domain::{Caller, Operation};
 use crate::scim::{self, ResourceType};
+pub use crate::store::Interest;
 use crate::store::{self, Conn, Store};
 
 /// What the service needs to know; plain values, whatever they were read from.
@@ -131,6 +132,10 @@ pub struct Service {
     told: Option<Told>,
     /// See [`Service::recalling`].
     from_memory: bool,
+    /// Whether anybody waits for the answer.
+    interest: Interest,
+    /// See [`Service::in_turn`].
+    turn: Option<search::Turn>,
 }
 
 struct Inner {
@@ -142,7 +147,7 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     rate: rate::Limiter,
-    scans: search::Scans,
+    turns: search::Turns,
     cache: cache::Cache,
     policies: policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
@@ -174,13 +179,14 @@ impl Service {
             clock,
             entropy,
             rate,
-            scans: search::Scans::default(),
+            turns: search::Turns::default(),
             cache: cache::Cache::default(),
             policies: policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),
             standing: standing::Standing::default(),
         };
-        let service = Service { inner: Arc::new(inner), told: None, from_memory: false };
+        let interest = Interest::default();
+        let service = Service { inner: Arc::new(inner), told: None, from_memory: false, interest, turn: None };
         service.map_direct_grants()?;
         Ok(service)
     }
@@ -193,6 +199,11 @@ impl Service {
     /// Whether the database is embedded, so that short reads need no other thread.
     pub fn is_embedded(&self) -> bool {
         self.inner.store.is_embedded()
+    }
+
+    /// This service for somebody who may stop waiting for the answer.
+    pub fn attended(&self, interest: Interest) -> Service {
+        Service { interest, ..self.clone() }
     }
 
     /// The base of SCIM's URLs: `https://keyroll.example/scim/v2`.
@@ -216,7 +227,7 @@ impl Service {
         if self.from_memory {
             return Err(Error::NotRemembered);
         }
-        self.inner.store.read(f)
+        self.inner.store.read_for(&self.interest, f)
     }
 
     /// Answers a question: authorizes the caller and reads.

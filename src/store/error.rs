@@ -13,6 +13,9 @@ pub enum Error {
     /// The database takes no writes: a standby, set to read only, or a file that may not be written.
     #[error("{}", READ_ONLY)]
     ReadOnly,
+    /// The database ended a statement that took too long, or that nobody waited for any more.
+    #[error("{}", CANCELLED)]
+    TooLong,
     /// The work panicked; nothing of it was kept.
     #[error("the work on the database panicked")]
     Panicked,
@@ -78,6 +81,7 @@ impl From<Diesel> for Error {
                 Error::Refused(format!("the database file cannot be used: {}", about.message()))
             }
             (Kind::ReadOnly, _) => Error::ReadOnly,
+            (Kind::Cancelled, _) => Error::TooLong,
             (kind, Diesel::DatabaseError(_, about)) => Error::Unavailable(text(kind, about.message())),
             (kind, _) => Error::Unavailable(text(kind, "the database failed")),
         }

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use diesel::r2d2::{Pool, PooledConnection};
-use diesel::sql_types::Text;
+use diesel::sql_types::{Bool, Text};
 
-use super::connection::{self, Conn, Failed};
+use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
+use super::interest::{Cancels, Interest};
 use super::looks::Looks;
 use super::session::{self, Server, Session, Trouble};
 use super::writes::Writes;
@@ -35,12 +36,18 @@ const COLLISIONS_MAX: u32 = 3;
 /// The longest pause before that: whoever was in the way shall be through, and two do not meet again.
 const PAUSE_MICROS_MAX: u64 = 40_000;
 
+/// What a session for reads sets beside: a request is given no longer than this (design §5). Not one for writes:
+/// a commit that waits for a standby and is ended counts as done.
+const READING: &str = "SET statement_timeout = '30s';";
+
 pub(super) struct Postgres {
     readers: Pool<Server>,
     /// Apart, so that writes that wait for each other keep no look-up waiting.
     writers: Pool<Server>,
     /// Over a session of its own: every request begins with a look.
     looks: Looks,
+    /// Over a session of its own: those that read are busy.
+    cancels: Cancels,
     writes: Writes,
     /// How often work was done again.
     repeats: AtomicU64,
@@ -60,22 +67,35 @@ impl Postgres {
         installation::check(&mut connection, expected)?;
         migrate::run(&mut connection)?;
         let server = Server::new(url);
-        let pool = |size: u32| {
-            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server.beside())
+        let pool = |size: u32, settings| {
+            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server.beside(settings))
         };
-        let (readers, writers) = (pool(readers.max(READERS))?, pool(WRITERS)?);
+        let (readers, writers) = (pool(readers.max(READERS), READING)?, pool(WRITERS, "")?);
+        let own = pool(1, "")?;
+        let cancels = Cancels::start(move |backend| {
+            // A session of the same role, so that it may.
+            let binds = [Bind::Int(backend.into())];
+            let mut session = own.get()?;
+            session.conn.load_sql::<Bool, bool>("SELECT pg_cancel_backend(CAST(? AS integer))", &binds).map(|_| ())
+        })?;
         let mut own = None;
         let looks = Looks::start(move || look(&server, &mut own))?;
-        Ok(Postgres { readers, writers, looks, writes: Writes::default(), repeats: AtomicU64::new(0) })
+        Ok(Postgres { readers, writers, looks, cancels, writes: Writes::default(), repeats: AtomicU64::new(0) })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
-    pub(super) fn read<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
+    pub(super) fn read<T, E: From<Error>>(
+        &self,
+        interest: &Interest,
+        work: impl Fn(&mut Conn) -> Result<T, E>,
+    ) -> Result<T, E> {
         let mut again = true;
         loop {
             let mut session = self.readers.get().map_err(Error::from)?;
             session.begin();
+            let reading = interest.enter(session.backend, &self.cancels)?;
             let outcome = work(&mut session.conn);
+            drop(reading);
             let is_lost = outcome.is_err() && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost);
             if !(is_lost && again) {
                 return outcome;

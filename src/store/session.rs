@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use diesel::connection::{InstrumentationEvent, SimpleConnection};
+use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection, get_default_instrumentation};
 use diesel::pg::PgConnection;
 use diesel::r2d2::ManageConnection;
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::{Bool, Integer, Text};
 use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, ended};
@@ -46,6 +46,8 @@ pub(super) struct Known {
 /// How sessions are made and judged.
 pub(super) struct Server {
     url: String,
+    /// What its sessions set beside [`SETTINGS`].
+    settings: &'static str,
     known: Arc<Known>,
     /// How often one of them could not write: all that are older may be as it was.
     given_up: Arc<AtomicI64>,
@@ -54,6 +56,8 @@ pub(super) struct Server {
 /// A session, and what became of it.
 pub(super) struct Session {
     pub(super) conn: Conn,
+    /// The process of the server that it is.
+    pub(super) backend: i32,
     /// The losses before it was made: with one session all older ones are gone.
     made_at: i64,
     given_up_at: i64,
@@ -89,12 +93,12 @@ pub(super) struct Trouble {
 impl Server {
     pub(super) fn new(url: &str) -> Server {
         let known = Known { made: AtomicI64::new(0), losses: AtomicI64::new(0), timeline: AtomicI64::new(0) };
-        Server { url: url.to_owned(), known: Arc::new(known), given_up: Arc::default() }
+        Server { url: url.to_owned(), settings: "", known: Arc::new(known), given_up: Arc::default() }
     }
 
-    /// Another group of sessions on the same server.
-    pub(super) fn beside(&self) -> Server {
-        Server { url: self.url.clone(), known: Arc::clone(&self.known), given_up: Arc::default() }
+    /// Another group of sessions on the same server, which set something of their own.
+    pub(super) fn beside(&self, settings: &'static str) -> Server {
+        Server { url: self.url.clone(), settings, known: Arc::clone(&self.known), given_up: Arc::default() }
     }
 
     pub(super) fn known(&self) -> &Known {
@@ -105,10 +109,12 @@ impl Server {
     pub(super) fn open(&self) -> Result<Session> {
         let (made_at, given_up_at) = (self.known.losses.load(Ordering::Acquire), self.given_up.load(Ordering::Acquire));
         let mut connection = connect(&self.url)?;
-        connection.batch_execute(SETTINGS)?;
+        connection.batch_execute(&[SETTINGS, self.settings].concat())?;
         let met = Arc::new(Met::default());
         self.watch(&mut connection, made_at, Arc::clone(&met));
-        let mut session = Session { conn: Conn::Postgres(connection), made_at, given_up_at, timeline: 0, met };
+        let mut conn = Conn::Postgres(connection);
+        let backend = conn.load_sql::<Integer, i32>("SELECT pg_backend_pid()", &[])?.pop().unwrap_or_default();
+        let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met };
         session.timeline = session.look(&self.known)?.0;
         self.known.made.fetch_add(1, Ordering::AcqRel);
         Ok(session)
@@ -136,12 +142,17 @@ impl Server {
             }
             *noted.trouble() = Some((kind, error.to_string()));
         };
-        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| match event {
-            InstrumentationEvent::CommitTransaction { depth, .. } if depth.get() == 1 => {
-                met.committing.store(true, Ordering::Relaxed);
+        // Whoever listens to all of the process's connections goes on being told.
+        let mut listener = get_default_instrumentation();
+        connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+            match &event {
+                InstrumentationEvent::CommitTransaction { depth, .. } if depth.get() == 1 => {
+                    met.committing.store(true, Ordering::Relaxed);
+                }
+                InstrumentationEvent::FinishQuery { error: Some(error), .. } => note(error),
+                _ => {}
             }
-            InstrumentationEvent::FinishQuery { error: Some(error), .. } => note(error),
-            _ => {}
+            listener.on_connection_event(event);
         });
     }
 

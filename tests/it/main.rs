@@ -53,3 +53,4 @@ mod store_contract;
 mod support;
 mod tampered;
 mod tidy;
+mod turns;

@@ -1,6 +1,6 @@
 //! What is forgotten, and when.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 
 use crate::domain::log::Record;
 use crate::domain::{Id, TenantKey};
@@ -41,7 +41,7 @@ impl Service {
 
     /// This service for one request, which has asked the database already: it is not asked again.
     pub fn informed(&self, told: Told) -> Service {
-        Service { inner: Arc::clone(&self.inner), told: Some(told), from_memory: false }
+        Service { told: Some(told), ..self.clone() }
     }
 
     /// The same, answering from memory alone: whatever memory does not hold, or no longer, is

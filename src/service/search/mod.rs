@@ -5,12 +5,12 @@ pub(super) mod cursor;
 mod lookup;
 mod merged;
 mod order;
-
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod turns;
 
 use self::cursor::query_hash;
 use self::order::sort;
+pub use self::turns::Turn;
+pub(super) use self::turns::Turns;
 use super::body::Body;
 use super::resources::{Wanted, tolerances};
 use super::{Context, Error, Service, authorize, registry};
@@ -22,31 +22,6 @@ use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::store::resources::Resource;
 use crate::store::search::{self, Page, Query, Sort, Start};
-
-/// Searches that read documents, at once: more would only make each other slow.
-const SCANS_MAX: usize = 4;
-
-/// Counts the searches that read documents.
-#[derive(Debug, Default)]
-pub(super) struct Scans(Arc<AtomicUsize>);
-
-struct Scan(Arc<AtomicUsize>);
-
-impl Scans {
-    fn enter(&self) -> Result<Scan, Error> {
-        let scan = Scan(Arc::clone(&self.0));
-        if self.0.fetch_add(1, Ordering::AcqRel) < SCANS_MAX {
-            return Ok(scan);
-        }
-        Err(Error::Busy("too many searches that no index answers: try again"))
-    }
-}
-
-impl Drop for Scan {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
 
 /// A page of results.
 #[derive(Debug)]
@@ -90,7 +65,7 @@ impl Service {
     /// Searches the resources of one type, or of all types for `None`.
     ///
     /// # Errors
-    /// 400 for a filter, sort, cursor or count that cannot be met; 503 when too many searches scan.
+    /// 400 for a filter, sort, cursor or count that cannot be met; [`Error::Crowded`] when too many searches scan.
     pub fn search(
         &self,
         context: &Context,
@@ -110,7 +85,7 @@ impl Service {
         let parts = parts(types, request, &mut tolerances)?;
         let base_url = self.scim_base_url();
         let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, base_url)));
-        let _scan = if scans { Some(self.inner.scans.enter()?) } else { None };
+        let _scan = if scans { Some(self.enter_scan()?) } else { None };
         let tenant = context.caller.tenant.key;
         let find = |part: &Part, start: &Start, limit, with_total| {
             let query = part.query(context, base_url);
