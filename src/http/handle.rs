@@ -69,10 +69,11 @@ pub(super) async fn handle(
         Ok(Err(error)) => Err(error),
         Err(_) => Err(Error::internal("the handler panicked")),
     };
-    let mut response = match reply {
-        Ok(reply) => reply.into_response(&shared.service),
-        Err(error) => error::render(&error, template, &id),
+    let response = match reply {
+        Ok(reply) => reply.into_response(shared, request.method().is_safe()).await,
+        Err(error) => Err(error),
     };
+    let mut response = response.unwrap_or_else(|error| error::render(&error, template, &id));
     name(&mut response, echo(request, template).unwrap_or(&id));
     log::info!(
         request = id.as_str(), method = request.method().as_str(), route = template,

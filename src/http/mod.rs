@@ -22,6 +22,7 @@ mod routes;
 mod scim;
 mod snapshot;
 mod unread;
+mod unsent;
 mod wire;
 
 use std::net::{IpAddr, TcpListener};
@@ -67,6 +68,8 @@ pub struct Shared {
     settings: Arc<Settings>,
     /// Large bodies in memory at this moment.
     large_bodies: Arc<AtomicUsize>,
+    /// Room for answers that clients have yet to take.
+    unsent: unsent::Room,
     /// Who waits for changes.
     watch: Arc<feed::Watch>,
 }
@@ -74,7 +77,13 @@ pub struct Shared {
 impl Shared {
     /// The state of an application.
     pub fn new(service: Service, settings: Settings) -> Shared {
-        Shared { service, settings: Arc::new(settings), large_bodies: Arc::default(), watch: Arc::default() }
+        Shared {
+            service,
+            settings: Arc::new(settings),
+            large_bodies: Arc::default(),
+            unsent: unsent::Room::default(),
+            watch: Arc::default(),
+        }
     }
 
     /// Whether this peer may talk to the server: this machine, or a proxy that was named.

@@ -10,7 +10,8 @@ use actix_web::{HttpResponse, web};
 use futures_util::stream::{self, Stream};
 
 use super::gzip::Packer;
-use super::run;
+use super::unsent::{Held, LONG_BYTES, Room};
+use super::{Shared, run};
 use crate::domain::operation::Place;
 use crate::service::body::Body;
 use crate::service::{Error, Service};
@@ -118,7 +119,12 @@ impl Reply {
         self.with(TOLERANCE, tolerances)
     }
 
-    pub(super) fn into_response(self, service: &Service) -> HttpResponse {
+    /// The response. Of a read (`may_refuse`) a long answer is refused while too much waits to be taken by
+    /// clients; what was done is not denied: its answer waits its turn.
+    ///
+    /// # Errors
+    /// 503 if there is no room.
+    pub(super) async fn into_response(self, shared: &Shared, may_refuse: bool) -> Result<HttpResponse, Error> {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut builder = HttpResponse::build(status);
         for (name, value) in self.headers {
@@ -126,49 +132,61 @@ impl Reply {
                 builder.insert_header((name, value));
             }
         }
-        let Some(body) = self.body else { return builder.finish() };
+        let Some(body) = self.body else { return Ok(builder.finish()) };
         builder.insert_header((CONTENT_TYPE, HeaderValue::from_static(self.media_type)));
         let body = match body {
             Content::Body(body) => body,
-            Content::Packed(body) => return builder.streaming(chunks(service.clone(), body, Some(Packer::new()))),
-            Content::Stream(pieces) => return builder.streaming(pieces),
+            Content::Packed(body) => return Ok(builder.streaming(pieces(shared, body, Some(Packer::new())))),
+            Content::Stream(pieces) => return Ok(builder.streaming(pieces)),
         };
-        match body.into_text() {
-            Ok(text) => builder.body(text),
-            Err(body) => builder.streaming(chunks(service.clone(), body, None)),
-        }
+        Ok(match body.into_text() {
+            Ok(text) if text.len() < LONG_BYTES => builder.body(text),
+            Ok(text) => builder.body(shared.unsent.hold(text, may_refuse).await?),
+            Err(body) => builder.streaming(pieces(shared, body, None)),
+        })
     }
 }
 
-/// The pieces of a long answer. If one cannot be read, the connection is cut: half an answer must not
-/// look like a whole one.
-fn chunks(
-    service: Service,
+/// The pieces of a long answer, each read when the one before has been taken. If one cannot be read, the
+/// connection is cut: half an answer must not look like a whole one.
+fn pieces(
+    shared: &Shared,
     body: Body,
     packer: Option<Packer>,
-) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> {
-    stream::unfold(Some((body, packer)), move |state| {
-        let service = service.clone();
+) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> + use<> {
+    let (service, unsent) = (shared.service.clone(), shared.unsent.clone());
+    let start = (None, Some((body, packer)));
+    stream::unfold(start, move |(held, rest): (Option<Held>, Option<Unsent>)| {
+        let (service, unsent) = (service.clone(), unsent.clone());
         async move {
-            let state = state?;
-            let read = run(&service, Place::Blocking, move |service| next_piece(service, state));
-            match read.await {
-                Ok((piece, _)) if piece.is_empty() => None,
-                Ok((piece, rest)) => Some((Ok(web::Bytes::from(piece)), rest)),
+            if let Some(mut held) = held
+                && let Some(slice) = held.next()
+            {
+                return Some((Ok(slice), (Some(held), rest)));
+            }
+            match next_piece(&service, &unsent, rest?).await {
+                Ok((mut held, rest)) => held.next().map(|slice| (Ok(slice), (Some(held), rest))),
                 Err(error) => {
                     log::error!("an answer was cut off: {error}");
-                    Some((Err(actix_web::error::ErrorInternalServerError("cut off")), None))
+                    Some((Err(actix_web::error::ErrorInternalServerError("cut off")), (None, None)))
                 }
             }
         }
     })
 }
 
-/// What of an answer is still to be sent, and what packs it.
+/// What of an answer is still to be read, and what packs it.
 type Unsent = (Body, Option<Packer>);
 
-/// The next bytes to send and what is left; no bytes at the end.
-fn next_piece(service: &Service, (mut body, mut packer): Unsent) -> Result<(Vec<u8>, Option<Unsent>), Error> {
+/// The next piece and what is left; an empty one at the end. Who waits for room has nothing in memory yet.
+async fn next_piece(service: &Service, unsent: &Room, rest: Unsent) -> Result<(Held, Option<Unsent>), Error> {
+    let mut room = unsent.wait().await?;
+    let (piece, rest) = run(service, Place::Blocking, move |service| read_piece(service, rest)).await?;
+    unsent.widen(&mut room, piece.len())?;
+    Ok((Held::new(piece, room), rest))
+}
+
+fn read_piece(service: &Service, (mut body, mut packer): Unsent) -> Result<(Vec<u8>, Option<Unsent>), Error> {
     while let Some(text) = body.next_chunk(service)? {
         let piece = match &mut packer {
             Some(packer) => packer.pack(&text)?,

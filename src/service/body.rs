@@ -1,10 +1,10 @@
-//! Answers that may be larger than memory: text, and member lists that are read while they are sent.
+//! Answers that may be larger than memory: text, and what is read while it is sent.
 
 use std::collections::VecDeque;
+use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::catalogue::snapshot::Mappings;
 use super::render::member;
 use super::{Error, Service};
 use crate::domain::TenantKey;
@@ -13,6 +13,9 @@ use crate::store::{self, ResourceKey, members::Member};
 
 /// Members in one read: a short transaction each, so that a slow reader pins nothing (design §4).
 pub(super) const CHUNK: i64 = 1_000;
+
+/// So many bytes make a piece: longer answers are read while they are sent.
+pub(super) const PIECE_BYTES: usize = 1 << 17;
 
 /// An answer, in parts.
 #[derive(Debug, Default)]
@@ -23,16 +26,22 @@ pub struct Body {
 #[derive(Debug)]
 enum Part {
     Text(String),
-    Members(Box<Rest>),
-    Mappings(Mappings),
+    Rest(Box<dyn Rest>),
+}
+
+/// What of an answer is still to be read.
+pub(super) trait Rest: fmt::Debug + Send {
+    /// What comes next, not much more than a piece; `None` at the end.
+    fn next(&mut self, service: &Service) -> Result<Option<Body>, Error>;
 }
 
 /// The members of a group behind the first chunk.
 #[derive(Debug)]
-pub(super) struct Rest {
+pub(super) struct Members {
     pub(super) tenant: TenantKey,
     pub(super) group: ResourceKey,
-    pub(super) after: ResourceKey,
+    /// The last that was sent; `None` once all were.
+    pub(super) after: Option<ResourceKey>,
     pub(super) projection: Projection,
 }
 
@@ -42,6 +51,28 @@ impl Body {
         Body { parts: VecDeque::from([Part::Text(text)]) }
     }
 
+    /// An answer whose middle comes from elsewhere. What makes up to a piece is read at once.
+    pub(super) fn framed(
+        service: &Service,
+        head: String,
+        mut middle: impl Rest + 'static,
+        tail: &str,
+    ) -> Result<Body, Error> {
+        let mut body = Body::text(head);
+        loop {
+            match middle.next(service)? {
+                Some(more) => body.append(more),
+                None => break,
+            }
+            if body.is_piece() {
+                body.push_rest(Box::new(middle));
+                break;
+            }
+        }
+        body.push(tail);
+        Ok(body)
+    }
+
     pub(super) fn push(&mut self, text: &str) {
         match self.parts.back_mut() {
             Some(Part::Text(last)) => last.push_str(text),
@@ -49,21 +80,33 @@ impl Body {
         }
     }
 
-    pub(super) fn push_rest(&mut self, rest: Rest) {
-        self.parts.push_back(Part::Members(Box::new(rest)));
-    }
-
-    pub(super) fn push_mappings(&mut self, mappings: Mappings) {
-        self.parts.push_back(Part::Mappings(mappings));
+    pub(super) fn push_rest(&mut self, rest: Box<dyn Rest>) {
+        self.parts.push_back(Part::Rest(rest));
     }
 
     pub(super) fn append(&mut self, other: Body) {
         for part in other.parts {
             match part {
+                // What is a piece by itself is not copied, and neither is the first text of all.
+                Part::Text(text) if self.parts.is_empty() || text.len() >= PIECE_BYTES => {
+                    self.parts.push_back(Part::Text(text));
+                }
                 Part::Text(text) => self.push(&text),
                 rest => self.parts.push_back(rest),
             }
         }
+    }
+
+    /// Whether it is long enough to be sent before more of it is read.
+    pub(super) fn is_piece(&self) -> bool {
+        let mut bytes = 0;
+        self.parts.iter().any(|part| match part {
+            Part::Text(text) => {
+                bytes += text.len();
+                bytes >= PIECE_BYTES
+            }
+            Part::Rest(_) => true,
+        })
     }
 
     /// The whole answer, if all of it is one text.
@@ -97,35 +140,32 @@ impl Body {
         loop {
             match self.parts.pop_front() {
                 None => return Ok(None),
+                Some(Part::Text(text)) if text.is_empty() => {}
                 Some(Part::Text(text)) => return Ok(Some(text)),
-                Some(Part::Mappings(mut mappings)) => {
-                    let Some(text) = mappings.next_chunk()? else { continue };
-                    self.parts.push_front(Part::Mappings(mappings));
-                    return Ok(Some(text));
-                }
-                Some(Part::Members(rest)) => {
-                    if let Some(text) = self.read_on(service, *rest)? {
-                        return Ok(Some(text));
+                Some(Part::Rest(mut rest)) => {
+                    let Some(more) = rest.next(service)? else { continue };
+                    self.parts.push_front(Part::Rest(rest));
+                    for part in more.parts.into_iter().rev() {
+                        self.parts.push_front(part);
                     }
                 }
             }
         }
     }
+}
 
-    fn read_on(&mut self, service: &Service, mut rest: Rest) -> Result<Option<String>, Error> {
+impl Rest for Members {
+    fn next(&mut self, service: &Service) -> Result<Option<Body>, Error> {
+        let Some(after) = self.after else { return Ok(None) };
         let members =
-            service.read(|conn| Ok(store::members::page(conn, rest.tenant, rest.group, Some(rest.after), CHUNK)?))?;
-        let Some(last) = members.last() else { return Ok(None) };
+            service.read(|conn| Ok(store::members::page(conn, self.tenant, self.group, Some(after), CHUNK)?))?;
         let mut text = String::new();
         for one in &members {
             text.push(',');
-            text.push_str(&service.member_text(one, &rest.projection)?);
+            text.push_str(&service.member_text(one, &self.projection)?);
         }
-        if members.len() as i64 == CHUNK {
-            rest.after = last.key;
-            self.parts.push_front(Part::Members(Box::new(rest)));
-        }
-        Ok(Some(text))
+        self.after = members.last().filter(|_| members.len() as i64 == CHUNK).map(|last| last.key);
+        Ok(Some(Body::text(text)))
     }
 }
 

@@ -9,7 +9,7 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, CHUNK, Rest};
+use super::body::{Body, CHUNK, Members};
 use super::resources::stored_document;
 use super::{Context, Error, Service, registry};
 use crate::domain::Id;
@@ -148,7 +148,8 @@ impl Service {
         let mut body = Body::text(text);
         if let (Some(last), true) = (members.last(), members.len() as i64 == CHUNK) {
             let projection = projection.clone();
-            body.push_rest(Rest { tenant, group: resource.key, after: last.key, projection });
+            let after = Some(last.key);
+            body.push_rest(Box::new(Members { tenant, group: resource.key, after, projection }));
         }
         body.push("]");
         body.push(&tail);

@@ -336,6 +336,60 @@ pub fn by_keys(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey]) -> Resu
     keys.iter().filter_map(|key| found.remove(&key.0)).map(Row::into_resource).collect()
 }
 
+/// The same without the documents that are longer than a number of bytes, and with how long they are.
+const SHORT_BY_KEYS: &str = "SELECT key, id, type, connection, display, \
+     CASE WHEN octet_length(document) <= ? THEN document END, version, created, modified, \
+     CAST(octet_length(document) AS BIGINT) FROM resources WHERE +tenant = ? AND key IN ?";
+const DOCUMENTS: &str = "SELECT key, document FROM resources WHERE +tenant = ? AND key IN ?";
+/// A document that is read before anybody knows how long it is has no more bytes.
+const SHORT_BYTES: i64 = 2_048;
+
+/// The resources of the first of these keys, in the order of the keys, and of how many keys they are. Their
+/// documents have no more bytes together than `bytes_max`, but for a single one that is longer. Resources that
+/// there are not are left out.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn first_by_keys(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    keys: &[ResourceKey],
+    bytes_max: usize,
+) -> Result<(Vec<Resource>, usize)> {
+    type Columns =
+        (BigInt, Binary, Text, Nullable<BigInt>, Nullable<Text>, Nullable<Text>, BigInt, BigInt, BigInt, BigInt);
+    type Values = (i64, Vec<u8>, String, Option<i64>, Option<String>, Option<String>, i64, i64, i64, i64);
+    let binds = [Bind::Int(SHORT_BYTES), Bind::Int(tenant.0), Bind::List(List::keys(keys))];
+    let rows = conn.load_sql::<Columns, Values>(SHORT_BY_KEYS, &binds)?;
+    let mut found: HashMap<i64, Values> = rows.into_iter().map(|row| (row.0, row)).collect();
+    let (mut taken, mut long, mut bytes, mut used) = (vec![], vec![], 0_usize, 0);
+    for key in keys {
+        if let Some(row) = found.remove(&key.0) {
+            bytes = bytes.saturating_add(usize::try_from(row.9).unwrap_or(usize::MAX));
+            if bytes > bytes_max && !taken.is_empty() {
+                break;
+            }
+            if row.5.is_none() {
+                long.push(*key);
+            }
+            taken.push(row);
+        }
+        used += 1;
+    }
+    drop(found);
+    let mut documents = HashMap::new();
+    if !long.is_empty() {
+        let binds = [Bind::Int(tenant.0), Bind::List(List::keys(&long))];
+        documents.extend(conn.load_sql::<(BigInt, Text), (i64, String)>(DOCUMENTS, &binds)?);
+    }
+    let resource = |(key, id, type_name, connection, display, document, version, created, modified, _): Values| {
+        // Gone between the two reads: as if it had not been there.
+        let document = document.or_else(|| documents.remove(&key))?;
+        Some(Row { key, id, type_name, connection, display, document, version, created, modified }.into_resource())
+    };
+    Ok((taken.into_iter().filter_map(resource).collect::<Result<_>>()?, used))
+}
+
 type SqlRow = diesel::dsl::SqlTypeOf<(
     resources::key,
     resources::id,
@@ -378,11 +432,16 @@ mod tests {
         let url = format!("sqlite:{}", folder.path().join("k.db").display());
         let store = Store::open(&Settings { url, readers: 1 }).unwrap();
         let keys = [ResourceKey(1), ResourceKey(2)];
-        let binds = [Bind::Int(1), Bind::List(List::keys(&keys))];
-        let explain = format!("EXPLAIN QUERY PLAN {BY_KEYS}");
         type Step = (i32, i32, i32, String);
-        let steps = store.read(|conn| conn.load_sql::<(Integer, Integer, Integer, Text), Step>(&explain, &binds));
-        let steps: Result<Vec<Step>, Error> = steps;
-        assert_eq!(steps.unwrap()[0].3, "SEARCH resources USING INTEGER PRIMARY KEY (rowid=?)");
+        for sql in [BY_KEYS, SHORT_BY_KEYS, DOCUMENTS] {
+            let mut binds = vec![Bind::Int(1), Bind::List(List::keys(&keys))];
+            if sql == SHORT_BY_KEYS {
+                binds.insert(0, Bind::Int(1));
+            }
+            let explain = format!("EXPLAIN QUERY PLAN {sql}");
+            let steps = store.read(|conn| conn.load_sql::<(Integer, Integer, Integer, Text), Step>(&explain, &binds));
+            let steps: Result<Vec<Step>, Error> = steps;
+            assert_eq!(steps.unwrap()[0].3, "SEARCH resources USING INTEGER PRIMARY KEY (rowid=?)", "{sql}");
+        }
     }
 }

@@ -25,7 +25,6 @@ use self::scan::Ranking;
 use super::connection::Conn;
 use super::error::Result;
 use super::filter::{Plan, RANK_VALUE, rank};
-use super::resources::{self, Resource};
 use super::types::ResourceKey;
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
@@ -75,11 +74,11 @@ pub struct Position {
     pub last: i64,
 }
 
-/// A page of results.
+/// A page of results. Their documents are for whoever shows them: a page of long ones is never read at once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page<R = Resource> {
+pub struct Page {
     /// The results.
-    pub resources: Vec<R>,
+    pub keys: Vec<ResourceKey>,
     /// How many there are in all, if that was asked for.
     pub total: Option<u64>,
     /// Where to go on; `None` when nothing follows. An empty page that starts behind an offset has none.
@@ -137,14 +136,12 @@ pub fn search(
 ) -> Result<Page> {
     let plan = Plan::new(query.resource_type, query.filter, query.connection);
     if plan.is_empty() {
-        return Ok(Page { resources: vec![], total: want_total.then_some(0), end: None });
+        return Ok(Page { keys: vec![], total: want_total.then_some(0), end: None });
     }
     let finder = Finder { query, plan: &plan, order: Order::of(query) };
     let found = finder.find(conn, tenant, start, limit, want_total)?;
-    let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
     let end = end(&found, finder.order, start);
-    let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
-    Ok(Page { resources, total: found.total, end })
+    Ok(Page::of(found, end))
 }
 
 /// Finds a page of at most `limit` resources of several types in one order: by the sort key, and then by the
@@ -166,10 +163,8 @@ pub fn search_merged(
     let order = |query| Order::among(query, Direction::of(descending));
     let finders: Vec<_> = plans.iter().map(|(query, plan)| Finder { query, plan, order: order(query) }).collect();
     let found = merge::find(conn, tenant, &finders, start, limit, want_total)?;
-    let keys: Vec<_> = found.places.iter().map(|place| place.key).collect();
     let end = found.places.last().filter(|_| found.more).map(Place::sorted);
-    let resources = if keys.is_empty() { vec![] } else { resources::by_keys(conn, tenant, &keys)? };
-    Ok(Page { resources, total: found.total, end })
+    Ok(Page::of(found, end))
 }
 
 /// Finds a page among documents that no table holds, by the same rules. Their keys are the caller's: numbers
@@ -179,7 +174,7 @@ pub fn search_held(
     query: &Query<'_>,
     start: &Start,
     limit: usize,
-) -> Page<ResourceKey> {
+) -> Page {
     let order = Order::of_held(query);
     let mut ranking = Ranking::new(order, start, limit);
     for (key, document) in documents {
@@ -189,7 +184,13 @@ pub fn search_held(
     }
     let found = ranking.found();
     let end = end(&found, order, start);
-    Page { resources: found.places.into_iter().map(|place| place.key).collect(), total: found.total, end }
+    Page::of(found, end)
+}
+
+impl Page {
+    fn of(found: Found, end: Option<Position>) -> Page {
+        Page { keys: found.places.into_iter().map(|place| place.key).collect(), total: found.total, end }
+    }
 }
 
 /// Where to go on behind a page.

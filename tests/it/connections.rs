@@ -138,7 +138,7 @@ fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
 }
 
 /// The server in this process, on a socket.
-fn served(app: &TestApp, stall: Duration) -> SocketAddr {
+pub fn served(app: &TestApp, stall: Duration) -> SocketAddr {
     let (listener, address) = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
     let service = app.service.clone();
     std::thread::spawn(move || http::serve(listener, service, http::Settings { stall, ..http::Settings::default() }));
@@ -146,7 +146,7 @@ fn served(app: &TestApp, stall: Duration) -> SocketAddr {
 }
 
 /// A client with hardly any room for what it is sent.
-fn narrow(address: SocketAddr) -> TcpStream {
+pub fn narrow(address: SocketAddr) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     socket.set_recv_buffer_size(1_024).unwrap();
     socket.connect(&address.into()).unwrap();

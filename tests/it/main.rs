@@ -35,6 +35,7 @@ mod keys;
 mod keys_listed;
 mod lifecycle;
 mod limits;
+mod long_answers;
 mod me;
 mod month;
 mod nodes;

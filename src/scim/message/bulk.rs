@@ -181,11 +181,9 @@ impl BulkResult {
     }
 }
 
-/// The outcome of a job.
-pub fn bulk_response(results: Vec<BulkResult>) -> Value {
-    let operations: Vec<Value> = results.into_iter().map(BulkResult::render).collect();
-    let schemas = Value::from(vec![BULK_RESPONSE_URN]);
-    Value::Object(Map::from_iter([("schemas".into(), schemas), ("Operations".into(), operations.into())]))
+/// What stands before and behind the outcomes of a job's operations.
+pub fn bulk_frame() -> (String, &'static str) {
+    (["{\"schemas\":[\"", BULK_RESPONSE_URN, "\"],\"Operations\":["].concat(), "]}")
 }
 
 #[cfg(test)]
@@ -287,8 +285,10 @@ mod tests {
         let done =
             BulkResult { location: Some("l".into()), method: Some("PUT".into()), status: 200, ..Default::default() };
         let failed = BulkResult { bulk_id: Some("q".into()), ..Default::default() }.failed(&Error::status(404, "gone"));
+        let (head, tail) = bulk_frame();
+        let text = format!("{head}{},{}{tail}", done.render(), failed.render());
         assert_eq!(
-            bulk_response(vec![done, failed]),
+            serde_json::from_str::<Value>(&text).unwrap(),
             json!({"schemas": [BULK_RESPONSE_URN], "Operations": [
                 {"location": "l", "method": "PUT", "status": "200"},
                 {"bulkId": "q", "status": "404", "response": Error::status(404, "gone").body()},

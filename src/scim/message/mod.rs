@@ -9,7 +9,7 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 
 pub use super::error::ERROR_URN;
-pub use bulk::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
+pub use bulk::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_frame};
 pub use search::SearchRequest;
 
 /// The URN of a list of results.
@@ -41,7 +41,7 @@ pub struct List<'a> {
 impl List<'_> {
     /// The JSON text of a ListResponse.
     pub fn render(&self) -> String {
-        let (mut text, tail) = self.frame(self.resources.len());
+        let (mut text, tail) = self.frame(Some(self.resources.len()));
         text.reserve(self.resources.iter().map(|r| r.len() + 1).sum());
         for (index, resource) in self.resources.iter().enumerate() {
             if index > 0 {
@@ -54,12 +54,16 @@ impl List<'_> {
     }
 
     /// What stands before and behind the resources, for whoever writes so many of them one by one.
-    /// `Resources` is there even if empty: clients iterate over it.
-    pub fn frame(&self, items: usize) -> (String, &'static str) {
+    /// `Resources` is there even if empty: clients iterate over it. Who learns only at the end how many there
+    /// are ends with [`List::tail`].
+    pub fn frame(&self, items: Option<usize>) -> (String, &'static str) {
         // Written as it is: a look-up would spend a tenth of its time on an object that is text in the end.
         let mut text = ["{\"schemas\":[\"", LIST_URN, "\"]"].concat();
-        let numbers =
-            [("totalResults", self.total), ("startIndex", self.start_index), ("itemsPerPage", Some(items as u64))];
+        let numbers = [
+            ("totalResults", self.total),
+            ("startIndex", self.start_index),
+            ("itemsPerPage", items.map(|items| items as u64)),
+        ];
         for (name, number) in numbers {
             if let Some(number) = number {
                 text.extend([",\"", name, "\":", &number.to_string()]);
@@ -72,6 +76,11 @@ impl List<'_> {
         }
         text.push_str(",\"Resources\":[");
         (text, "]}")
+    }
+
+    /// What stands behind the resources if nothing before them said how many they are.
+    pub fn tail(items: usize) -> String {
+        format!("],\"itemsPerPage\":{items}}}")
     }
 }
 

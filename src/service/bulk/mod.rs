@@ -7,6 +7,7 @@ mod operation;
 mod plan;
 mod references;
 
+use std::collections::btree_map::IntoValues;
 use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
@@ -15,12 +16,12 @@ use serde_json::value::RawValue;
 use self::operation::{Outcome, Target};
 use self::plan::{Plan, Step};
 use self::references::{Ids, Stripped};
-use super::body::Body;
+use super::body::{Body, PIECE_BYTES, Rest};
 use super::resources::{self, Conditions, Saved, create_in, patch_in, tolerances};
 use super::{Change, Context, Error, Service, Work, authorize};
 use crate::domain::Operation;
 use crate::scim::json::Limits;
-use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_response};
+use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_frame};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 
@@ -35,6 +36,32 @@ pub struct Done {
 
 /// Operations in one commit at most.
 const BATCH: usize = 64;
+
+/// The results of a job that are still to be sent.
+#[derive(Debug)]
+struct Outcomes {
+    rest: IntoValues<usize, BulkResult>,
+    count: usize,
+}
+
+impl Rest for Outcomes {
+    fn next(&mut self, _: &Service) -> Result<Option<Body>, Error> {
+        let mut text = vec![];
+        while text.len() < PIECE_BYTES
+            && let Some(result) = self.rest.next()
+        {
+            if self.count > 0 {
+                text.push(b',');
+            }
+            serde_json::to_writer(&mut text, &result.render())?;
+            self.count += 1;
+        }
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Body::text(String::from_utf8(text).map_err(Error::internal)?)))
+    }
+}
 
 /// A job while it runs.
 struct Job<'j> {
@@ -70,8 +97,8 @@ impl Service {
             tolerances,
         };
         job.run(plan, request.fail_on_errors);
-        let results = job.results.into_values().collect();
-        let body = Body::text(serde_json::to_string(&bulk_response(results))?);
+        let (head, tail) = bulk_frame();
+        let body = Body::framed(self, head, Outcomes { rest: job.results.into_values(), count: 0 }, tail)?;
         Ok(Done { body, tolerances: job.tolerances.header() })
     }
 }

@@ -14,7 +14,7 @@ use super::mappings::Shown;
 use crate::domain::access::GroupFacts;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
-use crate::service::body::Body;
+use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::resources::Conditions;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
@@ -27,8 +27,6 @@ pub const SIGNED_SECONDS: i64 = 15 * 60;
 const SIGNED_STEP_SECONDS: i64 = 60;
 /// The type of a signed snapshot (RFC 8725 §3.11).
 const SIGNED_TYPE: &str = "keyroll-mappings+jwt";
-/// A piece of a snapshot ends behind so many bytes.
-const CHUNK_BYTES: usize = 1 << 17;
 
 /// In which form a snapshot is wanted. The bytes differ, so each has tags of its own (RFC 9110 §8.8.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,7 +72,7 @@ struct Snapshot {
 
 /// The mappings of a snapshot that are still to be sent.
 #[derive(Debug)]
-pub(in crate::service) struct Mappings {
+struct Mappings {
     snapshot: Arc<Snapshot>,
     next: usize,
 }
@@ -123,7 +121,7 @@ impl Service {
             return Ok(known);
         }
         let body = match form {
-            Form::Plain | Form::Gzip => body(snapshot)?,
+            Form::Plain | Form::Gzip => body(self, snapshot)?,
             Form::Signed => Body::text(self.signed(context, &snapshot, iat)?),
         };
         Ok(Listed { etag: format!("\"{opaque}\""), body: Some(body) })
@@ -228,31 +226,16 @@ impl Snapshot {
     }
 }
 
-/// The whole as JSON, its first piece made already: most are no longer.
-fn body(snapshot: Arc<Snapshot>) -> Result<Body, Error> {
-    let mut text = format!("{{\"as_of_seq\":{},\"mappings\":[", snapshot.seq);
-    let mut rest = Mappings { snapshot, next: 0 };
-    text.push_str(&rest.next_chunk()?.unwrap_or_default());
-    let mut body = Body::text(text);
-    if !rest.is_empty() {
-        body.push_mappings(rest);
-    }
-    body.push("]}");
-    Ok(body)
+/// The whole as JSON.
+fn body(service: &Service, snapshot: Arc<Snapshot>) -> Result<Body, Error> {
+    let head = format!("{{\"as_of_seq\":{},\"mappings\":[", snapshot.seq);
+    Body::framed(service, head, Mappings { snapshot, next: 0 }, "]}")
 }
 
-impl Mappings {
-    fn is_empty(&self) -> bool {
-        self.next >= self.snapshot.policy.mappings().len()
-    }
-
-    /// The next piece; `None` at the end.
-    pub(in crate::service) fn next_chunk(&mut self) -> Result<Option<String>, Error> {
-        if self.is_empty() {
-            return Ok(None);
-        }
-        let mut text = Vec::with_capacity(CHUNK_BYTES + 4_096);
-        while text.len() < CHUNK_BYTES
+impl Rest for Mappings {
+    fn next(&mut self, _: &Service) -> Result<Option<Body>, Error> {
+        let mut text = Vec::with_capacity(PIECE_BYTES + 4_096);
+        while text.len() < PIECE_BYTES
             && let Some(row) = self.snapshot.row(self.next)
         {
             if self.next > 0 {
@@ -261,6 +244,9 @@ impl Mappings {
             serde_json::to_writer(&mut text, &row)?;
             self.next += 1;
         }
-        Ok(Some(String::from_utf8(text).map_err(Error::internal)?))
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Ok(Some(Body::text(String::from_utf8(text).map_err(Error::internal)?)))
     }
 }

@@ -3,7 +3,8 @@
 //!
 //! No table holds these documents: they are made from the policy, and searched as every other list is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -14,7 +15,8 @@ use crate::domain::{Operation, Permission, Policy, Role};
 use crate::scim::ResourceType;
 use crate::scim::message::SearchRequest;
 use crate::scim::path::{self, Name};
-use crate::service::body::Body;
+use crate::scim::project::Projection;
+use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::resources::{Answer, Wanted, tolerances};
 use crate::service::{Context, Error, Service, registry};
 use crate::store::ResourceKey;
@@ -40,6 +42,46 @@ impl Item<'_> {
         let mut number = [0; 8];
         number.iter_mut().zip(Sha256::digest(self.value())).for_each(|(to, from)| *to = from);
         ResourceKey(i64::from_be_bytes(number))
+    }
+}
+
+/// The items of a page that are still to be sent.
+#[derive(Debug)]
+struct Catalogue {
+    context: Context,
+    operation: Operation,
+    policy: Arc<Policy>,
+    projection: Projection,
+    keys: Vec<ResourceKey>,
+    at: usize,
+}
+
+impl Rest for Catalogue {
+    fn next(&mut self, service: &Service) -> Result<Option<Body>, Error> {
+        let keys = self.keys.get(self.at..).unwrap_or_default();
+        if keys.is_empty() {
+            return Ok(None);
+        }
+        let view = service.view_of(&self.context, self.operation, &self.policy)?;
+        let wanted: HashSet<ResourceKey> = keys.iter().copied().collect();
+        let items = view.items().map(|item| (item.key(), item)).filter(|(key, _)| wanted.contains(key));
+        let items: HashMap<ResourceKey, Item<'_>> = items.collect();
+        let mut text = String::new();
+        let mut at = self.at;
+        for item in keys.iter().filter_map(|key| items.get(key)) {
+            if at > 0 {
+                text.push(',');
+            }
+            let mut document = view.document(item);
+            self.projection.apply(&mut document);
+            text.push_str(&serde_json::to_string(&document)?);
+            at += 1;
+            if text.len() >= PIECE_BYTES {
+                break;
+            }
+        }
+        self.at = at;
+        Ok((!text.is_empty()).then(|| Body::text(text)))
     }
 }
 
@@ -72,24 +114,18 @@ impl Service {
         for part in &mut parts {
             part.sort = part.sort.or_else(|| by_value(view.resource_type));
         }
-        let items: HashMap<ResourceKey, Item<'_>> = view.items().map(|item| (item.key(), item)).collect();
-        let find = |part: &Part, start: &Start, limit, _| -> Result<Page<ResourceKey>, Error> {
-            let documents = items.iter().map(|(key, item)| (*key, view.document(item)));
+        let find = |part: &Part, start: &Start, limit, _| -> Result<Page, Error> {
+            let documents = view.items().map(|item| (item.key(), view.document(&item)));
             Ok(search_held(documents, &view.query(part), start, limit))
         };
-        let results = self.page(context, &parts, request, find)?;
-        let (mut text, tail) = results.frame(request);
-        let found = results.items.iter().flat_map(|(part, keys)| keys.iter().map(move |key| (part, key)));
-        for (n, (part, item)) in found.filter_map(|(part, key)| Some((part, items.get(key)?))).enumerate() {
-            if n > 0 {
-                text.push(',');
-            }
-            let mut document = view.document(item);
-            part.projection.apply(&mut document);
-            text.push_str(&serde_json::to_string(&document)?);
-        }
-        text.push_str(tail);
-        Ok(Found { body: Body::text(text), tolerances: tolerances.header() })
+        let mut results = self.page(context, &parts, request, find)?;
+        let keys = std::mem::take(&mut results.keys);
+        // The policy that was searched is the one that is shown: nothing is left out of it meanwhile.
+        let (head, tail) = results.frame(request, Some(keys.len()));
+        let projection = parts.pop().map(|part| part.projection).ok_or(Error::NotFound)?;
+        let context = context.clone();
+        let rest = Catalogue { context, operation, policy: Arc::clone(&policy), projection, keys, at: 0 };
+        Ok(Found { body: Body::framed(self, head, rest, tail)?, tolerances: tolerances.header() })
     }
 
     /// Reads a role or a permission by its value.

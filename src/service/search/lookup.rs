@@ -69,7 +69,7 @@ impl Service {
         };
         let list =
             List { resources: &[], total: Some(1), start_index: Some(1), next_cursor: None, previous_cursor: None };
-        let (head, tail) = list.frame(1);
+        let (head, tail) = list.frame(Some(1));
         let mut body = Body::text(head);
         body.append(answer.body.unwrap_or_default());
         body.push(tail);

@@ -4,18 +4,17 @@ use super::cursor::query_hash;
 use super::{Part, Results, free_total};
 use crate::scim::message::SearchRequest;
 use crate::service::{Context, Error, Service};
-use crate::store::resources::Resource;
 use crate::store::search::{self, Query, Start};
 
 impl Service {
     /// The page that a sorted request asks for. A type that does not know what to sort by has no value there:
     /// it comes last, and first in descending order.
-    pub(super) fn page_merged<'p>(
+    pub(super) fn page_merged(
         &self,
         context: &Context,
-        parts: &'p [Part],
+        parts: &[Part],
         request: &SearchRequest,
-    ) -> Result<Results<'p, Resource>, Error> {
+    ) -> Result<Results, Error> {
         let tenant = context.caller.tenant.key;
         let queries: Vec<Query<'_>> = parts.iter().map(|part| part.query(context, self.scim_base_url())).collect();
         let find = |start: &Start, limit, with_total| {
@@ -25,7 +24,7 @@ impl Service {
         let Some(cursor) = &request.cursor else {
             let (skip, room) = self.index_page(request);
             let page = find(&Start::Offset(skip), room, true)?;
-            return Ok(Results { total: page.total, ..grouped(parts, page.resources) });
+            return Ok(Results { keys: page.keys, total: page.total, next: None });
         };
         let count = self.cursor_count(request)?;
         let query = query_hash(context, request, parts, None);
@@ -39,24 +38,10 @@ impl Service {
             self.read(|conn| Ok(search::search(conn, tenant, &query, start, limit, with_total)?))
         })?;
         if count == 0 {
-            return Ok(Results { total, ..grouped(parts, vec![]) });
+            return Ok(Results { keys: vec![], total, next: None });
         }
         let page = find(&start, count, false)?;
         let next = page.end.map(|end| self.cursor_behind(end, query, count)).transpose()?;
-        Ok(Results { total, next, ..grouped(parts, page.resources) })
+        Ok(Results { keys: page.keys, total, next })
     }
-}
-
-/// Resources by type, so that what they show is read set-wise, with their order.
-fn grouped(parts: &[Part], resources: Vec<Resource>) -> Results<'_, Resource> {
-    let mut items: Vec<(&Part, Vec<Resource>)> = parts.iter().map(|part| (part, vec![])).collect();
-    let mut turns = Vec::with_capacity(resources.len());
-    for resource in resources {
-        let found = items.iter_mut().enumerate().find(|(_, (part, _))| part.resource_type.name == resource.type_name);
-        if let Some((n, (_, items))) = found {
-            items.push(resource);
-            turns.push(n);
-        }
-    }
-    Results { items, turns: Some(turns), total: None, next: None }
 }

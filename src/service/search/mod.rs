@@ -2,6 +2,7 @@
 
 pub mod catalogue;
 pub(super) mod cursor;
+mod listing;
 mod lookup;
 mod merged;
 mod order;
@@ -20,7 +21,7 @@ use crate::scim::message::{List, SearchRequest};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
-use crate::store::resources::Resource;
+use crate::store::ResourceKey;
 use crate::store::search::{self, Page, Query, Sort, Start};
 
 /// A page of results.
@@ -52,11 +53,10 @@ impl Part {
     }
 }
 
-/// What a page holds before it is rendered: what was found, with the part that it belongs to.
-struct Results<'p, R> {
-    items: Vec<(&'p Part, Vec<R>)>,
-    /// The order of the page: from which item the next one comes, or `None` for one item after the other.
-    turns: Option<Vec<usize>>,
+/// What a page holds before it is rendered.
+struct Results {
+    /// What was found, in order.
+    keys: Vec<ResourceKey>,
     total: Option<u64>,
     next: Option<String>,
 }
@@ -96,24 +96,22 @@ impl Service {
         } else {
             self.page(context, &parts, request, find)?
         };
-        if let (Some(name), [(_, resources)]) = (name, results.items.as_slice())
-            && let [one] = resources.as_slice()
-        {
-            self.remember_name(&name, one.id, one.version);
+        let (body, only) = self.list(context, request, parts, results)?;
+        if let (Some(name), Some((id, version))) = (name, only) {
+            self.remember_name(&name, id, version);
         }
-        let body = self.list(context, request, results)?;
         Ok(Found { body, tolerances: tolerances.header() })
     }
 
     /// The page that a request asks for. `find` finds a page of one part: from where, how many at most, and
     /// whether with the total.
-    fn page<'p, R>(
+    fn page(
         &self,
         context: &Context,
-        parts: &'p [Part],
+        parts: &[Part],
         request: &SearchRequest,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
-    ) -> Result<Results<'p, R>, Error> {
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+    ) -> Result<Results, Error> {
         match &request.cursor {
             Some(cursor) => self.page_by_cursor(context, parts, request, cursor, find),
             None => self.page_by_index(parts, request, find),
@@ -121,23 +119,23 @@ impl Service {
     }
 
     /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other, if nothing sorts them all.
-    fn page_by_index<'p, R>(
+    fn page_by_index(
         &self,
-        parts: &'p [Part],
+        parts: &[Part],
         request: &SearchRequest,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
-    ) -> Result<Results<'p, R>, Error> {
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+    ) -> Result<Results, Error> {
         let (mut skip, mut room) = self.index_page(request);
-        let (mut items, mut total) = (vec![], 0);
+        let (mut keys, mut total) = (vec![], 0);
         for part in parts {
             let page = find(part, &Start::Offset(skip), room, true)?;
             let matching = page.total.unwrap_or(0);
             total += matching;
             skip = skip.saturating_sub(matching);
-            room -= page.resources.len().min(room);
-            items.push((part, page.resources));
+            room -= page.keys.len().min(room);
+            keys.extend(page.keys);
         }
-        Ok(Results { items, turns: None, total: Some(total), next: None })
+        Ok(Results { keys, total: Some(total), next: None })
     }
 
     /// How many results a page is behind, and how many it has at most.
@@ -149,14 +147,14 @@ impl Service {
 
     /// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
     /// hides nor repeats anything else.
-    fn page_by_cursor<'p, R>(
+    fn page_by_cursor(
         &self,
         context: &Context,
-        parts: &'p [Part],
+        parts: &[Part],
         request: &SearchRequest,
         cursor: &str,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
-    ) -> Result<Results<'p, R>, Error> {
+        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+    ) -> Result<Results, Error> {
         let count = self.cursor_count(request)?;
         let (mut at, mut start) = (0, Start::Offset(0));
         if !cursor.is_empty() {
@@ -164,11 +162,11 @@ impl Service {
             (at, start) = self.resume(cursor, request, count, part_of)?;
         }
         let total = free_total(parts, count == 0, &find)?;
-        let (mut items, mut next, mut room) = (vec![], None, count);
+        let (mut keys, mut next, mut room) = (vec![], None, count);
         while let Some(part) = parts.get(at) {
             let page = find(part, &start, room, false)?;
-            room -= page.resources.len().min(room);
-            items.push((part, page.resources));
+            room -= page.keys.len().min(room);
+            keys.extend(page.keys);
             if let Some(end) = page.end {
                 next = Some(self.cursor_behind(end, query_hash(context, request, parts, Some(at)), count)?);
                 break;
@@ -176,7 +174,7 @@ impl Service {
             (at, start) = (at + 1, Start::Offset(0));
         }
         // RFC 9865 §2: `count=0` asks for the total alone, and a page of nothing leads nowhere.
-        Ok(Results { items, turns: None, total, next: next.filter(|_| count > 0) })
+        Ok(Results { keys, total, next: next.filter(|_| count > 0) })
     }
 
     fn cursor_count(&self, request: &SearchRequest) -> Result<usize, Error> {
@@ -190,37 +188,11 @@ impl Service {
             }
         }
     }
-
-    fn list(&self, context: &Context, request: &SearchRequest, results: Results<'_, Resource>) -> Result<Body, Error> {
-        let (head, tail) = results.frame(request);
-        let mut rendered = Vec::with_capacity(results.items.len());
-        for (part, resources) in &results.items {
-            let bodies: Result<Vec<Body>, Error> = self.read(|conn| {
-                let views = self.views(conn, context, part.resource_type, resources, &part.projection)?;
-                let render = |one| self.render(conn, context, part.resource_type, &views, one, &part.projection);
-                resources.iter().map(render).collect()
-            });
-            rendered.push(bodies?.into_iter());
-        }
-        let in_order: Vec<Body> = match results.turns {
-            None => rendered.into_iter().flatten().collect(),
-            Some(turns) => turns.into_iter().filter_map(|turn| rendered.get_mut(turn)?.next()).collect(),
-        };
-        let mut body = Body::text(head);
-        for (n, one) in in_order.into_iter().enumerate() {
-            if n > 0 {
-                body.push(",");
-            }
-            body.append(one);
-        }
-        body.push(tail);
-        Ok(body)
-    }
 }
 
-impl<R> Results<'_, R> {
-    /// What stands before and behind the resources of the page.
-    fn frame(&self, request: &SearchRequest) -> (String, &'static str) {
+impl Results {
+    /// What stands before and behind the resources of the page; `items` if it is known how many they are.
+    fn frame(&self, request: &SearchRequest, items: Option<usize>) -> (String, &'static str) {
         let list = List {
             resources: &[],
             total: self.total,
@@ -228,7 +200,7 @@ impl<R> Results<'_, R> {
             next_cursor: self.next.as_deref(),
             previous_cursor: None,
         };
-        list.frame(self.items.iter().map(|(_, found)| found.len()).sum())
+        list.frame(items)
     }
 }
 
@@ -258,10 +230,10 @@ fn parts(
 }
 
 /// The total, if it costs nothing or is all that was asked for.
-fn free_total<R>(
+fn free_total(
     parts: &[Part],
     asked: bool,
-    find: &impl Fn(&Part, &Start, usize, bool) -> Result<Page<R>, Error>,
+    find: &impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
 ) -> Result<Option<u64>, Error> {
     let mut total = 0;
     for part in parts {

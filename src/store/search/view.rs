@@ -1,6 +1,6 @@
 //! What filters look at: a document with what is not stored in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use serde_json::{Map, Value, json};
 
@@ -20,6 +20,8 @@ use crate::store::references::complete;
 use crate::store::resources::{self, Resource};
 use crate::store::types::{Column, ResourceKey};
 
+/// The text of documents that is in memory at once.
+const DOCUMENTS_BYTES: usize = 1 << 20;
 /// Members of one group that are read to decide a filter.
 const MEMBERS_MAX: usize = 100_000;
 
@@ -70,9 +72,20 @@ impl<'q> Viewer<'q> {
             None => HashMap::new(),
         };
         let groups = if self.groups { members::groups_of(conn, tenant, keys)? } else { HashMap::new() };
-        let resources = resources::by_keys(conn, tenant, keys)?;
-        // Names are read for many at once; where none are, one document at a time is in memory.
-        for resources in resources.chunks(if self.references { CHUNK } else { 1 }) {
+        let (mut rest, mut at_hand) = (keys, VecDeque::new());
+        loop {
+            if at_hand.is_empty() && !rest.is_empty() {
+                let (found, used) = resources::first_by_keys(conn, tenant, rest, DOCUMENTS_BYTES)?;
+                rest = rest.get(used..).unwrap_or_default();
+                at_hand.extend(found);
+                continue;
+            }
+            // Names are read for many at once; where none are, one document at a time is in memory as a tree.
+            let some = if self.references { CHUNK } else { 1 };
+            let resources: Vec<Resource> = at_hand.drain(..some.min(at_hand.len())).collect();
+            if resources.is_empty() {
+                return Ok(());
+            }
             let mut documents = resources.iter().map(|r| self.document(r)).collect::<Result<Vec<_>>>()?;
             if self.references {
                 complete(conn, tenant, self.base_url, self.resource_type, &mut documents)?;
@@ -91,7 +104,6 @@ impl<'q> Viewer<'q> {
                 show(resource.key, &document);
             }
         }
-        Ok(())
     }
 
     fn document(&self, resource: &Resource) -> Result<Map<String, Value>> {

@@ -83,7 +83,7 @@ impl<'f> Asked<'f> {
         let all = self.page(store, directory, &Start::Offset(0), 1_000, true);
         assert_eq!((keys(&all), all.total, all.end), (expected.clone(), total, None));
         let none = self.page(store, directory, &Start::Offset(0), 0, true);
-        assert_eq!((none.resources.len(), none.total), (0, total));
+        assert_eq!((none.keys.len(), none.total), (0, total));
         for first in (0..=expected.len() + 1).step_by(size) {
             self.check_index_page(store, directory, &expected, first, size);
         }
