@@ -5,6 +5,7 @@ mod access;
 mod agent;
 mod api;
 mod apply;
+mod backup;
 mod first;
 mod key;
 mod key_text;
@@ -74,6 +75,10 @@ enum Command {
     Access(access::Command),
     /// Bring apis, roles and mappings to what a file says, all of it or nothing
     Apply(apply::Command),
+    /// Write all data into a folder, while servers go on, or check such a folder
+    Backup(backup::Backup),
+    /// Put a backup in the place of the database, once no server runs on it
+    Restore(backup::Restore),
     /// Check and show the log
     #[command(subcommand)]
     Log(log::Command),
@@ -142,6 +147,8 @@ fn run(cli: Cli, config: &Config) -> Result<ExitCode, Error> {
         Command::Mapping(command) => mapping::run(&open(config)?, command),
         Command::Api(command) => api::run(&open(config)?, command),
         Command::Apply(command) => apply::run(&open(config)?, &command),
+        Command::Backup(asked) => backup::back_up(config, &asked),
+        Command::Restore(asked) => backup::restore(config, &asked),
         Command::Log(command) => log::run(&open(config)?, command),
     }?;
     Ok(ExitCode::SUCCESS)
@@ -158,14 +165,18 @@ fn open(config: &Config) -> Result<Service, Error> {
 }
 
 fn service(config: &Config, public_url: String) -> Result<Service, Error> {
-    let settings = Settings {
+    let settings = Settings { public_url, ..settings(config) };
+    Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy))
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
         data_dir: config.data_dir.clone(),
         database_url: config.database_url.clone(),
         readers: READERS,
-        public_url,
+        public_url: config.public_url_at(config.listen),
         limits: Limits { requests_per_minute: config.requests_per_minute, ..Limits::default() },
-    };
-    Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
 }
 
 /// Read connections that are kept open.

@@ -220,6 +220,10 @@ operations! {
     LogVerify: Host, "", "", Blocking, [];
     /// Shows the newest records.
     LogTail: Host, "", "", Blocking, [];
+    /// Writes all data into a folder.
+    Backup: Host, "", "", Blocking, [];
+    /// Puts a backup in the place of the database; which of its records are newest, the log keeps.
+    Restore: Host, "", "installation.restored", Blocking, [];
     /// Publishes the keys that Keyroll's signatures are verified with.
     SigningKeys: Open, "", "", Inline, [GET "/.well-known/jwks.json"];
     /// Tells that the process runs.

@@ -175,6 +175,7 @@ pub struct Keyring {
     row: [u8; 32],
     cursor: [u8; 32],
     subject: [u8; 32],
+    backup: [u8; 32],
     fingerprint: [u8; 32],
 }
 
@@ -199,6 +200,7 @@ impl Keyring {
             row: label("keyroll/row-mac/v1"),
             cursor: label("keyroll/cursor/v1"),
             subject: label("keyroll/subject/v1"),
+            backup: label("keyroll/backup/v1"),
             fingerprint: label("keyroll/fingerprint/v1"),
         }
     }
@@ -226,6 +228,11 @@ impl Keyring {
     /// The MAC over the fields of a credential row, so that an edit by SQL kills the key.
     pub fn row_mac(&self, canonical: &[u8]) -> [u8; 32] {
         hmac(&self.row, &[canonical])
+    }
+
+    /// The MAC over what a backup says of itself.
+    pub fn backup_mac(&self, manifest: &[u8]) -> [u8; 32] {
+        hmac(&self.backup, &[manifest])
     }
 
     /// Whether a stored MAC is right.

@@ -115,6 +115,9 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     let (connections, per_worker) = Connections::new(workers, stall);
     let connections = Arc::new(connections);
     actix_web::rt::System::new().block_on(async move {
+        // A file that may not grow any more is an error of the write, as a full disk is, and not the end of the server:
+        // the signal is taken from the system, and nothing waits for it.
+        drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         // The server's own handler waits for open answers; those that wait for changes would outlast it.
         let mut told = signal(SignalKind::terminate())?;
         actix_web::rt::spawn(async move {
@@ -138,6 +141,8 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
     })
 }
 
+/// The signal to who writes beyond the limit of a file's size, on Linux (MIPS excepted) and macOS.
+const SIGXFSZ: i32 = 25;
 /// Threads of each worker for work that blocks: as many writes as one commit can well take together, and
 /// few enough that their stacks and heaps stay small.
 const BLOCKING_THREADS: usize = 10;

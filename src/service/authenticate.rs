@@ -86,7 +86,7 @@ impl Service {
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
         let seen = self.stamp()?;
         let Some(found) = self.prove(token)?.filter(|found| found.proven) else { return Err(REFUSED) };
-        match found.verdict(self.now()) {
+        match found.verdict(self.now_in(found.holder.tenant.key)) {
             Verdict::Valid => {
                 let key = self.key_holder(token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
@@ -143,7 +143,7 @@ impl Service {
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
         let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-        let verdict = holder.stored.credential.verdict(&holder.owner, sponsored, self.now());
+        let verdict = holder.stored.credential.verdict(&holder.owner, sponsored, self.now_in(holder.tenant.key));
         if !intact || verdict != Verdict::Valid {
             return Err(REFUSED);
         }

@@ -6,7 +6,7 @@ use super::{Context, Error, Service, authorize};
 use crate::domain::log::{self, Entry, Head};
 use crate::domain::{Id, Operation, Tenant, TenantKey};
 use crate::scim::ResourceType;
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, ResourceKey};
 
 /// A change in the making. What is recorded here is appended when the change finishes.
 pub struct Change<'c> {
@@ -23,7 +23,9 @@ pub struct Change<'c> {
     /// The type that the caller was authorized for.
     resource_type: Option<&'static ResourceType>,
     /// The end of the log, once it is locked.
-    pub(super) head: Option<Head>,
+    head: Option<Head>,
+    /// What it has dated before the log was locked.
+    dated: Vec<ResourceKey>,
     entries: Vec<Entry>,
     touched: Touched,
 }
@@ -53,8 +55,9 @@ impl<'c> Change<'c> {
             context,
             operation,
             resource_type,
-            now: service.now(),
+            now: service.now_in(context.caller.tenant.key),
             head: None,
+            dated: vec![],
             entries: vec![],
             touched: Touched::Nothing,
         }
@@ -114,8 +117,29 @@ impl<'c> Change<'c> {
             authorize(&caller, self.operation, self.resource_type)?;
         }
         let next = head.next_seq;
-        self.head = Some(head);
+        self.build_on(head)?;
         Ok(next)
+    }
+
+    /// Takes the end of the log, which is locked: the change is not earlier, and so is nothing that it has dated.
+    /// Otherwise whoever reads what is later than all it has read would never read this.
+    pub(super) fn build_on(&mut self, head: Head) -> Result<(), Error> {
+        let millis = DateTime::<Utc>::timestamp_millis;
+        let before = self.now;
+        self.now = before.max(head.time);
+        self.head = Some(head);
+        let dated = std::mem::take(&mut self.dated);
+        if !dated.is_empty() && millis(&before) < millis(&self.now) {
+            store::resources::redate(self.conn, self.key(), &dated, self.now)?;
+        }
+        Ok(())
+    }
+
+    /// Notes that a resource carries the time of this change.
+    pub(super) fn date(&mut self, resource: ResourceKey) {
+        if self.head.is_none() {
+            self.dated.push(resource);
+        }
     }
 
     /// Notes what happened; the log gets it with the commit.

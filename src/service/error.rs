@@ -144,7 +144,9 @@ fn unavailable(error: &store::Error) -> &'static str {
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Error {
         match error {
-            store::Error::Unavailable(_) | store::Error::ReadOnly | store::Error::TooLong => Error::Unavailable(error),
+            store::Error::Unavailable(_) | store::Error::ReadOnly | store::Error::TooLong | store::Error::Moved => {
+                Error::Unavailable(error)
+            }
             store::Error::Refused(message) => Error::Refused(message),
             store::Error::TooMany(detail) => scim::Error::new(scim::ScimType::TooMany, detail).into(),
             other => Error::internal(other),

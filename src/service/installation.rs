@@ -62,6 +62,15 @@ impl RootKey {
         Ok(RootKey { key, installation: rest })
     }
 
+    /// Reads the file, which must be there.
+    ///
+    /// # Errors
+    /// If it is not, or does not hold a key.
+    pub(super) fn present(data_dir: &Path) -> Result<RootKey, Error> {
+        let (key, installation) = present(data_dir, ROOT_KEY)?;
+        Ok(RootKey { key, installation })
+    }
+
     /// What is derived from it.
     pub(super) fn keyring(&self) -> Keyring {
         Keyring::derive(&self.key)
@@ -145,6 +154,21 @@ fn open_key(data_dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<([u8; 
     // The name of the new file is durable only once its folder is.
     folder.sync_all().map_err(|e| failed("make durable", e))?;
     Ok((key, None))
+}
+
+/// The key that signs, which must be there.
+///
+/// # Errors
+/// If it is not, or is no key.
+pub(super) fn present_signing_key(data_dir: &Path) -> Result<SigningKey, Error> {
+    SigningKey::from_seed(&present(data_dir, SIGNING_KEY)?.0)
+}
+
+fn present(data_dir: &Path, name: &str) -> Result<([u8; KEY_BYTES], Option<Id>), Error> {
+    let path = data_dir.join(name);
+    let missing =
+        || Error::Refused(format!("{} is not there: a backup holds no keys: copy it there first", path.display()));
+    read(&path)?.ok_or_else(missing)
 }
 
 fn lock(folder: &Path) -> Result<File, std::io::Error> {

@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::credentials::is_intact;
 use super::{Context, Error, Service, authorize};
 use crate::domain::log::{ChainCheck, Head, Record};
+use crate::domain::secret::Keyring;
 use crate::domain::{Id, Operation, Tenant, TenantKey};
 use crate::store::credentials::Part;
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, Store};
 
 /// Rows in one read of a check.
 const CHUNK: i64 = 1_000;
@@ -47,53 +48,7 @@ impl Service {
     pub fn verify_log(&self, context: &Context) -> Result<Verification, Error> {
         authorize(&context.caller, Operation::LogVerify, None)?;
         let tenant = &context.caller.tenant;
-        Ok(Verification { chain: self.verify_chain(tenant)?, credentials: self.verify_rows(tenant)? })
-    }
-
-    fn verify_chain(&self, tenant: &Tenant) -> Result<Result<i64, String>, Error> {
-        // Records that are appended while the check runs lie behind this head and are left to the next one.
-        let Some(head) = self.read(|conn| head(conn, tenant.key))? else {
-            return Ok(Err(NO_HEAD.to_owned()));
-        };
-        let mut check = ChainCheck::new(tenant.id);
-        let mut next = 0;
-        while next < head.next_seq {
-            let limit = CHUNK.min(head.next_seq - next);
-            let records = self.read(|conn| Ok(store::log::records(conn, tenant.key, next, limit)?))?;
-            if records.is_empty() {
-                break;
-            }
-            for record in &records {
-                let taken = check.take(record.seq, &record.bytes, &record.hash).and_then(|()| check_columns(record));
-                if let Err(broken) = taken {
-                    return Ok(Err(broken));
-                }
-            }
-            next += records.len() as i64;
-        }
-        if let Some(broken) = self.read(|conn| behind_head(conn, tenant.key))? {
-            return Ok(Err(broken));
-        }
-        Ok(check.finish(&head))
-    }
-
-    fn verify_rows(&self, tenant: &Tenant) -> Result<Rows, Error> {
-        let (mut found, mut last) = (Rows::default(), None);
-        loop {
-            let rows = self.read(|conn| Ok(store::credentials::list(conn, tenant.key, Part::All, last, CHUNK)?))?;
-            let Some((key, _)) = rows.last() else { return Ok(found) };
-            last = Some(*key);
-            for (_, stored) in &rows {
-                found.total += 1;
-                if is_intact(self.keyring(), tenant, stored) {
-                    continue;
-                }
-                found.tampered += 1;
-                if found.ids.len() < TAMPERED_NAMED_MAX {
-                    found.ids.push(stored.credential.id);
-                }
-            }
-        }
+        verify(&self.inner.store, self.keyring(), tenant)
     }
 
     /// The newest records, oldest first.
@@ -105,6 +60,57 @@ impl Service {
             let records = store::log::tail(conn, context.caller.tenant.key, count)?;
             records.iter().map(|record| Ok(serde_json::from_slice(&record.bytes)?)).collect()
         })
+    }
+}
+
+/// Checks a tenant's log, and its credentials.
+pub(super) fn verify(store: &Store, keyring: &Keyring, tenant: &Tenant) -> Result<Verification, Error> {
+    Ok(Verification { chain: verify_chain(store, tenant)?, credentials: verify_rows(store, keyring, tenant)? })
+}
+
+fn verify_chain(store: &Store, tenant: &Tenant) -> Result<Result<i64, String>, Error> {
+    // Records that are appended while the check runs lie behind this head and are left to the next one.
+    let Some(head) = store.read(|conn| head(conn, tenant.key))? else {
+        return Ok(Err(NO_HEAD.to_owned()));
+    };
+    let mut check = ChainCheck::new(tenant.id);
+    let mut next = 0;
+    while next < head.next_seq {
+        let limit = CHUNK.min(head.next_seq - next);
+        let records = store.read(|conn| store::log::records(conn, tenant.key, next, limit))?;
+        if records.is_empty() {
+            break;
+        }
+        for record in &records {
+            let taken = check.take(record.seq, &record.bytes, &record.hash).and_then(|()| check_columns(record));
+            if let Err(broken) = taken {
+                return Ok(Err(broken));
+            }
+        }
+        next += records.len() as i64;
+    }
+    if let Some(broken) = store.read(|conn| behind_head(conn, tenant.key))? {
+        return Ok(Err(broken));
+    }
+    Ok(check.finish(&head))
+}
+
+fn verify_rows(store: &Store, keyring: &Keyring, tenant: &Tenant) -> Result<Rows, Error> {
+    let (mut found, mut last) = (Rows::default(), None);
+    loop {
+        let rows = store.read(|conn| store::credentials::list(conn, tenant.key, Part::All, last, CHUNK))?;
+        let Some((key, _)) = rows.last() else { return Ok(found) };
+        last = Some(*key);
+        for (_, stored) in &rows {
+            found.total += 1;
+            if is_intact(keyring, tenant, stored) {
+                continue;
+            }
+            found.tampered += 1;
+            if found.ids.len() < TAMPERED_NAMED_MAX {
+                found.ids.push(stored.credential.id);
+            }
+        }
     }
 }
 

@@ -8,12 +8,14 @@ pub mod agents;
 pub mod authenticate;
 mod authorize;
 pub mod authzen;
+pub mod backup;
 pub mod body;
 pub mod bulk;
 mod cache;
 mod cascade;
 pub mod catalogue;
 mod change;
+mod clocks;
 mod concerned;
 pub mod credentials;
 pub mod error;
@@ -53,7 +55,7 @@ pub use self::readiness::Readiness;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::Keyring;
-use crate::domain::{Caller, Operation};
+use crate::domain::{Caller, Operation, TenantKey};
 use crate::scim::{self, ResourceType};
 pub use crate::store::Interest;
 use crate::store::{self, Conn, Store};
@@ -90,6 +92,8 @@ pub struct Limits {
     pub requests_per_minute: Option<u32>,
     /// How long superseded documents are kept, in days.
     pub history_days: i64,
+    /// How far this node's clock may be from the database server's, in seconds; `None` is no limit.
+    pub clock_skew_seconds_max: Option<i64>,
 }
 
 impl Default for Limits {
@@ -102,6 +106,7 @@ impl Default for Limits {
             cursor_timeout_seconds: 3_600,
             requests_per_minute: Some(6_000),
             history_days: 400,
+            clock_skew_seconds_max: Some(60),
         }
     }
 }
@@ -145,6 +150,7 @@ struct Inner {
     keyring: Keyring,
     signing_key: signing::SigningKey,
     clock: Arc<dyn Clock>,
+    clocks: clocks::Clocks,
     entropy: Arc<dyn Entropy>,
     rate: rate::Limiter,
     turns: search::Turns,
@@ -176,6 +182,7 @@ impl Service {
             store,
             keyring,
             signing_key,
+            clocks: clocks::Clocks::new(clock.as_ref()),
             clock,
             entropy,
             rate,
@@ -213,6 +220,13 @@ impl Service {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.inner.clock.now()
+    }
+
+    /// The time by which a tenant's keys, grants and changes are judged: that of the clock, and never before the last
+    /// record of the log. Whoever set the clock back, or has one that is behind another node's, wins nothing by it.
+    pub(crate) fn now_in(&self, tenant: TenantKey) -> DateTime<Utc> {
+        let now = self.now();
+        self.last_record_at(tenant).map_or(now, |last| now.max(last))
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {

@@ -67,6 +67,7 @@ impl Service {
         resource_type: Option<&'static ResourceType>,
         f: impl Fn(&mut Change<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        self.believe_clock().map_err(Error::Busy)?;
         // A key that was revoked or lost its permission since authentication writes nothing. The embedded
         // database's changes take turns, so nobody else waits for its log.
         let head = match self.is_embedded() {
@@ -80,7 +81,9 @@ impl Service {
         authorize(&caller, operation, resource_type)?;
         let context = Context { caller, request: context.request.clone(), seen: None };
         let mut change = Change::new(self, conn, &context, operation, resource_type);
-        change.head = head;
+        if let Some(head) = head {
+            change.build_on(head)?;
+        }
         let value = f(&mut change)?;
         change.finish()?;
         Ok(value)

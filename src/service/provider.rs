@@ -46,6 +46,8 @@ impl Service {
     /// [`Error::Refused`] if there is none: `keyroll init` makes it.
     pub fn tenant(&self, name: &str) -> Result<Tenant, Error> {
         let tenant = self.read(|conn| Ok(store::tenants::by_name(conn, name)?))?;
+        // Where its log ends: no time is earlier.
+        self.stamp()?;
         tenant.ok_or_else(|| Error::Refused(format!("the database has no tenant {name}: run keyroll init")))
     }
 

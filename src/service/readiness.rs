@@ -37,6 +37,7 @@ impl Service {
     pub fn readiness(&self, for_reads: bool) -> Readiness {
         let read = || -> Result<(), Error> {
             self.inner.store.data_version()?;
+            self.compare_clocks();
             self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
         };
         if let Err(error) = read() {
@@ -47,7 +48,8 @@ impl Service {
             log::warn!("not ready: {cause}");
             return Readiness::nothing(why);
         }
-        let writes = if for_reads { None } else { self.inner.store.writable().err() };
+        let writes =
+            if for_reads { None } else { self.believe_clock().and_then(|()| self.inner.store.writable()).err() };
         Readiness { reads: None, writes }
     }
 }

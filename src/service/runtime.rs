@@ -1,5 +1,8 @@
 //! The one home of the real clock and the real random source.
 
+use std::sync::LazyLock;
+use std::time::{Duration, Instant};
+
 use chrono::{DateTime, Utc};
 use rand::Rng;
 
@@ -13,6 +16,12 @@ impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the home of the clock")]
     fn now(&self) -> DateTime<Utc> {
         Utc::now()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the home of the clock")]
+    fn monotonic(&self) -> Duration {
+        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        BEGUN.elapsed()
     }
 }
 

@@ -61,7 +61,7 @@ impl Service {
             && let Some(holder) = caller.key()
         {
             let stands = credential.id == key.credential
-                && credential.verdict(&holder.owner, true, self.now()) == Verdict::Valid;
+                && credential.verdict(&holder.owner, true, self.now_in(tenant)) == Verdict::Valid;
             return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
         }
         let (credential, caller) = self.look_up(conn, key)?;

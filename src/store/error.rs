@@ -16,6 +16,9 @@ pub enum Error {
     /// The database ended a statement that took too long, or that nobody waited for any more.
     #[error("{}", CANCELLED)]
     TooLong,
+    /// The file of the embedded database is not where it was opened.
+    #[error("{}", MOVED)]
+    Moved,
     /// The work panicked; nothing of it was kept.
     #[error("the work on the database panicked")]
     Panicked,
@@ -56,8 +59,11 @@ impl Error {
 
     /// Why the database serves nothing, for anybody: without its own words, which may name files and hosts.
     pub fn told(&self) -> &'static str {
-        let Error::Unavailable(text) = self else {
-            return if matches!(self, Error::ReadOnly) { READ_ONLY } else { "the database failed" };
+        let text = match self {
+            Error::Unavailable(text) => text,
+            Error::ReadOnly => return READ_ONLY,
+            Error::Moved => return MOVED,
+            _ => return "the database failed",
         };
         let found = TOLD.iter().find(|(part, _)| text.contains(part));
         found.map_or("the database is not available", |(_, told)| told)
@@ -94,6 +100,8 @@ impl From<diesel::r2d2::PoolError> for Error {
     }
 }
 
+const MOVED: &str = "the database file was moved, deleted or replaced while it was open: put it back, or stop the \
+     server and bring back a backup";
 const READ_ONLY: &str = "the database is read-only: writes wait until it is not";
 /// What a session says of a server that is none to ask.
 pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
@@ -103,8 +111,9 @@ const LOCKED: &str = "another program has locked it: try again once that has fin
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
 /// What is told of a failure, by a part of its text.
-const TOLD: [(&str, &str); 10] = [
+const TOLD: [(&str, &str); 11] = [
     (SLOW, SLOW),
+    (MOVED, MOVED),
     (STANDBY, STANDBY),
     (OVERTAKEN, OVERTAKEN),
     ("database or disk is full", "the disk is full"),

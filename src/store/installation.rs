@@ -55,30 +55,36 @@ pub fn set_id(conn: &mut Conn, id: &Id) -> Result<()> {
     set_fingerprint(conn, ID, id.as_bytes())
 }
 
+/// Whether a database, whose tables may not be there yet, holds an installation.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(super) fn is_used(conn: &mut Conn) -> Result<bool> {
+    let exists = match conn {
+        Conn::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'installation'",
+        Conn::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('installation')",
+    };
+    let exists = conn.load_sql::<BigInt, i64>(exists, &[])?.pop() == Some(1);
+    Ok(exists && fingerprint(conn, ROOT)?.is_some())
+}
+
 /// Refuses a database, whose tables may not be there yet, that does not hold the installation it should.
 ///
 /// # Errors
 /// [`Error::Refused`] with what may have happened and what to do.
 pub(super) fn check(conn: &mut Conn, expected: Option<Id>) -> Result<()> {
     let Some(wanted) = expected else { return Ok(()) };
-    let exists = match conn {
-        Conn::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'installation'",
-        Conn::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('installation')",
-    };
-    let exists = conn.load_sql::<BigInt, i64>(exists, &[])?.pop() == Some(1);
-    let (known, used) = match exists {
-        true => (id(conn)?, fingerprint(conn, ROOT)?.is_some()),
-        false => (None, false),
-    };
-    match known {
+    if !is_used(conn)? {
+        return refuse_nothing(expected);
+    }
+    match id(conn)? {
         Some(known) if known == wanted => Ok(()),
         Some(known) => Err(Error::Refused(format!(
             "root.key is of the installation {wanted}, and the database holds another one, {known}: check the data \
              folder and the database URL"
         ))),
         // From before there were ids: the fingerprint of the key tells whether it belongs to it.
-        None if used => Ok(()),
-        None => refuse_nothing(expected),
+        None => Ok(()),
     }
 }
 

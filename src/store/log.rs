@@ -189,6 +189,8 @@ pub struct End {
     pub next_seq: i64,
     /// The hash of its last record.
     pub hash: [u8; 32],
+    /// The time of its last record.
+    pub time: DateTime<Utc>,
     /// The state of roles and mappings: see [`Head::policy_epoch`].
     pub policy_epoch: i64,
     /// The number of their snapshot: see [`Head::policy_seq`].
@@ -200,13 +202,13 @@ pub struct End {
 /// # Errors
 /// If the database cannot be read.
 pub fn heads(conn: &mut Conn) -> Result<Vec<End>> {
-    type Row = (i64, i64, Vec<u8>, i64, i64);
-    let own = (log_heads::tenant, log_heads::next_seq, log_heads::hash, log_heads::policy_epoch, log_heads::policy_seq);
-    let query = log_heads::table.select(own).order(log_heads::tenant);
-    let rows = on!(conn, |c| query.load::<Row>(c))?;
-    let end = |(tenant, next_seq, hash, policy_epoch, policy_seq): Row| {
-        let hash = Column("log_heads", "hash").hash(&hash)?;
-        Ok(End { tenant: TenantKey(tenant), next_seq, hash, policy_epoch, policy_seq })
+    let rows = on!(conn, |c| log_heads::table
+        .select((log_heads::tenant, HeadRow::as_select()))
+        .order(log_heads::tenant)
+        .load::<(i64, HeadRow)>(c))?;
+    let end = |(tenant, head): (i64, HeadRow)| {
+        let Head { next_seq, hash, time, policy_seq, policy_epoch } = head.into_domain()?;
+        Ok(End { tenant: TenantKey(tenant), next_seq, hash, time, policy_epoch, policy_seq })
     };
     rows.into_iter().map(end).collect()
 }

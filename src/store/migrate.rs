@@ -1,6 +1,7 @@
 //! Making and migrating the tables: compiled in, one folder for each database.
 
 use diesel::migration::{MigrationSource, MigrationVersion};
+use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Bind, Conn};
@@ -28,12 +29,72 @@ pub(super) fn run(conn: &mut Conn) -> Result<()> {
     outcome
 }
 
-fn migrate(conn: &mut Conn) -> Result<()> {
+/// The same for who has the database to itself.
+///
+/// # Errors
+/// See [`run`].
+pub(super) fn migrate(conn: &mut Conn) -> Result<()> {
     match conn {
         Conn::Sqlite(c) => pending(c, SQLITE)?,
         Conn::Postgres(c) => pending(c, POSTGRES)?,
     }
     index::ensure_paths(conn)
+}
+
+/// The migrations that the database has come through, in order.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(super) fn applied(conn: &mut Conn) -> Result<Vec<String>> {
+    // Diesel would make its table first, and a snapshot is for reading.
+    conn.load_sql::<Text, String>("SELECT version FROM __diesel_schema_migrations ORDER BY version", &[])
+}
+
+/// Makes the tables as they were after these migrations, in a database that has none.
+///
+/// # Errors
+/// [`Error::Refused`] if this version of Keyroll does not know one of them.
+pub(super) fn up_to(conn: &mut Conn, migrations: &[String]) -> Result<()> {
+    match conn {
+        Conn::Sqlite(c) => climb(c, SQLITE, migrations),
+        Conn::Postgres(c) => climb(c, POSTGRES, migrations),
+    }
+}
+
+fn climb<C, DB>(conn: &mut C, source: EmbeddedMigrations, wanted: &[String]) -> Result<()>
+where
+    C: MigrationHarness<DB>,
+    DB: diesel::backend::Backend,
+    EmbeddedMigrations: MigrationSource<DB>,
+{
+    let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
+    // Whoever asks makes the table of migrations.
+    conn.applied_migrations().map_err(failed)?;
+    for version in wanted {
+        let Some(migration) = known.iter().find(|known| known.name().version().to_string() == *version) else {
+            return Err(Error::Refused(format!(
+                "the backup is of a newer version of keyroll ({version}): install that version"
+            )));
+        };
+        conn.run_migration(migration).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// Drops all tables.
+///
+/// # Errors
+/// If the database cannot be changed.
+pub(super) fn revert(conn: &mut Conn) -> Result<()> {
+    let reverted = match conn {
+        Conn::Sqlite(c) => c.revert_all_migrations(SQLITE),
+        Conn::Postgres(c) => c.revert_all_migrations(POSTGRES),
+    };
+    reverted.map(|_| ()).map_err(failed)
+}
+
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Refused(format!("the database could not be migrated: {error}"))
 }
 
 fn pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>
@@ -42,7 +103,6 @@ where
     DB: diesel::backend::Backend,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let failed = |error| Error::Refused(format!("the database could not be migrated: {error}"));
     let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
     let known: Vec<MigrationVersion<'_>> = known.iter().map(|m| m.name().version().as_owned()).collect();
     let applied = conn.applied_migrations().map_err(failed)?;

@@ -1,12 +1,15 @@
 //! Rows ↔ domain, on SQLite and PostgreSQL. No rules: what may happen is the service's to say.
 //!
 //! Every function takes a connection and then the tenant. Without a tenant there are only:
-//! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other` and `log::heads`.
+//! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other` and `log::heads`; backups
+//! (`archive`) hold the rows of all.
 //!
 //! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write`] for one transaction. On
 //! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
 //! pooled connection and a transaction of its own. Inside, both look the same.
 
+mod anchor;
+pub mod archive;
 pub mod around;
 pub mod candidates;
 pub mod catalogue;
@@ -45,6 +48,8 @@ mod writes;
 
 use std::fmt;
 use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 
 pub use connection::{Conn, data_version, nested, snapshot};
 pub use error::{Error, Result};
@@ -164,6 +169,15 @@ impl Store {
     /// Whether the database is part of this process, so that short reads need no thread of their own.
     pub fn is_embedded(&self) -> bool {
         matches!(&self.database, Database::Sqlite(_))
+    }
+
+    /// What a database server's clock said when it was last asked for its state; the embedded database has this
+    /// process's own.
+    pub fn told_time(&self) -> Option<DateTime<Utc>> {
+        match &self.database {
+            Database::Sqlite(_) => None,
+            Database::Postgres(postgres) => postgres.told_time(),
+        }
     }
 
     /// A number that is greater after any commit by anybody, other processes included; numbers of one store

@@ -3,9 +3,12 @@
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
+use diesel::connection::SimpleConnection;
 use diesel::r2d2::{Pool, PooledConnection};
 use diesel::sql_types::{Bool, Text};
 
@@ -13,7 +16,7 @@ use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
-use super::session::{self, Server, Session, Trouble};
+use super::session::{self, Known, Server, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
 use crate::domain::Id;
@@ -51,6 +54,7 @@ pub(super) struct Postgres {
     writes: Writes,
     /// How often work was done again.
     repeats: AtomicU64,
+    known: Arc<Known>,
 }
 
 impl Postgres {
@@ -78,9 +82,13 @@ impl Postgres {
             let mut session = own.get()?;
             session.conn.load_sql::<Bool, bool>("SELECT pg_cancel_backend(CAST(? AS integer))", &binds).map(|_| ())
         })?;
+        // At once, so that others know of this process before anybody asks it for anything.
         let mut own = None;
+        look(&server, &mut own)?;
+        let known = Arc::clone(server.known());
         let looks = Looks::start(move || look(&server, &mut own))?;
-        Ok(Postgres { readers, writers, looks, cancels, writes: Writes::default(), repeats: AtomicU64::new(0) })
+        let (writes, repeats) = (Writes::default(), AtomicU64::new(0));
+        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -172,6 +180,12 @@ impl Postgres {
         &self.looks
     }
 
+    /// See [`super::Store::told_time`].
+    pub(super) fn told_time(&self) -> Option<DateTime<Utc>> {
+        let millis = self.known.told_millis.load(Ordering::Acquire);
+        DateTime::from_timestamp_millis(millis).filter(|_| millis != 0)
+    }
+
     /// See [`super::Store::writable`].
     pub(super) fn writable(&self) -> Result<(), &'static str> {
         self.writes.ask(|| {
@@ -215,7 +229,11 @@ fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
     loop {
         let mut session = match own.take().filter(|session| server.is_current(session)) {
             Some(session) => session,
-            None => server.open()?,
+            None => {
+                let mut session = server.open()?;
+                session.conn.batch_execute(&format!("SELECT pg_advisory_lock_shared({RUNNING})"))?;
+                session
+            }
         };
         session.begin();
         match session.look(server.known()) {
@@ -229,6 +247,21 @@ fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The advisory lock that every server and command holds, and that whoever puts a backup in place holds alone:
+/// "keyrunni" in ASCII.
+const RUNNING: &str = "7739837627836691049";
+
+/// A connection to a database that nobody else has open, and that nobody else opens until it ends.
+///
+/// # Errors
+/// [`Error::Refused`] if a server or a command has it open.
+pub(super) fn alone(url: &str) -> Result<Conn> {
+    refuse_tls(url)?;
+    let mut conn = Conn::Postgres(session::connect(&with_defaults(url))?);
+    let locked = conn.load_sql::<Bool, bool>(&format!("SELECT pg_try_advisory_lock({RUNNING})"), &[])?;
+    if locked == [true] { Ok(conn) } else { Err(Error::Refused(super::sqlite::IN_USE.to_owned())) }
 }
 
 /// Says early what libpq without TLS would say on every connection.

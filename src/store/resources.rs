@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
+use diesel::dsl::case_when;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 
@@ -178,6 +179,27 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Res
     row.map(Row::into_resource).transpose()
 }
 
+/// When a change at this time is dated: later than the one before it, whatever the clock says.
+macro_rules! later {
+    ($now:expr) => {
+        case_when(resources::modified.ge(millis($now)), resources::modified + 1).otherwise(millis($now))
+    };
+}
+
+/// Dates resources that this transaction has changed anew: a record was written meanwhile, by a clock that is ahead.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn redate(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey], now: DateTime<Utc>) -> Result<()> {
+    const SQL: &str = "UPDATE resources SET created = CASE WHEN version = 1 THEN ? ELSE created END, modified = ? \
+         WHERE tenant = ? AND key IN ? AND modified < ?";
+    for keys in keys.chunks(CHUNK) {
+        let now = || Bind::Int(millis(now));
+        conn.execute_sql(SQL, &[now(), now(), Bind::Int(tenant.0), Bind::List(List::keys(keys)), now()])?;
+    }
+    Ok(())
+}
+
 /// Stores another document; gives the new version.
 ///
 /// # Errors
@@ -195,7 +217,7 @@ pub fn update(
         resources::document.eq(document),
         resources::display.eq(display),
         resources::version.eq(resources::version + 1),
-        resources::modified.eq(millis(now)),
+        resources::modified.eq(later!(now)),
     );
     let update = diesel::update(own).set(values).returning(resources::version);
     Ok(on!(conn, |c| update.get_result::<i64>(c))?)
@@ -207,7 +229,7 @@ pub fn update(
 /// [`diesel::result::Error::NotFound`] if there is no such resource.
 pub fn touch(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, now: DateTime<Utc>) -> Result<i64> {
     let own = resources::table.filter(resources::key.eq(key.0)).filter(resources::tenant.eq(tenant.0));
-    let values = (resources::version.eq(resources::version + 1), resources::modified.eq(millis(now)));
+    let values = (resources::version.eq(resources::version + 1), resources::modified.eq(later!(now)));
     let update = diesel::update(own).set(values).returning(resources::version);
     Ok(on!(conn, |c| update.get_result::<i64>(c))?)
 }

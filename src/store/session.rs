@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection, get_default_instrumentation};
 use diesel::pg::PgConnection;
 use diesel::r2d2::ManageConnection;
-use diesel::sql_types::{Bool, Integer, Text};
+use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, ended};
@@ -29,9 +29,10 @@ const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_sessio
          EXCEPTION WHEN insufficient_privilege OR invalid_parameter_value THEN NULL; END $$;";
 
 /// What a look asks: whether it is a standby, its timeline (the first eight digits of the name of the log file
-/// that it writes: no privilege is needed for that), and which transactions have ended.
+/// that it writes: no privilege is needed for that), and which transactions have ended; and what time it is there.
 const LOOK: &str = "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() THEN '' \
-     ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, CAST(pg_current_snapshot() AS text)";
+     ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END, CAST(pg_current_snapshot() AS text), \
+     CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
 
 /// What the sessions of one installation know of each other.
 pub(super) struct Known {
@@ -41,6 +42,8 @@ pub(super) struct Known {
     losses: AtomicI64,
     /// The newest timeline of all that were met: whoever is on an older one was overtaken by another primary.
     timeline: AtomicI64,
+    /// What the server's clock said at the last look, in milliseconds; 0 before the first.
+    pub(super) told_millis: AtomicI64,
 }
 
 /// How sessions are made and judged.
@@ -92,7 +95,12 @@ pub(super) struct Trouble {
 
 impl Server {
     pub(super) fn new(url: &str) -> Server {
-        let known = Known { made: AtomicI64::new(0), losses: AtomicI64::new(0), timeline: AtomicI64::new(0) };
+        let known = Known {
+            made: AtomicI64::new(0),
+            losses: AtomicI64::new(0),
+            timeline: AtomicI64::new(0),
+            told_millis: AtomicI64::new(0),
+        };
         Server { url: url.to_owned(), settings: "", known: Arc::new(known), given_up: Arc::default() }
     }
 
@@ -101,7 +109,7 @@ impl Server {
         Server { url: self.url.clone(), settings, known: Arc::clone(&self.known), given_up: Arc::default() }
     }
 
-    pub(super) fn known(&self) -> &Known {
+    pub(super) fn known(&self) -> &Arc<Known> {
         &self.known
     }
 
@@ -170,8 +178,8 @@ impl Session {
     /// # Errors
     /// [`Error::Unavailable`] if it is a standby, or another primary has overtaken it.
     pub(super) fn look(&mut self, known: &Known) -> Result<(i64, i64)> {
-        let found = self.conn.load_sql::<(Bool, Text, Text), (bool, String, String)>(LOOK, &[])?.pop();
-        let (is_standby, timeline, snapshot) =
+        let found = self.conn.load_sql::<(Bool, Text, Text, BigInt), (bool, String, String, i64)>(LOOK, &[])?.pop();
+        let (is_standby, timeline, snapshot, millis) =
             found.ok_or_else(|| Error::Unavailable("the database does not say what it is".to_owned()))?;
         if is_standby {
             self.met.is_over.store(true, Ordering::Relaxed);
@@ -183,6 +191,7 @@ impl Session {
             self.met.is_over.store(true, Ordering::Relaxed);
             return Err(Error::Unavailable(OVERTAKEN.to_owned()));
         }
+        known.told_millis.store(millis, Ordering::Release);
         Ok((timeline, ended(&snapshot).ok_or_else(unclear)?))
     }
 

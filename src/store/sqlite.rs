@@ -13,6 +13,8 @@ use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sqlite::SqliteConnection;
 
+use super::anchor::Anchor;
+use super::archive::{HOLDS_ONE, Present};
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
 use super::place::{self, Found};
@@ -44,6 +46,7 @@ pub(super) struct Sqlite {
     idle: Mutex<Idle>,
     returned: Condvar,
     index: WalIndex,
+    anchor: Arc<Anchor>,
     watch: Mutex<Watch>,
     writer: Writer,
     writes: Arc<Writes>,
@@ -88,14 +91,17 @@ impl Sqlite {
         conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
         migrate::run(&mut conn)?;
         drop(lock);
+        let watch = Mutex::new(Watch { conn: reader(text)?, known: None });
+        let anchor = Arc::new(Anchor::drop_at(&path).map_err(failed)?);
         let writes = Arc::new(Writes::default());
         Ok(Sqlite {
             kept: readers.max(1),
             idle: Mutex::new(Idle { readers: vec![], lent: 0 }),
             returned: Condvar::new(),
-            watch: Mutex::new(Watch { conn: reader(text)?, known: None }),
+            watch,
             index: WalIndex::open(&path).map_err(failed)?,
-            writer: Writer::start(text.to_owned(), conn, Arc::clone(&writes))?,
+            writer: Writer::start(text.to_owned(), conn, Arc::clone(&writes), Arc::clone(&anchor))?,
+            anchor,
             writes,
             probe: Mutex::new(None),
             path: text.to_owned(),
@@ -137,6 +143,7 @@ impl Sqlite {
     }
 
     pub(super) fn data_version(&self) -> Result<i64> {
+        self.anchor.check()?;
         let state = self.index.state();
         let mut watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner);
         match (state, watch.known) {
@@ -155,6 +162,7 @@ impl Sqlite {
     }
 
     fn lend(&self) -> Result<Lent<'_>> {
+        self.anchor.check()?;
         let full = |idle: &mut Idle| idle.readers.is_empty() && idle.lent >= self.kept + SPARE;
         let mut idle = self.idle();
         if full(&mut idle) {
@@ -171,6 +179,7 @@ impl Sqlite {
         let mut lent = Lent { from: self, conn: kept };
         if lent.conn.is_none() {
             lent.conn = Some(reader(&self.path)?);
+            self.anchor.look()?;
         }
         Ok(lent)
     }
@@ -196,6 +205,70 @@ impl Drop for Lent<'_> {
         self.from.returned.notify_one();
     }
 }
+
+/// Puts another file in the place of a database, which `make` writes at the path that it is given. What was there
+/// stays beside it.
+///
+/// # Errors
+/// [`Error::Refused`] if somebody has the database open, or it shall be kept.
+pub(super) fn replace<T, E: From<Error>>(
+    path: &str,
+    present: Present,
+    make: impl FnOnce(&Path) -> Result<T, E>,
+) -> Result<T, E> {
+    let path = place::absolute(path)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", path.display()));
+    // Nobody opens the database meanwhile.
+    let folder = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
+    let old = place::beside(&path, ".replaced");
+    match place::look(&path)? {
+        Found::Nothing | Found::Empty => {}
+        Found::Ours if present == Present::Keep => return Err(Error::Refused(HOLDS_ONE.to_owned()).into()),
+        Found::Ours if old.exists() => {
+            let old = old.display();
+            let text = format!("{old} is from an earlier restore: move it away, then restore again");
+            return Err(Error::Refused(text).into());
+        }
+        Found::Ours => leave_alone(&path)?,
+    }
+    if ["-wal", "-journal"].iter().any(|suffix| place::beside(&path, suffix).exists()) {
+        let text =
+            format!("beside {} lies the log of another database: move it away, then restore again", path.display());
+        return Err(Error::Refused(text).into());
+    }
+    let draft = place::beside(&path, ".restoring");
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error).into()),
+        _ => {}
+    }
+    let made = make(&draft)?;
+    let put = || {
+        if path.exists() {
+            fs::hard_link(&path, &old)?;
+        }
+        fs::rename(&draft, &path)?;
+        folder.sync_all()
+    };
+    put().map_err(failed)?;
+    Ok(made)
+}
+
+/// Puts the log of a database back into its file, which only who has it alone can do.
+fn leave_alone(path: &Path) -> Result<()> {
+    let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
+    let mut conn = connect(text)?;
+    conn.batch_execute("PRAGMA busy_timeout = 0;")?;
+    let mode = conn.load_sql::<diesel::sql_types::Text, String>("PRAGMA journal_mode = DELETE", &[]);
+    match mode {
+        Ok(mode) if mode == ["delete"] => Ok(()),
+        Ok(_) | Err(Error::Unavailable(_)) => Err(Error::Refused(IN_USE.to_owned())),
+        Err(error) => Err(error),
+    }
+}
+
+/// Why a database that is open is not replaced.
+pub(super) const IN_USE: &str = "a server or another command has the database open: stop it, then restore again";
 
 /// Opens a connection that may write.
 pub(super) fn connect(path: &str) -> Result<Conn> {

@@ -10,6 +10,7 @@ use std::thread::JoinHandle;
 
 use diesel::sql_types::BigInt;
 
+use super::anchor::Anchor;
 use super::connection::Conn;
 use super::error::{Error, Result};
 use super::sqlite;
@@ -31,9 +32,9 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(path: String, conn: Conn, writes: Arc<Writes>) -> Result<Writer> {
+    pub(super) fn start(path: String, conn: Conn, writes: Arc<Writes>, anchor: Arc<Anchor>) -> Result<Writer> {
         let (queue, jobs) = channel();
-        let run = move || Thread { path, conn: Some(conn), writes, changes: 0 }.run(&jobs);
+        let run = move || Thread { path, conn: Some(conn), writes, changes: 0, anchor }.run(&jobs);
         let thread = std::thread::Builder::new()
             .name("keyroll-writer".to_owned())
             .spawn(run)
@@ -138,6 +139,7 @@ struct Thread {
     writes: Arc<Writes>,
     /// The rows that the connection has ever changed.
     changes: i64,
+    anchor: Arc<Anchor>,
 }
 
 impl Thread {
@@ -177,7 +179,12 @@ impl Thread {
             Some(conn) => conn,
             None => sqlite::connect(&self.path)?,
         };
-        let outcome = together(&mut conn, jobs, queue);
+        // Before, so that nothing is written into another file; after, so that nothing is acknowledged that only a
+        // deleted one has.
+        let outcome = self.anchor.look().and_then(|()| {
+            let changes = together(&mut conn, jobs, queue)?;
+            self.anchor.look().map(|()| changes)
+        });
         let unwound = outcome.is_ok() || conn.unwind(0).is_ok();
         // Otherwise the next round opens another connection.
         self.conn = Some(conn).filter(|_| unwound);

@@ -1,6 +1,9 @@
 //! The files that a server stands on: whose they are, whether they belong together, and what happens if not.
 
+mod backup;
+mod help;
 mod keys;
+mod moved;
 mod place;
 
 use std::fs;

@@ -18,6 +18,7 @@ mod authz_matrix;
 mod bulk;
 mod changes;
 mod cli;
+mod clocks;
 mod connections;
 mod crash;
 mod defences;

@@ -74,8 +74,9 @@ const FUNCTION_LINES_MAX: usize = 69;
 const FINDERS: &[&str] =
     &["tenants::all", "tenants::by_name", "credentials::holder", "credentials::holder_or_other", "log::heads"];
 
-/// Functions and files of the store that touch no row of a tenant.
+/// Functions and files of the store that touch no row of a tenant, or, for backups, those of all.
 const NO_TENANT: &[&str] = &[
+    "archive",
     "tenants::insert",
     "paths::ensure_paths",
     "connection",

@@ -63,7 +63,7 @@ impl Service {
         after: Arc<Policy>,
         affected: &Affected,
     ) -> Result<Map<String, Value>, Error> {
-        let moment = |policy: Arc<Policy>| Moment { at: None, time: self.now(), as_of_seq: 0, policy };
+        let moment = |policy: Arc<Policy>| Moment { at: None, time: self.now_in(tenant), as_of_seq: 0, policy };
         let (before, after) = (moment(Arc::clone(before)), moment(after));
         let (mut effects, mut from) = (vec![], None);
         loop {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::domain::access::Facts;
 use crate::domain::credential::{Class, Verdict};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
-use crate::domain::{Id, Permission, Permissions, Policy, Principal, access};
+use crate::domain::{Id, Permission, Permissions, Policy, Principal, TenantKey, access};
 use crate::service::authenticate::scim_access;
 use crate::service::cache::Effective;
 use crate::service::credentials::is_intact;
@@ -72,7 +72,7 @@ impl Service {
         // Anew: since the request began, its body may have been long in coming.
         let (tenant, stamp) = (context.caller.tenant.key, self.stamp()?);
         let asked = |subject: &Subject| if let Subject::Principal(_, id) = subject { Some(*id) } else { None };
-        let remembered = |id: Id| Some((id, self.known_access(tenant, id, self.now())?));
+        let remembered = |id: Id| Some((id, self.known_access(tenant, id, self.now_in(tenant))?));
         let mut effective: HashMap<Id, Arc<Effective>> =
             subjects.iter().filter_map(asked).filter_map(remembered).collect();
         let is_known = |subject: &Subject| match subject {
@@ -103,7 +103,7 @@ impl Service {
         }
         for key in found.keys {
             let access = effective.get(&key.owner.id).map(|found| Arc::clone(&found.permissions));
-            held.insert(Subject::Key(key.stored.credential.id), self.held_by_key(key, access));
+            held.insert(Subject::Key(key.stored.credential.id), self.held_by_key(tenant, key, access));
         }
         Ok(Standings { policy: found.policy, held })
     }
@@ -130,7 +130,7 @@ impl Service {
         let missing: Vec<Id> = ids.into_iter().filter(|id| !known.contains_key(id)).collect();
         let (policy, facts, groups) = self.facts_now(conn, tenant, &missing)?;
         let judge = |facts: &Facts| {
-            let hits = access::hits(&policy, facts, &groups, self.now());
+            let hits = access::hits(&policy, facts, &groups, self.now_in(tenant));
             let until = access::valid_until(&policy, &hits);
             (facts.id, Effective::new(facts.kind, access::permissions(&policy, &hits), until))
         };
@@ -162,9 +162,9 @@ impl Service {
     }
 
     /// `granted(key) ∩ current(owner)` (promise P2), nothing for a key that does not work.
-    fn held_by_key(&self, key: OwnedKey, access: Option<Arc<Permissions>>) -> Held {
+    fn held_by_key(&self, tenant: TenantKey, key: OwnedKey, access: Option<Arc<Permissions>>) -> Held {
         let credential = key.stored.credential;
-        let verdict = credential.verdict(&key.owner, key.sponsored, self.now());
+        let verdict = credential.verdict(&key.owner, key.sponsored, self.now_in(tenant));
         match (verdict, credential.class) {
             (Verdict::Valid, Class::Provisioning) => Held::of(scim_access()),
             (Verdict::Valid, Class::User | Class::Service) => {

@@ -25,7 +25,7 @@ use crate::store::Conn;
 impl Service {
     /// What a principal may do now; from memory if nothing that decides it has changed.
     pub(super) fn effective(&self, tenant: TenantKey, id: Id, stamp: Stamp) -> Result<Arc<Effective>, Error> {
-        if let Some(known) = self.known_access(tenant, id, self.now()) {
+        if let Some(known) = self.known_access(tenant, id, self.now_in(tenant)) {
             return Ok(known);
         }
         let found = self.read(|conn| self.effective_in(conn, tenant, id))?;
@@ -38,7 +38,7 @@ impl Service {
         let Some(facts) = facts.first() else {
             return Ok(Effective::new(PrincipalKind::User, Permissions::default(), None));
         };
-        let hits = access::hits(&policy, facts, &groups, self.now());
+        let hits = access::hits(&policy, facts, &groups, self.now_in(tenant));
         let until = access::valid_until(&policy, &hits);
         Ok(Effective::new(facts.kind, access::permissions(&policy, &hits), until))
     }

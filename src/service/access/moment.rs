@@ -35,7 +35,12 @@ impl Service {
         let Some(text) = at else {
             let head = store::log::head(conn, tenant)?;
             let policy = self.policy(conn, tenant, &head)?;
-            return Ok(Moment { at: None, time: self.now(), as_of_seq: head.next_seq - 1, policy });
+            return Ok(Moment {
+                at: None,
+                time: self.now_in(tenant).max(head.time),
+                as_of_seq: head.next_seq - 1,
+                policy,
+            });
         };
         let time = moment::parse(text, self.now());
         let time = time.ok_or_else(|| Error::Malformed(format!("at: {}", moment::EXPECTED)))?;

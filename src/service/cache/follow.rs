@@ -33,7 +33,9 @@ impl Service {
     /// on another thread, where it hands it on and does nothing else.
     pub fn inquire(&self, then: impl FnOnce(Result<Told, Error>) + Send + 'static) {
         let before = self.known_version();
+        let service = self.clone();
         let told = move |version: store::Result<i64>| {
+            service.compare_clocks();
             then(version.map(|version| Told { before, version }).map_err(Error::from));
         };
         self.inner.store.tell_data_version(told);
@@ -60,7 +62,11 @@ impl Service {
     pub(in crate::service) fn stamp(&self) -> Result<Stamp, Error> {
         let Told { before, version } = match self.told {
             Some(told) => told,
-            None => Told { before: self.known_version(), version: self.inner.store.data_version()? },
+            None => {
+                let told = Told { before: self.known_version(), version: self.inner.store.data_version()? };
+                self.compare_clocks();
+                told
+            }
         };
         let known = || {
             let known = self.known_version();

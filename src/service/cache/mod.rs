@@ -257,6 +257,11 @@ impl Service {
         self.inner.cache.names.insert(name.key(), (id, version));
     }
 
+    /// When the last record of a log was written, as far as this request has seen it.
+    pub(super) fn last_record_at(&self, tenant: TenantKey) -> Option<DateTime<Utc>> {
+        self.inner.cache.state().ends.get(&tenant).map(|end| end.time)
+    }
+
     /// The state of roles and mappings that this request has seen.
     pub(super) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
         self.inner.cache.state().policy_epochs.get(&tenant).copied()

@@ -81,11 +81,11 @@ impl Service {
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         self.ask(context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let mut wanted = Wanted::of(conn, tenant, filter, self.now())?;
+            let mut wanted = Wanted::of(conn, tenant, filter, self.now_in(tenant))?;
             let question = question(context, filter);
             let mut place = match cursor {
                 Some(cursor) => self.open_list(question, cursor, &mut wanted)?,
-                None => wanted.begin(self.now()),
+                None => wanted.begin(self.now_in(tenant)),
             };
             let limit = if wanted.is_read_whole() { count + 1 } else { CHUNK.max(count + 1) };
             let (mut keys, mut read) = (vec![], 0);
@@ -169,7 +169,8 @@ impl Service {
             let owner = owners.get(&stored.credential.owner).filter(|_| is_intact(self.keyring(), tenant, &stored));
             let owner = owner.map(|owner| (owner.clone(), sponsored.contains(&owner.id)));
             let credential = stored.credential;
-            let status = owner.as_ref().map(|(owner, sponsored)| credential.status(owner, *sponsored, self.now()));
+            let status =
+                owner.as_ref().map(|(owner, sponsored)| credential.status(owner, *sponsored, self.now_in(tenant.key)));
             Judged { credential, owner, status: status.unwrap_or(Status::Tampered) }
         };
         Ok(rows.into_iter().map(judge).collect())

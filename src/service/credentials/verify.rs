@@ -47,7 +47,7 @@ impl Service {
         if found.holder.tenant.key != context.caller.tenant.key {
             return Ok(not_found);
         }
-        let mut verdict = found.verdict(self.now());
+        let mut verdict = found.verdict(self.now_in(found.holder.tenant.key));
         if verdict == Verdict::NotFound {
             return Ok(not_found);
         }

@@ -46,6 +46,7 @@ pub(in crate::service) fn delete(
     groups.retain(|group| group.direct);
     for group in &groups {
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
+        change.date(group.key);
     }
     let forgotten = forget_references(change, resource)?;
     let ending = Ending::of(change, resource)?;
@@ -176,6 +177,7 @@ fn forget(
     remove_reference(&mut after, reference, id);
     let text = serde_json::to_string(&after)?;
     store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
+    change.date(key);
     store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
     Ok(Some(Forgotten { resource_type, resource, reference, ending }))
 }

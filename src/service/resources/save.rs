@@ -20,9 +20,9 @@ use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
 use crate::service::protect::{self, Write};
 use crate::service::{Change, Error};
-use crate::store;
 use crate::store::index::IndexRow;
 use crate::store::resources::{NewResource, Resource, Sight};
+use crate::store::{self, ResourceKey};
 
 /// What a resource shall become.
 #[derive(Clone)]
@@ -80,6 +80,7 @@ pub(super) fn create(
         created: change.now,
     };
     let key = store::resources::insert(change.conn, tenant, &new)?;
+    change.date(key);
     claim_unique(change, resource_type, connection.as_ref(), key, None, &draft.document)?;
     if let Some(connection) = &connection {
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
@@ -108,6 +109,8 @@ pub(super) fn create(
         },
     )?;
     record(change, resource_type, &id, paths, delta, concerned);
+    // From here on its time is what it is.
+    change.seq()?;
     let resource = Resource {
         key,
         id,
@@ -150,13 +153,13 @@ pub(super) fn update(
         paths.push("externalId".to_owned());
     }
     if !paths.is_empty() {
-        let document = serde_json::to_string(&draft.document)?;
-        store::resources::update(change.conn, tenant, key, &document, display(&draft.document), change.now)?;
         let (old, new) = (Some(&before.document), Some(&draft.document));
         store::index::write(change.conn, tenant, resource_type, key, old, new)?;
     }
     let delta = members::apply(change, key, draft.rows)?;
-    if paths.is_empty() && !delta.is_empty() {
+    if !paths.is_empty() {
+        put(change, key, &draft.document)?;
+    } else if !delta.is_empty() {
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
@@ -191,6 +194,15 @@ pub(super) fn update(
     let from = connection.map(|connection| connection.key);
     let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, from)?;
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// Stores another document.
+fn put(change: &mut Change<'_>, key: ResourceKey, document: &Map<String, Value>) -> Result<(), Error> {
+    let text = serde_json::to_string(document)?;
+    // The log is locked first: what is stored now is not earlier than any record that others have seen.
+    change.seq()?;
+    store::resources::update(change.conn, change.key(), key, &text, display(document), change.now)?;
+    Ok(())
 }
 
 /// What a resource is called where another one refers to it.

@@ -26,6 +26,8 @@ fn help_of_the_program_and_its_server() {
       api      Register downstream apis and their permissions
       access   Show who may do what, and why
       apply    Bring apis, roles and mappings to what a file says, all of it or nothing
+      backup   Write all data into a folder, while servers go on, or check such a folder
+      restore  Put a backup in the place of the database, once no server runs on it
       log      Check and show the log
       help     Print this message or the help of the given subcommand(s)
 

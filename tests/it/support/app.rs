@@ -30,6 +30,7 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::test::TestRequest;
@@ -55,17 +56,35 @@ use super::plans;
 pub const START: i64 = 1_767_603_600_000;
 
 /// A clock that stands still until it is advanced.
-pub struct FixedClock(AtomicI64);
+pub struct FixedClock {
+    wall: AtomicI64,
+    monotonic: AtomicI64,
+}
 
 impl FixedClock {
+    fn at(millis: i64) -> FixedClock {
+        FixedClock { wall: AtomicI64::new(millis), monotonic: AtomicI64::new(0) }
+    }
+
+    /// Time passes; a negative one is a clock that is set back.
     pub fn advance(&self, by: TimeDelta) {
-        self.0.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
+        self.set(by);
+        self.monotonic.fetch_add(by.num_milliseconds().max(0), Ordering::SeqCst);
+    }
+
+    /// Somebody sets the clock.
+    pub fn set(&self, by: TimeDelta) {
+        self.wall.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
     }
 }
 
 impl Clock for FixedClock {
     fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.0.load(Ordering::SeqCst)).unwrap()
+        DateTime::from_timestamp_millis(self.wall.load(Ordering::SeqCst)).unwrap()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(self.monotonic.load(Ordering::SeqCst) as u64)
     }
 }
 
@@ -117,7 +136,7 @@ pub struct TestApp {
     provisioning_key: String,
     requests: AtomicU64,
     keys: Mutex<HashMap<String, String>>,
-    _folder: tempfile::TempDir,
+    _folder: Arc<tempfile::TempDir>,
 }
 
 /// Runs a story on both databases.
@@ -157,10 +176,15 @@ impl TestApp {
             database_url: url.clone(),
             readers: 4,
             public_url: "https://keyroll.example".to_owned(),
-            limits: keyroll::service::Limits { requests_per_minute: None, ..keyroll::service::Limits::default() },
+            limits: keyroll::service::Limits {
+                requests_per_minute: None,
+                // The server's clock does not stand still.
+                clock_skew_seconds_max: None,
+                ..keyroll::service::Limits::default()
+            },
         };
         change(&mut settings);
-        let clock = Arc::new(FixedClock(AtomicI64::new(START)));
+        let clock = Arc::new(FixedClock::at(START));
         let service = Service::open(settings, clock.clone(), Arc::new(CountingEntropy::default())).unwrap();
         let init = service.init("default").unwrap();
         let key = |name: &str| init[name].as_str().unwrap().to_owned();
@@ -173,7 +197,27 @@ impl TestApp {
             provisioning_key: key("provisioning_key"),
             requests: AtomicU64::new(0),
             keys: Mutex::default(),
-            _folder: folder,
+            _folder: Arc::new(folder),
+        }
+    }
+
+    /// Another node of the same installation, whose clock differs from this one's.
+    pub fn beside(&self, by: TimeDelta) -> TestApp {
+        let clock = Arc::new(FixedClock::at((self.clock.now() + by).timestamp_millis()));
+        // Its ids and secrets are its own.
+        let apart = AtomicU64::new(1 << 40);
+        let entropy = CountingEntropy { ids: apart, secrets: AtomicU64::new(1 << 40) };
+        let service = Service::open(self.service.settings().clone(), clock.clone(), Arc::new(entropy)).unwrap();
+        TestApp {
+            shared: http::Shared::new(service.clone(), http::Settings::default()),
+            service,
+            clock,
+            url: self.url.clone(),
+            admin_key: self.admin_key.clone(),
+            provisioning_key: self.provisioning_key.clone(),
+            requests: AtomicU64::new(1 << 40),
+            keys: Mutex::default(),
+            _folder: Arc::clone(&self._folder),
         }
     }
 

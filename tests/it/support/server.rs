@@ -115,6 +115,12 @@ impl Installation {
         }
     }
 
+    /// The same place, whose servers answer to the keys of another one's first start.
+    pub fn of(mut self, other: &Installation) -> Installation {
+        self.keys = Arc::clone(&other.keys);
+        self
+    }
+
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }

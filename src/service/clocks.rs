@@ -1,0 +1,68 @@
+//! A clock that is not to be believed writes nothing: what is recorded at a time far ahead would end every key that
+//! should live until then, for time never goes back (`Service::now_in`).
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use super::Service;
+use crate::domain::clock::Clock;
+
+/// How far a clock may go forward beside the monotonic one, between two looks.
+const JUMP_MAX: TimeDelta = TimeDelta::minutes(10);
+
+const APART: &str = "this node's clock differs from the database's by more than a minute: set it right";
+const JUMPED: &str = "this node's clock has jumped forward by more than ten minutes: set it right, or restart keyroll if it is right now";
+
+/// What is known of this node's clock.
+pub(super) struct Clocks {
+    /// Both clocks at the last look at which they agreed.
+    agreed: Mutex<(DateTime<Utc>, Duration)>,
+    /// Whether the clock was too far from the database's when that last told its time.
+    is_apart: AtomicBool,
+}
+
+impl Clocks {
+    pub(super) fn new(clock: &dyn Clock) -> Clocks {
+        Clocks { agreed: Mutex::new((clock.now(), clock.monotonic())), is_apart: AtomicBool::new(false) }
+    }
+
+    fn has_jumped(&self, clock: &dyn Clock) -> bool {
+        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let passed = TimeDelta::from_std(monotonic.saturating_sub(agreed.1)).unwrap_or(TimeDelta::MAX);
+        if now.signed_duration_since(agreed.0) - passed > JUMP_MAX {
+            return true;
+        }
+        *agreed = (now, monotonic);
+        false
+    }
+}
+
+impl Service {
+    /// Compares the clocks, when the database has just told its own.
+    pub(super) fn compare_clocks(&self) {
+        let (Some(told), Some(max)) = (self.inner.store.told_time(), self.inner.settings.limits.clock_skew_seconds_max)
+        else {
+            return;
+        };
+        let apart = self.now().signed_duration_since(told).abs();
+        let is_apart = apart > TimeDelta::seconds(max);
+        if self.inner.clocks.is_apart.swap(is_apart, Ordering::AcqRel) != is_apart {
+            log::warn!(seconds = apart.num_seconds(); "{}", if is_apart { APART } else { "the clocks agree again" });
+        }
+    }
+
+    /// Whether what is written now would carry a time that can be believed, else why not.
+    pub(super) fn believe_clock(&self) -> Result<(), &'static str> {
+        if self.inner.clocks.is_apart.load(Ordering::Acquire) {
+            return Err(APART);
+        }
+        if self.inner.clocks.has_jumped(self.inner.clock.as_ref()) {
+            return Err(JUMPED);
+        }
+        Ok(())
+    }
+}

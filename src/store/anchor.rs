@@ -1,0 +1,86 @@
+//! Whether the files that are open are still those that lie at their place.
+//!
+//! Whoever deletes or replaces a database that is open leaves it with its reader alone: what is written then is lost
+//! with the process, and was acknowledged.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::time::Duration;
+
+use super::error::{Error, Result};
+use super::place::beside;
+
+/// How long it may take until reads are refused. Writes look for themselves.
+const INTERVAL: Duration = Duration::from_millis(250);
+
+/// The files of one database, and whether they were all at their place at the last look.
+pub(super) struct Anchor {
+    files: Arc<Files>,
+    /// The thread that looks ends with it.
+    _stop: Sender<()>,
+}
+
+struct Files {
+    /// Device and inode of each.
+    known: Vec<(PathBuf, (u64, u64))>,
+    moved: AtomicBool,
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::metadata(path).map(|about| (about.dev(), about.ino()))
+}
+
+impl Files {
+    fn look(&self) {
+        let is_there = |(path, known): &(PathBuf, (u64, u64))| identity(path).is_ok_and(|found| found == *known);
+        let moved = !self.known.iter().all(is_there);
+        if self.moved.swap(moved, Ordering::AcqRel) != moved {
+            match moved {
+                true => ::log::error!("{}", Error::Moved),
+                false => ::log::info!("the database file is at its place again"),
+            }
+        }
+    }
+}
+
+impl Anchor {
+    /// Looks at the files of a database that some connection has open in WAL mode, and again and again from now on.
+    ///
+    /// # Errors
+    /// If one of them is not there.
+    pub(super) fn drop_at(database: &Path) -> io::Result<Anchor> {
+        let paths = [database.to_owned(), beside(database, "-wal"), beside(database, "-shm")];
+        let known = paths.into_iter().map(|path| identity(&path).map(|found| (path, found)));
+        let files = Arc::new(Files { known: known.collect::<io::Result<_>>()?, moved: AtomicBool::new(false) });
+        let (stop, stopped) = channel::<()>();
+        let looked_at = Arc::clone(&files);
+        std::thread::Builder::new().name("keyroll-anchor".to_owned()).spawn(move || {
+            while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
+                looked_at.look();
+            }
+        })?;
+        Ok(Anchor { files, _stop: stop })
+    }
+
+    /// Refuses what would be done with files that are no longer at their place, as far as the last look knows.
+    ///
+    /// # Errors
+    /// [`Error::Moved`].
+    pub(super) fn check(&self) -> Result<()> {
+        if self.files.moved.load(Ordering::Acquire) { Err(Error::Moved) } else { Ok(()) }
+    }
+
+    /// The same by a look now: after a commit, and after a file was opened by its name.
+    ///
+    /// # Errors
+    /// [`Error::Moved`].
+    pub(super) fn look(&self) -> Result<()> {
+        self.files.look();
+        self.check()
+    }
+}

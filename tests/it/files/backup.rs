@@ -1,0 +1,275 @@
+//! Backups: whole or not at all, of either database for either, and what a restore takes away.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+use keyroll::store::archive::TABLES;
+use keyroll::store::{Settings, Store};
+use serde_json::{Value, json};
+
+use super::{mode, refusal};
+use crate::support::databases::{postgres, sqlite};
+use crate::support::server::{GROUP, Installation, PATCH, Server, USER};
+
+/// A server with people, a group, past states, and keys; the id of somebody who has a key.
+fn populate(server: &Server) -> (String, String) {
+    let idp = server.idp();
+    let id = |answer: Value| answer["id"].as_str().unwrap().to_owned();
+    let make = |endpoint: &str, body: &Value| id(idp.post(endpoint, body).expect(201).json());
+    let mira = make(
+        "/scim/v2/Users",
+        &json!({"schemas": [USER], "userName": "Mira \"x\" Ünal\n", "active": true,
+        "externalId": "00u1", "emails": [{"value": "mira@example.com", "primary": true}]}),
+    );
+    let otto = make("/scim/v2/Users", &json!({"schemas": [USER], "userName": "otto", "active": false}));
+    make("/scim/v2/Groups", &json!({"schemas": [GROUP], "displayName": "team", "members": [{"value": mira}]}));
+    let patch = json!({"schemas": [PATCH], "Operations": [{"op": "replace", "path": "title", "value": "x"}]});
+    idp.patch(&format!("/scim/v2/Users/{mira}"), &patch).expect(200);
+    // What has been deleted leaves a surrogate key that is never given again.
+    idp.delete(&format!("/scim/v2/Users/{otto}")).expect(204);
+    let issued = server.admin().post("/v1/keys", &json!({"owner": {"type": "user", "id": mira}})).expect(201).json();
+    (mira, issued["key"].as_str().unwrap().to_owned())
+}
+
+fn verdict(server: &Server, key: &str) -> String {
+    server.admin().post("/v1/verify", &json!({"key": key})).expect(200).json()["code"].as_str().unwrap().to_owned()
+}
+
+/// All rows of a database, as a backup of it has them.
+fn rows(place: &Installation, folder: &Path) -> Vec<String> {
+    place.run(&["backup", folder.to_str().unwrap()]).expect(0);
+    let file = fs::File::open(folder.join("data.jsonl.gz")).unwrap();
+    let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).unwrap();
+    let (mut rows, mut table) = (vec![], String::new());
+    for line in text.lines() {
+        match line.starts_with('[') {
+            true => rows.push(format!("{table} {}", line.replace(", ", ",").to_lowercase())),
+            false => table = serde_json::from_str::<Value>(line).unwrap()["table"].to_string(),
+        }
+    }
+    rows
+}
+
+fn copy_keys(from: &Installation, to: &Installation) {
+    fs::create_dir_all(to.data_dir()).unwrap();
+    for name in ["root.key", "signing.key"] {
+        fs::copy(from.data_dir().join(name), to.data_dir().join(name)).unwrap();
+    }
+}
+
+#[test]
+fn a_backup_restores_into_either_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut number = 0;
+    let mut path = || -> PathBuf {
+        number += 1;
+        folder.path().join(number.to_string())
+    };
+    for from in Installation::each() {
+        let server = from.serve(&[]);
+        let (mira, key) = populate(&server);
+        let backup = path();
+        let text = backup.to_str().unwrap().to_owned();
+        // While it serves.
+        let made = from.run(&["backup", &text, "--json"]).expect(0).json();
+        assert_eq!((mode(&backup), mode(&backup.join("data.jsonl.gz"))), (0o700, 0o600));
+        assert_eq!(mode(&backup.join("manifest.json")), 0o600);
+        let newest = made["logs"][0]["seq"].as_i64().unwrap();
+        // What comes later is not in it.
+        let patch = json!({"schemas": [PATCH], "Operations": [{"op": "replace", "path": "active", "value": false}]});
+        server.idp().patch(&format!("/scim/v2/Users/{mira}"), &patch).expect(200);
+        assert_eq!(verdict(&server, &key), "OWNER_INACTIVE");
+        assert_eq!(from.run(&["backup", "--check", &text, "--json"]).expect(0).json()["intact"], true);
+        for to in Installation::each() {
+            copy_keys(&from, &to);
+            let to = to.of(&from);
+            let done = to.run(&["restore", &text]).expect(0);
+            let time = made["logs"][0]["time"].as_str().unwrap();
+            let said = format!(
+                "tenant default: newest record {newest} of {time}\nrestored: whatever came after these records is gone, \
+                 revoked keys work again\n"
+            );
+            assert_eq!(done.stdout, said);
+            to.run(&["log", "verify"]).expect(0);
+            let last = to.run(&["log", "tail", "-n", "1", "--json"]).expect(0).json();
+            assert_eq!((&last["action"], &last["change"]), (&json!("installation.restored"), &json!({"seq": newest})));
+            assert_eq!(last["seq"], newest + 1);
+            let restored = to.serve(&[]);
+            assert_eq!(restored.printed, Vec::<String>::new());
+            assert_eq!(verdict(&restored, &key), "VALID");
+            let shown = restored.idp().get(&format!("/scim/v2/Users/{mira}")).expect(200).json();
+            assert_eq!(shown["userName"], "Mira \"x\" Ünal\n");
+            assert_eq!((&shown["externalId"], &shown["groups"][0]["display"]), (&json!("00u1"), &json!("team")));
+            // Whoever comes next gets a surrogate key that nobody had.
+            restored.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "otto"})).expect(201);
+            drop(restored);
+            to.run(&["log", "verify"]).expect(0);
+        }
+        drop(server);
+    }
+}
+
+#[test]
+fn a_restored_database_has_the_rows_of_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, from) in Installation::each().enumerate() {
+        let server = from.serve(&[]);
+        populate(&server);
+        drop(server);
+        let at = |name: &str| folder.path().join(format!("{number}{name}"));
+        let before = rows(&from, &at("first"));
+        for (other, to) in Installation::each().enumerate() {
+            copy_keys(&from, &to);
+            to.run(&["restore", at("first").to_str().unwrap()]).expect(0);
+            let after: BTreeSet<String> = rows(&to, &at(&format!("again{other}"))).into_iter().collect();
+            // The end of the log has moved by the record of the restore.
+            let gone = before.iter().filter(|row| !after.contains(*row)).count();
+            assert_eq!((gone, after.len()), (1, before.len() + 1));
+        }
+    }
+}
+
+#[test]
+fn a_server_keeps_its_database_and_a_database_its_installation() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, place) in Installation::each().enumerate() {
+        let server = place.serve(&[]);
+        let (_, key) = populate(&server);
+        let backup = folder.path().join(number.to_string());
+        let backup = backup.to_str().unwrap();
+        place.run(&["backup", backup]).expect(0);
+        let in_use = "a server or another command has the database open: stop it, then restore again";
+        let kept =
+            "the database holds an installation: nothing was restored: to put the backup in its place, say --replace";
+        let first = if place.is_embedded() { kept } else { in_use };
+        assert_eq!(refusal(place.run(&["restore", backup])), first);
+        assert_eq!(refusal(place.run(&["restore", backup, "--replace"])), in_use);
+        server.admin().get("/v1/whoami").expect(200);
+        drop(server);
+        assert_eq!(refusal(place.run(&["restore", backup])), kept);
+        let before = place.run(&["log", "tail", "--json"]).expect(0).stdout;
+        place.run(&["restore", backup, "--replace"]).expect(0);
+        let after = place.run(&["log", "tail", "--json"]).expect(0).stdout;
+        assert_eq!(after.lines().count(), before.lines().count() + 1);
+        assert_eq!(verdict(&place.serve(&[]), &key), "VALID");
+        if place.is_embedded() {
+            let old = place.data_dir().join("keyroll.db.replaced");
+            let said = refusal(place.run(&["restore", backup, "--replace"]));
+            assert_eq!(said, format!("{} is from an earlier restore: move it away, then restore again", old.display()));
+        }
+    }
+}
+
+fn holds_no_key(place: &Installation, good: &Path) {
+    for name in ["root.key", "signing.key"] {
+        let secret = fs::read(place.data_dir().join(name)).unwrap();
+        for file in ["data.jsonl.gz", "manifest.json"] {
+            let held = fs::read(good.join(file)).unwrap();
+            assert!(held.windows(32).all(|window| window != &secret[..32]), "{name} is in {file}");
+        }
+    }
+}
+
+#[test]
+fn what_is_broken_or_foreign_is_not_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    populate(&server);
+    let good = folder.path().join("good");
+    let text = good.to_str().unwrap().to_owned();
+    let written = place.run(&["backup", &text]).expect(0);
+    assert!(written.stdout.contains("root.key and signing.key are not in it"), "{written:?}");
+    assert_eq!(refusal(place.run(&["backup", &text])), format!("{text} is there already: name another folder"));
+    holds_no_key(&place, &good);
+    let empty = Installation::sqlite();
+    let refuses = |place: &Installation, name: &str, why: &str, spoil: &dyn Fn(&Path)| {
+        let copy = folder.path().join(name);
+        fs::create_dir(&copy).unwrap();
+        for file in ["data.jsonl.gz", "manifest.json"] {
+            fs::copy(good.join(file), copy.join(file)).unwrap();
+        }
+        spoil(&copy);
+        for command in [&["backup", "--check"][..], &["restore"]] {
+            let said = refusal(place.run(&[command, &[copy.to_str().unwrap()]].concat()));
+            assert!(said.contains(why), "{name}: {said}");
+        }
+        assert!(!place.data_dir().join("backup.checking").exists());
+        assert!(!place.data_dir().join("keyroll.db").exists());
+    };
+    refuses(&empty, "no key", "root.key is not there: a backup holds no keys: copy it there first", &|_| {});
+    copy_keys(&place, &empty);
+    let cut = |at: &Path| {
+        let bytes = fs::read(at.join("data.jsonl.gz")).unwrap();
+        fs::write(at.join("data.jsonl.gz"), &bytes[..bytes.len() / 2]).unwrap();
+    };
+    refuses(&empty, "cut", "the backup is broken: ", &cut);
+    let edit = |at: &Path| {
+        let text = fs::read_to_string(at.join("manifest.json")).unwrap();
+        let edited = text.replace("\"name\":\"default\"", "\"name\":\"another\"");
+        assert_ne!(edited, text);
+        fs::write(at.join("manifest.json"), edited).unwrap();
+    };
+    refuses(&empty, "edited", "it was changed: its MAC is another", &edit);
+    let half = |at: &Path| fs::remove_file(at.join("manifest.json")).unwrap();
+    refuses(&empty, "half", "manifest.json: No such file or directory", &half);
+    let swap = |at: &Path| {
+        use std::io::Write;
+        let file = fs::File::open(at.join("data.jsonl.gz")).unwrap();
+        let text = std::io::read_to_string(flate2::read::GzDecoder::new(file)).unwrap();
+        let out = fs::File::create(at.join("data.jsonl.gz")).unwrap();
+        let mut out = flate2::write::GzEncoder::new(out, flate2::Compression::fast());
+        out.write_all(text.replace("team", "gang").as_bytes()).unwrap();
+        out.finish().unwrap();
+    };
+    refuses(&empty, "swapped", "its data is not what its manifest says", &swap);
+    let stranger = Installation::sqlite();
+    stranger.run(&["init"]).expect(0);
+    for command in [&["backup", "--check"][..], &["restore", "--replace"]] {
+        let said = refusal(stranger.run(&[command, &[&text]].concat()));
+        assert!(said.contains("the backup is of another root.key than the one in the data folder"), "{said}");
+    }
+    // Nothing half-made is left, and the good one still is.
+    let names: BTreeSet<String> =
+        fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.ends_with(".part")), "{names:?}");
+    empty.run(&["restore", &text]).expect(0);
+}
+
+#[test]
+fn a_row_that_was_changed_before_the_backup_is_found_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Installation::sqlite();
+    populate(&place.serve(&[]));
+    place.sql("UPDATE credentials SET name = 'other', expires_at = expires_at + 1");
+    let tampered = folder.path().join("tampered");
+    place.run(&["backup", tampered.to_str().unwrap()]).expect(0);
+    let said = refusal(place.run(&["backup", "--check", tampered.to_str().unwrap()]));
+    assert!(said.ends_with("is broken: 3 keys were changed from outside"), "{said}");
+}
+
+#[derive(QueryableByName)]
+struct Name {
+    #[diesel(sql_type = Text)]
+    name: String,
+}
+
+#[test]
+fn a_backup_holds_every_table() {
+    for database in [Some(sqlite()), postgres()].into_iter().flatten() {
+        let Settings { url, .. } = &database.settings;
+        drop(Store::open(&database.settings).unwrap());
+        let own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+        let server = "SELECT CAST(tablename AS text) AS name FROM pg_tables WHERE schemaname = 'public'";
+        let rows: Vec<Name> = match url.strip_prefix("sqlite:") {
+            Some(path) => diesel::sql_query(own).load(&mut SqliteConnection::establish(path).unwrap()).unwrap(),
+            None => diesel::sql_query(server).load(&mut PgConnection::establish(url).unwrap()).unwrap(),
+        };
+        let names: BTreeSet<String> =
+            rows.into_iter().map(|row| row.name).filter(|name| !name.starts_with("__")).collect();
+        assert_eq!(names, TABLES.map(str::to_owned).into_iter().collect());
+    }
+}
