@@ -9,14 +9,17 @@ pub mod discovery;
 pub mod error;
 pub mod filter;
 pub mod json;
+mod leaving;
 pub mod message;
 pub mod patch;
 pub mod path;
 pub mod project;
 pub mod reference;
 pub mod schema;
+mod spared;
 pub mod text;
 pub mod tolerance;
+mod unknown;
 pub mod validate;
 
 pub use attribute::{Attribute, Kind, Mutability, Returned, Uniqueness};

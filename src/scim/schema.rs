@@ -59,6 +59,12 @@ impl ResourceType {
         std::iter::once(self.schema).chain(self.extensions.iter().copied()).find(|s| s.id.eq_ignore_ascii_case(urn))
     }
 
+    /// Whether an attribute says who has access: `active` of a principal, the members of a group.
+    pub fn decides(&self, attribute: &Attribute) -> bool {
+        let active = self.principal && attribute.name == "active";
+        active || self.rows.is_some_and(|rows| std::ptr::eq(rows, attribute))
+    }
+
     /// Finds an extension by URN, in any letter case.
     pub fn extension(&self, urn: &str) -> Option<&'static Schema> {
         self.extensions.iter().copied().find(|s| s.id.eq_ignore_ascii_case(urn))

@@ -4,7 +4,7 @@
 //! it holds, and a line of documentation. To add one, add a line here, the branch that asks
 //! [`Tolerances::allow`], and a test of its own.
 
-use std::collections::BTreeSet;
+pub use super::spared::{Names, TEXT_BYTES_MAX, Tolerances};
 
 /// Which deviations from the RFCs a connection accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,6 +32,11 @@ impl Dialect {
             Dialect::Okta => "okta",
             Dialect::Strict => "strict",
         }
+    }
+
+    /// Whether it bears with what a provider sends beside the RFCs rather than stop it: design §5.
+    pub fn is_lenient(self) -> bool {
+        matches!(self, Dialect::Auto | Dialect::Entra | Dialect::Okta)
     }
 
     /// Reads a name.
@@ -96,53 +101,26 @@ tolerances! {
     /// `schemas` is missing.
     SchemasMissing = "okta-001", [Auto, Entra, Okta];
     /// A PATCH of `password`, which no schema here has, changes nothing.
-    Password = "okta-003", [Auto, Okta];
+    Password = "okta-003", [Auto, Entra, Okta];
     /// Read-only attributes in path-less values are left alone.
     ReadOnlyIgnored = "okta-002", [Auto, Rfc, Entra, Okta];
     /// Removing an element that is not there succeeds.
     RemoveAbsent = "auto-002", [Auto, Rfc, Entra, Okta];
     /// Numbers as strings.
     NumberText = "auto-003", [Auto, Entra, Okta];
+    /// A list of one where one value is expected: `["false"]`.
+    ListOfOne = "auto-004", [Auto, Entra, Okta];
+    /// A PATCH without operations changes nothing.
+    NoOperations = "auto-005", [Auto, Entra, Okta];
+    /// A PATCH path that is `""` is no path.
+    EmptyPath = "auto-006", [Auto, Entra, Okta];
+    /// Members and owners whose id nobody has are dropped.
+    UnknownReference = "auto-007", [Auto, Entra, Okta];
+    /// A text over its limit is dropped.
+    OverLimit = "auto-008", [Auto, Entra, Okta];
+    /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
+    Beside = "auto-009", [Auto, Entra, Okta];
     /// ServiceProviderConfig without `RolesAndEntitlements`, for a client (scim2-client) that refuses members
     /// of drafts.
     PlainConfig = "scim2-001", [Auto, Rfc];
-}
-
-/// The tolerances of one request: which are allowed, and which were used.
-#[derive(Clone, Debug)]
-pub struct Tolerances {
-    dialect: Dialect,
-    used: BTreeSet<Tolerance>,
-}
-
-impl Tolerances {
-    /// None used yet.
-    pub fn new(dialect: Dialect) -> Self {
-        Tolerances { dialect, used: BTreeSet::new() }
-    }
-
-    /// The dialect of the connection.
-    pub fn dialect(&self) -> Dialect {
-        self.dialect
-    }
-
-    /// Whether this dialect has the tolerance; if so, it is noted as used. Call it only where the
-    /// request really needs it.
-    pub fn allow(&mut self, tolerance: Tolerance) -> bool {
-        let allowed = tolerance.dialects().contains(&self.dialect);
-        if allowed {
-            self.used.insert(tolerance);
-        }
-        allowed
-    }
-
-    /// Notes what another part of the same request used.
-    pub fn absorb(&mut self, other: &Tolerances) {
-        self.used.extend(&other.used);
-    }
-
-    /// The value of the `Keyroll-Tolerance` header; empty if none was used.
-    pub fn header(&self) -> String {
-        self.used.iter().map(|t| t.name()).collect::<Vec<_>>().join(", ")
-    }
 }

@@ -42,8 +42,10 @@ impl Service {
     pub fn create_agent(&self, context: &Context, body: &Value) -> Result<Value, Error> {
         let said = said(body, None)?;
         self.perform(context, Operation::AgentCreate, None, move |change| {
-            let (agent_type, incoming) = document(change, &said)?;
-            let saved = create_in(change, agent_type, incoming).map_err(|error| taken(error, &said.name))?;
+            let mut exact = exact(change);
+            let (agent_type, incoming) = document(change, &said, &mut exact)?;
+            let saved = create_in(change, agent_type, incoming, &mut exact);
+            let saved = saved.map_err(|error| taken(error, &said.name))?;
             shown(change, saved.sight.resource)
         })
     }
@@ -62,9 +64,10 @@ impl Service {
                 return Err(Error::Conflict { code: "not_of_an_admin", detail });
             }
             let said = said(&body, Some(&own_name(&found)?))?;
-            let (agent_type, incoming) = document(change, &said)?;
+            let mut exact = exact(change);
+            let (agent_type, incoming) = document(change, &said, &mut exact)?;
             let conditions = Conditions { if_match: None, if_none_match: None };
-            let saved = replace_in(change, agent_type, &found.id.to_string(), incoming, &conditions);
+            let saved = replace_in(change, agent_type, &found.id.to_string(), incoming, &conditions, &mut exact);
             let saved = saved.map_err(|error| taken(error, &said.name))?;
             shown(change, saved.sight.resource)
         })
@@ -170,7 +173,11 @@ fn said(body: &Value, own: Option<&str>) -> Result<Said, Error> {
 }
 
 /// The SCIM document that says the same, checked as one from an identity provider is.
-fn document(change: &mut Change<'_>, said: &Said) -> Result<(&'static ResourceType, validate::Incoming), Error> {
+fn document(
+    change: &mut Change<'_>,
+    said: &Said,
+    exact: &mut Tolerances,
+) -> Result<(&'static ResourceType, validate::Incoming), Error> {
     let agent_type = agent_type()?;
     let owners: Vec<Value> = known(change, &said.sponsors)?.into_iter().map(|id| json!({"value": id})).collect();
     let mut document = json!({"schemas": [agent_type.schema.id], "name": said.name, "owners": owners});
@@ -179,8 +186,13 @@ fn document(change: &mut Change<'_>, said: &Said) -> Result<(&'static ResourceTy
             members.extend(text.as_ref().map(|text| (name.to_owned(), text.as_str().into())));
         }
     }
-    let incoming = validate::document(document, agent_type, &mut Tolerances::new(Dialect::Strict))?;
+    let incoming = validate::document(document, agent_type, exact)?;
     Ok((agent_type, incoming))
+}
+
+/// What an admin says is not guessed at.
+fn exact(change: &Change<'_>) -> Tolerances {
+    Tolerances::new(Dialect::Strict).with_text_bytes_max(change.service.settings().limits.text_bytes_max)
 }
 
 /// The sponsors whom a body names: Users of this tenant, by id or userName, and the operator.

@@ -6,6 +6,7 @@ use super::{Change, Error};
 use crate::domain::access;
 use crate::domain::log::Entry;
 use crate::domain::{Id, Policy};
+use crate::scim::tolerance::Tolerances;
 
 /// Ids in one list of a record at most.
 pub(super) const RECORD_IDS_MAX: usize = 1_000;
@@ -61,6 +62,20 @@ impl Concerned {
         }
         entry
     }
+}
+
+/// Adds to a record what the request needed beside the RFCs: names of tolerances, attribute paths and ids.
+pub(super) fn tolerated(entry: Entry, tolerances: &Tolerances) -> Entry {
+    let names: Vec<String> = tolerances.names().into_iter().map(str::to_owned).collect();
+    let mut entry = listed(entry, "tolerances", names);
+    for (name, dropped) in [("dropped", tolerances.dropped()), ("unknown", tolerances.unknown())] {
+        let (list, total) = (dropped.list(), dropped.total());
+        if total > list.len() {
+            entry = entry.with(&format!("{name}_total"), total);
+        }
+        entry = listed(entry, name, list);
+    }
+    entry
 }
 
 /// A list in a record, and how long it is if it ends before.

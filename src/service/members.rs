@@ -9,6 +9,7 @@ use super::{Change, Error, body};
 use crate::domain::Id;
 use crate::scim::filter::{self, Bound};
 use crate::scim::patch::{Member as Named, RowChange};
+use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self};
 use crate::store::{self, ResourceKey};
 
@@ -27,21 +28,32 @@ impl Delta {
 }
 
 /// Applies the changes to a group, in order.
-pub(super) fn apply(change: &mut Change<'_>, group: ResourceKey, rows: Vec<RowChange>) -> Result<Delta, Error> {
+pub(super) fn apply(
+    change: &mut Change<'_>,
+    group: ResourceKey,
+    rows: Vec<RowChange>,
+    tolerances: &mut Tolerances,
+) -> Result<Delta, Error> {
     let mut delta = Delta::default();
     for row in rows {
         match row {
-            RowChange::Add(members) => add(change, group, &members, &mut delta)?,
+            RowChange::Add(members) => {
+                let found = resolve(change, &members, tolerances)?;
+                insert(change, group, found, &mut delta)?;
+            }
             RowChange::Remove(ids) => {
                 let keys = known(change, &ids)?;
                 remove(change, group, keys, &mut delta)?;
             }
-            RowChange::RemoveAll => replace(change, group, &[], &mut delta)?,
+            RowChange::RemoveAll => replace(change, group, vec![], &mut delta)?,
             RowChange::RemoveWhere(bound) => {
                 let found = scan(change, group, |element, _| matches(&bound, element))?;
                 remove(change, group, found, &mut delta)?;
             }
-            RowChange::Replace(members) => replace(change, group, &members, &mut delta)?,
+            RowChange::Replace(members) => {
+                let wanted = resolve(change, &members, tolerances)?;
+                replace(change, group, wanted, &mut delta)?;
+            }
         }
     }
     Ok(delta)
@@ -49,11 +61,6 @@ pub(super) fn apply(change: &mut Change<'_>, group: ResourceKey, rows: Vec<RowCh
 
 fn matches(bound: &Bound, element: &Value) -> bool {
     element.as_object().is_some_and(|element| filter::element_matches(bound, element))
-}
-
-fn add(change: &mut Change<'_>, group: ResourceKey, members: &[Named], delta: &mut Delta) -> Result<(), Error> {
-    let found = resolve(change, members)?;
-    insert(change, group, found, delta)
 }
 
 fn insert(change: &mut Change<'_>, group: ResourceKey, found: Vec<Found>, delta: &mut Delta) -> Result<(), Error> {
@@ -97,8 +104,12 @@ fn remove(
 }
 
 /// Makes the list of members exactly this one. Its cost is that of the two lists, as PUT's body is.
-fn replace(change: &mut Change<'_>, group: ResourceKey, members: &[Named], delta: &mut Delta) -> Result<(), Error> {
-    let mut wanted = resolve(change, members)?;
+fn replace(
+    change: &mut Change<'_>,
+    group: ResourceKey,
+    mut wanted: Vec<Found>,
+    delta: &mut Delta,
+) -> Result<(), Error> {
     let keep: HashSet<ResourceKey> = wanted.iter().map(|f| f.key).collect();
     let mut present = HashSet::new();
     let gone = scan(change, group, |_, key| {
@@ -139,22 +150,29 @@ struct Found {
     is_group: bool,
 }
 
-/// Finds the named resources of this tenant; one that does not exist refuses the request.
-fn resolve(change: &mut Change<'_>, members: &[Named]) -> Result<Vec<Found>, Error> {
+/// Finds the named resources of this tenant. One that does not exist is dropped: it must not keep the others
+/// outside, or inside. Where the dialect bears no such thing, it refuses the request.
+fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Tolerances) -> Result<Vec<Found>, Error> {
     let mut ids = Vec::with_capacity(members.len());
     let mut seen = HashSet::new();
-    let unknown = |value: &str| scim::Error::value(format!("members: no resource has the id {value:?}"));
+    let mut unknown = |value: &str| {
+        if !tolerances.allow(Tolerance::UnknownReference) {
+            return Err(scim::Error::value(format!("members: no resource has the id {value:?}")));
+        }
+        tolerances.drop_id(value);
+        Ok(())
+    };
     for named in members {
-        let id = Id::parse(&named.value).ok_or_else(|| unknown(&named.value))?;
-        if seen.insert(id) {
-            ids.push(id);
+        match Id::parse(&named.value) {
+            Some(id) if seen.insert(id) => ids.push(id),
+            Some(_) => {}
+            None => unknown(&named.value)?,
         }
     }
     let rows = store::resources::by_ids(change.conn, change.key(), &ids)?;
     if rows.len() != ids.len() {
         let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
-        let missing = ids.iter().find(|id| !known.contains(id)).map(Id::to_string).unwrap_or_default();
-        return Err(unknown(&missing).into());
+        ids.iter().filter(|id| !known.contains(id)).try_for_each(|id| unknown(&id.to_string()))?;
     }
     let is_group = |type_name: &str| super::registry().by_name(type_name).is_some_and(|t| t.rows.is_some());
     Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())

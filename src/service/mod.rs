@@ -80,6 +80,8 @@ pub struct Settings {
 pub struct Limits {
     /// A request body, in bytes.
     pub body_bytes_max: usize,
+    /// One text in a resource, in bytes.
+    pub text_bytes_max: usize,
     /// Operations in a Bulk request.
     pub bulk_operations_max: usize,
     /// Resources in one page.
@@ -100,6 +102,7 @@ impl Default for Limits {
     fn default() -> Limits {
         Limits {
             body_bytes_max: 16 << 20,
+            text_bytes_max: scim::tolerance::TEXT_BYTES_MAX,
             bulk_operations_max: 1_000,
             page_size_max: 1_000,
             page_size_default: 100,

@@ -37,7 +37,7 @@ impl Service {
 
     /// The tolerances that a request of this caller starts with.
     pub fn tolerances(&self, context: &Context) -> Tolerances {
-        resources::tolerances(context)
+        resources::tolerances(context).with_text_bytes_max(self.settings().limits.text_bytes_max)
     }
 
     /// A tenant by name.

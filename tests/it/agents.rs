@@ -1,5 +1,6 @@
 //! Agents: machine identities.
 
+use keyroll::scim::tolerance::Dialect;
 use keyroll::service::credentials::Owner;
 use serde_json::{Value, json};
 
@@ -85,7 +86,7 @@ fn the_agent_of_a_connection_is_no_door_to_its_keys() {
 #[test]
 fn sponsors_are_users_of_the_tenant() {
     for_each_app(|app| {
-        let idp = app.idp();
+        let idp = app.connect(Dialect::Rfc);
         let bot = idp.post("/Agents", agent("bot")).expect(201).id();
         let team = idp.post("/Groups", group("team", &[])).expect(201).id();
         for stranger in ["xx", "01939e7a-5b1c-7def-8abc-0123456789ab", &bot, &team] {

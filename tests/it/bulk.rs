@@ -36,7 +36,7 @@ fn each_operation_has_its_result() {
             post("/Users", "a", user("rolf@example.com")),
             post("/Users", "b", user("MIRA@example.com")),
             {"method": "patch", "path": format!("/Users/{mira}"), "data": replace("active", "False")},
-            {"method": "PATCH", "path": format!("/Users/{mira}"), "data": replace("shoeSize", 7)},
+            {"method": "PATCH", "path": format!("/Users/{mira}"), "data": replace("id", 7)},
             {"method": "DELETE", "path": format!("/Users/{mira}"), "data": {"ignored": true}},
         ]));
         assert_snapshot!(idp.post("/Bulk", job), @r#"
@@ -76,8 +76,8 @@ fn each_operation_has_its_result() {
                   "response": {
                     "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
                     "status": "400",
-                    "scimType": "invalidPath",
-                    "detail": "Operations[0]: path: User has no such attribute: shoeSize"
+                    "scimType": "mutability",
+                    "detail": "Operations[0]: id: is read-only"
                   }
                 },
                 {

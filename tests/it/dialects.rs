@@ -48,6 +48,18 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
         }
         Tolerance::Password => (replace("password", "9xPq"), "password", Value::Null),
         Tolerance::RemoveAbsent => (remove("emails[type eq \"other\"]"), "emails", emails),
+        Tolerance::ListOfOne => (replace("title", json!(["x"])), "title", json!("x")),
+        Tolerance::NoOperations => (patch(json!([])), "title", json!("Dr")),
+        Tolerance::EmptyPath => {
+            (one(json!({"op": "replace", "path": "", "value": {"title": "x"}})), "title", json!("x"))
+        }
+        Tolerance::OverLimit => (replace("title", "x".repeat(65_537)), "title", json!("Dr")),
+        Tolerance::Beside => {
+            let off = json!({"op": "replace", "path": "active", "value": false});
+            (patch(json!([{"op": "replace", "path": "title", "value": {"x": 1}}, off])), "active", json!(false))
+        }
+        // Users refer to nobody who has to be there: see `leavers`.
+        Tolerance::UnknownReference => return None,
         // No published attribute is a number; names in filters are below, and discovery has its own tests.
         Tolerance::NumberText | Tolerance::BareExtensionName | Tolerance::PlainConfig => return None,
     })

@@ -168,12 +168,12 @@ fn who_is_added_and_removed_is_recorded() {
 #[test]
 fn who_does_not_exist_is_no_member() {
     for_each_app(|app| {
-        let idp = app.idp();
+        let idp = app.connect(Dialect::Rfc);
         let (theirs, _) = app.tenant("second");
         let foreign = theirs.post("/Users", user("mira@example.com")).expect(201).id();
         let gone = idp.post("/Users", user("gone@example.com")).expect(201).id();
         idp.delete(&format!("/Users/{gone}")).expect(204);
-        let team = format!("/Groups/{}", make(app, "team", &[]));
+        let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[])).expect(201).id());
         let before = app.log().len();
         for id in [foreign.as_str(), &gone, &app.id(100), "x", &gone.to_uppercase()] {
             let detail = format!("members: no resource has the id {id:?}");

@@ -34,6 +34,7 @@ mod fuzz;
 mod groups;
 mod keys;
 mod keys_listed;
+mod leavers;
 mod lifecycle;
 mod limits;
 mod long_answers;

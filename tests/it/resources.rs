@@ -352,7 +352,8 @@ fn local_principals_are_no_resources() {
             {
                 answer.scim_error(404, "");
             }
-            idp.post("/Groups", group("team", &[id])).scim_error(400, "invalidValue");
+            let team = idp.post("/Groups", group(id, &[id])).expect(201);
+            assert_eq!((team.members(), team.header("keyroll-tolerance")), (vec![], "auto-007"));
         }
         admin.get("/Me").scim_error(404, "");
         let (of, about) = (admin.post("/v1/users/operator/suspend", json!({})), admin.delete("/v1/users/operator"));

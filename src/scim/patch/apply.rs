@@ -9,7 +9,7 @@ use super::super::error::Error;
 use super::super::path::AttrRef;
 use super::super::schema::{COMMON, ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
-use super::super::validate;
+use super::super::{unknown, validate};
 use super::elements::{self, Choice};
 use super::{Applied, Op, Operation, Target, in_operation, rows};
 
@@ -23,15 +23,49 @@ pub fn apply(
     tolerances: &mut Tolerances,
 ) -> Result<Applied, Error> {
     let mut patch = Patch { document: document.clone(), rtype, tolerances, rows: vec![], members: 0 };
+    let mut decided = false;
     for operation in operations {
-        patch.operation(operation).map_err(|error| in_operation(operation.index, error))?;
+        let decides = operation.target.decides(rtype);
+        match patch.operation(operation).map_err(|error| in_operation(operation.index, error)) {
+            Err(error) if decides => return Err(error),
+            Err(error) => patch.tolerances.spare(error, &operation.target.name())?,
+            Ok(()) => decided |= decides,
+        }
     }
-    let after = validate::ordered(patch.document, rtype);
+    let (after, rows, tolerances) = (validate::ordered(patch.document, rtype), patch.rows, patch.tolerances);
+    let after = whole(document, after, rtype, tolerances)?;
+    let leaves = decided && rtype.principal && after.get(ACTIVE) != Some(&Value::Bool(true));
+    tolerances.settle(leaves, decided && rtype.rows.is_some())?;
     let touched = differences(document, &after, rtype);
     let changed = !touched.is_empty();
     let document = if changed { after } else { document.clone() };
-    Ok(Applied { document, rows: patch.rows, touched, changed })
+    Ok(Applied { document, rows, touched, changed, leaves })
 }
+
+/// The document after all operations. Where they leave it incomplete, and that may be set aside, only what
+/// says who has access is changed.
+fn whole(
+    before: &Map<String, Value>,
+    after: Map<String, Value>,
+    rtype: &'static ResourceType,
+    tolerances: &mut Tolerances,
+) -> Result<Map<String, Value>, Error> {
+    let Err(error) = validate::complete(&after, rtype) else { return Ok(after) };
+    let mut safe = before.clone();
+    if rtype.principal {
+        match after.get(ACTIVE) {
+            Some(active) => safe.insert(ACTIVE.to_owned(), active.clone()),
+            None => safe.shift_remove(ACTIVE),
+        };
+    }
+    let safe = validate::ordered(safe, rtype);
+    for path in differences(&safe, &after, rtype) {
+        tolerances.spare(error.clone(), &path)?;
+    }
+    Ok(safe)
+}
+
+const ACTIVE: &str = "active";
 
 struct Patch<'p> {
     document: Map<String, Value>,
@@ -59,6 +93,8 @@ impl Patch<'_> {
             }
             return Err(Error::mutability(format!("{attr}: is read-only")));
         }
+        let Some(within) = self.within_limit(leaf, operation)? else { return Ok(()) };
+        let operation = within.as_ref().unwrap_or(operation);
         if let Some(rows) = self.rtype.rows
             && std::ptr::eq(rows, attr.attribute)
         {
@@ -66,7 +102,8 @@ impl Patch<'_> {
             self.rows.extend(change);
             return Ok(());
         }
-        let old = self.take(&attr);
+        // It stays there until the change has succeeded.
+        let old = attr.find(&self.document).cloned();
         let new = match (&operation.target, attr.attribute.multi_valued) {
             (Target::Elements { filter, written, sub, .. }, _) => {
                 let choice = Choice { filter: Some((filter, written)), sub: *sub };
@@ -83,32 +120,39 @@ impl Patch<'_> {
         Ok(())
     }
 
-    fn holder(&mut self, attr: &AttrRef) -> Option<&mut Map<String, Value>> {
-        match attr.extension {
+    /// Without the texts that are over the limit: the operation, if it is another one then, or nothing.
+    fn within_limit(&mut self, leaf: &Attribute, operation: &Operation) -> Result<Option<Option<Operation>>, Error> {
+        let at = operation.target.name();
+        let Some(value) = &operation.value else { return Ok(Some(None)) };
+        if validate::fits(value, self.tolerances.text_bytes_max()) {
+            return Ok(Some(None));
+        }
+        let value = validate::within_limit(leaf, value.clone(), &at, self.tolerances)?;
+        Ok(value.map(|value| Some(Operation { value: Some(value), ..operation.clone() })))
+    }
+
+    fn put(&mut self, attr: &AttrRef, value: Option<Value>) {
+        let holder = match attr.extension {
             None => Some(&mut self.document),
             Some(extension) => {
                 self.document.entry(extension.id.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()
             }
-        }
-    }
-
-    fn take(&mut self, attr: &AttrRef) -> Option<Value> {
-        self.holder(attr)?.remove(&attr.attribute.name)
-    }
-
-    fn put(&mut self, attr: &AttrRef, value: Option<Value>) {
-        if let (Some(holder), Some(value)) = (self.holder(attr), value) {
-            holder.insert(attr.attribute.name.clone(), value);
+        };
+        match (holder, value) {
+            (Some(holder), Some(value)) => drop(holder.insert(attr.attribute.name.clone(), value)),
+            (Some(holder), None) => drop(holder.remove(&attr.attribute.name)),
+            (None, _) => {}
         }
     }
 
     fn drop_extension(&mut self, schema: &'static Schema) -> Result<(), Error> {
-        let Some(Value::Object(container)) = self.document.remove(&schema.id) else { return Ok(()) };
+        let Some(Value::Object(container)) = self.document.get(&schema.id) else { return Ok(()) };
         for attribute in &schema.attributes {
             if let Some(old) = container.get(&attribute.name) {
                 settled(attribute, Some(old), None, &format!("{}:{}", schema.id, attribute.name))?;
             }
         }
+        self.document.remove(&schema.id);
         Ok(())
     }
 
@@ -156,6 +200,8 @@ fn single(
     }
     match given_object(attribute, value, &at, tolerances)? {
         None => settled(attribute, old.as_ref(), None, &at),
+        // Without any part it says what null says; adding nothing takes nothing away.
+        Some(given) if given.is_empty() && operation.op == Op::Replace => settled(attribute, old.as_ref(), None, &at),
         Some(given) => {
             let mut members = object(old);
             merge(&mut members, attribute, given, &at, tolerances)?;
@@ -200,10 +246,8 @@ pub(super) fn merge(
     let mut seen = HashSet::new();
     for (key, value) in given {
         let Some(sub) = attribute.sub(&key) else {
-            if tolerances.allow(Tolerance::UnknownAttribute) {
-                continue;
-            }
-            return Err(Error::syntax(format!("{at}.{key}: no such attribute")));
+            unknown::part(at, &key, &value, tolerances)?;
+            continue;
         };
         let at = format!("{at}.{}", sub.name);
         if !seen.insert(&sub.name) {

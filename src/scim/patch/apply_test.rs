@@ -112,7 +112,8 @@ fn single_complex() {
     one(Rfc, "add", "name", r#"{"GIVENNAME":"M","middleName":"Q"}"#, r#"name.givenName="M"; name.middleName="Q""#);
     one(Rfc, "replace", "name", r#"{"familyName":"V"}"#, r#"name.familyName="V""#);
     one(Rfc, "replace", "name", r#"{"familyName":null}"#, "name.familyName=null");
-    one(Rfc, "replace", "name", "{}", "");
+    one(Rfc, "replace", "name", "{}", "name.familyName=null; name.givenName=null");
+    one(Rfc, "add", "name", "{}", "");
     one(Rfc, "replace", "name", "null", "name.familyName=null; name.givenName=null");
     one(Rfc, "remove", "name", "", "name.familyName=null; name.givenName=null");
     one(Rfc, "remove", "name.givenName", "", "name.givenName=null");

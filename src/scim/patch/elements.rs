@@ -124,9 +124,9 @@ impl Change<'_> {
     /// (RFC 7644 §3.5.2.3: `noTarget`; Entra expects the element).
     fn create(&mut self, op: Op, choice: &Choice<'_>, value: Value) -> Result<(), Error> {
         let attribute = self.attr.attribute;
+        let value = self.unwrapped(choice.sub, value);
         let missing = || Error::new(ScimType::NoTarget, format!("{}: no element matches", self.attr));
-        let nothing = value.is_null() || value.as_str() == Some("");
-        if op == Op::Remove || nothing {
+        if op == Op::Remove || value.is_null() {
             let allowed = choice.filter.is_none() || self.tolerances.allow(Tolerance::RemoveAbsent);
             return if allowed { Ok(()) } else { Err(missing()) };
         }
@@ -161,6 +161,25 @@ impl Change<'_> {
         self.settle_primary(primary)
     }
 
+    /// What is meant by what was sent for an element or a part of it: everything that says that there is no
+    /// value says it here as it does elsewhere, and a list of one is its one.
+    fn unwrapped(&mut self, sub: Option<&'static Attribute>, value: Value) -> Value {
+        let is_complex = sub.unwrap_or(self.attr.attribute).is_complex();
+        match value {
+            Value::Array(list) if list.is_empty() => Value::Null,
+            Value::Object(members) if is_complex && members.is_empty() => Value::Null,
+            Value::String(text) if text.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => Value::Null,
+            Value::Array(mut list) if list.len() == 1 && list.first().is_some_and(|one| fits(is_complex, one)) => {
+                let tolerance = if is_complex { Tolerance::ComplexBare } else { Tolerance::ListOfOne };
+                match self.tolerances.allow(tolerance) {
+                    true => self.unwrapped(sub, list.pop().unwrap_or_default()),
+                    false => Value::Array(list),
+                }
+            }
+            value => value,
+        }
+    }
+
     /// Sets or unassigns a sub-attribute of every chosen element.
     fn set(&mut self, sub: &'static Attribute, value: Value) -> Result<(), Error> {
         let at = format!("{}.{}", self.attr, sub.name);
@@ -182,6 +201,11 @@ impl Change<'_> {
     fn replace(&mut self, op: Op, value: Value) -> Result<(), Error> {
         let attribute = self.attr.attribute;
         let mut primary = false;
+        // Adding an element without any part takes nothing away.
+        if op == Op::Add && value.as_object().is_some_and(Map::is_empty) {
+            return Ok(());
+        }
+        let value = self.unwrapped(None, value);
         for place in &self.found {
             let Some(element) = self.elements.get_mut(*place) else { continue };
             let value = value.clone();
@@ -309,6 +333,15 @@ fn clear_others(elements: &mut [Value], set: &[usize]) {
         {
             members.insert("primary".into(), Value::Bool(false));
         }
+    }
+}
+
+/// Whether a list holds what one value of this kind may be.
+fn fits(is_complex: bool, one: &Value) -> bool {
+    match one {
+        Value::Array(_) => false,
+        Value::Object(_) => is_complex,
+        _ => true,
     }
 }
 

@@ -93,7 +93,7 @@ fn verbs() {
         "invalidSyntax Operations[0]: patch: op is there twice",
     );
     check(
-        Auto,
+        Rfc,
         r#"[{"op":"add","path":"/name/givenName","value":1}]"#,
         "invalidPath Operations[0]: path: User has no such attribute: /name/givenName",
     );

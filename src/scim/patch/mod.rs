@@ -69,6 +69,8 @@ pub struct Applied {
     pub touched: Vec<String>,
     /// Whether the document differs.
     pub changed: bool,
+    /// Whether the patch says of a principal that it is not active.
+    pub leaves: bool,
 }
 
 /// A change to the rows of a resource: the members of a group.

@@ -14,6 +14,7 @@ use super::super::filter::{self, Bound, Filter, Literal, Operator};
 use super::super::path::{AttrRef, Name, resolve};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::Tolerances;
+use super::super::unknown;
 
 /// What an operation changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -36,14 +37,31 @@ pub enum Target {
 }
 
 impl Target {
-    /// Reads a path. What is malformed or unknown is `invalidPath`; a bad filter is `invalidFilter`.
-    pub fn parse(path: &str, rtype: &'static ResourceType, tolerances: &mut Tolerances) -> Result<Target, Error> {
+    /// Reads a path, beside which `value` stands; `None` if it names what the type does not have and is
+    /// dropped. What is malformed or unknown is `invalidPath`; a bad filter is `invalidFilter`.
+    pub fn parse(
+        path: &str,
+        value: Option<&Value>,
+        rtype: &'static ResourceType,
+        tolerances: &mut Tolerances,
+    ) -> Result<Option<Target>, Error> {
         let path = path.trim();
+        if path.is_empty() {
+            return Err(Error::path("path: is empty"));
+        }
+        let mut unknown = |detail: String| {
+            let refusal = Error::path(format!("path: {detail}"));
+            // Who is taken out of a group by a path that nobody understands is still in it.
+            if decides(rtype, path) && rtype.rows.is_some() {
+                return Err(refusal);
+            }
+            unknown::path(rtype, path, value, tolerances, refusal).map(|()| None)
+        };
         let Some((head, rest)) = path.split_once('[') else {
             return match resolve(rtype, path) {
-                Some(Name::Attribute(attr)) => Ok(Target::Attribute(attr)),
-                Some(Name::Extension(schema)) => Ok(Target::Extension(schema)),
-                None => Err(Error::path(format!("path: {} has no such attribute: {path}", rtype.name))),
+                Some(Name::Attribute(attr)) => Ok(Some(Target::Attribute(attr))),
+                Some(Name::Extension(schema)) => Ok(Some(Target::Extension(schema))),
+                None => unknown(format!("{} has no such attribute: {path}", rtype.name)),
             };
         };
         // No name holds a bracket, so the last one closes even if strings in the filter hold others.
@@ -52,22 +70,54 @@ impl Target {
         };
         let attr = match resolve(rtype, head.trim_end()) {
             Some(Name::Attribute(attr)) => attr,
-            _ => return Err(Error::path(format!("path: {} has no such attribute: {head}", rtype.name))),
+            _ => return unknown(format!("{} has no such attribute: {head}", rtype.name)),
         };
         if attr.sub.is_some() || !attr.attribute.is_complex() || !attr.attribute.multi_valued {
-            return Err(Error::path(format!("path: {attr} has no elements to choose from")));
+            return unknown(format!("{attr} has no elements to choose from"));
         }
         let sub = match tail.trim() {
             "" => None,
             tail => match tail.strip_prefix('.').and_then(|name| attr.attribute.sub(name)) {
                 Some(sub) => Some(sub),
-                None => return Err(Error::path(format!("path: {attr} has no such sub-attribute: {tail}"))),
+                None => return unknown(format!("{attr} has no such sub-attribute: {tail}")),
             },
         };
         let written = filter::parse(inside, tolerances)?;
         let filter = filter::bind_elements(&written, attr, tolerances)?;
-        Ok(Target::Elements { attr, filter, written, sub })
+        Ok(Some(Target::Elements { attr, filter, written, sub }))
     }
+
+    /// The attribute, unless it is an extension as a whole.
+    pub(super) fn attr(&self) -> Option<&AttrRef> {
+        match self {
+            Target::Attribute(attr) | Target::Elements { attr, .. } => Some(attr),
+            Target::Extension(_) => None,
+        }
+    }
+
+    /// Whether it says who has access.
+    pub(super) fn decides(&self, rtype: &'static ResourceType) -> bool {
+        self.attr().is_some_and(|attr| rtype.decides(attr.attribute))
+    }
+
+    /// Its path, without what a filter compares with.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Target::Attribute(attr) | Target::Elements { attr, sub: None, .. } => attr.to_string(),
+            Target::Elements { attr, sub: Some(sub), .. } => format!("{attr}.{}", sub.name),
+            Target::Extension(schema) => schema.id.clone(),
+        }
+    }
+}
+
+/// Whether a path, which may be malformed behind the attribute, names one that says who has access.
+pub(super) fn decides(rtype: &'static ResourceType, path: &str) -> bool {
+    let head = path.split_once('[').map_or(path, |(head, _)| head).trim();
+    let outer = head.rsplit_once('.').map_or(head, |(outer, _)| outer);
+    [head, outer].into_iter().any(|name| match resolve(rtype, name) {
+        Some(Name::Attribute(attr)) => rtype.decides(attr.attribute),
+        _ => false,
+    })
 }
 
 /// The element that a filter of `eq` terms joined by `and` describes, with values as written; `None` for

@@ -6,10 +6,11 @@ const E: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 fn check(path: &str, expected: &str) {
     let rtype = registry().by_name("User").unwrap();
-    let shown = match Target::parse(&path.replace("{E}", E), rtype, &mut Tolerances::new(Dialect::Rfc)) {
-        Ok(Target::Attribute(attr)) => attr.to_string(),
-        Ok(Target::Extension(schema)) => format!("extension {}", schema.id),
-        Ok(Target::Elements { attr, written, sub, .. }) => {
+    let shown = match Target::parse(&path.replace("{E}", E), None, rtype, &mut Tolerances::new(Dialect::Rfc)) {
+        Ok(None) => "dropped".to_owned(),
+        Ok(Some(Target::Attribute(attr))) => attr.to_string(),
+        Ok(Some(Target::Extension(schema))) => format!("extension {}", schema.id),
+        Ok(Some(Target::Elements { attr, written, sub, .. })) => {
             let described = described(attr.attribute, &written).map(Value::Object);
             format!("{attr} [{written}] {:?} {}", sub.map(|s| &s.name), described.unwrap_or_default())
         }
@@ -51,7 +52,7 @@ fn elements() {
 #[test]
 fn malformed_or_unknown() {
     check("/name/givenName", "invalidPath: path: User has no such attribute: /name/givenName");
-    check("", "invalidPath: path: User has no such attribute: ");
+    check("", "invalidPath: path: is empty");
     check("emails[0].value", "invalidFilter: filter: expected an attribute at column 1");
     check("shoeSize", "invalidPath: path: User has no such attribute: shoeSize");
     check("name.shoeSize", "invalidPath: path: User has no such attribute: name.shoeSize");

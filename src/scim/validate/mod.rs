@@ -1,6 +1,7 @@
 //! Inbound resources: names become canonical, values are checked, and the final state is held against the
 //! schema.
 
+mod limit;
 mod simple;
 mod state;
 mod value;
@@ -12,7 +13,9 @@ use super::error::Error;
 use super::path::{self, Name};
 use super::schema::{COMMON, ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
+use super::unknown;
 
+pub use limit::{fits, within_limit};
 pub use state::{complete, immutable};
 pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, value};
 
@@ -23,6 +26,10 @@ pub struct Incoming {
     pub document: Map<String, Value>,
     /// Canonical paths of attributes that the body names and gives no value: `active` of `"active": null`.
     pub unassigned: Vec<String>,
+    /// Whether it says of a principal that it is not active.
+    pub leaves: bool,
+    /// What is wrong with a required attribute that was left out for it: a creation cannot do without.
+    pub lacking: Option<Error>,
 }
 
 /// Makes the body of a POST or PUT canonical. Read-only attributes are left out (RFC 7644 §3.3, §3.5.1).
@@ -35,14 +42,18 @@ pub fn document(
         return Err(Error::syntax(format!("expected a resource as an object, got {}", simple::kind_of(&body))));
     };
     let listed = body.iter().find(|(key, _)| key.eq_ignore_ascii_case("schemas")).map(|(_, listed)| listed);
-    schemas(listed, resource_type, tolerances)?;
-    let mut reader = Reader { resource_type, tolerances, document: Map::new(), unassigned: vec![] };
+    if let Err(error) = schemas(listed, resource_type, tolerances) {
+        tolerances.spare(error, "schemas")?;
+    }
+    let mut reader =
+        Reader { resource_type, tolerances, document: Map::new(), unassigned: vec![], decided: false, lacking: None };
     for (key, value) in body {
         reader.top_level(&key, value)?;
     }
-    let document = ordered(reader.document, resource_type);
-    state::one_primary_each(&document, resource_type)?;
-    Ok(Incoming { document, unassigned: reader.unassigned })
+    let Reader { document, unassigned, decided, lacking, tolerances, .. } = reader;
+    let inactive = resource_type.principal && document.get("active") != Some(&Value::Bool(true));
+    tolerances.settle(decided && inactive, decided && resource_type.rows.is_some())?;
+    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves: decided && inactive, lacking })
 }
 
 /// The schemas of a document: the base schema and the extensions that have values (RFC 7643 §3).
@@ -118,6 +129,9 @@ struct Reader<'t> {
     tolerances: &'t mut Tolerances,
     document: Map<String, Value>,
     unassigned: Vec<String>,
+    /// Whether the body says who has access.
+    decided: bool,
+    lacking: Option<Error>,
 }
 
 impl Reader<'_> {
@@ -130,8 +144,8 @@ impl Reader<'_> {
         }
         match path::resolve(self.resource_type, key) {
             // A dotted name is a path (RFC 7644 §3.10), no name of a member.
-            Some(Name::Attribute(found)) if found.sub.is_none() => self.assign(found.extension, found.attribute, value),
-            _ => self.unknown(key),
+            Some(Name::Attribute(found)) if found.sub.is_none() => self.take(found.extension, found.attribute, value),
+            _ => self.unknown(key, &value),
         }
     }
 
@@ -143,11 +157,8 @@ impl Reader<'_> {
             Value::Array(list) if list.is_empty() => Map::new(),
             Value::String(s) if s.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => Map::new(),
             other => {
-                return Err(Error::value(format!(
-                    "{}: expected an object, got {}",
-                    schema.id,
-                    simple::kind_of(&other)
-                )));
+                let detail = format!("{}: expected an object, got {}", schema.id, simple::kind_of(&other));
+                return self.tolerances.spare(Error::value(detail), &schema.id);
             }
         };
         if members.is_empty() {
@@ -156,11 +167,34 @@ impl Reader<'_> {
         let extension = (!std::ptr::eq(schema, self.resource_type.schema)).then_some(schema);
         for (name, member) in members {
             match schema.attribute(&name) {
-                Some(attribute) => self.assign(extension, attribute, member)?,
-                None => self.unknown(&format!("{}:{name}", schema.id))?,
+                Some(attribute) => self.take(extension, attribute, member)?,
+                None => self.unknown(&format!("{}:{name}", schema.id), &member)?,
             }
         }
         Ok(())
+    }
+
+    /// Takes an attribute; what is wrong with it is set aside, unless it says who has access.
+    fn take(
+        &mut self,
+        extension: Option<&'static Schema>,
+        attribute: &'static Attribute,
+        value: Value,
+    ) -> Result<(), Error> {
+        let at = path::AttrRef { extension, attribute, sub: None }.to_string();
+        let done = self.assign(extension, attribute, value, &at);
+        match self.resource_type.decides(attribute) {
+            true => {
+                self.decided = true;
+                done
+            }
+            false => done.or_else(|error| {
+                if attribute.required {
+                    self.lacking.get_or_insert_with(|| error.clone());
+                }
+                self.tolerances.spare(error, &at)
+            }),
+        }
     }
 
     fn assign(
@@ -168,15 +202,17 @@ impl Reader<'_> {
         extension: Option<&'static Schema>,
         attribute: &'static Attribute,
         value: Value,
+        at: &str,
     ) -> Result<(), Error> {
         if attribute.mutability == Mutability::ReadOnly {
             return Ok(());
         }
-        let at = path::AttrRef { extension, attribute, sub: None }.to_string();
-        let Some(value) = value::value(attribute, value, &at, self.tolerances)? else {
-            self.unassigned.push(at);
+        let Some(value) = within_limit(attribute, value, at, self.tolerances)? else { return Ok(()) };
+        let Some(value) = value::value(attribute, value, at, self.tolerances)? else {
+            self.unassigned.push(at.to_owned());
             return Ok(());
         };
+        state::one_primary(&value, at)?;
         let holder = match extension {
             Some(extension) => {
                 self.document.entry(extension.id.as_str()).or_insert_with(|| Map::new().into()).as_object_mut()
@@ -190,19 +226,10 @@ impl Reader<'_> {
         }
     }
 
-    fn unknown(&mut self, key: &str) -> Result<(), Error> {
-        let ours = |s: &Schema| key.get(..s.id.len()).is_some_and(|head| head.eq_ignore_ascii_case(&s.id));
-        let foreign = key.contains(':')
-            && !ours(self.resource_type.schema)
-            && !self.resource_type.extensions.iter().any(|s| ours(s));
-        let (tolerance, what) = match foreign {
-            true => (Tolerance::UnknownSchema, "schema"),
-            false => (Tolerance::UnknownAttribute, "attribute"),
-        };
-        if self.tolerances.allow(tolerance) {
-            return Ok(());
-        }
-        Err(Error::syntax(format!("{key}: {} has no such {what}", self.resource_type.name)))
+    fn unknown(&mut self, key: &str, value: &Value) -> Result<(), Error> {
+        let rtype = self.resource_type;
+        let refusal = |what: &str| Error::syntax(format!("{key}: {} has no such {what}", rtype.name));
+        unknown::member(rtype, key, value, self.tolerances, refusal)
     }
 }
 
@@ -221,8 +248,10 @@ mod tests {
         let body = serde_json::from_str(&body.replace("{U}", U).replace("{E}", E)).unwrap();
         let mut tolerances = Tolerances::new(dialect);
         let mut got = match document(body, registry().by_name("User").unwrap(), &mut tolerances) {
-            Ok(Incoming { document, unassigned }) if unassigned.is_empty() => Value::Object(document).to_string(),
-            Ok(Incoming { document, unassigned }) => format!("{} - {}", Value::Object(document), unassigned.join(" ")),
+            Ok(Incoming { document, unassigned, .. }) if unassigned.is_empty() => Value::Object(document).to_string(),
+            Ok(Incoming { document, unassigned, .. }) => {
+                format!("{} - {}", Value::Object(document), unassigned.join(" "))
+            }
             Err(error) => error.detail,
         };
         if !tolerances.header().is_empty() {

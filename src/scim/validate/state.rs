@@ -33,17 +33,6 @@ pub fn complete(document: &Map<String, Value>, resource_type: &'static ResourceT
     })
 }
 
-/// Only the part about `primary` (RFC 7643 §2.4).
-pub(super) fn one_primary_each(
-    document: &Map<String, Value>,
-    resource_type: &'static ResourceType,
-) -> Result<(), Error> {
-    each(document, resource_type, |prefix, attribute, value| match value {
-        Some(value) => one_primary(value, &format!("{prefix}{}", attribute.name)),
-        None => Ok(()),
-    })
-}
-
 /// Holds a replacement against what was there: an immutable attribute that had a value keeps it
 /// (RFC 7644 §3.5.1), and one that cannot be read is not lost because the client leaves it out.
 ///
@@ -145,7 +134,8 @@ fn missing<'a>(attribute: &'a Attribute, value: &Value) -> Option<&'a str> {
     attribute.sub_attributes.iter().find(lacks).map(|sub| sub.name.as_str())
 }
 
-fn one_primary(value: &Value, at: &str) -> Result<(), Error> {
+/// Only the part about `primary` (RFC 7643 §2.4).
+pub(super) fn one_primary(value: &Value, at: &str) -> Result<(), Error> {
     let is_primary = |e: &&Value| e.get("primary") == Some(&Value::Bool(true));
     match value.as_array().map_or(0, |elements| elements.iter().filter(is_primary).count()) {
         0 | 1 => Ok(()),

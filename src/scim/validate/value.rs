@@ -10,6 +10,7 @@ use crate::scim::error::Error;
 use crate::scim::schema::registry;
 use crate::scim::text;
 use crate::scim::tolerance::{Tolerance, Tolerances};
+use crate::scim::unknown;
 
 use super::simple::{mismatch, simple};
 
@@ -32,6 +33,7 @@ pub fn value(
     let elements = match value {
         Value::Array(elements) => elements,
         Value::Null => return Ok(None),
+        Value::String(s) if s.is_empty() && tolerances.allow(Tolerance::EmptyText) => return Ok(None),
         other => vec![other],
     };
     let max = elements_max(attribute);
@@ -40,13 +42,12 @@ pub fn value(
     }
     let mut kept = Vec::with_capacity(elements.len());
     for (index, item) in elements.into_iter().enumerate() {
-        let said_something = item.as_object().is_some_and(|members| !members.is_empty());
         let at = format!("{at}[{index}]");
         match element(attribute, item, &at, tolerances)? {
             Some(item) => kept.push(item),
             // Dropping an element that names nobody would take the others for the whole list.
             None => {
-                if let Some(sub) = attribute.sub_attributes.iter().find(|sub| sub.required && said_something) {
+                if let Some(sub) = attribute.sub_attributes.iter().find(|sub| sub.required) {
                     return Err(Error::value(format!("{at}.{}: is required", sub.name)));
                 }
             }
@@ -82,8 +83,16 @@ fn single(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolera
         // RFC 7643 §2.5 lists null and the empty array; "" is what Entra and Okta send for the same.
         Value::String(s) if s.is_empty() && !attribute.required && tolerances.allow(Tolerance::EmptyText) => Ok(None),
         value if attribute.is_complex() => complex(attribute, value, at, tolerances),
+        Value::Array(mut list) if is_one_scalar(&list) && tolerances.allow(Tolerance::ListOfOne) => {
+            single(attribute, list.pop().unwrap_or_default(), at, tolerances)
+        }
         value => simple(attribute, value, at, tolerances).map(Some),
     }
+}
+
+/// Some clients wrap every value in a list.
+fn is_one_scalar(list: &[Value]) -> bool {
+    matches!(list, [one] if !one.is_array() && !one.is_object())
 }
 
 fn complex(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {
@@ -113,10 +122,8 @@ fn object(
     let mut found = Map::new();
     for (name, member) in members {
         let Some(sub) = attribute.sub(&name) else {
-            if tolerances.allow(Tolerance::UnknownAttribute) {
-                continue;
-            }
-            return Err(Error::syntax(format!("{at}.{name}: no such attribute")));
+            unknown::part(at, &name, &member, tolerances)?;
+            continue;
         };
         // RFC 7644 §3.3, §3.5.1: read-only values are ignored.
         if sub.is_made() {

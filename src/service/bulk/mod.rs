@@ -17,7 +17,7 @@ use self::operation::{Outcome, Target};
 use self::plan::{Plan, Step};
 use self::references::{Ids, Stripped};
 use super::body::{Body, PIECE_BYTES, Rest};
-use super::resources::{self, Conditions, Saved, create_in, patch_in, tolerances};
+use super::resources::{self, Conditions, Saved, create_in, patch_in};
 use super::{Change, Context, Error, Service, Work, authorize};
 use crate::domain::Operation;
 use crate::scim::json::Limits;
@@ -79,7 +79,7 @@ impl Service {
     /// # Errors
     /// 400 for a job that is malformed, 413 for one over the limits; nothing has changed then.
     pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
-        let mut tolerances = tolerances(context);
+        let mut tolerances = self.tolerances(context);
         authorize(&context.caller, Operation::Bulk, None)?;
         let request = BulkRequest::parse(body, &Limits::default(), &mut tolerances)?;
         let max = self.settings().limits.bulk_operations_max;
@@ -187,7 +187,7 @@ impl Job<'_> {
         let target = Target::parse(&operation)?;
         let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
         authorize(&self.context.caller, kind, Some(resource_type))?;
-        let known = self.tolerances.clone();
+        let known = self.tolerances.fresh();
         Ok(Work::new(kind, resource_type, move |change| {
             let mut tolerances = known.clone();
             let outcome = target.clone().apply(change, operation.clone(), &mut tolerances)?;
@@ -262,7 +262,7 @@ impl Job<'_> {
     }
 
     fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
-        let known = (self.ids.clone(), self.tolerances.clone());
+        let known = (self.ids.clone(), self.tolerances.fresh());
         let mut drafts: Vec<(String, Target, Value)> = vec![];
         for operation in operations {
             self.service.count_request(&self.context.caller)?;
@@ -274,13 +274,16 @@ impl Job<'_> {
         let service = self.service;
         let (outcomes, tolerances) = service.perform(self.context, Operation::Create, first, move |change| {
             let (mut ids, mut tolerances) = known.clone();
+            // What each operation needed stands in its own record.
+            let mut all = tolerances.fresh();
             let mut stripped: Vec<(String, &'static ResourceType, Stripped)> = vec![];
             for (bulk_id, target, mut data) in drafts.clone() {
                 references::resolve(&mut data, &ids);
                 let rest = references::strip(&mut data);
                 change.operation = Operation::Create;
                 let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
-                let saved = create_in(change, target.resource_type, incoming)?;
+                let saved = create_in(change, target.resource_type, incoming, &mut tolerances)?;
+                all.absorb(&std::mem::replace(&mut tolerances, all.fresh()));
                 ids.insert(bulk_id.clone(), saved.sight.resource.id.to_string());
                 stripped.push((bulk_id, target.resource_type, rest));
             }
@@ -288,11 +291,12 @@ impl Job<'_> {
             for (bulk_id, resource_type, rest) in stripped {
                 let id = ids.get(&bulk_id).cloned().unwrap_or_default();
                 let saved = patch_back(change, resource_type, &id, rest, &ids, &mut tolerances)?;
+                all.absorb(&std::mem::replace(&mut tolerances, all.fresh()));
                 outcomes.push((bulk_id, Outcome::of(change.service, resource_type, &saved, 201)));
             }
-            Ok((outcomes, tolerances))
+            Ok((outcomes, all))
         })?;
-        self.tolerances = tolerances;
+        self.tolerances.absorb(&tolerances);
         Ok(outcomes)
     }
 }

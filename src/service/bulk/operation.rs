@@ -59,11 +59,11 @@ impl Target {
         let (saved, status) = match operation.method {
             BulkMethod::Post => {
                 let incoming = validate::document(data, resource_type, tolerances)?;
-                (create_in(change, resource_type, incoming)?, 201)
+                (create_in(change, resource_type, incoming, tolerances)?, 201)
             }
             BulkMethod::Put => {
                 let incoming = validate::document(data, resource_type, tolerances)?;
-                (replace_in(change, resource_type, &id, incoming, &conditions)?, 200)
+                (replace_in(change, resource_type, &id, incoming, &conditions, tolerances)?, 200)
             }
             BulkMethod::Patch => {
                 let operations = patch::parse(data, resource_type, tolerances)?;

@@ -1,10 +1,13 @@
 //! The principal behind a User or an Agent: liveness, sponsors, and what a change of them means for keys.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::domain::Id;
 use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
+use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
 use crate::service::cascade::{self, Consequence};
 use crate::service::concerned::Concerned;
@@ -15,21 +18,34 @@ use crate::store;
 pub(super) const OWNERS: &str = "owners";
 
 /// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
-/// whom no connection knows, may answer for the agents of admins.
-pub(super) fn check_sponsors(change: &mut Change<'_>, document: &Map<String, Value>) -> Result<(), Error> {
-    let owners = document.get(OWNERS).and_then(Value::as_array);
-    for (index, owner) in owners.into_iter().flatten().enumerate() {
-        let text = owner.get("value").and_then(Value::as_str).unwrap_or_default();
-        let known = match Id::parse(text) {
-            Some(id) => store::principals::find(change.conn, change.key(), &id)?,
-            None => None,
-        };
-        let is_seen = |p: &Principal| !p.local || change.context.caller.connection().is_none();
-        if !known.is_some_and(|p| p.kind == PrincipalKind::User && is_seen(&p) && p.deleted_at.is_none()) {
-            return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {text:?}")).into());
-        }
+/// whom no connection knows, may answer for the agents of admins. Others are dropped, or refused; gives whether
+/// any was dropped.
+pub(super) fn keep_known_sponsors(
+    change: &mut Change<'_>,
+    document: &mut Map<String, Value>,
+    tolerances: &mut Tolerances,
+) -> Result<bool, Error> {
+    fn text(owner: &Value) -> &str {
+        owner.get("value").and_then(Value::as_str).unwrap_or_default()
     }
-    Ok(())
+    let Some(owners) = document.get_mut(OWNERS).and_then(Value::as_array_mut) else { return Ok(false) };
+    let ids: Vec<Id> = owners.iter().filter_map(|owner| Id::parse(text(owner))).collect();
+    let found = store::principals::many(change.conn, change.key(), &ids)?;
+    let is_admin = change.context.caller.connection().is_none();
+    let is_user = |p: &Principal| p.kind == PrincipalKind::User && (is_admin || !p.local) && p.deleted_at.is_none();
+    let users: HashSet<Id> = found.iter().filter(|(p, _)| is_user(p)).map(|(p, _)| p.id).collect();
+    let is_known = |owner: &Value| Id::parse(text(owner)).is_some_and(|id| users.contains(&id));
+    let Some(index) = owners.iter().position(|owner| !is_known(owner)) else { return Ok(false) };
+    if !tolerances.allow(Tolerance::UnknownReference) {
+        let id = owners.get(index).map(text).unwrap_or_default();
+        return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {id:?}")).into());
+    }
+    owners.iter().filter(|owner| !is_known(owner)).for_each(|owner| tolerances.drop_id(text(owner)));
+    owners.retain(is_known);
+    if owners.is_empty() {
+        document.shift_remove(OWNERS);
+    }
+    Ok(true)
 }
 
 /// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.

@@ -6,16 +6,17 @@
 
 use serde_json::{Map, Value};
 
-use super::principal::{OWNERS, check_sponsors, follow, principal};
-use super::unique::{claim_unique, set_external_id};
+use super::principal::{OWNERS, follow, keep_known_sponsors, principal};
+use super::unique::{claim_unique, keep_own_names, set_external_id};
 use super::write::check_reserved;
 use super::{Loaded, changed};
 use crate::domain::Id;
 use crate::domain::log::Entry;
 use crate::scim::patch::RowChange;
+use crate::scim::tolerance::Tolerances;
 use crate::scim::{ResourceType, validate};
 use crate::service::cascade;
-use crate::service::concerned::{Concerned, RECORD_IDS_MAX};
+use crate::service::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
 use crate::service::history::Ending;
 use crate::service::members::{self, Delta};
 use crate::service::protect::{self, Write};
@@ -32,6 +33,8 @@ pub(super) struct Draft {
     pub(super) rows: Vec<RowChange>,
     /// Attributes that the client cleared in so many words.
     pub(super) unassigned: Vec<String>,
+    /// Whether the client says of a principal that it is not active.
+    pub(super) leaves: bool,
 }
 
 /// A new resource, checked and taken apart: nobody else's write waits for that.
@@ -64,10 +67,13 @@ pub(in crate::service) struct Saved {
 pub(super) fn create(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
-    ready: Ready,
+    mut ready: Ready,
+    tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
+    if keep_known_sponsors(change, &mut ready.draft.document, tolerances)? {
+        ready = Ready::new(ready.draft, resource_type)?;
+    }
     let Ready { draft, text: document, index, paths } = ready;
-    check_sponsors(change, &draft.document)?;
     let connection = change.context.caller.connection().cloned();
     let from = connection.as_ref().map(|connection| connection.key);
     let (id, tenant) = (change.mint(), change.key());
@@ -86,7 +92,7 @@ pub(super) fn create(
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
     }
     store::index::add(change.conn, tenant, key, &index)?;
-    let delta = members::apply(change, key, draft.rows)?;
+    let delta = members::apply(change, key, draft.rows, tolerances)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None);
         cascade::decide(None, &mut principal, change.now);
@@ -108,7 +114,7 @@ pub(super) fn create(
             removes: false,
         },
     )?;
-    record(change, resource_type, &id, paths, delta, concerned);
+    record(change, resource_type, &id, paths, delta, (concerned, tolerances));
     // From here on its time is what it is.
     change.seq()?;
     let resource = Resource {
@@ -130,15 +136,19 @@ pub(super) fn update(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     before: Loaded,
-    draft: Draft,
+    mut draft: Draft,
+    tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
-    validate::complete(&draft.document, resource_type)?;
     let connection = change.context.caller.connection().cloned();
     let (tenant, key) = (change.key(), before.resource.key);
-    let mut paths = changed::paths(&before.document, &draft.document);
-    if paths.iter().any(|path| path == OWNERS) {
-        check_sponsors(change, &draft.document)?;
+    if draft.leaves {
+        keep_own_names(change, resource_type, connection.as_ref(), &before, &mut draft.document, tolerances)?;
     }
+    if before.document.get(OWNERS) != draft.document.get(OWNERS) {
+        keep_known_sponsors(change, &mut draft.document, tolerances)?;
+    }
+    validate::complete(&draft.document, resource_type)?;
+    let mut paths = changed::paths(&before.document, &draft.document);
     if !paths.is_empty() {
         check_reserved(&draft.document)?;
         claim_unique(change, resource_type, connection.as_ref(), key, Some(&before.document), &draft.document)?;
@@ -156,7 +166,7 @@ pub(super) fn update(
         let (old, new) = (Some(&before.document), Some(&draft.document));
         store::index::write(change.conn, tenant, resource_type, key, old, new)?;
     }
-    let delta = members::apply(change, key, draft.rows)?;
+    let delta = members::apply(change, key, draft.rows, tolerances)?;
     if !paths.is_empty() {
         put(change, key, &draft.document)?;
     } else if !delta.is_empty() {
@@ -187,7 +197,7 @@ pub(super) fn update(
             removes: !delta.removed.is_empty(),
         },
     )?;
-    record(change, resource_type, &id, paths, delta, concerned);
+    record(change, resource_type, &id, paths, delta, (concerned, tolerances));
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
@@ -217,11 +227,12 @@ pub(super) fn record(
     id: &Id,
     paths: Vec<String>,
     delta: Delta,
-    concerned: Concerned,
+    (concerned, tolerances): (Concerned, &Tolerances),
 ) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
-    let mut entry = concerned.on(Entry::new(&*action, &*kind, id).with("paths", paths));
+    let entry = Entry::new(&*action, &*kind, id).with("paths", paths);
+    let mut entry = tolerated(concerned.on(entry), tolerances);
     let mut room = RECORD_IDS_MAX;
     let mut open = false;
     for (name, ids) in [("added", &delta.added), ("removed", &delta.removed)] {

@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::taken;
+use super::write::check_reserved;
+use super::{Loaded, taken};
 use crate::domain::Connection;
-use crate::scim::{ResourceType, Uniqueness, text};
+use crate::scim::tolerance::Tolerances;
+use crate::scim::{ResourceType, Uniqueness, text, validate};
 use crate::service::{Change, Error};
 use crate::store::{self, ResourceKey};
 
@@ -38,6 +40,40 @@ pub(super) fn claim_unique(
             return Err(taken(&attribute.name));
         }
     }
+    Ok(())
+}
+
+/// A leaver's new name is not claimed but left out where somebody else has it, or nobody may: it keeps its own,
+/// and leaves.
+pub(super) fn keep_own_names(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    connection: Option<&Connection>,
+    before: &Loaded,
+    after: &mut Map<String, Value>,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    if !tolerances.dialect().is_lenient() {
+        return Ok(());
+    }
+    for attribute in &resource_type.schema.attributes {
+        let (name, old) = (&attribute.name, before.document.get(&attribute.name));
+        let new = after.get(name).filter(|new| Some(*new) != old);
+        let is_gone = attribute.required && !after.contains_key(name);
+        let is_taken = match (attribute.uniqueness, scope(resource_type, name, connection), new) {
+            (Uniqueness::None, ..) | (_, None, _) | (.., None) => false,
+            (_, Some(scope), Some(new)) => {
+                let value = text::key(new.as_str().unwrap_or_default(), attribute.case_exact);
+                let holder = store::unique::holder(change.conn, change.key(), &scope, &value)?;
+                holder.is_some_and(|holder| holder != before.resource.key) || check_reserved(after).is_err()
+            }
+        };
+        if let Some(old) = old.filter(|_| is_gone || is_taken) {
+            after.insert(name.clone(), old.clone());
+            tolerances.drop_beside(name);
+        }
+    }
+    *after = validate::ordered(std::mem::take(after), resource_type);
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::save::{Draft, Ready, Saved, create, update};
-use super::{Answer, Conditions, Wanted, load, tolerances, version};
+use super::{Answer, Conditions, Wanted, load, version};
 use crate::domain::Operation;
 use crate::scim::patch::{self, RowChange};
 use crate::scim::tolerance::Tolerances;
@@ -27,12 +27,14 @@ impl Service {
         body: Value,
         wanted: &Wanted,
     ) -> Result<Answer, Error> {
-        let mut tolerances = tolerances(context);
+        let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Create, Some(resource_type))?;
         let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
-        let saved = self.perform(context, Operation::Create, Some(resource_type), move |change| {
-            create(change, resource_type, ready.clone())
+        let (saved, tolerances) = self.perform(context, Operation::Create, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
+            let saved = create(change, resource_type, ready.clone(), &mut tolerances)?;
+            Ok((saved, tolerances))
         })?;
         self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
     }
@@ -50,13 +52,15 @@ impl Service {
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
-        let mut tolerances = tolerances(context);
+        let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        let saved = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
-            replace_in(change, resource_type, &id, incoming.clone(), &conditions)
+        let (saved, tolerances) = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
+            let saved = replace_in(change, resource_type, &id, incoming.clone(), &conditions, &mut tolerances)?;
+            Ok((saved, tolerances))
         })?;
         self.answer_saved(context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
     }
@@ -74,7 +78,7 @@ impl Service {
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
-        let mut tolerances = tolerances(context);
+        let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
         super::super::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
         let operations = patch::parse(body, resource_type, &mut tolerances)?;
@@ -129,12 +133,16 @@ pub(in crate::service) fn create_in(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     incoming: Incoming,
+    tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
-    create(change, resource_type, ready(incoming, resource_type)?)
+    create(change, resource_type, ready(incoming, resource_type)?, tolerances)
 }
 
 /// All of a creation that needs no transaction.
-fn ready(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Ready, Error> {
+fn ready(mut incoming: Incoming, resource_type: &'static ResourceType) -> Result<Ready, Error> {
+    if let Some(error) = incoming.lacking.take() {
+        return Err(error.into());
+    }
     let mut draft = draft(incoming, resource_type)?;
     if resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE) {
         draft.document.entry(ACTIVE).or_insert(Value::Bool(true));
@@ -148,10 +156,14 @@ pub(in crate::service) fn replace_in(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     id: &str,
-    incoming: Incoming,
+    mut incoming: Incoming,
     conditions: &Conditions,
+    tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
     let before = load(change, resource_type, id, conditions)?;
+    if let Some(error) = incoming.lacking.take().filter(|_| !incoming.leaves) {
+        return Err(error.into());
+    }
     let mut draft = draft(incoming, resource_type)?;
     // RFC 7644 §3.5.1 lets a server guess an omitted `active`; guessing either way is wrong.
     let keep = resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE);
@@ -163,7 +175,7 @@ pub(in crate::service) fn replace_in(
     }
     validate::immutable(&before.document, &mut draft.document, resource_type)?;
     draft.document = validate::ordered(draft.document, resource_type);
-    update(change, resource_type, before, draft)
+    update(change, resource_type, before, draft, tolerances)
 }
 
 /// Patches inside a change.
@@ -183,19 +195,19 @@ pub(in crate::service) fn patch_in(
     let applied = patch::apply(&document, operations, resource_type, tolerances)?;
     let mut document = applied.document;
     let external_id = take_external_id(&mut document);
-    let draft = Draft { document, external_id, rows: applied.rows, unassigned: vec![] };
-    update(change, resource_type, before, draft)
+    let draft = Draft { document, external_id, rows: applied.rows, unassigned: vec![], leaves: applied.leaves };
+    update(change, resource_type, before, draft, tolerances)
 }
 
 /// What a POST or PUT body becomes: the document, and what has rows of its own.
 fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
-    let Incoming { mut document, unassigned } = incoming;
+    let Incoming { mut document, unassigned, leaves, .. } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
         Some(members) => vec![RowChange::Replace(members_of(&members)?)],
         None => vec![],
     };
-    Ok(Draft { document, external_id, rows, unassigned })
+    Ok(Draft { document, external_id, rows, unassigned, leaves })
 }
 
 /// The members that a body names; one without a value refuses it.

@@ -1,0 +1,74 @@
+//! Names that a resource type does not have: dropped and named where the dialect bears it, else refused
+//! (design §5). What says that somebody leaves is never dropped by itself.
+
+use serde_json::Value;
+
+use super::error::Error;
+use super::leaving;
+use super::schema::{ResourceType, Schema};
+use super::tolerance::{Tolerance, Tolerances};
+
+/// A member of a resource, or of a path-less value. `refusal` makes the error of what is missing: a schema or
+/// an attribute.
+pub(super) fn member(
+    rtype: &ResourceType,
+    name: &str,
+    value: &Value,
+    tolerances: &mut Tolerances,
+    refusal: impl FnOnce(&str) -> Error,
+) -> Result<(), Error> {
+    let (tolerance, what) = match is_foreign(rtype, name) {
+        true => (Tolerance::UnknownSchema, "schema"),
+        false => (Tolerance::UnknownAttribute, "attribute"),
+    };
+    drop(tolerance, name, value, tolerances, || refusal(what))
+}
+
+/// A sub-attribute: `at` is the path of what it would be a part of.
+pub(super) fn part(at: &str, name: &str, value: &Value, tolerances: &mut Tolerances) -> Result<(), Error> {
+    let path = format!("{at}.{name}");
+    drop(Tolerance::UnknownAttribute, &path, value, tolerances, || Error::syntax(format!("{path}: no such attribute")))
+}
+
+/// A PATCH path. RFC 7644 §3.5.2 calls it an error, so `rfc` refuses here what it drops in bodies.
+pub(super) fn path(
+    rtype: &ResourceType,
+    path: &str,
+    value: Option<&Value>,
+    tolerances: &mut Tolerances,
+    refusal: Error,
+) -> Result<(), Error> {
+    if !tolerances.dialect().is_lenient() {
+        return Err(refusal);
+    }
+    let tolerance = match is_foreign(rtype, path) {
+        true => Tolerance::UnknownSchema,
+        false => Tolerance::UnknownAttribute,
+    };
+    drop(tolerance, path, value.unwrap_or(&Value::Null), tolerances, || refusal)
+}
+
+fn drop(
+    tolerance: Tolerance,
+    path: &str,
+    value: &Value,
+    tolerances: &mut Tolerances,
+    refusal: impl FnOnce() -> Error,
+) -> Result<(), Error> {
+    if !tolerances.allow(tolerance) {
+        return Err(refusal());
+    }
+    if let Some(found) = leaving::found(path, value) {
+        tolerances.spare_leaving(&found)?;
+    }
+    tolerances.drop_path(path);
+    Ok(())
+}
+
+/// Whether a name has the URN of a schema that the type does not have.
+fn is_foreign(rtype: &ResourceType, name: &str) -> bool {
+    let ours = |s: &Schema| name.get(..s.id.len()).is_some_and(|head| head.eq_ignore_ascii_case(&s.id));
+    // In a filter, a colon is no part of a name.
+    let head = name.split_once('[').map_or(name, |(head, _)| head);
+    head.contains(':') && !ours(rtype.schema) && !rtype.extensions.iter().any(|schema| ours(schema))
+}
