@@ -147,6 +147,8 @@ fn the_keys_of_an_admins_agent_work_as_long_as_somebody_answers_for_it() {
             "principal.suspended",
             "agent.patched",
             "agent.replaced",
+            // The provider's own, without the owner whom it does not know.
+            "agent.created",
             "principal.suspended",
             "principal.activated",
             "agent.deleted",

@@ -1,0 +1,129 @@
+//! A text over its limit.
+
+use serde_json::{Value, json};
+
+use super::{EXACT, LENIENT, hire, last_write, off, send, speaking};
+use crate::support::app::*;
+
+const MAX: usize = 64 << 10;
+
+fn long() -> String {
+    "x".repeat(MAX + 1)
+}
+
+#[test]
+fn a_text_over_its_limit_is_dropped_and_named_or_refused() {
+    for_each_app(|app| {
+        let detail = |path: &str| format!("{path}: has 65537 bytes, at most 65536 are accepted");
+        // What is sent, what is left of it beside what was there, and what is dropped.
+        let cases = [
+            (json!({"title": long()}), json!({}), "title"),
+            (json!({"title": [long()]}), json!({}), "title"),
+            (json!({"externalId": long()}), json!({}), "externalId"),
+            (json!({"profileUrl": long()}), json!({}), "profileUrl"),
+            (
+                json!({"name": {"givenName": long(), "familyName": "Vale"}}),
+                json!({"name": {"familyName": "Vale"}}),
+                "name.givenName",
+            ),
+            (
+                json!({"emails": [{"type": "work", "value": long()}, {"type": "home", "value": "h@example.com"}]}),
+                json!({"emails": [{"value": "h@example.com", "type": "home"}]}),
+                "emails.value",
+            ),
+            (
+                json!({"emails": [{"display": long(), "value": "h@example.com"}]}),
+                json!({"emails": [{"value": "h@example.com"}]}),
+                "emails.display",
+            ),
+            (
+                json!({ENTERPRISE: {"department": long()}}),
+                json!({}),
+                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            ),
+        ];
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            for (n, (sent, left, dropped)) in cases.iter().enumerate() {
+                let who = hire(app, &idp, &format!("{}{n}", dialect.name()));
+                let (key, _) = sent.as_object().unwrap().iter().next().unwrap();
+                let is_left = |body: &Value| assert_eq!(body.get(key), left.get(key), "{dropped}");
+                let put =
+                    idp.put(&who.path, and(and(user(&who.name), sent.clone()), json!({"nickName": "M"}))).expect(200);
+                assert_eq!(put.header("keyroll-tolerance").split(", ").last(), Some("auto-008"), "{dropped}");
+                is_left(&put.body);
+                assert_eq!(last_write(app, "user.replaced")["change"]["dropped"], json!([dropped]));
+                let created =
+                    idp.post("/Users", and(user(&format!("{}-{n}@example.com", dialect.name())), sent.clone()));
+                is_left(&created.expect(201).body);
+                let body = patch(json!([{"op": "replace", "value": sent}, off()]));
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let (status, _, tolerances, _) = send(&idp, way, "PATCH", &who.path, &body);
+                assert_eq!((status, tolerances.split(", ").last()), (200, Some("auto-008")), "{dropped}");
+                is_left(&idp.get(&who.path).expect(200).body);
+                assert_eq!(last_write(app, "user.patched")["change"]["dropped"], json!([dropped]));
+                assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+            }
+            // By a path, what was there stays; the limit itself is accepted.
+            let who = hire(app, &idp, &format!("{}-path", dialect.name()));
+            let most = "y".repeat(MAX);
+            assert_eq!(idp.patch(&who.path, replace("title", most.clone())).expect(200)["title"], json!(most));
+            assert_eq!(idp.patch(&who.path, replace("title", long())).expect(200)["title"], json!(most));
+            idp.patch(&who.path, add("emails", json!([{"type": "work", "value": "w@example.com"}]))).expect(200);
+            let kept = idp.patch(&who.path, replace("emails[type eq \"work\"].value", long())).expect(200);
+            assert_eq!(
+                (&kept["emails"][0]["value"], kept.header("keyroll-tolerance")),
+                (&json!("w@example.com"), "auto-008")
+            );
+            // What is required cannot be dropped, but keeps nobody alive.
+            let refused = idp.patch(&who.path, replace("userName", long()));
+            assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[0]: {}", detail("userName")));
+            for refused in [
+                idp.put(&who.path, user(&long())),
+                idp.post("/Users", user(&long())),
+                idp.put(&who.path, and(user(&long()), json!({"active": true}))),
+            ] {
+                assert_eq!(refused.scim_error(400, "invalidValue"), detail("userName"));
+            }
+            assert_eq!(idp.post("/Groups", group(&long(), &[])).scim_error(400, "invalidValue"), detail("displayName"));
+            assert_eq!(idp.post("/Agents", agent(&long())).scim_error(400, "invalidValue"), detail("name"));
+            let left = idp.put(&who.path, and(user(&long()), json!({"active": false}))).expect(200);
+            assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+            let who = hire(app, &idp, &format!("{}-name", dialect.name()));
+            let renamed = patch(json!([{"op": "replace", "path": "userName", "value": long()}, off()]));
+            let left = idp.patch(&who.path, renamed).expect(200);
+            assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+        }
+        for dialect in EXACT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for (sent, _, dropped) in &cases {
+                if sent.get("title").is_some_and(Value::is_array) {
+                    continue;
+                }
+                // Elements are counted there.
+                let dropped = dropped
+                    .strip_prefix("emails.")
+                    .map_or_else(|| (*dropped).to_owned(), |sub| format!("emails.{sub}"));
+                let refused = idp.put(&who.path, and(user(&who.name), sent.clone()));
+                assert_eq!(refused.scim_error(400, "invalidValue"), detail(&dropped));
+                let refused = idp.patch(&who.path, patch(json!([off(), {"op": "add", "value": sent}])));
+                assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[1]: {}", detail(&dropped)));
+            }
+            assert_eq!(app.verify(&who.key), "VALID");
+        }
+    });
+}
+
+#[test]
+fn the_limit_is_a_setting() {
+    let app = TestApp::with(None, |settings| settings.limits.text_bytes_max = 8);
+    let idp = app.idp();
+    let sent = json!({"title": "123456789", "nickName": "12345678"});
+    let made = idp.post("/Users", and(user("mira"), sent)).expect(201);
+    assert_eq!((&made["title"], &made["nickName"]), (&Value::Null, &json!("12345678")));
+    let refused = idp.post("/Users", user("123456789"));
+    assert_eq!(refused.scim_error(400, "invalidValue"), "userName: has 9 bytes, at most 8 are accepted");
+}

@@ -1,0 +1,150 @@
+//! One unknown member or owner, and everybody else.
+
+use serde_json::{Value, json};
+
+use super::{EXACT, LENIENT, last_write, send, speaking};
+use crate::support::app::*;
+
+/// Names as a record lists them.
+fn sorted<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn an_unknown_member_keeps_nobody_outside() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let ids: Vec<String> = (0..3)
+                .map(|n| idp.post("/Users", user(&format!("{}{n}@example.com", dialect.name()))).expect(201).id())
+                .collect();
+            let unknown = app.id(999);
+            let all = |ids: &[&str]| json!(ids.iter().map(|id| json!({"value": id})).collect::<Vec<_>>());
+            let mut name = 0;
+            let mut made = |members: &[&str]| {
+                name += 1;
+                idp.post("/Groups", group(&format!("team{name}"), members)).expect(201)
+            };
+            let created = made(&[&ids[0], &unknown, "00u1abc", "mira@example.com"]);
+            assert_eq!((created.members(), created.header("keyroll-tolerance")), (vec![ids[0].as_str()], "auto-007"));
+            assert_eq!(
+                last_write(app, "group.created")["change"],
+                json!({"paths": ["schemas", "displayName"], "added": [ids[0]], "tolerances": ["auto-007"],
+                    "unknown": sorted(&[&unknown, "00u1abc", "?"])})
+            );
+            let path = format!("/Groups/{}", created.id());
+            let pushes = [
+                ("PATCH", add("members", all(&[&unknown, &ids[1]])), vec![0, 1], (vec![1], vec![])),
+                ("PATCH", replace("members", all(&[&ids[2], &unknown])), vec![2], (vec![2], vec![0, 1])),
+                (
+                    "PATCH",
+                    patch(json!([{"op": "add", "value": {"members": all(&[&ids[0], &unknown])}}])),
+                    vec![0, 2],
+                    (vec![0], vec![]),
+                ),
+                ("PUT", group("team1", &[&ids[1], &unknown]), vec![1], (vec![1], vec![0, 2])),
+            ];
+            for (n, (method, body, members, (added, removed))) in pushes.into_iter().enumerate() {
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let (status, _, tolerances, answer) = send(&idp, way, method, &path, &body);
+                assert_eq!((status, tolerances.as_str()), (200, "auto-007"), "{answer}");
+                let named = |places: Vec<usize>| places.iter().map(|n| ids[*n].clone()).collect::<Vec<_>>();
+                assert_eq!(idp.get(&path).expect(200).members(), named(members));
+                let action = if method == "PUT" { "group.replaced" } else { "group.patched" };
+                let change = last_write(app, action)["change"].clone();
+                assert_eq!((&change["unknown"], &change["tolerances"]), (&json!([unknown]), &json!(["auto-007"])));
+                let list = |name: &str| {
+                    let ids = change[name].as_array().cloned().unwrap_or_default();
+                    ids.iter().map(|id| id.as_str().unwrap().to_owned()).collect::<Vec<_>>()
+                };
+                assert_eq!((list("added"), list("removed")), (named(added), named(removed)), "{change}");
+            }
+            // Removing one who is not there is no error, and needs no tolerance.
+            let gone = idp.patch(&path, remove(&format!("members[value eq \"{unknown}\"]"))).expect(200);
+            assert_eq!(gone.header("keyroll-tolerance"), "");
+            // Who names nobody is refused as before: the rest would be taken for the whole list.
+            for nobody in [json!([{}]), json!([null]), json!([""]), json!([{"display": "x"}]), json!({})] {
+                for body in [
+                    replace("members", nobody.clone()),
+                    patch(json!([{"op": "replace", "value": {"members": nobody}}])),
+                ] {
+                    idp.patch(&path, body).scim_error(400, "invalidValue");
+                }
+                idp.put(&path, and(group("team1", &[]), json!({"members": nobody}))).scim_error(400, "invalidValue");
+            }
+            assert_eq!(idp.get(&path).expect(200).members(), [ids[1].as_str()]);
+            // What is wrong beside the members does not keep them from changing.
+            let odd = json!([{"op": "replace", "path": "externalId", "value": {}}, {"op": "remove", "path": "displayName"},
+                {"op": "add", "path": "members", "value": all(&[&ids[0]])}]);
+            let changed = idp.patch(&path, patch(odd)).expect(200);
+            assert_eq!(changed.header("keyroll-tolerance"), "auto-009");
+            assert_eq!(
+                (&changed["displayName"], changed.members()),
+                (&json!("team1"), vec![ids[0].as_str(), ids[1].as_str()])
+            );
+            assert_eq!(last_write(app, "group.patched")["change"]["dropped"], json!(["displayName", "externalId"]));
+        }
+        for dialect in EXACT {
+            let idp = speaking(app, dialect);
+            let mira = idp.post("/Users", user(&format!("{}@example.com", dialect.name()))).expect(201).id();
+            let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[])).expect(201).id());
+            let unknown = app.id(999);
+            let refused = idp.patch(&team, add("members", json!([{"value": mira}, {"value": unknown}])));
+            assert_eq!(refused.scim_error(400, "invalidValue"), format!("members: no resource has the id {unknown:?}"));
+            idp.put(&team, group("team", &[&mira, &unknown])).scim_error(400, "invalidValue");
+            assert_eq!(idp.get(&team).expect(200).members(), Vec::<&str>::new());
+        }
+    });
+}
+
+#[test]
+fn an_unknown_owner_keeps_no_agent_without_the_others() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let mira = idp.post("/Users", user(&format!("{}@example.com", dialect.name()))).expect(201).id();
+            let team = idp.post("/Groups", group("team", &[])).expect(201).id();
+            let unknown = app.id(999);
+            let owners = |ids: &[&str]| json!(ids.iter().map(|id| json!({"value": id})).collect::<Vec<_>>());
+            let shown = |answer: &Value| {
+                let owners = answer["owners"].as_array().cloned().unwrap_or_default();
+                owners.iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let name = format!("bot-{}", dialect.name());
+            let bot = and(agent(&name), json!({"owners": owners(&[&unknown, &mira, &team])}));
+            let created = idp.post("/Agents", bot).expect(201);
+            assert_eq!((shown(&created.body), created.header("keyroll-tolerance")), (vec![mira.clone()], "auto-007"));
+            let recorded = last_write(app, "agent.created")["change"]["unknown"].clone();
+            assert_eq!(recorded, json!(sorted(&[&unknown, &team])));
+            let path = format!("/Agents/{}", created.id());
+            // Nothing else was asked for: nothing changes.
+            let same = idp.patch(&path, add("owners", owners(&[&unknown]))).expect(200);
+            assert_eq!((same.header("etag"), same.header("keyroll-tolerance")), (created.header("etag"), "auto-007"));
+            let put = and(agent(&name), json!({"owners": owners(&[&unknown, &mira]), "description": "x"}));
+            let (status, _, tolerances, _) = send(&idp, "Bulk", "PUT", &path, &put);
+            assert_eq!((status, tolerances.as_str()), (200, "auto-007"));
+            assert_eq!(shown(&idp.get(&path).expect(200).body), [mira.clone()]);
+            let none = idp.patch(&path, replace("owners", owners(&[&unknown]))).expect(200);
+            assert_eq!(shown(&none.body), Vec::<String>::new());
+            let off = json!([{"op": "replace", "path": "owners", "value": [{"display": "x"}]},
+                {"op": "replace", "path": "active", "value": false}]);
+            assert_eq!(idp.patch(&path, patch(off)).expect(200)["active"], json!(false));
+        }
+    });
+}
+
+#[test]
+fn half_of_a_hundred_thousand_members_may_be_unknown() {
+    let app = TestApp::sqlite();
+    let idp = app.idp();
+    let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+    let unknown = (1..100_000).map(|n| json!({"value": format!("00000000-0000-7000-8000-{n:012x}")}));
+    let members: Vec<Value> = unknown.chain([json!({"value": mira})]).collect();
+    let team = idp.post("/Groups", and(group("team", &[]), json!({"members": members}))).expect(201);
+    assert_eq!((team.members(), team.header("keyroll-tolerance")), (vec![mira.as_str()], "auto-007"));
+    let change = last_write(&app, "group.created")["change"].clone();
+    assert_eq!(change["unknown"].as_array().map(Vec::len), Some(1_000));
+    assert_eq!(change["unknown_total"], json!(99_999));
+}
