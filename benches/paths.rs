@@ -37,6 +37,7 @@ fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
     let settings = Settings {
         data_dir: folder.path().join("data"),
         database_url: format!("sqlite:{}", folder.path().join("data/keyroll.db").display()),
+        require_synchronous_standby: false,
         readers: 4,
         public_url: "http://127.0.0.1:8080".into(),
         limits: Limits::default(),

@@ -49,6 +49,9 @@ pub struct Serving {
     /// SCIM requests of a connection: N/min, or off
     #[arg(long, env = "KEYROLL_RATE_LIMIT", value_name = "N/min|off", value_parser = rate)]
     pub rate_limit: Option<String>,
+    /// Acknowledge nothing that no synchronous standby of PostgreSQL has
+    #[arg(long, env = STANDBY)]
+    pub require_synchronous_standby: bool,
     /// What is logged: error, warn, info, debug, trace, or a list such as info,keyroll::http=debug
     #[arg(long, env = "KEYROLL_LOG", value_name = "LEVEL", value_parser = log::level)]
     pub log_level: Option<String>,
@@ -68,6 +71,7 @@ struct File {
     #[serde(default)]
     behind_proxy: Vec<IpNet>,
     rate_limit: Option<String>,
+    require_synchronous_standby: Option<bool>,
     log_level: Option<String>,
     log_format: Option<Format>,
 }
@@ -87,12 +91,15 @@ pub struct Config {
     pub behind_proxy: Vec<IpNet>,
     /// SCIM requests of a connection per minute; `None` is no limit.
     pub requests_per_minute: Option<u32>,
+    /// Whether nothing may be acknowledged that no synchronous standby has.
+    pub require_synchronous_standby: bool,
     /// What is logged, and how.
     pub log: Log,
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const DATA_DIR: &str = "keyroll-data";
+const STANDBY: &str = "KEYROLL_REQUIRE_SYNCHRONOUS_STANDBY";
 const RATE_LIMIT: &str = "6000/min";
 
 impl Config {
@@ -120,13 +127,31 @@ impl Config {
         let rate = serving.rate_limit.clone().or(file.rate_limit).unwrap_or_else(|| RATE_LIMIT.to_owned());
         let requests_per_minute = parse_rate(&rate).map_err(|expected| format!("--rate-limit: {expected}"))?;
         let log = Log::new(serving.log_level.clone().or(file.log_level), serving.log_format.or(file.log_format))?;
-        Ok(Config { data_dir, database_url, public_url, listen, behind_proxy, requests_per_minute, log })
+        // Every command writes, and only one has the flag.
+        let named = std::env::var_os(STANDBY).is_some_and(|value| is_yes(&value.to_string_lossy()));
+        let require_synchronous_standby =
+            serving.require_synchronous_standby || named || file.require_synchronous_standby.unwrap_or_default();
+        Ok(Config {
+            data_dir,
+            database_url,
+            public_url,
+            listen,
+            behind_proxy,
+            requests_per_minute,
+            require_synchronous_standby,
+            log,
+        })
     }
 
     /// The base of URLs for a server on this address.
     pub fn public_url_at(&self, address: SocketAddr) -> String {
         self.public_url.clone().unwrap_or_else(|| format!("http://{address}"))
     }
+}
+
+/// What a variable says for a flag, as clap reads one.
+fn is_yes(value: &str) -> bool {
+    !matches!(value.to_ascii_lowercase().as_str(), "" | "n" | "no" | "f" | "false" | "off" | "0")
 }
 
 /// `6000/min` or `off`.
@@ -165,6 +190,7 @@ const VARIABLES: &[&str] = &[
     "KEYROLL_LISTEN",
     "KEYROLL_BEHIND_PROXY",
     "KEYROLL_RATE_LIMIT",
+    STANDBY,
     "KEYROLL_LOG",
     "KEYROLL_LOG_FORMAT",
 ];

@@ -173,6 +173,7 @@ fn settings(config: &Config) -> Settings {
     Settings {
         data_dir: config.data_dir.clone(),
         database_url: config.database_url.clone(),
+        require_synchronous_standby: config.require_synchronous_standby,
         readers: READERS,
         public_url: config.public_url_at(config.listen),
         limits: Limits { requests_per_minute: config.requests_per_minute, ..Limits::default() },

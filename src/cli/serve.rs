@@ -14,6 +14,8 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     let mut listening = listening.map_err(|error| failed("listen on", error))?;
     let address = listening.address;
     let service = super::service(config, config.public_url_at(address))?;
+    service.warnings().iter().for_each(|warning| log::info!("careful: {warning}"));
+    service.check_clock()?;
     first::start(&service, &config.data_dir)?;
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
     print::line(&format!("listening on http://{address}"));

@@ -135,9 +135,8 @@ impl Error {
 /// What clients are told; the rest is for the log.
 fn unavailable(error: &store::Error) -> &'static str {
     match error {
-        store::Error::ReadOnly => error.told(),
         store::Error::TooLong => "the database took too long over this: ask for less, or try again",
-        _ => "the store is unavailable",
+        _ => error.told_to_clients().unwrap_or("the store is unavailable"),
     }
 }
 

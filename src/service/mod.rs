@@ -67,6 +67,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
     /// `sqlite:<path>` or `postgres://…`.
     pub database_url: String,
+    /// Whether nothing may be acknowledged that no synchronous standby of PostgreSQL has.
+    pub require_synchronous_standby: bool,
     /// Read connections.
     pub readers: u32,
     /// The base of every URL that is given out, without a slash at its end.
@@ -173,6 +175,9 @@ impl Service {
         installation::check_key_is_there(&settings.data_dir, &database)?;
         let root = installation::RootKey::open(&settings.data_dir, entropy.as_ref())?;
         let store = Store::open_as(&database, root.installation)?;
+        if settings.require_synchronous_standby {
+            store.insist_on_standby()?;
+        }
         let (keyring, data_dir, id) = (root.keyring(), settings.data_dir.clone(), root.id(entropy.as_ref())?);
         let ring = keyring.clone();
         let id = store.write(move |conn| installation::check_root(conn, &ring, &id, &data_dir))?;

@@ -12,12 +12,14 @@ pub struct Readiness {
     pub reads: Option<&'static str>,
     /// Why nothing that is written is kept; `None` if it is, or if nobody asked.
     pub writes: Option<&'static str>,
+    /// What may lose what was acknowledged, although everything can be served.
+    pub warnings: Vec<&'static str>,
 }
 
 impl Readiness {
     /// Nothing can be served, for one reason.
     pub fn nothing(why: &'static str) -> Readiness {
-        Readiness { reads: Some(why), writes: Some(why) }
+        Readiness { reads: Some(why), writes: Some(why), warnings: vec![] }
     }
 
     /// The same as JSON: `{"status": "ready"}`, or `unready` with what fails.
@@ -27,11 +29,27 @@ impl Readiness {
         for (name, why) in [("reads", self.reads), ("writes", self.writes)] {
             told.extend(why.map(|why| (name.to_owned(), why.into())));
         }
+        if !self.warnings.is_empty() {
+            told.insert("warnings".to_owned(), self.warnings.as_slice().into());
+        }
         Value::Object(told)
     }
 }
 
 impl Service {
+    /// What an operator should know of a database that may lose what it has acknowledged.
+    pub fn warnings(&self) -> &[&'static str] {
+        self.inner.store.warnings()
+    }
+
+    /// Makes sure, before anything is served, that no commit can go unseen.
+    ///
+    /// # Errors
+    /// If one can.
+    pub fn check_clock(&self) -> Result<(), Error> {
+        Ok(self.inner.store.check_clock()?)
+    }
+
     /// Whether the store answers, and unless only reads are asked for, whether it keeps what is written. It may
     /// wait as long as the store does.
     pub fn readiness(&self, for_reads: bool) -> Readiness {
@@ -50,6 +68,6 @@ impl Service {
         }
         let writes =
             if for_reads { None } else { self.believe_clock().and_then(|()| self.inner.store.writable()).err() };
-        Readiness { reads: None, writes }
+        Readiness { reads: None, writes, warnings: self.warnings().to_vec() }
     }
 }

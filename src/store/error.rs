@@ -69,6 +69,11 @@ impl Error {
         found.map_or("the database is not available", |(_, told)| told)
     }
 
+    /// The same, where whoever writes should know it.
+    pub fn told_to_clients(&self) -> Option<&'static str> {
+        Some(self.told()).filter(|told| [READ_ONLY, NO_STANDBY].contains(told))
+    }
+
     /// A value that this table cannot hold.
     pub(crate) fn corrupt(table: &'static str, column: &'static str, detail: impl Into<String>) -> Error {
         Error::Corrupt { table, column, detail: detail.into() }
@@ -103,6 +108,7 @@ impl From<diesel::r2d2::PoolError> for Error {
 const MOVED: &str = "the database file was moved, deleted or replaced while it was open: put it back, or stop the \
      server and bring back a backup";
 const READ_ONLY: &str = "the database is read-only: writes wait until it is not";
+pub(super) const NO_STANDBY: &str = "no synchronous standby is set, and without one nothing may be acknowledged";
 /// What a session says of a server that is none to ask.
 pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
 pub(super) const SLOW: &str = "the database did not answer in time";
@@ -111,7 +117,8 @@ const LOCKED: &str = "another program has locked it: try again once that has fin
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
 /// What is told of a failure, by a part of its text.
-const TOLD: [(&str, &str); 11] = [
+const TOLD: [(&str, &str); 12] = [
+    (NO_STANDBY, NO_STANDBY),
     (SLOW, SLOW),
     (MOVED, MOVED),
     (STANDBY, STANDBY),

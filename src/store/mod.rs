@@ -36,8 +36,10 @@ pub mod references;
 pub mod resources;
 pub mod schema;
 pub mod search;
+mod server;
 mod session;
 mod sqlite;
+mod standby;
 mod statement;
 pub mod tenants;
 pub mod types;
@@ -163,6 +165,42 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.writable(),
             Database::Postgres(postgres) => postgres.writable(),
+        }
+    }
+
+    /// From now on nothing is acknowledged that no synchronous standby has: without one, writes fail.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] on the embedded database, which has none.
+    pub fn insist_on_standby(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => {
+                Err(Error::Refused("--require-synchronous-standby needs a database URL postgres://…".to_owned()))
+            }
+            Database::Postgres(postgres) => {
+                postgres.insist_on_standby();
+                Ok(())
+            }
+        }
+    }
+
+    /// Makes sure that a commit moves [`Store::data_version`], by one that changes nothing. If nothing can be
+    /// committed now, that is for [`Store::writable`] to tell.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if it does not: what is remembered would hold for ever.
+    pub fn check_clock(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(postgres) => postgres.check_clock(),
+        }
+    }
+
+    /// What an operator should know of a database that may lose what it has acknowledged.
+    pub fn warnings(&self) -> &[&'static str] {
+        match &self.database {
+            Database::Sqlite(_) => &[],
+            Database::Postgres(postgres) => postgres.warnings(),
         }
     }
 

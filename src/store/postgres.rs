@@ -4,13 +4,13 @@ use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::r2d2::{Pool, PooledConnection};
-use diesel::sql_types::{Bool, Text};
+use diesel::sql_types::Bool;
 
 use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
@@ -19,6 +19,7 @@ use super::looks::Looks;
 use super::session::{self, Known, Server, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
+use super::{server, standby};
 use crate::domain::Id;
 
 /// Sessions for writes; commits wait for the disk, so a few keep it busy.
@@ -55,6 +56,9 @@ pub(super) struct Postgres {
     /// How often work was done again.
     repeats: AtomicU64,
     known: Arc<Known>,
+    /// Whether a commit must wait for a synchronous standby.
+    insists: AtomicBool,
+    warnings: Vec<&'static str>,
 }
 
 impl Postgres {
@@ -62,12 +66,9 @@ impl Postgres {
         refuse_tls(url)?;
         let url = &with_defaults(url);
         let mut connection = Conn::Postgres(session::connect(url)?);
+        server::check(&mut connection, url)?;
         session::learn_language(&mut connection)?;
-        let encoding = connection.load_sql::<Text, String>("SHOW server_encoding", &[])?;
-        if encoding.iter().any(|encoding| encoding != "UTF8") {
-            let fix = "create it with ENCODING 'UTF8' TEMPLATE template0";
-            return Err(Error::Refused(format!("the database's encoding must be UTF8: {fix}")));
-        }
+        let warnings = server::warnings(&mut connection)?;
         installation::check(&mut connection, expected)?;
         migrate::run(&mut connection)?;
         let server = Server::new(url);
@@ -87,8 +88,8 @@ impl Postgres {
         look(&server, &mut own)?;
         let known = Arc::clone(server.known());
         let looks = Looks::start(move || look(&server, &mut own))?;
-        let (writes, repeats) = (Writes::default(), AtomicU64::new(0));
-        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known })
+        let (writes, repeats, insists) = (Writes::default(), AtomicU64::new(0), AtomicBool::new(false));
+        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known, insists, warnings })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -126,7 +127,7 @@ impl Postgres {
                 }
             };
             session.begin();
-            let outcome = attempt(&mut session, &work);
+            let outcome = attempt(&mut session, &work, self.insists.load(Ordering::Relaxed));
             let trouble = session.trouble();
             let Err(failed) = outcome else {
                 self.writes.kept();
@@ -162,7 +163,13 @@ impl Postgres {
 
     /// The error of work that is not done again.
     fn give_up<E: From<Error>>(&self, failed: Failed<E>, trouble: Option<Trouble>) -> E {
-        let Some(trouble) = trouble else { return failed.into_error() };
+        let Some(trouble) = trouble else {
+            // A refusal says nothing of other writes, unless it is for want of a standby.
+            if self.insists.load(Ordering::Relaxed) {
+                self.writes.forget();
+            }
+            return failed.into_error();
+        };
         if trouble.kind.stops_writes() {
             let read_only = trouble.kind == Kind::ReadOnly;
             self.writes.failed(&if read_only { Error::ReadOnly } else { Error::Unavailable(trouble.text) });
@@ -188,22 +195,61 @@ impl Postgres {
 
     /// See [`super::Store::writable`].
     pub(super) fn writable(&self) -> Result<(), &'static str> {
-        self.writes.ask(|| {
-            self.write(|conn| {
-                let sql = "INSERT INTO installation (name, value) VALUES ('probe', '') \
-                           ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-                conn.execute_sql(sql, &[]).map(|_| ())
-            })
-        })
+        self.writes.ask(|| self.rehearse())
+    }
+
+    /// A write that changes nothing.
+    fn rehearse(&self) -> Result<()> {
+        let sql = "INSERT INTO installation (name, value) VALUES ('probe', '') \
+                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
+        self.write(|conn| conn.execute_sql(sql, &[]).map(|_| ()))
+    }
+
+    /// See [`super::Store::check_clock`].
+    pub(super) fn check_clock(&self) -> Result<()> {
+        let before = self.looks.wait();
+        if let Err(error) = self.rehearse() {
+            log::warn!("the database keeps no writes now: {error}");
+            return Ok(());
+        }
+        if self.looks.wait()? > before? {
+            return Ok(());
+        }
+        let fix = "use PostgreSQL itself, 13 or newer";
+        Err(Error::Refused(format!("a commit does not move pg_current_snapshot(), so none can be followed: {fix}")))
+    }
+
+    /// See [`super::Store::insist_on_standby`].
+    pub(super) fn insist_on_standby(&self) {
+        self.insists.store(true, Ordering::Relaxed);
+    }
+
+    /// See [`super::Store::warnings`].
+    pub(super) fn warnings(&self) -> &[&'static str] {
+        &self.warnings
     }
 }
 
-/// Runs work in a transaction; a panic undoes it.
+/// Runs work in a transaction; a panic undoes it. If a standby is insisted on, it is looked for until the end.
 fn attempt<T, E: From<Error>>(
     session: &mut PooledConnection<Server>,
     work: impl Fn(&mut Conn) -> Result<T, E>,
+    insists: bool,
 ) -> Result<T, Failed<E>> {
-    match catch_unwind(AssertUnwindSafe(|| connection::transaction(&mut session.conn, &work))) {
+    let done = catch_unwind(AssertUnwindSafe(|| {
+        connection::transaction(&mut session.conn, |conn| {
+            let value = work(conn)?;
+            if insists {
+                standby::check_before(conn)?;
+            }
+            Ok(value)
+        })
+    }));
+    match done {
+        Ok(Ok(value)) if insists => {
+            standby::check_after(&mut session.conn).map_err(|error| Failed::Work(error.into()))?;
+            Ok(value)
+        }
         Ok(outcome) => outcome,
         Err(_) => {
             // If that fails too, the pool drops the session.

@@ -367,7 +367,7 @@ fn health_says_that_it_runs_and_readiness_that_it_can_work() {
         let server = place.serve(&[]);
         let nobody = server.client("");
         assert_eq!(nobody.get("/healthz").expect(200).json(), json!({"status": "ok"}));
-        assert_eq!(nobody.get("/readyz").expect(200).json(), json!({"status": "ready"}));
+        assert_eq!(nobody.get("/readyz").expect(200).json()["status"], "ready");
         if place.is_embedded() {
             continue;
         }

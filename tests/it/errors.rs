@@ -298,7 +298,7 @@ fn every_answer_has_a_request_id() {
 fn the_server_is_healthy() {
     for_each_app(|app| {
         assert_eq!(app.anonymous().get("/healthz").expect(200).body, json!({"status": "ok"}));
-        assert_eq!(app.anonymous().get("/readyz").expect(200).body, json!({"status": "ready"}));
+        assert_eq!(app.anonymous().get("/readyz").expect(200).body["status"], "ready");
     });
 }
 

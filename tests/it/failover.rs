@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::postgres::Machine;
 use crate::support::proxy::Proxy;
-use crate::support::server::{Installation, Server, USER};
+use crate::support::server::{Installation, Server, USER, finish};
 
 /// A user, and the text of a key of theirs.
 fn person(place: &Installation, server: &Server, name: &str) -> (String, String) {
@@ -95,6 +95,61 @@ fn a_node_on_a_standby_knows_that_it_cannot_know() {
     machine.promote();
     assert_eq!(until(|| verdict(&node, &key)), "VALID");
     until(|| Some(()).filter(|()| node.client("").get("/readyz").status == 200));
+}
+
+#[test]
+fn without_a_synchronous_standby_nothing_is_acknowledged() {
+    let Some(machine) = Machine::primary() else { return };
+    let standby = machine.standby();
+    let place = Installation::on(Machine::url(&[&machine]));
+    let set = |names: &str| {
+        machine.run(&format!("ALTER SYSTEM SET synchronous_standby_names = '{names}'"));
+        machine.run("SELECT pg_reload_conf()");
+        // The reload is a signal, which new sessions find obeyed.
+        until(|| {
+            let sql = format!("SELECT 1 / CAST(current_setting('synchronous_standby_names') = '{names}' AS int)");
+            PgConnection::establish(&Machine::url(&[&machine])).unwrap().batch_execute(&sql).ok()
+        });
+    };
+    let why = "no synchronous standby is set, and without one nothing may be acknowledged";
+    let refused = place.start(&["--require-synchronous-standby"], &[]).outcome().err().unwrap();
+    assert_eq!((refused.code, refused.stdout.as_str()), (4, ""));
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    set("*");
+    let server = place.serve(&["--require-synchronous-standby"]);
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let leave = || server.idp().delete(&format!("/scim/v2/Users/{mira}"));
+    set("");
+    let answer = leave().expect(503);
+    assert_eq!((answer.error(), answer.header("retry-after")), (format!("503 -: {why}"), Some("1")));
+    assert_eq!(server.client("").get("/readyz").expect(503).json()["writes"], why);
+    server.client("").get("/readyz?for=reads").expect(200);
+    assert_eq!(verdict(&server, &key), Some(json!("VALID")));
+    let mut command = place.command(&["user", "suspend", "mira@ex.test"]);
+    command.env("KEYROLL_REQUIRE_SYNCHRONOUS_STANDBY", "true");
+    let refused = finish(command).expect(4);
+    assert!(refused.stderr.contains(why), "{refused:?}");
+    set("*");
+    leave().expect(204);
+    assert_eq!(verdict(&server, &key), Some(json!("REVOKED")));
+    // Whoever takes over has it.
+    machine.stop();
+    standby.promote();
+    let other = place.through(Machine::url(&[&standby])).serve(&[]);
+    assert_eq!(verdict(&other, &key), Some(json!("REVOKED")));
+    let embedded = Installation::sqlite().start(&["--require-synchronous-standby"], &[]).outcome().err().unwrap();
+    assert_eq!(embedded.stderr, "keyroll: --require-synchronous-standby needs a database URL postgres://…\n");
+}
+
+#[test]
+fn what_may_lose_what_it_acknowledged_is_named() {
+    let Some(place) = Installation::postgres() else { return };
+    let ready = place.serve(&[]).client("").get("/readyz?for=reads").expect(200).json();
+    let warnings = [
+        "fsync is off at the database server: a crash of its machine loses or destroys what it has acknowledged",
+        "full_page_writes is off at the database server: a crash of its machine may destroy pages",
+    ];
+    assert_eq!(ready, json!({"status": "ready", "warnings": warnings}));
 }
 
 #[test]

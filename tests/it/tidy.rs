@@ -83,8 +83,10 @@ const NO_TENANT: &[&str] = &[
     "installation",
     "migrate",
     "place",
+    "server",
     "session",
     "sqlite",
+    "standby",
     "writer",
 ];
 

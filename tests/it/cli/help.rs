@@ -45,16 +45,17 @@ fn help_of_the_program_and_its_server() {
     Usage: keyroll serve [OPTIONS]
 
     Options:
-          --listen <ADDRESS>        The address to listen on; port 0 takes a free one and prints it [env: KEYROLL_LISTEN=]
-          --behind-proxy <CIDR>...  The proxies that end TLS and may connect; needed to listen off loopback [env: KEYROLL_BEHIND_PROXY=]
-          --rate-limit <N/min|off>  SCIM requests of a connection: N/min, or off [env: KEYROLL_RATE_LIMIT=]
-          --log-level <LEVEL>       What is logged: error, warn, info, debug, trace, or a list such as info,keyroll::http=debug [env: KEYROLL_LOG=]
-          --log-format <text|json>  How lines of the log are written [env: KEYROLL_LOG_FORMAT=]
-          --data-dir <DIR>          The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
-          --database-url <URL>      sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
-          --public-url <URL>        The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
-          --config <FILE>           The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
-      -h, --help                    Print help
+          --listen <ADDRESS>             The address to listen on; port 0 takes a free one and prints it [env: KEYROLL_LISTEN=]
+          --behind-proxy <CIDR>...       The proxies that end TLS and may connect; needed to listen off loopback [env: KEYROLL_BEHIND_PROXY=]
+          --rate-limit <N/min|off>       SCIM requests of a connection: N/min, or off [env: KEYROLL_RATE_LIMIT=]
+          --require-synchronous-standby  Acknowledge nothing that no synchronous standby of PostgreSQL has [env: KEYROLL_REQUIRE_SYNCHRONOUS_STANDBY=]
+          --log-level <LEVEL>            What is logged: error, warn, info, debug, trace, or a list such as info,keyroll::http=debug [env: KEYROLL_LOG=]
+          --log-format <text|json>       How lines of the log are written [env: KEYROLL_LOG_FORMAT=]
+          --data-dir <DIR>               The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>           sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>             The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>                The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                         Print help
     "#);
     insta::assert_snapshot!(help(&["init"]), @r#"
     Make the database, tenant, operator and connection, and print their keys once

@@ -174,6 +174,7 @@ impl TestApp {
         let mut settings = Settings {
             data_dir: folder.path().to_owned(),
             database_url: url.clone(),
+            require_synchronous_standby: false,
             readers: 4,
             public_url: "https://keyroll.example".to_owned(),
             limits: keyroll::service::Limits {
