@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the story of the README as a reader would paste it, and compares each answer with the comment behind its line.
+# Runs the story of the README twice, as a reader would paste it, and compares each answer with the comment behind its
+# line. No key of it works afterwards.
 #
 #     tests/readme.sh PROGRAM URL DATA_DIR
 set -euo pipefail
@@ -16,12 +17,22 @@ if [[ -z $wanted ]]; then
   exit 1
 fi
 
-got=$(KEYROLL_PUBLIC_URL=$url KEYROLL_DATA_DIR=$data \
-  bash -euo pipefail -c "${story//target\/release\/keyroll/"$program"}" </dev/null)
-# What the story prints beside the codes is for people.
-codes=$(grep -x '[A-Z_]*' <<<"$got" || true)
-if [[ $codes != "$wanted" ]]; then
-  printf 'README.md: the story answers\n%s\nwhere it promises\n%s\n' "$got" "$wanted" >&2
+active_keys() { KEYROLL_DATA_DIR=$data "$program" key list --status active; }
+
+keys=$(active_keys)
+# A reader may paste it twice.
+for paste in first second; do
+  got=$(KEYROLL_PUBLIC_URL=$url KEYROLL_DATA_DIR=$data \
+    bash -euo pipefail -c "${story//target\/release\/keyroll/"$program"}" </dev/null)
+  # What the story prints beside the codes is for people.
+  codes=$(grep -x '[A-Z_]*' <<<"$got" || true)
+  if [[ $codes != "$wanted" ]]; then
+    printf 'README.md: the %s paste of the story answers\n%s\nwhere it promises\n%s\n' "$paste" "$got" "$wanted" >&2
+    exit 1
+  fi
+done
+if [[ $(active_keys) != "$keys" ]]; then
+  echo 'README.md: the story leaves keys behind' >&2
   exit 1
 fi
 printf '%s\n' "$got"
