@@ -199,9 +199,11 @@ impl Drop for Waiting {
 
 /// Waits until it is a search's turn.
 async fn turn(service: &Service) -> Result<Turn, Error> {
-    match timeout(TURN_TIMEOUT, service.turn()).await {
-        Ok(turn) => turn,
-        Err(_) => Err(Error::Crowded),
+    let (hand_on, turn) = oneshot::channel();
+    service.wait_for_turn(move |turn| hand_on.send(turn));
+    match timeout(TURN_TIMEOUT, turn).await {
+        Ok(Ok(turn)) => Ok(turn),
+        _ => Err(Error::Crowded),
     }
 }
 

@@ -66,7 +66,7 @@ pub enum Error {
     /// Too much of this is going on at once.
     #[error("{0}")]
     Busy(&'static str),
-    /// Too many searches read documents: it is answered in its turn (see [`Service::turn`]), or not at all.
+    /// Too many searches read documents: it is answered in its turn (see [`Service::wait_for_turn`]), or not at all.
     #[error("too many searches that no index answers: try again")]
     Crowded,
     /// The connection is over its rate; try again after so many seconds.

@@ -2,13 +2,12 @@
 //! waits for them.
 
 use std::io::Write;
-use std::pin::pin;
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
-use futures_util::FutureExt;
 use keyroll::domain::log::RequestRef;
 use keyroll::scim::message::SearchRequest;
 use keyroll::scim::schema::registry;
@@ -19,8 +18,15 @@ use serde_json::json;
 use crate::support::app::{for_each_app, user};
 use crate::support::server::{Installation, Server, USER, connect, encode};
 
+/// Waits for a turn; it comes through what is returned.
+fn queue(service: &Service) -> Receiver<Turn> {
+    let (hand_on, turn) = channel();
+    service.wait_for_turn(move |turn| hand_on.send(turn).map_err(|unsent| unsent.0));
+    turn
+}
+
 fn at_once(service: &Service) -> Option<Turn> {
-    service.turn().now_or_never().map(Result::unwrap)
+    queue(service).try_recv().ok()
 }
 
 #[test]
@@ -29,16 +35,16 @@ fn searches_wait_for_their_turn_in_the_order_in_which_they_came() {
         let (idp, service) = (app.idp(), &app.service);
         idp.post("/Users", user("ann@example.com")).expect(201);
         let mut held: Vec<Turn> = (0..4).map(|_| at_once(service).unwrap()).collect();
-        let (mut first, mut second) = (pin!(service.turn()), pin!(service.turn()));
-        assert!(first.as_mut().now_or_never().is_none());
-        assert!(second.as_mut().now_or_never().is_none());
+        let (first, gone, second) = (queue(service), queue(service), queue(service));
+        drop(gone);
+        assert!(first.try_recv().is_err() && second.try_recv().is_err());
         // A place that becomes free is the first one's, whoever else looks for one.
         drop(held.pop());
-        assert!(at_once(service).is_none());
-        assert!(second.as_mut().now_or_never().is_none());
-        held.push(first.now_or_never().unwrap().unwrap());
+        held.push(first.try_recv().unwrap());
+        assert!(at_once(service).is_none() && second.try_recv().is_err());
+        // Who has gone is passed over.
         drop(held.pop());
-        held.push(second.now_or_never().unwrap().unwrap());
+        held.push(second.try_recv().unwrap());
 
         // Whoever cannot wait is told so, and whose turn it is searches.
         let context = Context::new(service.authenticate(idp.key()).unwrap(), RequestRef::default());

@@ -54,6 +54,7 @@ INSERT INTO catalogue (tenant, kind, name, document, from_seq, until_seq)
     SELECT tenant, 'mapping', 'm' || n, '{}', n, CASE WHEN n % 2 = 0 THEN n + 1 END FROM own, people;
 INSERT INTO resource_history (tenant, resource, id, type, connection, until_seq, at, sealed)
     SELECT tenant, key, id, type, connection, key, 0, id FROM resources;
+INSERT INTO revocation_notes (tenant, credential, owner, note) SELECT tenant, id, owner, 'left' FROM credentials;
 INSERT INTO subject_keys SELECT tenant, id, id FROM own, people;
 ";
 
