@@ -115,27 +115,32 @@ fn problem(error: &Error, detail: String, request_id: &str) -> Value {
 }
 
 /// The stable code of a problem.
-fn code(error: &Error) -> &'static str {
+pub(super) fn code(error: &Error) -> &'static str {
     match error {
         Error::Conflict { code, .. } => code,
         Error::Invalid { .. } => "invalid",
-        other => match other.status() {
-            400 => "malformed",
-            401 => "unauthenticated",
-            403 => "forbidden",
-            404 => "not_found",
-            405 => "method_not_allowed",
-            406 => "not_acceptable",
-            408 => "timeout",
-            412 => "precondition_failed",
-            413 => "too_large",
-            415 => "unsupported_media_type",
-            429 => "rate_limited",
-            431 => "header_too_large",
-            501 => "not_implemented",
-            503 => "unavailable",
-            _ => "internal",
-        },
+        other => code_of(other.status()),
+    }
+}
+
+/// The same of a status.
+pub(super) fn code_of(status: u16) -> &'static str {
+    match status {
+        400 => "malformed",
+        401 => "unauthenticated",
+        403 => "forbidden",
+        404 => "not_found",
+        405 => "method_not_allowed",
+        406 => "not_acceptable",
+        408 => "timeout",
+        412 => "precondition_failed",
+        413 => "too_large",
+        415 => "unsupported_media_type",
+        429 => "rate_limited",
+        431 => "header_too_large",
+        501 => "not_implemented",
+        503 => "unavailable",
+        _ => "internal",
     }
 }
 

@@ -4,18 +4,20 @@ use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::time::Instant;
 
+use actix_web::http::Method;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 use futures_util::future::{Either, poll_immediate, select};
 
+use super::line::{Asked, Line};
 use super::respond::Reply;
 use super::routes::Target;
 use super::wire::Departure;
 use super::{
-    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, admin, auth, error, extract, feed, look, parameters, ready, recall, scim,
-    snapshot, turn,
+    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, admin, auth, error, extract, feed, look, origin, parameters, ready, recall,
+    scim, snapshot, turn,
 };
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
@@ -61,9 +63,10 @@ pub(super) async fn handle(
     known: &mut bool,
 ) -> HttpResponse {
     let started = now();
-    let Target { operation, template, .. } = *target;
+    let template = target.template;
     let id = request_id(request, shared);
-    let work = AssertUnwindSafe(answer(request, payload, shared, target, &id, known)).catch_unwind();
+    let line = Line::default();
+    let work = AssertUnwindSafe(answer(request, payload, shared, target, &id, known, &line)).catch_unwind();
     let reply = match work.await {
         Ok(Ok(reply)) => Ok(reply),
         Ok(Err(error)) => Err(error),
@@ -73,13 +76,15 @@ pub(super) async fn handle(
         Ok(reply) => reply.into_response(shared, request.method().is_safe()).await,
         Err(error) => Err(error),
     };
-    let mut response = response.unwrap_or_else(|error| error::render(&error, template, &id));
+    let (mut response, refused) = match response {
+        Ok(response) => (response, None),
+        Err(error) => (error::render(&error, template, &id), Some(error)),
+    };
     name(&mut response, echo(request, template).unwrap_or(&id));
-    log::info!(
-        request = id.as_str(), method = request.method().as_str(), route = template,
-        status = response.status().as_u16(), micros = started.elapsed().as_micros() as u64;
-        "{}", operation.name()
-    );
+    let method = if request.method() == Method::HEAD { "HEAD" } else { target.method };
+    let from = origin::of(request, shared);
+    let asked = Asked { id: &id, method: Some(method), target: Some(target), from, started };
+    line.write(shared, &asked, &response, refused.as_ref());
     response
 }
 
@@ -90,6 +95,7 @@ async fn answer(
     target: &Target<'_>,
     id: &str,
     known: &mut bool,
+    line: &Line,
 ) -> Result<Reply, Error> {
     let Target { operation, template, .. } = *target;
     if !shared.admits(request.peer_addr().map(|address| address.ip())) {
@@ -98,6 +104,7 @@ async fn answer(
     let head = extract::Head::read(request, target)?;
     let (mut context, mut seen) = authenticate(request, shared, target, id).await?.unzip();
     *known = context.is_some();
+    context.iter().for_each(|context| line.identify(context));
     if template.starts_with("/scim/") {
         extract::check_accept(request)?;
         if let Some(context) = &context {
@@ -121,6 +128,7 @@ async fn answer(
             *known = false;
             (context, seen) = authenticate(request, shared, target, id).await?.unzip();
             *known = context.is_some();
+            context.iter().for_each(|context| line.identify(context));
             body
         }
     };
@@ -270,7 +278,7 @@ fn echo<'r>(request: &'r HttpRequest, path: &str) -> Option<&'r str> {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the home of the request timer")]
-fn now() -> Instant {
+pub(super) fn now() -> Instant {
     Instant::now()
 }
 
@@ -279,7 +287,7 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &
     let id = request_id(request, shared);
     let mut response = error::status(path, 405, "this method is not allowed here", &id);
     name(&mut response, echo(request, path).unwrap_or(&id));
-    log_absent(405, &id);
+    log_absent(request, shared, &id, &response);
     if let Ok(value) = HeaderValue::from_str(allow) {
         response.headers_mut().insert(ALLOW, value);
     }
@@ -291,13 +299,14 @@ pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> H
     let id = request_id(request, shared);
     let mut response = error::status(path, 404, "there is no such endpoint", &id);
     name(&mut response, echo(request, path).unwrap_or(&id));
-    log_absent(404, &id);
+    log_absent(request, shared, &id, &response);
     response
 }
 
 /// One line about a request without an operation. Method and path are the client's own words: they stay out.
-fn log_absent(status: u16, id: &str) {
-    log::info!(request = id, status; "no such endpoint or method");
+fn log_absent(request: &HttpRequest, shared: &Shared, id: &str, response: &HttpResponse) {
+    let asked = Asked { id, method: None, target: None, from: origin::of(request, shared), started: now() };
+    Line::default().write(shared, &asked, response, None);
 }
 
 /// Gives the answer its request id.

@@ -11,10 +11,14 @@ mod catalogue;
 mod connections;
 mod error;
 mod extract;
+mod failures;
 mod feed;
 mod gzip;
 mod handle;
+mod line;
 mod listen;
+mod minutes;
+mod origin;
 mod parameters;
 mod ready;
 mod respond;
@@ -72,6 +76,8 @@ pub struct Shared {
     unsent: unsent::Room,
     /// Who waits for changes.
     watch: Arc<feed::Watch>,
+    /// Requests without a key that works.
+    failures: Arc<failures::Failures>,
 }
 
 impl Shared {
@@ -83,6 +89,7 @@ impl Shared {
             large_bodies: Arc::default(),
             unsent: unsent::Room::default(),
             watch: Arc::default(),
+            failures: Arc::default(),
         }
     }
 
@@ -124,6 +131,7 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
             told.recv().await;
             watch.stop();
         });
+        actix_web::rt::spawn(minutes::pass(shared.clone()));
         let mut hung_up = signal(SignalKind::hangup())?;
         actix_web::rt::spawn(async move {
             while hung_up.recv().await.is_some() {

@@ -124,7 +124,7 @@ impl AsyncWrite for Wire {
         }
         if self.refusal.is_none() {
             let id = self.shared.service.mint().to_string();
-            self.refusal = Some((complete(head, &id).into_bytes(), 0));
+            self.refusal = Some((complete(head, &id, self.stream.peer_addr().ok()).into_bytes(), 0));
         }
         self.poll_refuse(context, bytes.len())
     }
@@ -156,7 +156,7 @@ fn empty_refusal(bytes: &[u8]) -> Option<(&[u8], &str)> {
 }
 
 /// The refusal with everything that an answer of ours has. The connection ends with it.
-fn complete(head: &str, id: &str) -> String {
+fn complete(head: &str, id: &str, peer: Option<SocketAddr>) -> String {
     let status = head.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(400);
     let detail = match status {
         408 => format!("the head of the request did not arrive in {} seconds", HEADER_TIMEOUT.as_secs()),
@@ -164,7 +164,7 @@ fn complete(head: &str, id: &str) -> String {
         400 => "the request's head or the framing of its body is malformed".to_owned(),
         _ => format!("internal error, request {id}"),
     };
-    log::info!(request = id, status; "refused: {detail}");
+    log::info!(request = id, status, from = peer.map(|peer| peer.ip().to_string()); "refused: {detail}");
     let body = scim::Error::status(status, detail).body().to_string();
     let close = if head.contains("connection: close") { "" } else { "connection: close\r\n" };
     let fields =

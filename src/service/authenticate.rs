@@ -90,7 +90,7 @@ impl Service {
             Verdict::Valid => {
                 let key = self.key_holder(token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
-                Ok(Context { caller, request, seen: Some(seen) })
+                Ok(Context { caller, request, noted: Arc::default(), seen: Some(seen) })
             }
             verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
         }

@@ -173,6 +173,7 @@ impl<'c> Change<'c> {
         let key = self.context.caller.tenant.key;
         store::log::append(self.conn, key, &records, &head)?;
         self.service.carry_over(key, &before, &records, &head);
+        self.context.noted.recorded(before.next_seq, head.next_seq - 1);
         Ok(())
     }
 }

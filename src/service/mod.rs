@@ -18,6 +18,7 @@ mod change;
 mod clocks;
 mod concerned;
 pub mod credentials;
+pub mod ending;
 pub mod error;
 pub mod feed;
 mod history;
@@ -26,6 +27,7 @@ mod installation;
 mod liveness;
 pub mod log;
 mod members;
+pub mod noted;
 mod perform;
 mod policy;
 mod protect;
@@ -123,6 +125,8 @@ pub struct Context {
     pub caller: Caller,
     /// The request, for the log.
     pub request: RequestRef,
+    /// What it came to, for the server's own log.
+    pub noted: Arc<noted::Noted>,
     /// The commit up to which this request has seen what is remembered.
     seen: Option<cache::Stamp>,
 }
@@ -130,7 +134,7 @@ pub struct Context {
 impl Context {
     /// A request that has seen nothing yet.
     pub fn new(caller: Caller, request: RequestRef) -> Context {
-        Context { caller, request, seen: None }
+        Context { caller, request, noted: Arc::default(), seen: None }
     }
 }
 

@@ -1,5 +1,7 @@
 //! The one door for changes: one transaction for what is changed and what the log says of it.
 
+use std::sync::Arc;
+
 use super::{Change, Context, Error, Service, authorize};
 use crate::domain::Operation;
 use crate::domain::log::Entry;
@@ -43,7 +45,14 @@ impl Service {
         }
         authorize(&context.caller, operation, resource_type)?;
         let (service, own) = (self.clone(), context.clone());
-        let done = self.inner.store.write(move |conn| service.perform_in(conn, &own, operation, resource_type, &f));
+        let mark = context.noted.mark();
+        let done = self.inner.store.write(move |conn| {
+            own.noted.forget(mark);
+            service.perform_in(conn, &own, operation, resource_type, &f)
+        });
+        if done.is_err() {
+            context.noted.forget(mark);
+        }
         if let Err(Error::Protected { entry, .. }) = &done {
             // What was refused was undone, and its record with it: this one stands by itself.
             let (service, context, entry) = (self.clone(), context.clone(), Entry::clone(entry));
@@ -79,7 +88,8 @@ impl Service {
             None => self.refresh(conn, &context.caller)?,
         };
         authorize(&caller, operation, resource_type)?;
-        let context = Context { caller, request: context.request.clone(), seen: None };
+        let (request, noted) = (context.request.clone(), Arc::clone(&context.noted));
+        let context = Context { caller, request, noted, seen: None };
         let mut change = Change::new(self, conn, &context, operation, resource_type);
         if let Some(head) = head {
             change.build_on(head)?;
@@ -105,7 +115,9 @@ impl Service {
             return work.into_iter().map(alone).collect();
         }
         let (service, context, count) = (self.clone(), context.clone(), work.len());
+        let mark = context.noted.mark();
         let done = self.inner.store.write(move |conn| {
+            context.noted.forget(mark);
             let mut each = |work: &Work<T>| {
                 let (operation, resource_type) = (work.operation, work.resource_type);
                 let done = store::nested(conn, |conn| one(&service, conn, &context, work))?;

@@ -37,6 +37,7 @@ mod keys_listed;
 mod leavers;
 mod lifecycle;
 mod limits;
+mod lines;
 mod long_answers;
 mod me;
 mod month;

@@ -97,6 +97,11 @@ impl Service {
             tolerances,
         };
         job.run(plan, request.fail_on_errors);
+        for result in job.results.values() {
+            let kind = result.response.as_ref().and_then(|body| body.get("scimType")?.as_str());
+            let name = kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{kind}", result.status));
+            context.noted.outcome(name);
+        }
         let (head, tail) = bulk_frame();
         let body = Body::framed(self, head, Outcomes { rest: job.results.into_values(), count: 0 }, tail)?;
         Ok(Done { body, tolerances: job.tolerances.header() })

@@ -423,6 +423,17 @@ impl Server {
         assert!(Command::new("sh").args(arguments).status().unwrap().success());
     }
 
+    /// Waits until it has logged this; gives all that it has logged.
+    pub fn await_log(&self, text: &str) -> String {
+        loop {
+            let logged = String::from_utf8_lossy(&self.stderr.text.lock().unwrap()).into_owned();
+            if logged.contains(text) {
+                return logged;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Waits for the end: how it ended, what it printed after it listened, what it logged.
     pub fn wait(mut self) -> (ExitStatus, String, String) {
         let status = self.child.0.wait().unwrap();

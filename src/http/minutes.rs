@@ -1,0 +1,69 @@
+//! What the server does by itself: once a minute it tells how many failures of authentication there were besides
+//! those that it told, and at its start and once a day which provisioning keys end.
+
+use std::time::Duration;
+
+use actix_web::rt::time::interval;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+
+use super::failures::Source;
+use super::handle::now;
+use super::{Shared, error, run};
+use crate::domain::operation::Place;
+use crate::service::Service;
+use crate::service::ending::Ending;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Goes on as long as the server runs.
+pub(super) async fn pass(shared: Shared) {
+    let mut minutes = interval(MINUTE);
+    let mut told = None;
+    loop {
+        minutes.tick().await;
+        for (source, failures) in shared.failures.take_untold(now()) {
+            let (from, key) = match source {
+                Source::Address(ip) => (ip.map(|ip| ip.to_string()), None),
+                Source::Key(key) => (None, Some(key.to_string())),
+                Source::Others => (None, None),
+            };
+            log::warn!(from, key, failures; "more failures of authentication within a minute");
+        }
+        let now = shared.service.now();
+        if is_due(told, now) {
+            told = Some(now);
+            match run(&shared.service, Place::Blocking, Service::ending_keys).await {
+                Ok(ending) => ending.iter().for_each(tell),
+                Err(error) => log::warn!("cannot look for keys that end: {}", error::causes(&error)),
+            }
+        }
+    }
+}
+
+fn is_due(told: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
+    told.is_none_or(|told| now - told >= TimeDelta::days(1))
+}
+
+fn tell(ending: &Ending) {
+    let (connection, key) = (ending.connection.as_str(), ending.key.to_string());
+    let at = ending.at.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let fix = "issue the next with keyroll key issue --connection, and give it to the identity provider";
+    match ending.days {
+        Some(days) => log::warn!(connection, key, at, days; "a provisioning key ends in {days} days: {fix}"),
+        None => log::warn!(connection, key, at; "a connection has no key that works since its last one ended: {fix}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn once_a_day_is_often_enough() {
+        let at = |hours: i64| DateTime::from_timestamp(1_767_603_600, 0).unwrap() + TimeDelta::hours(hours);
+        assert!(is_due(None, at(0)));
+        assert!(!is_due(Some(at(0)), at(23)));
+        assert!(is_due(Some(at(0)), at(24)));
+        assert!(!is_due(Some(at(24)), at(0)));
+    }
+}

@@ -1,0 +1,188 @@
+//! What the server's own log says of requests: one line each, with who, from where, what, and why not.
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+use crate::support::app::for_each_app;
+use crate::support::server::{Answer, BULK, Installation, PATCH, Server, USER, raw};
+
+/// The lines that a server wrote until it ended.
+struct Lines(Vec<Value>);
+
+impl Lines {
+    fn of(server: Server) -> Lines {
+        server.terminate();
+        let (_, _, stderr) = server.wait();
+        Lines(stderr.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect())
+    }
+
+    /// The one line about a request.
+    #[track_caller]
+    fn about(&self, answer: &Answer) -> Value {
+        let id = answer.header("x-request-id").unwrap();
+        let mut found: Vec<&Value> = self.0.iter().filter(|line| line["request"] == id).collect();
+        assert_eq!(found.len(), 1, "{id}: {found:?}");
+        found.pop().unwrap().clone()
+    }
+
+    /// How many of them are about this.
+    fn count(&self, wanted: impl Fn(&Value) -> bool) -> usize {
+        self.0.iter().filter(|line| wanted(line)).count()
+    }
+}
+
+/// The named members of a line.
+fn shown(line: &Value, names: &[&str]) -> Value {
+    names.iter().map(|name| ((*name).to_owned(), line[*name].clone())).collect::<serde_json::Map<_, _>>().into()
+}
+
+#[test]
+fn a_request_has_one_line_that_says_who_and_what_and_why_not() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+        let (idp, admin) = (server.idp(), server.admin());
+        let body = json!({"schemas": [USER], "userName": "mira.okafor", "displayName": "Mira Okafor"});
+        let made = idp.post("/scim/v2/Users", &body).expect(201);
+        let id = made.json()["id"].as_str().unwrap().to_owned();
+        let taken = idp.post("/scim/v2/Users", &body).expect(409);
+        let tolerated =
+            json!({"schemas": [PATCH], "Operations": [{"op": "Replace", "path": "active", "value": "False"}]});
+        let patched = idp.patch(&format!("/scim/v2/Users/{id}"), &tolerated).expect(200);
+        let filtered = idp.get("/scim/v2/Users?filter=mira.okafor%20is%20555-0100").expect(400);
+        let one = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": {"schemas": [USER], "userName": name}});
+        let job = json!({"schemas": [BULK], "Operations": [one("mira.okafor"), one("ben"), one("eve")]});
+        let bulk = idp.post("/scim/v2/Bulk", &job).expect(200);
+        let lacking = idp.get("/v1/keys").expect(403);
+        let absent = idp.get("/nowhere/mira.okafor").expect(404);
+        let probe = idp.get("/healthz").expect(200);
+        let read = admin.get(&format!("/scim/v2/Users/{id}")).expect(200);
+        let unread = raw(server.address, b"GET / HTTP/1.1\r\nX: a\0b\r\n\r\n").unwrap();
+        assert_eq!(unread.status, 400);
+        let whoami = idp.get("/v1/whoami").expect(200).json();
+        let lines = Lines::of(server);
+
+        let line = lines.about(&made);
+        let names = [
+            "level",
+            "message",
+            "method",
+            "route",
+            "status",
+            "from",
+            "by",
+            "connection",
+            "key",
+            "resource_type",
+            "resource",
+        ];
+        let expected = json!({"level": "info", "message": "Create", "method": "POST", "route": "/scim/v2/{endpoint}",
+            "status": 201, "from": "127.0.0.1", "by": "connection", "connection": "default", "key": whoami["key_id"],
+            "resource_type": "User", "resource": id});
+        assert_eq!(shown(&line, &names), expected);
+        assert!(line["seq"].is_u64() && line["micros"].is_u64() && line["ts"].is_string(), "{line}");
+        let line = lines.about(&taken);
+        assert_eq!(shown(&line, &["status", "code", "seq"]), json!({"status": 409, "code": "uniqueness", "seq": null}));
+        assert!(line["why"].as_str().unwrap().starts_with("userName"), "{line}");
+        let line = lines.about(&patched);
+        assert_eq!(shown(&line, &["message", "resource"]), json!({"message": "Patch", "resource": id}));
+        assert!(line["tolerances"].is_string() && line["seq_last"].as_u64() > line["seq"].as_u64(), "{line}");
+        let line = lines.about(&filtered);
+        assert_eq!(line["code"], "invalidFilter", "{line}");
+        assert!(line["why"].as_str().unwrap().starts_with("filter: "), "{line}");
+        assert_eq!(lines.about(&bulk)["outcomes"], "201:2,409/uniqueness:1");
+        assert_eq!(lines.about(&lacking)["code"], "forbidden");
+        assert_eq!(lines.about(&absent)["message"], "no such endpoint or method");
+        assert_eq!(shown(&lines.about(&read), &["by", "connection"]), json!({"by": "user", "connection": null}));
+        assert_eq!(lines.about(&unread)["from"], "127.0.0.1");
+        // Probes are nobody's news.
+        assert_eq!(lines.count(|line| line["request"] == probe.header("x-request-id").unwrap()), 0);
+        let text = format!("{:?}", lines.0).to_ascii_lowercase();
+        for value in ["okafor", "mira", "555-0100", "eve\""] {
+            assert!(!text.contains(value), "{value}");
+        }
+    }
+}
+
+#[test]
+fn behind_a_proxy_the_line_names_whom_it_forwards_for() {
+    let place = Installation::sqlite();
+    let flags = ["--log-format", "json", "--log-level", "info", "--behind-proxy", "127.0.0.1/32"];
+    let server = place.serve(&flags);
+    let idp = server.idp();
+    let ask = |headers: &[(&str, &str)]| idp.send("GET", "/v1/whoami", headers, "").unwrap().expect(200);
+    let cases = [
+        (ask(&[("X-Forwarded-For", "203.0.113.9, 198.51.100.7")]), "198.51.100.7"),
+        (ask(&[("Forwarded", "for=\"[2001:db8::1]:4711\";proto=https")]), "2001:db8::1"),
+        // The proxy writes one of them; the other is the client's own.
+        (ask(&[("X-Forwarded-For", "198.51.100.7"), ("Forwarded", "for=203.0.113.9")]), "127.0.0.1"),
+        (ask(&[("X-Forwarded-For", "mira okafor")]), "127.0.0.1"),
+        (ask(&[]), "127.0.0.1"),
+    ];
+    let lines = Lines::of(server);
+    for (answer, expected) in cases {
+        assert_eq!(lines.about(&answer)["from"], expected);
+    }
+    // Nobody is believed who was not named.
+    let server = place.serve(&flags[..4]);
+    let answer = server.idp().send("GET", "/v1/whoami", &[("X-Forwarded-For", "198.51.100.7")], "").unwrap();
+    assert_eq!(Lines::of(server).about(&answer)["from"], "127.0.0.1");
+}
+
+#[test]
+fn failures_of_authentication_are_told_once_and_a_key_that_ended_aloud() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+        for n in 0..40 {
+            server.client(&format!("krp_{n}")).get("/scim/v2/Users").expect(401);
+        }
+        let issued = place.run(&["key", "issue", "--connection", "default", "--json"]).expect(0).json();
+        let (key, id) = (issued["key"].as_str().unwrap(), issued["id"].as_str().unwrap());
+        let ended = server.client(key);
+        ended.get("/scim/v2/Users").expect(200);
+        place.run(&["key", "revoke", id]).expect(0);
+        let first = ended.get("/scim/v2/Users").expect(401);
+        ended.get("/scim/v2/Groups").expect(401);
+        let lines = Lines::of(server);
+        assert_eq!(lines.count(|line| line["status"] == 401), 2);
+        assert_eq!(
+            lines.count(|line| line["status"] == 401 && line["from"] == "127.0.0.1" && line["key"].is_null()),
+            1
+        );
+        let line = lines.about(&first);
+        let expected = json!({"level": "warn", "connection": "default", "key": id, "key_status": "REVOKED"});
+        assert_eq!(shown(&line, &["level", "connection", "key", "key_status"]), expected);
+        assert!(line["key_since"].as_str().unwrap().ends_with('Z'), "{line}");
+        assert!(!format!("{:?}", lines.0).contains(&key[17..60]));
+    }
+}
+
+#[test]
+fn a_provisioning_key_that_ends_is_told_at_start() {
+    for place in Installation::each() {
+        place.run(&["init"]).expect(0);
+        let issue = ["key", "issue", "--connection", "default", "--expires-in", "P10D", "--json"];
+        let id = place.run(&issue).expect(0).json()["id"].as_str().unwrap().to_owned();
+        let server = place.serve_with(&[], &[("KEYROLL_LOG", "warn")]);
+        let line = server.await_log("a provisioning key ends in 9 days: issue the next with keyroll key issue");
+        assert!(line.contains(&format!("connection=default key={id} at=")) && line.contains(" WARN "), "{line}");
+        assert_eq!(line.matches("provisioning key ends").count(), 1, "the first one has half a year: {line}");
+    }
+}
+
+#[test]
+fn keys_of_a_connection_are_named_from_a_month_before_their_end() {
+    for_each_app(|app| {
+        let days =
+            || app.service.ending_keys().unwrap().into_iter().map(|one| (one.connection, one.days)).collect::<Vec<_>>();
+        assert_eq!(days(), []);
+        app.clock.advance(TimeDelta::days(149));
+        assert_eq!(days(), []);
+        for (by, left) in [(1, 30), (16, 14), (7, 7), (6, 1)] {
+            app.clock.advance(TimeDelta::days(by));
+            assert_eq!(days(), [("default".to_owned(), Some(left))]);
+        }
+        // Afterwards somebody has to know why the identity provider is refused.
+        app.clock.advance(TimeDelta::days(3));
+        assert_eq!(days(), [("default".to_owned(), None)]);
+    });
+}
