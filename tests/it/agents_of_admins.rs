@@ -72,23 +72,23 @@ fn an_agent_of_an_admin_is_read_by_connections_and_written_by_none() {
         let taken = admin.post("/v1/agents", json!({"name": "DEPLOY"}));
         assert_eq!(taken.problem(409, "name_taken"), "an agent is named DEPLOY already");
         let listed = admin.get("/v1/agents").expect(200);
-        let origins: Vec<Value> = listed["agents"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|one| json!([one["id"], one["origin"], one["connection"], one["live"]]))
-            .collect();
+        let origin = |one: &Value| json!([one["id"], one["origin"], one["connection"], one["live"]]);
+        let origins: Vec<Value> = listed["agents"].as_array().unwrap().iter().map(origin).collect();
         assert_eq!(origins, [json!([id, "admin", null, true]), json!([own, "scim", "default", false])]);
         let (first, rest) = (admin.get("/v1/agents?count=1").expect(200), |cursor: &Value| {
             admin.get(&format!("/v1/agents?cursor={}", cursor.as_str().unwrap())).expect(200)
         });
         assert_eq!(rest(&first["next"])["agents"], json!([listed["agents"][1]]));
-        // Another tenant knows nothing of it.
-        let (_, stranger) = app.tenant("second");
-        stranger.get(&format!("/v1/agents/{id}")).problem(404, "not_found");
-        stranger.delete("/v1/agents/ci").problem(404, "not_found");
-        assert_eq!(stranger.get("/v1/agents").expect(200).body, json!({"agents": [], "next": null}));
+        nobody_elsewhere_knows(app, &id);
     });
+}
+
+/// Another tenant knows nothing of the agent.
+fn nobody_elsewhere_knows(app: &TestApp, id: &str) {
+    let (_, stranger) = app.tenant("second");
+    stranger.get(&format!("/v1/agents/{id}")).problem(404, "not_found");
+    stranger.delete("/v1/agents/ci").problem(404, "not_found");
+    assert_eq!(stranger.get("/v1/agents").expect(200).body, json!({"agents": [], "next": null}));
 }
 
 #[test]
