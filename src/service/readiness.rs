@@ -29,7 +29,7 @@ impl Readiness {
         for (name, why) in [("reads", self.reads), ("writes", self.writes)] {
             told.extend(why.map(|why| (name.to_owned(), why.into())));
         }
-        if !self.warnings.is_empty() {
+        if ready && !self.warnings.is_empty() {
             told.insert("warnings".to_owned(), self.warnings.as_slice().into());
         }
         Value::Object(told)
