@@ -217,3 +217,22 @@ fn a_free_reason_is_kept_beside_the_log_until_its_owner_goes() {
         assert!(!refused.text.contains(&leaked[17..]));
     });
 }
+
+#[test]
+fn a_text_names_a_key_only_whole() {
+    for_each_app(|app| {
+        let mira = hire(app, "mira@example.com");
+        let key = app.issue(&mira);
+        let named = |text: &str| app.service.key_with_text(&app.host(), text).map(|id| id.to_string());
+        assert_eq!(named(&key).unwrap(), app.id_of(&key));
+        // The right selector with another secret, and the key of another tenant.
+        let (secret, other) = (&key[17..60], "0".repeat(43));
+        let (_, stranger) = app.tenant("second");
+        for text in [&checksummed(&key[..60].replace(secret, &other)), stranger.key()] {
+            assert_eq!(named(text).unwrap_err().status(), 404);
+        }
+        for text in ["", "x", &key[..65], &format!("{key} "), &checksummed(&key[..59])] {
+            assert_eq!(named(text).unwrap_err().status(), 400, "{text}");
+        }
+    });
+}

@@ -2,18 +2,21 @@
 
 use std::cell::RefCell;
 
+use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
+use keyroll::domain::credential::Class;
 use keyroll::domain::{Id, TenantKey};
 use keyroll::scim::filter::{self, Unknown};
 use keyroll::scim::schema::registry;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
 use keyroll::store::around::{Groups, around};
+use keyroll::store::credentials::{self, Part};
 use keyroll::store::search::{Query, Start, search};
-use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, index, members};
+use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, index, members, principals};
 
-use super::fixture::{add, id, tenant, write};
+use super::fixture::{add, credential, id, principal, read as read_store, tenant, write};
 use crate::support::databases::{postgres, sqlite};
 use crate::support::plans;
 
@@ -55,7 +58,7 @@ struct Read {
 fn read(conn: &mut Conn) -> Result<(i64, i64), Error> {
     let read: Read = diesel::sql_query(
         "SELECT sum(seq_scan)::bigint AS whole, sum(seq_tup_read + idx_tup_fetch)::bigint AS rows \
-         FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources', 'resource_index')",
+         FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources', 'resource_index', 'credentials')",
     )
     .get_result(conn)?;
     Ok((read.whole, read.rows))
@@ -198,5 +201,35 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
         let Some(whys) = plans::on_full_postgres(text) else { return };
         let expected = expected.map(|why| format!("{why} on PostgreSQL without statistics"));
         assert_eq!(first(whys), expected, "{text}");
+
+#[test]
+fn a_page_of_keys_reads_a_page_of_rows_with_and_without_statistics() {
+    const KEYS: u64 = 9_000;
+    let Some(database) = postgres() else { return };
+    let store = Store::open(&database.settings).unwrap();
+    let tenant = tenant(&store, 1).key;
+    write(&store, move |conn| {
+        diesel::sql_query("ALTER TABLE credentials SET (autovacuum_enabled = off)").execute(conn)?;
+        principals::insert(conn, tenant, &principal(10), 1)?;
+        principals::insert(conn, tenant, &principal(11), 1)?;
+        for n in 0..KEYS {
+            let mut one = credential(1_000 + n, if n % 300 == 0 { 10 } else { 11 });
+            one.class = if n % 450 == 0 { Class::Provisioning } else { Class::Service };
+            one.expires_at += TimeDelta::seconds((n * 7_919 % KEYS) as i64);
+            credentials::insert(conn, tenant, &one, &[0; 32])?;
+        }
+        Ok(())
+    });
+    for statement in ["SELECT 1", "ANALYZE credentials"] {
+        write(&store, move |conn| Ok(diesel::sql_query(statement).execute(conn).map(|_| ())?));
+        let last = read_store(&store, |conn| credentials::list(conn, tenant, Part::All, None, 9_000));
+        let (middle, end) = (last[4_500].0, last[4_500].1.credential.expires_at.timestamp_millis());
+        let owner = id(10);
+        for (name, part) in
+            [("all", Part::All), ("an owner's", Part::Owner(&owner)), ("of a class", Part::Class(Class::Provisioning))]
+        {
+            reads(&store, name, 10, |conn| Ok(credentials::list(conn, tenant, part, Some(middle), 10)?.len()));
+        }
+        reads(&store, "ending", 10, |conn| Ok(credentials::ending(conn, tenant, (end, middle), i64::MAX, 10)?.len()));
     }
 }

@@ -62,3 +62,15 @@ pub fn encode(text: &str) -> String {
 pub fn bulk(operations: Value) -> Value {
     json!({"schemas": [BULK], "Operations": operations})
 }
+
+/// The text of a key with its checksum, which anybody can compute.
+pub fn checksummed(body: &str) -> String {
+    const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut number = crc32fast::hash(body.as_bytes());
+    let mut sum = [b'0'; 6];
+    for place in sum.iter_mut().rev() {
+        *place = ALPHABET[(number % 62) as usize];
+        number /= 62;
+    }
+    format!("{body}{}", std::str::from_utf8(&sum).unwrap())
+}
