@@ -94,6 +94,9 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     }
 }
 
+/// Why an agent of an admin is not live whom nothing else holds back.
+pub(super) const NO_SPONSOR: &str = "none of its sponsors is live: name one by keyroll agent replace --sponsor";
+
 /// Prints an agent; and, if it is not live, why its keys do not work.
 fn told(agent: &Value, output: Output) -> Result<(), Error> {
     print::show(agent, output)?;
@@ -102,7 +105,7 @@ fn told(agent: &Value, output: Output) -> Result<(), Error> {
         (true, _, _) => return Ok(()),
         (false, false, _) => "its identity provider does not say active: true",
         (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that",
-        (false, true, false) => "none of its sponsors is live: name one by keyroll agent replace --sponsor",
+        (false, true, false) => NO_SPONSOR,
     };
     print::note(&format!("no key of this agent works: {why}"));
     Ok(())

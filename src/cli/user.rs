@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
+use super::agent::NO_SPONSOR;
 use super::{Output, found, host, print};
 use crate::service::{Error, Service};
 
@@ -69,9 +70,11 @@ fn in_the_way(shown: &Value) -> Option<&'static str> {
     if is("live") {
         return None;
     }
-    Some(match is("active") {
-        false => "the identity provider does not say active: true, and it alone can",
-        true => "none of its owners is live: the identity provider has to name one who is",
+    let by_admin = shown.get("origin").and_then(Value::as_str) == Some("admin");
+    Some(match (is("active"), by_admin) {
+        (false, _) => "the identity provider does not say active: true, and it alone can",
+        (true, false) => "none of its owners is live: the identity provider has to name one who is",
+        (true, true) => NO_SPONSOR,
     })
 }
 
