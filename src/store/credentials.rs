@@ -302,18 +302,31 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<(i64, StoredCredential)>> {
     let after = after.unwrap_or(0);
+    // PostgreSQL's plan for any values would walk along the primary key and drop what is not of the part; behind a
+    // pair only the part's own index begins. SQLite knows no index by a pair of which one is given.
+    let by_pair = matches!(conn, Conn::Postgres(_)) && !matches!(part, Part::All);
     let rows = on!(conn, |c| {
         let query = credentials::table
             .select(Row::as_select())
             .filter(credentials::tenant.eq(tenant.0))
-            .filter(credentials::key.gt(after))
             .order(credentials::key)
             .limit(limit)
             .into_boxed();
+        let query = if by_pair { query } else { query.filter(credentials::key.gt(after)) };
         let query = match part {
             Part::All => query,
-            Part::Owner(owner) => query.filter(credentials::owner.eq(&owner.as_bytes()[..])),
-            Part::Class(class) => query.filter(credentials::class.eq(class.letter().to_string())),
+            Part::Owner(owner) => {
+                let owner = owner.as_bytes().to_vec();
+                let query = query.filter(credentials::owner.eq(owner.clone()));
+                let pair = sql::<Bool>("(owner, key) > (").bind::<Binary, _>(owner).sql(", ");
+                if by_pair { query.filter(pair.bind::<BigInt, _>(after).sql(")")) } else { query }
+            }
+            Part::Class(class) => {
+                let class = class.letter().to_string();
+                let query = query.filter(credentials::class.eq(class.clone()));
+                let pair = sql::<Bool>("(class, key) > (").bind::<Text, _>(class).sql(", ");
+                if by_pair { query.filter(pair.bind::<BigInt, _>(after).sql(")")) } else { query }
+            }
         };
         query.load::<Row>(c)
     })?;
