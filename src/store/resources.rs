@@ -297,10 +297,11 @@ pub fn of_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Reso
 /// # Errors
 /// If the database cannot be read.
 pub fn without_connection(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Id>> {
-    const SQL: &str = "SELECT id FROM resources WHERE tenant = ? AND id IN ? AND connection IS NULL";
+    const OWN: &str = "r.tenant = ? AND r.id = list.value AND r.connection IS NULL";
+    let sql = format!("SELECT r.id {LISTED}{}", conn.each("resources", "r", OWN));
     let mut found = vec![];
     for ids in ids.chunks(CHUNK) {
-        for id in conn.load_sql::<Binary, Vec<u8>>(SQL, &[Bind::Int(tenant.0), Bind::List(List::ids(ids))])? {
+        for id in conn.load_sql::<Binary, Vec<u8>>(&sql, &[Bind::List(List::ids(ids)), Bind::Int(tenant.0)])? {
             found.push(Column("resources", "id").id(&id)?);
         }
     }

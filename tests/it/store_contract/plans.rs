@@ -201,6 +201,8 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
         let Some(whys) = plans::on_full_postgres(text) else { return };
         let expected = expected.map(|why| format!("{why} on PostgreSQL without statistics"));
         assert_eq!(first(whys), expected, "{text}");
+    }
+}
 
 #[test]
 fn a_page_of_keys_reads_a_page_of_rows_with_and_without_statistics() {
