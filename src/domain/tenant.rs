@@ -37,4 +37,7 @@ pub struct Connection {
     pub agent: Id,
     /// Whether a displayName may name only one group of this connection.
     pub unique_group_names: bool,
+    /// Whether an externalId may name only one resource of a type of this connection. Off by default: whether it is
+    /// unique is the client's affair (RFC 7643 §3.1).
+    pub unique_external_ids: bool,
 }

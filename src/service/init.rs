@@ -158,6 +158,7 @@ fn add_connection(change: &mut Change<'_>, name: &str) -> Result<Connection, Err
         dialect: Dialect::Auto,
         agent: agent.id,
         unique_group_names: true,
+        unique_external_ids: false,
     };
     let connection = store::connections::insert(change.conn, change.key(), &connection, change.now)?;
     change.record(

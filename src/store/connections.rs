@@ -19,6 +19,7 @@ pub(super) struct Row {
     dialect: String,
     agent: Vec<u8>,
     unique_group_names: bool,
+    unique_external_ids: bool,
 }
 
 impl Row {
@@ -31,6 +32,7 @@ impl Row {
             dialect: Dialect::parse(&self.dialect).ok_or_else(|| dialect.corrupt("no dialect"))?,
             agent: Column("connections", "agent").id(&self.agent)?,
             unique_group_names: self.unique_group_names,
+            unique_external_ids: self.unique_external_ids,
         })
     }
 }
@@ -47,6 +49,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, connection: &Connection, now: 
         connections::dialect.eq(connection.dialect.name()),
         connections::agent.eq(&connection.agent.as_bytes()[..]),
         connections::unique_group_names.eq(connection.unique_group_names),
+        connections::unique_external_ids.eq(connection.unique_external_ids),
         connections::created.eq(millis(now)),
     );
     let insert = diesel::insert_into(connections::table).values(values).returning(connections::key);

@@ -30,6 +30,7 @@ diesel::table! {
         agent -> Binary,
         unique_group_names -> Bool,
         created -> BigInt,
+        unique_external_ids -> Bool,
     }
 }
 

@@ -75,7 +75,7 @@ fn names_are_points() {
     check("Group", r#"displayName eq "a""#, "", point);
     check("User", r#"id eq "$ID""#, "", "SEARCH r USING INDEX sqlite_autoindex_resources_1 (tenant=? AND id=?)");
     let table = "SEARCH r USING COVERING INDEX resources_type (tenant=? AND type=? AND key=? AND rowid>?)";
-    let external = "SEARCH e USING INDEX sqlite_autoindex_external_ids_2 (connection=? AND type=? AND value=?)";
+    let external = "SEARCH e USING INDEX external_ids_value (connection=? AND type=? AND value=?)";
     check("User", r#"externalId eq "a""#, "", &format!("{table}\n{external}"));
     let row = |n| format!("SEARCH i{n} USING PRIMARY KEY (tenant=? AND path=? AND value=?)");
     check("User", r#"userName eq "a" or userName eq "b""#, "", &format!("{table}\n{}", row(1)));

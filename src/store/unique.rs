@@ -34,13 +34,13 @@ pub fn claim(conn: &mut Conn, tenant: TenantKey, scope: &str, value: &str, resou
     Err(Error::Unavailable("a unique value changes hands too often".to_owned()))
 }
 
-/// Gives a value back.
+/// Gives a value back, if the resource has it.
 ///
 /// # Errors
 /// If the database cannot be written.
-pub fn release(conn: &mut Conn, tenant: TenantKey, scope: &str, value: &str) -> Result<()> {
+pub fn release(conn: &mut Conn, tenant: TenantKey, scope: &str, value: &str, resource: ResourceKey) -> Result<()> {
     let hash = hash(value);
-    let own = unique_values::table.find((tenant.0, scope, &hash[..]));
+    let own = unique_values::table.find((tenant.0, scope, &hash[..])).filter(unique_values::resource.eq(resource.0));
     on!(conn, |c| diesel::delete(own).execute(c))?;
     Ok(())
 }

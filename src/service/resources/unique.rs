@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::write::check_reserved;
+use super::write::{EXTERNAL_ID, check_reserved};
 use super::{Loaded, taken};
 use crate::domain::Connection;
 use crate::scim::tolerance::Tolerances;
@@ -32,7 +32,7 @@ pub(super) fn claim_unique(
             continue;
         }
         if let Some(old) = old {
-            store::unique::release(change.conn, tenant, &scope, &old)?;
+            store::unique::release(change.conn, tenant, &scope, &old, key)?;
         }
         if let Some(new) = new
             && !store::unique::claim(change.conn, tenant, &scope, &new, key)?
@@ -91,6 +91,8 @@ pub(in crate::service) fn scope(
     connection.filter(|one| one.unique_group_names).map(|one| format!("{name}@{}", one.key))
 }
 
+/// Sets what the connection calls a resource: unique only if the connection asks for that. What was claimed is given
+/// back even if no other is claimed: it would stand in everybody's way once the connection asks again.
 pub(super) fn set_external_id(
     change: &mut Change<'_>,
     resource_type: &ResourceType,
@@ -102,7 +104,14 @@ pub(super) fn set_external_id(
     if old == new {
         return Ok(());
     }
-    let tenant = change.key();
-    let set = store::external_ids::set(change.conn, tenant, connection.key, &resource_type.name, key, new)?;
-    if set { Ok(()) } else { Err(taken("externalId")) }
+    let (scope, tenant) = (format!("{}.{EXTERNAL_ID}@{}", resource_type.name, connection.key), change.key());
+    if let Some(old) = old {
+        store::unique::release(change.conn, tenant, &scope, old, key)?;
+    }
+    if let Some(new) = new.filter(|_| connection.unique_external_ids)
+        && !store::unique::claim(change.conn, tenant, &scope, new, key)?
+    {
+        return Err(taken(EXTERNAL_ID));
+    }
+    Ok(store::external_ids::set(change.conn, tenant, connection.key, &resource_type.name, key, new)?)
 }

@@ -126,7 +126,7 @@ impl Service {
 }
 
 const ACTIVE: &str = "active";
-const EXTERNAL_ID: &str = "externalId";
+pub(super) const EXTERNAL_ID: &str = "externalId";
 
 /// Creates inside a change, by Bulk.
 pub(in crate::service) fn create_in(

@@ -1,4 +1,4 @@
-//! Look-ups by a unique value: what identity providers ask before every write. Their answers are
+//! Look-ups by a value that few have: what identity providers ask before every write. Answers by a unique one are
 //! remembered.
 
 use super::Found;
@@ -39,8 +39,8 @@ impl Service {
         let parsed = filter::parse(request.filter.as_deref()?, &mut tolerances).ok()?;
         let bound = filter::bind(&parsed, resource_type, Unknown::Refuse, &mut tolerances).ok()?;
         let Bound::Compare { target, op: Operator::Eq, operand: Operand::Text(value) } = bound else { return None };
-        let is_unique =
-            ["userName", "externalId"].contains(&target.attribute.name.as_str()) && target.extension.is_none();
+        // An externalId may name several by the next request.
+        let is_unique = target.attribute.name == "userName" && target.extension.is_none();
         (is_unique && tolerances.header().is_empty()).then(|| Name {
             tenant: context.caller.tenant.key,
             connection: context.caller.connection().map(|connection| connection.key),
@@ -76,7 +76,7 @@ impl Service {
         Ok(Some(Found { body, tolerances: String::new() }))
     }
 
-    /// Whether a filter is a look-up by a unique value, which costs less than a thread hop.
+    /// Whether a filter is a look-up by a value that few have, which costs less than a thread hop.
     pub fn is_lookup(&self, filter: &str) -> bool {
         if filter.len() > FILTER_BYTES_MAX {
             return false;

@@ -94,8 +94,9 @@ fn has_list(cond: &Cond) -> bool {
 pub(in crate::store) fn rank(cond: &Cond) -> u8 {
     match cond {
         Cond::Leaf(Leaf::Id(_)) => 0,
-        Cond::Leaf(Leaf::ExternalId(_, Test::In(_))) => 1,
         Cond::Leaf(Leaf::Row(row) | Leaf::Element(row, _)) => row_rank(row),
+        // Few are called the same, unless a client means nothing by it.
+        Cond::Leaf(Leaf::ExternalId(_, Test::In(_))) => RANK_VALUE,
         Cond::Leaf(Leaf::Member(Some(_))) => 5,
         Cond::Leaf(Leaf::Group(Which::Id(_))) => 6,
         Cond::Leaf(Leaf::Group(Which::Named(row))) => row_rank(row).max(6),

@@ -259,6 +259,7 @@ impl Directory {
             dialect: Dialect::Auto,
             agent: mint(),
             unique_group_names: true,
+            unique_external_ids: false,
         };
         let connection = connections::insert(conn, tenant, &connection, at(0, 0))?.key;
         let mut directory = Directory { tenant, connection, entries: vec![], plan: plan.clone() };
@@ -322,12 +323,7 @@ impl Directory {
             NewResource { id, type_name, connection: Some(self.connection), display, document: &text, created: time };
         let key = resources::insert(conn, self.tenant, &new)?;
         index::write(conn, self.tenant, resource_type, key, None, Some(&document))?;
-        let external_id = match external_id {
-            Some(value) if external_ids::set(conn, self.tenant, self.connection, type_name, key, Some(&value))? => {
-                Some(value)
-            }
-            _ => None,
-        };
+        external_ids::set(conn, self.tenant, self.connection, type_name, key, external_id.as_deref())?;
         let type_name = type_name.to_owned();
         Ok(Entry { key, id, type_name, document, external_id, time, members: BTreeSet::new() })
     }

@@ -41,6 +41,7 @@ pub fn connection(store: &Store, tenant: TenantKey, number: u64) -> Connection {
         dialect: Dialect::Okta,
         agent: id(number + 1),
         unique_group_names: true,
+        unique_external_ids: false,
     };
     write(store, move |conn| connections::insert(conn, tenant, &connection, at(0)))
 }
