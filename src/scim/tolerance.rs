@@ -120,6 +120,9 @@ tolerances! {
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];
+    /// A word without quotes after `eq`, in filters and value paths: `userName eq akadmin` (authentik, and an example
+    /// of Microsoft's).
+    UnquotedText = "authentik-001", [Auto, Entra, Okta];
     /// ServiceProviderConfig without `RolesAndEntitlements`, for a client (scim2-client) that refuses members
     /// of drafts.
     PlainConfig = "scim2-001", [Auto, Rfc];

@@ -47,6 +47,7 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
             (one(json!({"op": "replace", "value": {"id": "7", "title": "x"}})), "title", json!("x"))
         }
         Tolerance::Password => (replace("password", "9xPq"), "password", Value::Null),
+        Tolerance::UnquotedText => (remove("emails[type eq home]"), "emails", json!([emails[0]])),
         Tolerance::RemoveAbsent => (remove("emails[type eq \"other\"]"), "emails", emails),
         Tolerance::ListOfOne => (replace("title", json!(["x"])), "title", json!("x")),
         Tolerance::NoOperations => (patch(json!([])), "title", json!("Dr")),

@@ -1,6 +1,7 @@
 //! Tokens to [`Filter`], by recursive descent. Depth is counted before every recursion.
 
 use serde_json::Number;
+use serde_json::value::RawValue;
 
 use super::super::error::{Error, ScimType};
 use super::super::tolerance::{Tolerance, Tolerances};
@@ -160,12 +161,12 @@ impl<'p> Parser<'p> {
         };
         let Some(operator) = operator else { return Err(self.expected("an operator")) };
         self.next += 1;
-        let literal = self.literal()?;
+        let literal = self.literal(operator)?;
         self.next += 1;
         Ok(Filter::Compare(path, operator, literal))
     }
 
-    fn literal(&mut self) -> Result<Literal, Error> {
+    fn literal(&mut self, operator: Operator) -> Result<Literal, Error> {
         let word = match self.peek() {
             Some(Kind::Text(text)) => return Ok(Literal::Text(text.clone())),
             Some(Kind::Word(word)) => *word,
@@ -185,6 +186,11 @@ impl<'p> Parser<'p> {
         // RFC 7644 §3.4.2.2: values are JSON; its unquoted and single-quoted examples are not.
         match serde_json::from_str::<Number>(word) {
             Ok(number) => Ok(Literal::Number(number)),
+            Err(_)
+                if operator == Operator::Eq && is_unquoted(word) && self.tolerances.allow(Tolerance::UnquotedText) =>
+            {
+                Ok(Literal::Text(word.to_owned()))
+            }
             Err(_) => Err(self.expected("a value: a string in double quotes, a number, true, false or null,")),
         }
     }
@@ -195,12 +201,24 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     [true, false].into_iter().find(|value| text.eq_ignore_ascii_case(if *value { "true" } else { "false" }))
 }
 
+/// Whether a word may be a text whose quotes were forgotten. JSON is none, however large its number and in whatever
+/// letter case its word, nor is a logical word, before which the value is missing.
+fn is_unquoted(word: &str) -> bool {
+    let is_json = word.eq_ignore_ascii_case("null") || serde_json::from_str::<&RawValue>(word).is_ok();
+    let is_plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'));
+    is_plain && !is_json && !is_logical(word)
+}
+
+fn is_logical(word: &str) -> bool {
+    ["and", "or", "not"].iter().any(|own| word.eq_ignore_ascii_case(own))
+}
+
 /// Whether a word has the letters of an attribute path. `$ref` is one, against the letter of the
 /// grammar; the logical words are not.
 fn is_path(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '$')
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b'$'))
-        && !["and", "or", "not"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        && !is_logical(text)
 }
 
 #[cfg(test)]
