@@ -43,6 +43,8 @@ pub(super) struct Members {
     /// The last that was sent; `None` once all were.
     pub(super) after: Option<ResourceKey>,
     pub(super) projection: Projection,
+    /// Whether any member stands before.
+    pub(super) begun: bool,
 }
 
 impl Body {
@@ -161,8 +163,13 @@ impl Rest for Members {
             service.read(|conn| Ok(store::members::page(conn, self.tenant, self.group, Some(after), CHUNK)?))?;
         let mut text = String::new();
         for one in &members {
-            text.push(',');
-            text.push_str(&service.member_text(one, &self.projection)?);
+            let Some(element) = service.member_text(one, &self.projection)? else { continue };
+            text.push_str(if std::mem::replace(&mut self.begun, true) { "," } else { "" });
+            text.push_str(&element);
+        }
+        if text.is_empty() {
+            // A piece without bytes would end the answer; a blank says nothing in JSON.
+            text.push(' ');
         }
         self.after = members.last().filter(|_| members.len() as i64 == CHUNK).map(|last| last.key);
         Ok(Some(Body::text(text)))
@@ -170,16 +177,16 @@ impl Rest for Members {
 }
 
 impl Service {
-    /// One element of `members` as the projection shows it.
-    pub(super) fn member_text(&self, one: &Member, projection: &Projection) -> Result<String, Error> {
+    /// One element of `members` as the projection shows it; `None` if nothing of it is shown.
+    pub(super) fn member_text(&self, one: &Member, projection: &Projection) -> Result<Option<String>, Error> {
         let element = member(self.scim_base_url(), one);
         if projection.is_default() {
-            return Ok(serde_json::to_string(&element)?);
+            return Ok(Some(serde_json::to_string(&element)?));
         }
         let mut document = Map::new();
         document.insert("members".to_owned(), Value::Array(vec![element]));
         projection.apply(&mut document);
         let element = document.get("members").and_then(Value::as_array).and_then(|members| members.first());
-        Ok(element.map_or_else(|| Ok("{}".to_owned()), serde_json::to_string)?)
+        Ok(element.map(serde_json::to_string).transpose()?)
     }
 }

@@ -139,17 +139,17 @@ impl Service {
         let _ = write!(text, ",\"{}\":[", rows.name);
         let tenant = context.caller.tenant.key;
         let members = store::members::page(conn, tenant, resource.key, None, CHUNK)?;
-        for (n, one) in members.iter().enumerate() {
-            if n > 0 {
-                text.push(',');
-            }
-            text.push_str(&self.member_text(one, projection)?);
+        let mut begun = false;
+        for one in &members {
+            let Some(element) = self.member_text(one, projection)? else { continue };
+            text.push_str(if std::mem::replace(&mut begun, true) { "," } else { "" });
+            text.push_str(&element);
         }
         let mut body = Body::text(text);
         if let (Some(last), true) = (members.last(), members.len() as i64 == CHUNK) {
             let projection = projection.clone();
             let after = Some(last.key);
-            body.push_rest(Box::new(Members { tenant, group: resource.key, after, projection }));
+            body.push_rest(Box::new(Members { tenant, group: resource.key, after, projection, begun }));
         }
         body.push("]");
         body.push(&tail);
