@@ -70,11 +70,15 @@ fn rendered(schema: &Schema, published: &Value, base_url: &str) -> Value {
     Value::Object(result)
 }
 
-/// Every resource type.
+/// Every resource type; User goes first, which some clients take for the type of people.
 pub fn resource_types(base_url: &str) -> Vec<Value> {
     let registry = registry();
-    let described = registry.types.iter().zip(&registry.descriptions);
-    described.map(|(resource_type, description)| rendered_type(resource_type, description, base_url)).collect()
+    let mut described: Vec<_> = registry.types.iter().zip(&registry.descriptions).collect();
+    described.sort_by_key(|(resource_type, _)| resource_type.name != "User");
+    described
+        .into_iter()
+        .map(|(resource_type, description)| rendered_type(resource_type, description, base_url))
+        .collect()
 }
 
 /// One resource type by its name.
@@ -260,7 +264,7 @@ mod tests {
                 "schemas": [RESOURCE_TYPE_URN],
                 "id": "User",
                 "name": "User",
-                "description": "People with an account.",
+                "description": "User Account",
                 "endpoint": "/Users",
                 "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
                 "schemaExtensions": [

@@ -112,7 +112,7 @@ fn a_resource_type() {
           "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ResourceType"],
           "id": "User",
           "name": "User",
-          "description": "People with an account.",
+          "description": "User Account",
           "endpoint": "/Users",
           "schema": "urn:ietf:params:scim:schemas:core:2.0:User",
           "schemaExtensions": [
@@ -154,7 +154,7 @@ fn every_schema_of_a_type_is_published() {
     let all = app.anonymous().get("/Schemas").expect(200);
     assert_eq!(all["totalResults"], json!(all.each("id").len()));
     let types = app.anonymous().get("/ResourceTypes").expect(200);
-    assert_eq!(types.each("name"), ["Agent", "Group", "User"]);
+    assert_eq!(types.each("name"), ["User", "Agent", "Group"]);
     for one in types["Resources"].as_array().unwrap() {
         let extensions = one["schemaExtensions"].as_array().unwrap().iter().map(|extension| &extension["schema"]);
         for urn in std::iter::once(&one["schema"]).chain(extensions).map(|urn| urn.as_str().unwrap()) {
