@@ -223,7 +223,7 @@ impl Job<'_> {
         let location = || {
             let mut path = operation.path.clone();
             references::resolve_path(&mut path, &self.ids);
-            format!("{}{path}", self.service.scim_base_url())
+            format!("{}{}", self.service.scim_base_url(), Target::canonical(&path).unwrap_or(path))
         };
         BulkResult {
             location: (operation.method != BulkMethod::Post).then(location),

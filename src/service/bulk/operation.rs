@@ -1,11 +1,17 @@
 //! One operation of a job: what it is about, and what it came to.
 
+use percent_encoding::percent_decode_str;
+
 use crate::domain::Operation;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::resources::{self, Conditions, Saved, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
+
+fn refused(detail: String) -> Error {
+    scim::Error::syntax(detail).into()
+}
 
 /// The endpoint or resource that a path names.
 #[derive(Clone)]
@@ -16,25 +22,39 @@ pub(super) struct Target {
 
 impl Target {
     pub(super) fn parse(operation: &BulkOperation) -> Result<Target, Error> {
-        let refused = |detail: String| Error::from(scim::Error::syntax(detail));
-        let path = operation.path.as_str();
-        if path.contains(['?', '#']) {
-            return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
-        }
-        let mut segments = path.trim_start_matches('/').split('/');
-        let endpoint = segments.next().unwrap_or_default();
-        let id = segments.next().filter(|id| !id.is_empty()).map(str::to_owned);
-        let resource_type = registry().by_endpoint(endpoint);
-        let (Some(resource_type), None) = (resource_type, segments.next()) else {
-            return Err(refused(format!("path: {path} names no resource type")));
-        };
-        match (operation.method, &id) {
+        let target = Target::at(&operation.path)?;
+        match (operation.method, &target.id) {
             (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
             (BulkMethod::Put | BulkMethod::Patch | BulkMethod::Delete, None) => {
                 Err(refused(format!("path: {} goes to a resource", operation.method.name())))
             }
-            _ => Ok(Target { resource_type, id }),
+            _ => Ok(target),
         }
+    }
+
+    /// The same, whatever is done there.
+    fn at(path: &str) -> Result<Target, Error> {
+        if path.contains(['?', '#']) {
+            return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
+        }
+        // As over HTTP: empty segments do not count, and bytes may be percent-encoded.
+        let decoded = path.split('/').filter(|segment| !segment.is_empty());
+        let decoded = decoded.map(|segment| percent_decode_str(segment).decode_utf8());
+        let segments = decoded.collect::<Result<Vec<_>, _>>().map_err(|_| refused("path: is not UTF-8".to_owned()))?;
+        let (endpoint, id) = match segments.as_slice() {
+            [endpoint] => (endpoint, None),
+            [endpoint, id] => (endpoint, Some(id.to_string())),
+            _ => return Err(refused(format!("path: {path} names no resource type and no resource"))),
+        };
+        let resource_type = registry().by_endpoint(endpoint);
+        let resource_type = resource_type.ok_or_else(|| refused(format!("path: {path} names no resource type")))?;
+        Ok(Target { resource_type, id })
+    }
+
+    /// A path in our spelling, if it names a resource.
+    pub(super) fn canonical(path: &str) -> Option<String> {
+        let Target { resource_type, id } = Target::at(path).ok()?;
+        Some(format!("{}/{}", resource_type.endpoint, id?))
     }
 
     pub(super) fn operation(&self, method: BulkMethod) -> Operation {
