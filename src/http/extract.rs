@@ -63,13 +63,19 @@ impl Head {
                 scim::Error::status(431, format!("the header fields have more than {HEADER_BYTES_MAX} bytes")).into()
             );
         }
-        let query: Vec<(String, String)> =
-            form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
         check_url(request)?;
-        let segment = |raw: &str| percent_encoding::percent_decode_str(raw).decode_utf8_lossy().into_owned();
+        let query = parameters(request.query_string())?;
+        // The path of the URI: the router replaces what is no UTF-8 without a word.
+        if decoded(uri.path()).is_none() {
+            return Err(Error::Malformed("path: is not UTF-8".to_owned()));
+        }
+        let segment = |raw: &str| {
+            let text = decoded(raw).ok_or_else(|| Error::Malformed("path: is not UTF-8".to_owned()))?;
+            Ok::<String, Error>(text.into_owned())
+        };
         Ok(Head {
-            endpoint: segment(target.endpoint),
-            id: segment(target.id),
+            endpoint: segment(target.endpoint)?,
+            id: segment(target.id)?,
             path: target.path.to_owned(),
             is_post: target.method == "POST",
             query,
@@ -138,6 +144,31 @@ pub(super) fn check_url(request: &HttpRequest) -> Result<(), Error> {
         text = Cow::Owned(percent_encoding::percent_decode_str(&text).decode_utf8_lossy().into_owned());
     }
     Ok(())
+}
+
+/// The parameters of a query. Where blanks are written as `%20`, a plus is a plus (RFC 3986 §3.4); elsewhere it is a
+/// blank, as forms write it.
+///
+/// # Errors
+/// 400, naming the parameter, for bytes that are no UTF-8: replaced, they would ask for something else.
+fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
+    let is_form = !query.contains("%20");
+    let text = |raw: &str| match is_form && raw.contains('+') {
+        true => decoded(&raw.replace('+', " ")).map(Cow::into_owned),
+        false => decoded(raw).map(Cow::into_owned),
+    };
+    let parameter = |pair: &str| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let name = text(name).ok_or_else(|| Error::Malformed("a parameter's name is not UTF-8".to_owned()))?;
+        let value = text(value).ok_or_else(|| Error::Malformed(format!("{name}: is not UTF-8")))?;
+        Ok((name, value))
+    };
+    query.split('&').filter(|pair| !pair.is_empty()).map(parameter).collect()
+}
+
+/// A percent-encoded text; `None` if it is no UTF-8.
+fn decoded(raw: &str) -> Option<Cow<'_, str>> {
+    percent_encoding::percent_decode_str(raw).decode_utf8().ok()
 }
 
 /// Whether a key stands anywhere in a text, alone or inside a filter.

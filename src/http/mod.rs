@@ -78,11 +78,16 @@ pub struct Shared {
     watch: Arc<feed::Watch>,
     /// Requests without a key that works.
     failures: Arc<failures::Failures>,
+    /// The path of the public URL, without a slash at its end.
+    prefix: Arc<str>,
 }
 
 impl Shared {
     /// The state of an application.
     pub fn new(service: Service, settings: Settings) -> Shared {
+        let url = &service.settings().public_url;
+        let place = url.split_once("://").map_or(url.as_str(), |(_, place)| place);
+        let prefix = place.find('/').and_then(|at| place.get(at..)).unwrap_or_default().trim_end_matches('/').into();
         Shared {
             service,
             settings: Arc::new(settings),
@@ -90,6 +95,7 @@ impl Shared {
             unsent: unsent::Room::default(),
             watch: Arc::default(),
             failures: Arc::default(),
+            prefix,
         }
     }
 

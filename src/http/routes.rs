@@ -1,7 +1,7 @@
 //! The routes, as the table of operations has them.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use actix_web::http::{ConnectionType, Method};
@@ -30,10 +30,14 @@ impl Resource {
         self.methods.iter().find(|(own, _)| *own == method).copied()
     }
 
-    /// The value of `Allow`.
+    /// The value of `Allow`: each method once, though several operations may answer it.
     fn allowed(&self) -> String {
-        let with_head = |method: &'static str| if method == "GET" { vec!["GET", "HEAD"] } else { vec![method] };
-        self.methods.iter().flat_map(|(method, _)| with_head(method)).collect::<Vec<_>>().join(", ")
+        let mut allowed = vec![];
+        for (method, _) in &self.methods {
+            let with_head: &[&str] = if *method == "GET" { &["GET", "HEAD"] } else { &[method] };
+            allowed.extend(with_head.iter().filter(|one| !allowed.contains(*one)).copied().collect::<Vec<_>>());
+        }
+        allowed.join(", ")
     }
 }
 
@@ -92,7 +96,7 @@ async fn answer(
     shared: &web::Data<Shared>,
     known: &mut bool,
 ) -> HttpResponse {
-    let path = normal(request.match_info().as_str());
+    let path = spelled(below(&shared.prefix, normal(request.match_info().as_str())));
     let Ok(found) = ROUTES.at(&path) else { return not_found(request, shared, &path) };
     let Resource { template, .. } = *found.value;
     let Some((method, operation)) = found.value.answers(request.method()) else {
@@ -118,6 +122,37 @@ fn normal(path: &str) -> Cow<'_, str> {
     Cow::Owned(normal)
 }
 
+/// The path below that of the public URL, for a proxy that leaves it in.
+fn below<'p>(prefix: &str, path: Cow<'p, str>) -> Cow<'p, str> {
+    let rest = path.strip_prefix(prefix).filter(|rest| !prefix.is_empty() && rest.starts_with('/'));
+    match rest {
+        // What is a path of ours as it is needs no other reading.
+        Some(rest) if ROUTES.at(&path).is_err() => Cow::Owned(rest.to_owned()),
+        _ => path,
+    }
+}
+
+const SCIM: &str = "/scim/v2/";
+
+/// The fixed segments below `/scim/v2`: endpoints that are no resource types, and `.search`.
+static FIXED: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let templates = Operation::ALL.iter().flat_map(|operation| operation.routes());
+    let segments = templates.filter_map(|(_, template)| template.strip_prefix(SCIM)).flat_map(|rest| rest.split('/'));
+    segments.filter(|segment| !segment.is_empty() && !segment.starts_with('{')).collect()
+});
+
+/// The path with names of SCIM endpoints in our spelling: clients write them in any letter case. Those of resource
+/// types are found in any; ids stay as they are.
+fn spelled(path: Cow<'_, str>) -> Cow<'_, str> {
+    let Some(rest) = path.strip_prefix(SCIM) else { return path };
+    let own = |segment: &&str| FIXED.iter().find(|own| own.eq_ignore_ascii_case(segment) && *own != segment);
+    if !rest.split('/').any(|segment| own(&segment).is_some()) {
+        return path;
+    }
+    let segments: Vec<&str> = rest.split('/').map(|segment| own(&segment).copied().unwrap_or(segment)).collect();
+    Cow::Owned(format!("{SCIM}{}", segments.join("/")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,6 +168,34 @@ mod tests {
                 assert_eq!(found.value.answers(&sent), Some((*method, *operation)), "{template}");
             }
         }
+    }
+
+    #[test]
+    fn endpoints_are_spelled_in_any_letter_case() {
+        let check = |path: &str, expected: &str| assert_eq!(spelled(normal(path)), expected);
+        check("/scim/v2/me", "/scim/v2/Me");
+        check("/scim/v2/BULK/", "/scim/v2/Bulk");
+        check("/scim/v2/.SEARCH", "/scim/v2/.search");
+        check("/scim/v2/serviceproviderconfig", "/scim/v2/ServiceProviderConfig");
+        check("/scim/v2/schemas/urn:X", "/scim/v2/Schemas/urn:X");
+        check("/scim/v2/users/.Search", "/scim/v2/users/.search");
+        check("/scim/v2/Users/ABC", "/scim/v2/Users/ABC");
+        check("/SCIM/V2/me", "/SCIM/V2/me");
+        check("/v1/ME", "/v1/ME");
+    }
+
+    #[test]
+    fn the_path_of_the_public_url_may_stay_in() {
+        let check = |prefix: &str, path: &str, expected: &str| assert_eq!(below(prefix, normal(path)), expected);
+        check("/keyroll", "/keyroll/scim/v2/Users", "/scim/v2/Users");
+        check("/keyroll", "//keyroll//v1/users/", "/v1/users");
+        check("/keyroll", "/scim/v2/Users", "/scim/v2/Users");
+        check("/keyroll", "/keyrollx/scim/v2", "/keyrollx/scim/v2");
+        check("/keyroll", "/keyroll", "/keyroll");
+        check("", "/scim/v2/Users", "/scim/v2/Users");
+        // Two readings: the one that needs no other goes first.
+        check("/scim", "/scim/v2/Users", "/scim/v2/Users");
+        check("/scim", "/scim/scim/v2/Users", "/scim/v2/Users");
     }
 
     #[test]

@@ -161,7 +161,9 @@ fn complete(head: &str, id: &str, peer: Option<SocketAddr>) -> String {
     let detail = match status {
         408 => format!("the head of the request did not arrive in {} seconds", HEADER_TIMEOUT.as_secs()),
         431 => "the header fields are too large or too many".to_owned(),
-        400 => "the request's head or the framing of its body is malformed".to_owned(),
+        400 => "the request's head or the framing of its body is malformed; a URL holds no blank, \", <, > or ` but \
+                percent-encoded (%20, %22, %3C, %3E, %60)"
+            .to_owned(),
         _ => format!("internal error, request {id}"),
     };
     log::info!(request = id, status, from = peer.map(|peer| peer.ip().to_string()); "refused: {detail}");

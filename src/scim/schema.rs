@@ -128,9 +128,11 @@ impl Registry {
         self.catalogue.iter().copied().find(|t| t.name == name)
     }
 
-    /// Finds a type by its endpoint without the slash: `Users`.
+    /// Finds a type by its endpoint without the slash, in any letter case: `Users`, `users`.
     pub fn by_endpoint(&self, endpoint: &str) -> Option<&'static ResourceType> {
-        self.types.iter().copied().find(|t| t.endpoint.strip_prefix('/') == Some(endpoint))
+        let own =
+            |t: &&ResourceType| t.endpoint.strip_prefix('/').is_some_and(|own| own.eq_ignore_ascii_case(endpoint));
+        self.types.iter().copied().find(own)
     }
 }
 

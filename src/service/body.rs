@@ -168,7 +168,8 @@ impl Rest for Members {
             text.push_str(&element);
         }
         if text.is_empty() {
-            // A piece without bytes would end the answer; a blank says nothing in JSON.
+            // Without a byte to send, the next ones would be read before anybody is seen to go on reading: a blank says
+            // nothing in JSON.
             text.push(' ');
         }
         self.after = members.last().filter(|_| members.len() as i64 == CHUNK).map(|last| last.key);

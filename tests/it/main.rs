@@ -45,6 +45,7 @@ mod month;
 mod nodes;
 mod outages;
 mod patch;
+mod queries;
 mod races;
 mod references;
 mod resources;

@@ -411,7 +411,7 @@ impl Actor<'_> {
     /// Any request. A body is `application/scim+json` unless a header says otherwise.
     #[must_use]
     pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
-        let outside = ["/v1", "/access/", "/scim", "/healthz", "/readyz", "/.well-known"]
+        let outside = ["/v1", "/access/", "/scim", "/healthz", "/readyz", "/.well-known", "/keyroll"]
             .iter()
             .any(|prefix| path.starts_with(prefix));
         let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
