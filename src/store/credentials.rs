@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use chrono::DateTime;
-use diesel::dsl::sql;
+use diesel::dsl::{SqlTypeOf, sql};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
@@ -58,6 +58,27 @@ struct Row {
     version: i64,
     mac: Vec<u8>,
 }
+
+/// The columns of a row, in its order.
+type SqlRow = SqlTypeOf<(
+    credentials::key,
+    credentials::id,
+    credentials::owner,
+    credentials::class,
+    credentials::connection,
+    credentials::selector,
+    credentials::digest,
+    credentials::name,
+    credentials::permissions,
+    credentials::created_at,
+    credentials::created_by,
+    credentials::expires_at,
+    credentials::reasons,
+    credentials::revoked_at,
+    credentials::revoke_reason,
+    credentials::version,
+    credentials::mac,
+)>;
 
 /// A column of the table.
 fn column(name: &'static str) -> Column {
@@ -235,14 +256,13 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Stored
     if let [id] = ids {
         return Ok(find(conn, tenant, id)?.into_iter().collect());
     }
+    const COLUMNS: &str = "c.key, c.id, c.owner, c.class, c.connection, c.selector, c.digest, c.name, c.permissions, \
+         c.created_at, c.created_by, c.expires_at, c.reasons, c.revoked_at, c.revoke_reason, c.version, c.mac";
+    let own = conn.each("credentials", "c", "c.tenant = ? AND c.id = list.value");
+    let sql = format!("SELECT {COLUMNS} {LISTED}{own}");
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
-        let ids: Vec<&[u8]> = ids.iter().map(|id| &id.as_bytes()[..]).collect();
-        let rows = on!(conn, |c| credentials::table
-            .select(Row::as_select())
-            .filter(credentials::tenant.eq(tenant.0))
-            .filter(credentials::id.eq_any(&ids))
-            .load::<Row>(c))?;
+        let rows = conn.load_sql::<SqlRow, Row>(&sql, &[Bind::List(List::ids(ids)), Bind::Int(tenant.0)])?;
         found.extend(rows.into_iter().map(Row::into_stored));
     }
     Ok(found)

@@ -10,8 +10,8 @@ use super::principal::{OWNERS, follow, keep_known_sponsors, principal};
 use super::unique::{claim_unique, keep_own_names, set_external_id};
 use super::write::check_reserved;
 use super::{Loaded, changed};
-use crate::domain::Id;
 use crate::domain::log::Entry;
+use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{ResourceType, validate};
@@ -141,13 +141,7 @@ pub(super) fn update(
 ) -> Result<Saved, Error> {
     let connection = change.context.caller.connection().cloned();
     let (tenant, key) = (change.key(), before.resource.key);
-    if draft.leaves {
-        keep_own_names(change, resource_type, connection.as_ref(), &before, &mut draft.document, tolerances)?;
-    }
-    if before.document.get(OWNERS) != draft.document.get(OWNERS) {
-        keep_known_sponsors(change, &mut draft.document, tolerances)?;
-    }
-    validate::complete(&draft.document, resource_type)?;
+    complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
     let mut paths = changed::paths(&before.document, &draft.document);
     if !paths.is_empty() {
         check_reserved(&draft.document)?;
@@ -204,6 +198,24 @@ pub(super) fn update(
     let from = connection.map(|connection| connection.key);
     let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, from)?;
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains.
+fn complete(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    connection: Option<&Connection>,
+    before: &Loaded,
+    draft: &mut Draft,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    if draft.leaves {
+        keep_own_names(change, resource_type, connection, before, &mut draft.document, tolerances)?;
+    }
+    if before.document.get(OWNERS) != draft.document.get(OWNERS) {
+        keep_known_sponsors(change, &mut draft.document, tolerances)?;
+    }
+    Ok(validate::complete(&draft.document, resource_type)?)
 }
 
 /// Stores another document.
