@@ -347,36 +347,45 @@ fn what_cannot_be_done_beside_a_deactivation_is_dropped() {
             idp.patch(&who.path, patch(json!([off()]))).expect(200);
             idp.patch(&who.path, replace("active", "yes")).scim_error(400, "invalidValue");
             idp.patch(&who.path, patch(json!([off(), value("active", json!("yes"))]))).scim_error(400, "invalidValue");
-            // PUT likewise.
-            for (n, odd) in [
-                json!({"userName": "taken@example.com"}),
-                json!({"userName": 7}),
-                json!({"userName": null}),
-                json!({"title": [1, 2]}),
-                json!({"emails": [{"value": "a@example.com", "primary": true}, {"value": "b@example.com", "primary": true}]}),
-                json!({"schemas": [USER, USER]}),
-                json!({ENTERPRISE: 7}),
-            ]
-            .into_iter()
-            .enumerate()
-            {
-                let who = hire(app, &idp, &format!("{}-put{n}", dialect.name()));
-                let body = and(and(user(&who.name), odd.clone()), json!({"nickName": "M"}));
-                assert!(matches!(idp.put(&who.path, body.clone()).status, 400 | 409), "{odd}");
-                let left = idp.put(&who.path, and(body, json!({"active": false}))).expect(200);
-                assert!(left.header("keyroll-tolerance").ends_with("auto-009"), "{odd} {left}");
-                assert_eq!((&left["userName"], &left["nickName"]), (&json!(who.name), &json!("M")), "{odd}");
-                assert_eq!(app.verify(&who.key), "OWNER_INACTIVE", "{odd}");
-            }
+            put_beside(app, &idp, dialect);
         }
-        for dialect in EXACT {
-            let idp = speaking(app, dialect);
-            for (n, odd) in beside.iter().enumerate().step_by(3) {
-                let who = hire(app, &idp, &format!("{}{n}", dialect.name()));
-                let refused = idp.patch(&who.path, patch(json!([off(), odd])));
-                assert!(matches!(refused.status, 400 | 409), "{odd} {refused}");
-                assert_eq!(app.verify(&who.key), "VALID", "{odd}");
-            }
-        }
+        refused_whole(app, &beside);
     });
+}
+
+/// The same by PUT.
+fn put_beside(app: &TestApp, idp: &Actor<'_>, dialect: Dialect) {
+    for (n, odd) in [
+        json!({"userName": "taken@example.com"}),
+        json!({"userName": 7}),
+        json!({"userName": null}),
+        json!({"title": [1, 2]}),
+        json!({"emails": [{"value": "a@example.com", "primary": true}, {"value": "b@example.com", "primary": true}]}),
+        json!({"schemas": [USER, USER]}),
+        json!({ENTERPRISE: 7}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let who = hire(app, idp, &format!("{}-put{n}", dialect.name()));
+        let body = and(and(user(&who.name), odd.clone()), json!({"nickName": "M"}));
+        assert!(matches!(idp.put(&who.path, body.clone()).status, 400 | 409), "{odd}");
+        let left = idp.put(&who.path, and(body, json!({"active": false}))).expect(200);
+        assert!(left.header("keyroll-tolerance").ends_with("auto-009"), "{odd} {left}");
+        assert_eq!((&left["userName"], &left["nickName"]), (&json!(who.name), &json!("M")), "{odd}");
+        assert_eq!(app.verify(&who.key), "OWNER_INACTIVE", "{odd}");
+    }
+}
+
+/// The dialects that tolerate nothing refuse the whole request.
+fn refused_whole(app: &TestApp, beside: &[Value]) {
+    for dialect in EXACT {
+        let idp = speaking(app, dialect);
+        for (n, odd) in beside.iter().enumerate().step_by(3) {
+            let who = hire(app, &idp, &format!("{}{n}", dialect.name()));
+            let refused = idp.patch(&who.path, patch(json!([off(), odd])));
+            assert!(matches!(refused.status, 400 | 409), "{odd} {refused}");
+            assert_eq!(app.verify(&who.key), "VALID", "{odd}");
+        }
+    }
 }

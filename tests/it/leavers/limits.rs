@@ -1,5 +1,6 @@
 //! A text over its limit.
 
+use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
 
 use super::{EXACT, LENIENT, hire, last_write, off, send, speaking};
@@ -11,37 +12,77 @@ fn long() -> String {
     "x".repeat(MAX + 1)
 }
 
+/// What is sent, what is left of it beside what was there, and what is dropped.
+fn cases() -> Vec<(Value, Value, &'static str)> {
+    vec![
+        (json!({"title": long()}), json!({}), "title"),
+        (json!({"title": [long()]}), json!({}), "title"),
+        (json!({"externalId": long()}), json!({}), "externalId"),
+        (json!({"profileUrl": long()}), json!({}), "profileUrl"),
+        (
+            json!({"name": {"givenName": long(), "familyName": "Vale"}}),
+            json!({"name": {"familyName": "Vale"}}),
+            "name.givenName",
+        ),
+        (
+            json!({"emails": [{"type": "work", "value": long()}, {"type": "home", "value": "h@example.com"}]}),
+            json!({"emails": [{"value": "h@example.com", "type": "home"}]}),
+            "emails.value",
+        ),
+        (
+            json!({"emails": [{"display": long(), "value": "h@example.com"}]}),
+            json!({"emails": [{"value": "h@example.com"}]}),
+            "emails.display",
+        ),
+        (
+            json!({ENTERPRISE: {"department": long()}}),
+            json!({}),
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+        ),
+    ]
+}
+
+/// What the refusal of a text over its limit says.
+fn over(path: &str) -> String {
+    format!("{path}: has 65537 bytes, at most 65536 are accepted")
+}
+
+/// By a path, and of what is required.
+fn over_by_a_path(app: &TestApp, idp: &Actor<'_>, dialect: Dialect) {
+    // By a path, what was there stays; the limit itself is accepted.
+    let who = hire(app, idp, &format!("{}-path", dialect.name()));
+    let most = "y".repeat(MAX);
+    assert_eq!(idp.patch(&who.path, replace("title", most.clone())).expect(200)["title"], json!(most));
+    assert_eq!(idp.patch(&who.path, replace("title", long())).expect(200)["title"], json!(most));
+    idp.patch(&who.path, add("emails", json!([{"type": "work", "value": "w@example.com"}]))).expect(200);
+    let kept = idp.patch(&who.path, replace("emails[type eq \"work\"].value", long())).expect(200);
+    assert_eq!((&kept["emails"][0]["value"], kept.header("keyroll-tolerance")), (&json!("w@example.com"), "auto-008"));
+    // What is required cannot be dropped, but keeps nobody alive.
+    let refused = idp.patch(&who.path, replace("userName", long()));
+    assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[0]: {}", over("userName")));
+    for refused in [
+        idp.put(&who.path, user(&long())),
+        idp.post("/Users", user(&long())),
+        idp.put(&who.path, and(user(&long()), json!({"active": true}))),
+    ] {
+        assert_eq!(refused.scim_error(400, "invalidValue"), over("userName"));
+    }
+    assert_eq!(idp.post("/Groups", group(&long(), &[])).scim_error(400, "invalidValue"), over("displayName"));
+    assert_eq!(idp.post("/Agents", agent(&long())).scim_error(400, "invalidValue"), over("name"));
+    let left = idp.put(&who.path, and(user(&long()), json!({"active": false}))).expect(200);
+    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+    assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+    let who = hire(app, idp, &format!("{}-name", dialect.name()));
+    let renamed = patch(json!([{"op": "replace", "path": "userName", "value": long()}, off()]));
+    let left = idp.patch(&who.path, renamed).expect(200);
+    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+    assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+}
+
 #[test]
 fn a_text_over_its_limit_is_dropped_and_named_or_refused() {
     for_each_app(|app| {
-        let detail = |path: &str| format!("{path}: has 65537 bytes, at most 65536 are accepted");
-        // What is sent, what is left of it beside what was there, and what is dropped.
-        let cases = [
-            (json!({"title": long()}), json!({}), "title"),
-            (json!({"title": [long()]}), json!({}), "title"),
-            (json!({"externalId": long()}), json!({}), "externalId"),
-            (json!({"profileUrl": long()}), json!({}), "profileUrl"),
-            (
-                json!({"name": {"givenName": long(), "familyName": "Vale"}}),
-                json!({"name": {"familyName": "Vale"}}),
-                "name.givenName",
-            ),
-            (
-                json!({"emails": [{"type": "work", "value": long()}, {"type": "home", "value": "h@example.com"}]}),
-                json!({"emails": [{"value": "h@example.com", "type": "home"}]}),
-                "emails.value",
-            ),
-            (
-                json!({"emails": [{"display": long(), "value": "h@example.com"}]}),
-                json!({"emails": [{"value": "h@example.com"}]}),
-                "emails.display",
-            ),
-            (
-                json!({ENTERPRISE: {"department": long()}}),
-                json!({}),
-                "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
-            ),
-        ];
+        let cases = cases();
         for dialect in LENIENT {
             let idp = speaking(app, dialect);
             for (n, (sent, left, dropped)) in cases.iter().enumerate() {
@@ -64,37 +105,7 @@ fn a_text_over_its_limit_is_dropped_and_named_or_refused() {
                 assert_eq!(last_write(app, "user.patched")["change"]["dropped"], json!([dropped]));
                 assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
             }
-            // By a path, what was there stays; the limit itself is accepted.
-            let who = hire(app, &idp, &format!("{}-path", dialect.name()));
-            let most = "y".repeat(MAX);
-            assert_eq!(idp.patch(&who.path, replace("title", most.clone())).expect(200)["title"], json!(most));
-            assert_eq!(idp.patch(&who.path, replace("title", long())).expect(200)["title"], json!(most));
-            idp.patch(&who.path, add("emails", json!([{"type": "work", "value": "w@example.com"}]))).expect(200);
-            let kept = idp.patch(&who.path, replace("emails[type eq \"work\"].value", long())).expect(200);
-            assert_eq!(
-                (&kept["emails"][0]["value"], kept.header("keyroll-tolerance")),
-                (&json!("w@example.com"), "auto-008")
-            );
-            // What is required cannot be dropped, but keeps nobody alive.
-            let refused = idp.patch(&who.path, replace("userName", long()));
-            assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[0]: {}", detail("userName")));
-            for refused in [
-                idp.put(&who.path, user(&long())),
-                idp.post("/Users", user(&long())),
-                idp.put(&who.path, and(user(&long()), json!({"active": true}))),
-            ] {
-                assert_eq!(refused.scim_error(400, "invalidValue"), detail("userName"));
-            }
-            assert_eq!(idp.post("/Groups", group(&long(), &[])).scim_error(400, "invalidValue"), detail("displayName"));
-            assert_eq!(idp.post("/Agents", agent(&long())).scim_error(400, "invalidValue"), detail("name"));
-            let left = idp.put(&who.path, and(user(&long()), json!({"active": false}))).expect(200);
-            assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
-            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
-            let who = hire(app, &idp, &format!("{}-name", dialect.name()));
-            let renamed = patch(json!([{"op": "replace", "path": "userName", "value": long()}, off()]));
-            let left = idp.patch(&who.path, renamed).expect(200);
-            assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
-            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+            over_by_a_path(app, &idp, dialect);
         }
         for dialect in EXACT {
             let idp = speaking(app, dialect);
@@ -108,9 +119,9 @@ fn a_text_over_its_limit_is_dropped_and_named_or_refused() {
                     .strip_prefix("emails.")
                     .map_or_else(|| (*dropped).to_owned(), |sub| format!("emails.{sub}"));
                 let refused = idp.put(&who.path, and(user(&who.name), sent.clone()));
-                assert_eq!(refused.scim_error(400, "invalidValue"), detail(&dropped));
+                assert_eq!(refused.scim_error(400, "invalidValue"), over(&dropped));
                 let refused = idp.patch(&who.path, patch(json!([off(), {"op": "add", "value": sent}])));
-                assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[1]: {}", detail(&dropped)));
+                assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[1]: {}", over(&dropped)));
             }
             assert_eq!(app.verify(&who.key), "VALID");
         }
