@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 
-use super::cache::Stamp;
+use super::cache::{Known, Stamp};
 use super::credentials::is_intact;
 use super::{Context, Error, Service, liveness};
 use crate::domain::caller::{Identity, KeyHolder};
@@ -54,6 +54,8 @@ pub(super) struct Found {
     pub(super) proven: bool,
     /// The row, with its owner.
     pub(super) holder: Arc<Holder>,
+    /// When it was about to be read.
+    at: DateTime<Utc>,
     /// Whether a live User answers for the owner, if it needs one; looked at only once the secret matched.
     sponsored: bool,
     /// The same as a caller, once it was made.
@@ -99,11 +101,12 @@ impl Service {
     /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
     /// has changed since.
     pub(super) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
-        if let Some((holder, key)) = self.known_caller(token) {
-            return Ok(Some(Found { proven: true, holder, sponsored: true, key: Some(key) }));
+        if let Some(Known { holder, key, at }) = self.known_caller(token) {
+            return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
         }
         let Some(key) = PlainKey::parse(token) else { return Ok(None) };
-        self.read(|conn| self.find(conn, &key))
+        let at = self.now();
+        self.read(|conn| self.find(conn, &key, at))
     }
 
     /// The holder of a key that works, with what its owner may do now; remembered for the next request.
@@ -113,7 +116,7 @@ impl Service {
         found: Found,
         stamp: Stamp,
     ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
-        let Found { holder, key, .. } = found;
+        let Found { holder, at, key, .. } = found;
         let tenant = holder.tenant.clone();
         let access = match holder.stored.credential.class {
             Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
@@ -128,7 +131,7 @@ impl Service {
             return Ok((tenant, key));
         }
         let key = Arc::new(key_holder(&holder, access));
-        self.remember_caller(token, (holder, Arc::clone(&key)), stamp);
+        self.remember_caller(token, Known { holder, key: Arc::clone(&key), at }, stamp);
         Ok((tenant, key))
     }
 
@@ -155,7 +158,7 @@ impl Service {
         Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
     }
 
-    fn find(&self, conn: &mut Conn, key: &PlainKey) -> Result<Option<Found>, Error> {
+    fn find(&self, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -> Result<Option<Found>, Error> {
         let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
         let credential = &holder.stored.credential;
         let matched = self.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
@@ -169,7 +172,7 @@ impl Service {
         }
         let proven = matched && intact && credential.class == key.class();
         let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-        Ok(Some(Found { proven, holder: Arc::new(holder), sponsored, key: None }))
+        Ok(Some(Found { proven, holder: Arc::new(holder), at, sponsored, key: None }))
     }
 
     /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.

@@ -169,7 +169,7 @@ impl Service {
         match (record.subject_kind.as_str(), id) {
             // The state of roles and mappings has a number of its own.
             ("api" | "role" | "mapping", _) => {}
-            ("credential", Some(id)) => state.callers.retain(|_, one| one.holder.stored.credential.id != id),
+            ("credential", Some(id)) => state.callers.retain(|_, one| one.known.holder.stored.credential.id != id),
             ("group", _) => *state.group_changes.entry(tenant).or_default() += 1,
             (_, Some(id)) => {
                 self.inner.cache.documents.remove(&(tenant, id));
@@ -177,7 +177,7 @@ impl Service {
                 let concerns = |holder: &Holder| {
                     holder.owner.id == id || holder.connection.as_ref().is_some_and(|connection| connection.id == id)
                 };
-                state.callers.retain(|_, one| !concerns(&one.holder));
+                state.callers.retain(|_, one| !concerns(&one.known.holder));
             }
             (_, None) => state.callers.clear(),
         }

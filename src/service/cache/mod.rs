@@ -52,15 +52,19 @@ pub(super) struct Cache {
     sets: Mutex<HashSet<Arc<Permissions>>>,
 }
 
-/// A key's row, and its holder as a caller.
-type Known = (Arc<Holder>, Arc<KeyHolder>);
+/// The holder of a key that worked.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) holder: Arc<Holder>,
+    /// The same as a caller.
+    pub(super) key: Arc<KeyHolder>,
+    /// When the row was read. Whatever else about the caller is found out anew makes it no younger.
+    pub(super) at: DateTime<Utc>,
+}
 
 /// A key that worked.
 struct Remembered {
-    holder: Arc<Holder>,
-    key: Arc<KeyHolder>,
-    /// When the row was read.
-    at: DateTime<Utc>,
+    known: Known,
     /// See `State::life_changes`; of an owner that lives by its sponsors alone.
     life_changes: Option<u64>,
 }
@@ -228,22 +232,23 @@ impl Cache {
 impl Service {
     /// The holder of a key that was proven before, and whose sponsors are who they were then.
     pub(super) fn known_caller(&self, token: &str) -> Option<Known> {
+        let now = self.now();
         let state = self.inner.cache.state();
-        let known = state.callers.get(&Cache::caller_key(token))?;
-        let is_same = known.life_changes == state.life_changes(&known.holder);
-        let is_fresh = (self.now() - known.at).abs() < ROW_AGE_MAX;
-        (is_same && is_fresh).then(|| (Arc::clone(&known.holder), Arc::clone(&known.key)))
+        let Remembered { known, life_changes } = state.callers.get(&Cache::caller_key(token))?;
+        let is_same = *life_changes == state.life_changes(&known.holder);
+        let is_fresh = (now - known.at).abs() < ROW_AGE_MAX;
+        (is_same && is_fresh).then(|| known.clone())
     }
 
     /// Remembers the holder of a proven key, unless the world has moved on since it was read.
-    pub(super) fn remember_caller(&self, token: &str, (holder, key): Known, stamp: Stamp) {
+    pub(super) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
         let mut state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
             if state.callers.len() >= CALLERS_MAX {
                 state.callers.clear();
             }
-            let life_changes = state.life_changes(&holder);
-            state.callers.insert(Cache::caller_key(token), Remembered { holder, key, at: self.now(), life_changes });
+            let life_changes = state.life_changes(&known.holder);
+            state.callers.insert(Cache::caller_key(token), Remembered { known, life_changes });
         }
     }
 
