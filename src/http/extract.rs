@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use actix_web::http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING, UPGRADE,
@@ -25,10 +24,6 @@ const LARGE_BODY_BYTES: usize = 1 << 20;
 const LARGE_BODIES_MAX: usize = 4;
 /// All header fields together.
 const HEADER_BYTES_MAX: usize = 16 << 10;
-/// How long a client may take to send its body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// The same for a job of many operations.
-const JOB_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The head of a request, as far as operations look at it.
 #[derive(Clone, Debug)]
@@ -208,7 +203,7 @@ pub(super) async fn body(
     shared: &Shared,
     operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
-    let timeout = if operation == Operation::Bulk { JOB_TIMEOUT } else { BODY_TIMEOUT };
+    let timeout = if operation == Operation::Bulk { shared.settings.job } else { shared.settings.body };
     match actix_web::rt::time::timeout(timeout, read_body(request, payload, shared)).await {
         Ok(result) => result,
         Err(_) => {

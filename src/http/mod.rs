@@ -57,11 +57,16 @@ pub struct Settings {
     pub behind_proxy: Vec<IpNet>,
     /// A client that takes nothing of its answer for so long is cut off.
     pub stall: Duration,
+    /// How long the body of a request may be in coming.
+    pub body: Duration,
+    /// The same for a job of many operations (RFC 7644 §3.7).
+    pub job: Duration,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { workers: 0, behind_proxy: vec![], stall: Duration::from_secs(30) }
+        let (body, job) = (Duration::from_secs(30), Duration::from_secs(60));
+        Settings { workers: 0, behind_proxy: vec![], stall: Duration::from_secs(30), body, job }
     }
 }
 
