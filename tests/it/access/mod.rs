@@ -3,12 +3,12 @@
 mod apply;
 mod asserted;
 mod authzen;
-mod catalogue;
+pub mod catalogue;
 mod explain;
 mod gained;
 mod guarded;
 mod holders;
-mod keys;
+pub mod keys;
 mod migration;
 mod movers;
 mod property;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Index;
 
+use actix_http::Request;
 use actix_web::test::{TestRequest, init_service, read_body};
 use flate2::read::GzDecoder;
 use keyroll::http;
@@ -27,9 +28,14 @@ const SHOWN: &[&str] =
 impl Answer {
     /// Each in a System of its own, so that threads do not wait for each other.
     pub fn to(request: TestRequest, shared: &http::Shared) -> Answer {
+        Answer::of(request.to_request(), shared)
+    }
+
+    /// The same for a request whose body comes as it comes.
+    pub fn of(request: Request, shared: &http::Shared) -> Answer {
         actix_web::rt::System::new().block_on(async {
             let service = init_service(http::app(shared.clone())).await;
-            let response = actix_web::test::call_service(&service, request.to_request()).await;
+            let response = actix_web::test::call_service(&service, request).await;
             let headers = response.headers().iter();
             let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
             let status = response.status().as_u16();

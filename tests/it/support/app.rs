@@ -50,7 +50,7 @@ use sha2::{Digest, Sha256};
 
 pub use super::answer::Answer;
 pub use super::bodies::*;
-use super::plans;
+use super::{overtaken, plans};
 
 /// When every story begins: Monday, 2026-01-05, 09:00 UTC.
 pub const START: i64 = 1_767_603_600_000;
@@ -331,6 +331,12 @@ impl TestApp {
                 assert!(!text.contains('@') && !key, "a value in the log: {text}");
             }
         }
+    }
+
+    /// Sends a request that stands still behind its first statement with this text, and lets others overtake it there.
+    pub fn overtaken(&self, text: &'static str, request: impl FnOnce() -> Answer + Send, others: impl FnOnce()) {
+        let database = self.url.strip_prefix("sqlite:").unwrap_or(&self.url);
+        overtaken::run(database, text, request, others);
     }
 
     /// Changes the database from outside, as somebody with SQL would.

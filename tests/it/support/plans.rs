@@ -12,13 +12,14 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, Once, OnceLock, PoisonError};
 
-use diesel::connection::{InstrumentationEvent, SimpleConnection, set_default_instrumentation};
+use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection, set_default_instrumentation};
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use diesel::sqlite::SqliteConnection;
 use keyroll::store::{Conn, Error, Store};
 
 pub use self::rules::{Step, postgres_offence, sqlite_offence};
+use super::overtaken::Listener;
 
 /// What was sent, and not looked at yet.
 #[derive(Default)]
@@ -37,7 +38,15 @@ fn sent() -> MutexGuard<'static, Sent> {
 /// Listens to every connection that is made from now on.
 pub fn watch() {
     static ONCE: Once = Once::new();
-    ONCE.call_once(|| set_default_instrumentation(|| Some(Box::new(note))).unwrap());
+    let listen = || {
+        let mut listener = Listener::default();
+        let hear = move |event: InstrumentationEvent<'_>| {
+            note(&event);
+            listener.hear(&event);
+        };
+        Some(Box::new(hear) as Box<dyn Instrumentation>)
+    };
+    ONCE.call_once(|| set_default_instrumentation(listen).unwrap());
 }
 
 /// A connection that nobody listens to, for what is no statement of the server's.
@@ -47,7 +56,7 @@ pub fn unwatched<C: Connection>(url: &str) -> C {
     conn
 }
 
-fn note(event: InstrumentationEvent<'_>) {
+fn note(event: &InstrumentationEvent<'_>) {
     let InstrumentationEvent::StartQuery { query, .. } = event else { return };
     let mut head = Head(String::new());
     // It fails once it has the statement, since nobody wants the values.
