@@ -18,7 +18,7 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     service.check_clock()?;
     first::start(&service, &config.data_dir)?;
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
-    print::line(&format!("listening on http://{address}"));
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
-    http::serve(listening.listener, service, settings).map_err(|error| failed("serve on", error))
+    let ready = || print::line(&format!("listening on http://{address}"));
+    http::serve(listening, service, settings, ready).map_err(|error| failed("serve on", error))
 }

@@ -8,7 +8,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind, Result};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{Shutdown, SocketAddr, TcpListener};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -20,22 +20,13 @@ const BACKLOG: i32 = 4_096;
 
 /// A socket that listens.
 pub struct Listening {
-    /// The socket.
-    pub listener: TcpListener,
+    listener: TcpListener,
+    /// A supervisor holds it too.
+    is_held: bool,
     /// Its real address: port 0 has become a number.
     pub address: SocketAddr,
     /// Tells others that a server of this data folder has this address.
     mark: Option<File>,
-}
-
-/// The address that a listener really has: port 0 becomes a number.
-///
-/// # Errors
-/// If the address cannot be bound.
-pub fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
-    let listener = open(address, false)?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
 }
 
 /// The socket that the supervisor holds, or else one at this address: beside a server of the same data folder if
@@ -51,17 +42,24 @@ pub fn listen(address: SocketAddr, data_dir: &Path, has_proxy: bool) -> Result<L
             let fix = "the socket that was handed over is off loopback: name the proxy with --behind-proxy CIDR";
             return Err(Error::new(ErrorKind::PermissionDenied, fix));
         }
-        return Ok(Listening { listener, address, mark: None });
+        return Ok(Listening { listener, address, is_held: true, mark: None });
     }
     let listener = match open(address, false) {
         Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(&mark(data_dir, address)) => open(address, true)?,
         opened => opened?,
     };
     let address = listener.local_addr()?;
-    Ok(Listening { listener, address, mark: None })
+    Ok(Listening { listener, address, is_held: false, mark: None })
 }
 
 impl Listening {
+    /// The socket, and the means to close it, unless others hold it, before those who are connected have to go.
+    pub(super) fn into_parts(self) -> Result<(TcpListener, Option<Own>)> {
+        let own =
+            if self.is_held { None } else { Some(Own { socket: self.listener.try_clone()?.into(), _mark: self.mark }) };
+        Ok((self.listener, own))
+    }
+
     /// Lets servers that start later on the same data folder listen beside this one, as long as it runs.
     ///
     /// # Errors
@@ -72,6 +70,22 @@ impl Listening {
         file.lock_shared()?;
         self.mark = Some(file);
         Ok(())
+    }
+}
+
+/// A socket that this process alone listens on.
+pub(super) struct Own {
+    socket: Socket,
+    _mark: Option<File>,
+}
+
+impl Own {
+    /// Takes no connection any more, whoever else holds the socket in this process. Connections that nobody took
+    /// are cut; who tries again reaches the server beside this one, and no longer this one.
+    pub(super) fn close(&self) {
+        if let Err(error) = self.socket.shutdown(Shutdown::Both) {
+            log::debug!("the socket was closed already: {error}");
+        }
     }
 }
 

@@ -24,12 +24,13 @@ mod ready;
 mod respond;
 mod routes;
 mod scim;
+mod signals;
 mod snapshot;
 mod unread;
 mod unsent;
 mod wire;
 
-use std::net::{IpAddr, TcpListener};
+use std::net::IpAddr;
 use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -43,7 +44,7 @@ use ipnet::IpNet;
 use tokio::sync::oneshot;
 
 use self::connections::Connections;
-pub use self::listen::{Listening, bind, listen};
+pub use self::listen::{Listening, listen};
 use crate::domain::operation::Place;
 use crate::service::search::Turn;
 use crate::service::{Error, Interest, Service, Told};
@@ -120,11 +121,12 @@ pub fn app(
     App::new().app_data(web::Data::new(shared)).default_service(web::to(routes::dispatch))
 }
 
-/// Serves until a signal ends it; then what was accepted is finished.
+/// Serves until a signal ends it; then what was accepted is finished. `ready` is called once signals are heeded
+/// and requests are about to be taken.
 ///
 /// # Errors
 /// If the listener cannot be used.
-pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std::io::Result<()> {
+pub fn serve(listening: Listening, service: Service, settings: Settings, ready: impl FnOnce()) -> std::io::Result<()> {
     let workers = settings.workers;
     let stall = settings.stall;
     let shared = Shared::new(service, settings);
@@ -136,27 +138,21 @@ pub fn serve(listener: TcpListener, service: Service, settings: Settings) -> std
         // A file that may not grow any more is an error of the write, as a full disk is, and not the end of the server:
         // the signal is taken from the system, and nothing waits for it.
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
-        // The server's own handler waits for open answers; those that wait for changes would outlast it.
-        let mut told = signal(SignalKind::terminate())?;
-        actix_web::rt::spawn(async move {
-            told.recv().await;
-            watch.stop();
-        });
+        let told = signals::Told::listen()?;
         actix_web::rt::spawn(minutes::pass(shared.clone()));
-        let mut hung_up = signal(SignalKind::hangup())?;
-        actix_web::rt::spawn(async move {
-            while hung_up.recv().await.is_some() {
-                log::info!("SIGHUP: nothing is reloaded: settings are read at start, and TLS ends in the proxy");
-            }
-        });
         let server = Server::build()
             .workers(workers)
             .max_concurrent_connections(per_worker)
             .worker_max_blocking_threads(BLOCKING_THREADS)
+            .disable_signals()
             .shutdown_timeout(SHUTDOWN_SECONDS);
-        let (address, shutdown) = (listener.local_addr()?, server.graceful_shutdown_signal());
+        let (address, shutdown) = (listening.address, server.graceful_shutdown_signal());
         let service = move || wire::service(shared.clone(), Arc::clone(&connections), address, shutdown.clone());
-        server.listen("keyroll", listener, service)?.run().await
+        let (listener, own) = listening.into_parts()?;
+        let running = server.listen("keyroll", listener, service)?.run();
+        actix_web::rt::spawn(told.heed(running.handle(), own, watch));
+        ready();
+        running.await
     })
 }
 

@@ -139,9 +139,11 @@ fn the_limit_of_open_files_is_raised_as_far_as_it_goes() {
 
 /// The server in this process, on a socket.
 pub fn served(app: &TestApp, stall: Duration) -> SocketAddr {
-    let (listener, address) = http::bind("127.0.0.1:0".parse().unwrap()).unwrap();
-    let service = app.service.clone();
-    std::thread::spawn(move || http::serve(listener, service, http::Settings { stall, ..http::Settings::default() }));
+    let nowhere = std::path::Path::new("/nonexistent");
+    let listening = http::listen("127.0.0.1:0".parse().unwrap(), nowhere, false).unwrap();
+    let (address, service) = (listening.address, app.service.clone());
+    let settings = http::Settings { stall, ..http::Settings::default() };
+    std::thread::spawn(move || http::serve(listening, service, settings, || {}));
     address
 }
 

@@ -25,7 +25,7 @@ const LAYERS: &[(&str, &[&str])] = &[
 ];
 
 /// What `cli` may name of `http`: it starts the server and knows no handler.
-const HTTP_FOR_CLI: &[&str] = &["bind", "listen", "serve", "Settings"];
+const HTTP_FOR_CLI: &[&str] = &["listen", "serve", "Settings"];
 
 /// Frameworks, and the layers that they stay in.
 const ROOMS: &[(&str, &[&str])] = &[
