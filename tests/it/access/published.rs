@@ -225,7 +225,7 @@ fn it_is_published_and_listed_nowhere_else() {
         let config = app.anonymous().get("/ServiceProviderConfig").expect(200);
         assert_eq!(config["RolesAndEntitlements"]["roles"]["supported"], json!(true));
         let types = app.anonymous().get("/ResourceTypes").expect(200);
-        assert_eq!(types.each("name"), ["Agent", "Group", "User"]);
+        assert_eq!(types.each("name"), ["User", "Agent", "Group"]);
         app.anonymous().get("/ResourceTypes/Role").scim_error(404, "");
         assert_eq!(app.idp().get("?filter=value%20pr").expect(200)["totalResults"], json!(0));
         // The schemas name every attribute that is sent, and no other.

@@ -1,6 +1,6 @@
 //! Writes: together where that is cheaper, but each with its own fate.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Barrier};
 use std::thread;
@@ -211,16 +211,13 @@ fn a_lost_connection_is_not_lent_again() {
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
     assert_eq!(names(&store).len(), 1);
     read(&other, |conn| Ok(conn.batch_execute(kill)?));
-    let outcome = store.read(tenants::all);
-    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
-    // The one for writes went with it: one failure tells of both.
+    // What certainly was not kept is done on another one, and nobody is told.
+    assert_eq!(names(&store).len(), 1);
     tenant(&store, 2);
     assert_eq!(names(&store).len(), 2);
     read(&other, |conn| Ok(conn.batch_execute(kill)?));
-    let outcome = store.write(|conn| tenants::insert(conn, &id(3), "three", at(0)));
-    assert!(matches!(outcome, Err(Error::Unavailable(_))), "{outcome:?}");
-    assert_eq!(names(&store).len(), 2);
     tenant(&store, 3);
+    assert_eq!(names(&store).len(), 3);
 }
 
 #[test]
@@ -236,16 +233,21 @@ fn a_deadlock_is_worth_another_try() {
     let lock = |first: u64, second: u64| {
         let (store, both) = (store.clone(), Arc::clone(&both));
         thread::spawn(move || {
+            let is_first = AtomicBool::new(true);
             store.write(move |conn| {
                 principals::lock(conn, tenant, &id(first))?;
-                both.wait();
+                // Done again, it meets nobody.
+                if is_first.swap(false, Ordering::Relaxed) {
+                    both.wait();
+                }
                 principals::lock(conn, tenant, &id(second))
             })
         })
     };
-    let outcomes = [lock(10, 11), lock(11, 10)].map(|thread| thread.join().unwrap());
-    let unavailable = outcomes.iter().filter(|outcome| matches!(outcome, Err(Error::Unavailable(_)))).count();
-    assert_eq!((unavailable, outcomes.iter().filter(|outcome| outcome.is_ok()).count()), (1, 1), "{outcomes:?}");
+    // Both run at once.
+    let threads = [lock(10, 11), lock(11, 10)];
+    let outcomes = threads.map(|thread| thread.join().unwrap().unwrap().map(|locked| locked.id));
+    assert_eq!(outcomes, [Some(id(11)), Some(id(10))]);
 }
 
 /// Statements that were run, and those that were prepared for good.
