@@ -196,8 +196,11 @@ fn replace(path: &Path, bytes: &[u8]) -> Result<(), std::io::Error> {
     fs::rename(&draft, path)
 }
 
+/// A key, and the installation that its file names.
+type Held = ([u8; KEY_BYTES], Option<Id>);
+
 /// What a key's file holds; `None` if there is none. A key that others can read is none.
-fn read(path: &Path) -> Result<Option<([u8; KEY_BYTES], Option<Id>)>, Error> {
+fn read(path: &Path) -> Result<Option<Held>, Error> {
     let failed = |error: std::io::Error| Error::Refused(format!("cannot read {}: {error}", path.display()));
     let mut file = match File::open(path) {
         Ok(file) => file,

@@ -140,10 +140,8 @@ impl Server {
                     let _ = known.losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
                 }
                 // What a session may do was decided when it began.
-                Kind::ReadOnly => {
-                    if !noted.is_over.swap(true, Ordering::Relaxed) {
-                        given_up.fetch_add(1, Ordering::AcqRel);
-                    }
+                Kind::ReadOnly if !noted.is_over.swap(true, Ordering::Relaxed) => {
+                    given_up.fetch_add(1, Ordering::AcqRel);
                 }
                 Kind::Other => return,
                 _ => {}

@@ -159,7 +159,7 @@ impl Service {
     ) -> Result<String, Error> {
         let Some(found) = found else { return Ok("no role gives it".to_owned()) };
         let way = match found.ways.first().map(|one| &one.mapping.source) {
-            None => return Ok(render_possible(conn, tenant, found.role, possible)?),
+            None => return render_possible(conn, tenant, found.role, possible),
             Some(Source::Group { group }) => render_group(conn, tenant, group)?,
             Some(Source::Rule { rule }) => format!("rule {rule}"),
             Some(Source::Asserted { asserted }) => {
