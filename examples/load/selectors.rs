@@ -34,7 +34,7 @@ pub(super) fn measure(keyroll: &Keyroll, ids: &[String]) {
     for n in 0..TIMES + TIMES / 10 {
         let mut pair = [(0, known(n)), (1, unknown(n))];
         // Neither is always the first.
-        if scatter(n as u64) % 2 == 0 {
+        if scatter(n as u64).is_multiple_of(2) {
             pair.reverse();
         }
         for (kind, key) in pair {

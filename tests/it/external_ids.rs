@@ -7,8 +7,11 @@ use crate::support::app::*;
 use crate::support::client::encode as quoted;
 use crate::support::server::Installation;
 
-/// Each type, and a body of it with a name.
-fn types() -> [(&'static str, fn(&str) -> Value); 3] {
+/// A body with a name.
+type Body = fn(&str) -> Value;
+
+/// Each type, and its body.
+fn types() -> [(&'static str, Body); 3] {
     [
         ("/Users", |name| user(&format!("{name}@example.com"))),
         ("/Groups", |name| group(name, &[])),

@@ -1,5 +1,7 @@
 //! Which keys there are: lists by owner, class, status and end, page by page; and whose they are.
 
+use std::slice;
+
 use chrono::TimeDelta;
 use keyroll::service::credentials::Owner;
 use serde_json::{Value, json};
@@ -78,7 +80,7 @@ fn the_status_is_the_one_that_verification_tells() {
             assert_eq!(all(app, &format!("status={status}"), 1).iter().collect::<Vec<_>>(), ids, "{status}");
         }
         assert_eq!(all(app, "class=s", 1), [service]);
-        assert_eq!(all(app, "class=u&owner=MIRA@example.com&status=active", 2), [active.clone()]);
+        assert_eq!(all(app, "class=u&owner=MIRA@example.com&status=active", 2), *slice::from_ref(&active));
         assert_eq!(all(app, &format!("owner={mira}&status=active"), 2), [active]);
         assert_eq!(all(app, "owner=deploy&class=u", 2), Vec::<String>::new());
     });
@@ -94,14 +96,14 @@ fn what_ends_soon_comes_first() {
         for count in 1..6 {
             assert_eq!(all(app, "expires_before=P14D", count), [&past, &soon, &same, &other].map(String::clone));
             assert_eq!(all(app, "expires_before=P14D&status=active", count), [&soon, &same, &other].map(String::clone));
-            assert_eq!(all(app, "expires_before=P14D&status=expired", count), [past.clone()]);
+            assert_eq!(all(app, "expires_before=P14D&status=expired", count), *slice::from_ref(&past));
             // Of one owner they come in the order in which they were issued.
             let own = all(app, "expires_before=P30D&owner=mira@example.com", count);
             assert_eq!(own, [&late, &soon, &past, &same].map(String::clone));
         }
         assert_eq!(all(app, "expires_before=P14D&class=p", 2), Vec::<String>::new());
-        assert_eq!(all(app, "expires_before=2026-01-06", 2), [past.clone()]);
-        assert_eq!(all(app, &format!("expires_before={}", encode("2026-01-10T09:00:00Z")), 2), [past.clone()]);
+        assert_eq!(all(app, "expires_before=2026-01-06", 2), *slice::from_ref(&past));
+        assert_eq!(all(app, &format!("expires_before={}", encode("2026-01-10T09:00:00Z")), 2), *slice::from_ref(&past));
         let moment = encode("2026-01-10T10:00:00.001+01:00");
         assert_eq!(all(app, &format!("expires_before={moment}"), 2), [&past, &soon, &same].map(String::clone));
         // Two weeks from now are two weeks from the first page on, however long the pages take.
@@ -176,7 +178,7 @@ fn a_list_reads_a_bounded_number_of_rows_for_each_answer() {
             ["owner=mira@example.com&status=active", "expires_before=P14D&status=active", "class=u&status=active"]
         {
             let (some, next) = page(app, &format!("{query}&count=5"));
-            assert!(some.ends_with(&[first.clone()]), "{query}: {some:?}");
+            assert!(some.ends_with(slice::from_ref(&first)), "{query}: {some:?}");
             let (rest, end) = page(app, &format!("{query}&count=5&cursor={}", next.unwrap()));
             assert_eq!((rest, end), (vec![last.clone()], None), "{query}");
         }

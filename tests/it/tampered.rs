@@ -1,6 +1,8 @@
 //! Rows of credentials that somebody with SQL has edited: such a key is refused for good, whatever happens to its
 //! row afterwards, and hides no other (credentials.md §4: A24).
 
+use std::slice;
+
 use keyroll::domain::Id;
 use keyroll::service::log::{Rows, Verification};
 use serde_json::{Value, json};
@@ -43,7 +45,7 @@ fn a_revocation_does_not_seal_an_edited_row() {
         let revoked = revoke();
         assert_eq!((&revoked["status"], &revoked["owner"]), (&json!(TAMPERED), &Value::Null));
         let record = json!(["credential.revoked", {"reason": "leaked", "tampered": true}]);
-        assert_eq!(records(app, &id), [record.clone()]);
+        assert_eq!(records(app, &id), *slice::from_ref(&record));
         assert_eq!(app.verify(&key), "NOT_FOUND");
         // What it says of itself is not believed: asked again, it is revoked again.
         assert_eq!(revoke()["status"], json!(TAMPERED));

@@ -1,5 +1,7 @@
 //! One unknown member or owner, and everybody else.
 
+use std::slice;
+
 use serde_json::{Value, json};
 
 use super::{EXACT, LENIENT, last_write, send, speaking};
@@ -132,7 +134,7 @@ fn an_unknown_owner_keeps_no_agent_without_the_others() {
             let put = and(agent(&name), json!({"owners": owners(&[&unknown, &mira]), "description": "x"}));
             let (status, _, tolerances, _) = send(&idp, "Bulk", "PUT", &path, &put);
             assert_eq!((status, tolerances.as_str()), (200, "auto-007"));
-            assert_eq!(shown(&idp.get(&path).expect(200).body), [mira.clone()]);
+            assert_eq!(shown(&idp.get(&path).expect(200).body), *slice::from_ref(&mira));
             let none = idp.patch(&path, replace("owners", owners(&[&unknown]))).expect(200);
             assert_eq!(shown(&none.body), Vec::<String>::new());
             let off = json!([{"op": "replace", "path": "owners", "value": [{"display": "x"}]},

@@ -147,7 +147,7 @@ fn on_postgres(full: &full::Full, texts: &[String]) -> Vec<String> {
 
 fn on_session(conn: &mut PgConnection, state: &str, text: &str) -> Option<String> {
     // For any values, as the server's own sessions plan it.
-    conn.batch_execute(&format!("PREPARE looked_at AS {text}")).map_err(|error| eprintln!("{error}: {text}")).ok()?;
+    conn.batch_execute(&format!("PREPARE looked_at AS {text}")).map_err(|error| println!("{error}: {text}")).ok()?;
     let values = (1..).take_while(|n| text.contains(&format!("${n}"))).count();
     let values = if values == 0 { String::new() } else { format!("({})", vec!["NULL"; values].join(", ")) };
     let explain = diesel::sql_query(format!("EXPLAIN (FORMAT JSON) EXECUTE looked_at{values}"));
