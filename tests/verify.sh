@@ -30,12 +30,14 @@ expect() {
 }
 
 field() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p"; }
-issue() { "$program" key issue --owner operator --grant "$1" --json; }
+issue() { "$program" key issue --owner "$1" --grant "$2" --json; }
 
 export KEYROLL_SERVICE_URL=$url
-KEYROLL_SERVICE_KEY=$(issue keyroll:keys:verify | field key)
+"$program" agent create shop-api --sponsor operator >/dev/null
+"$program" mapping create --role keyroll.service --user shop-api --reason 'verifies keys' >/dev/null
+KEYROLL_SERVICE_KEY=$(issue shop-api keyroll:keys:verify | field key)
 export KEYROLL_SERVICE_KEY
-issued=$(issue keyroll:users:read)
+issued=$(issue operator keyroll:users:read)
 key=$(field key <<<"$issued") id=$(sed "s/^{\"id\":\"\([^\"]*\)\".*/\1/" <<<"$issued")
 may=keyroll:users:read may_not=keyroll:users:write
 
