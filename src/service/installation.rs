@@ -223,6 +223,19 @@ fn read(path: &Path) -> Result<Option<Held>, Error> {
     held.map(Some).ok_or_else(|| failed(wrong()))
 }
 
+/// Compares `root.key` with a database that knows it and its own id already, and gives the id. Nothing is written, so
+/// one that takes no writes now will do.
+///
+/// # Errors
+/// See [`check_root`].
+pub(super) fn known_root(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<Option<Id>, Error> {
+    if store::installation::fingerprint(conn, ROOT)?.is_none() {
+        return Ok(None);
+    }
+    check_fingerprint(conn, (ROOT, ROOT_KEY), keyring.fingerprint(), data_dir)?;
+    Ok(store::installation::id(conn)?)
+}
+
 /// Compares `root.key` with the fingerprint in the database, and gives the id of the installation; an empty database
 /// takes both.
 ///

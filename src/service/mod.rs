@@ -184,7 +184,10 @@ impl Service {
         }
         let (keyring, data_dir, id) = (root.keyring(), settings.data_dir.clone(), root.id(entropy.as_ref())?);
         let ring = keyring.clone();
-        let id = store.write(move |conn| installation::check_root(conn, &ring, &id, &data_dir))?;
+        let id = match store.read(|conn| installation::known_root(conn, &ring, &data_dir))? {
+            Some(known) => known,
+            None => store.write(move |conn| installation::check_root(conn, &ring, &id, &data_dir))?,
+        };
         root.keep(id, &settings.data_dir)?;
         let signing_key = installation::open_signing_key(&store, &settings.data_dir, entropy.as_ref())?;
         let rate = rate::Limiter::new(settings.limits.requests_per_minute);

@@ -24,7 +24,7 @@ pub fn set(
     value: Option<&str>,
 ) -> Result<()> {
     let Some(value) = value else {
-        let own = external_ids::table.find((connection, resource.0)).filter(external_ids::tenant.eq(tenant.0));
+        let own = external_ids::table.find((resource.0, connection)).filter(external_ids::tenant.eq(tenant.0));
         on!(conn, |c| diesel::delete(own).execute(c))?;
         return Ok(());
     };
@@ -49,7 +49,7 @@ pub fn set(
 /// # Errors
 /// If the database cannot be read.
 pub fn get(conn: &mut Conn, tenant: TenantKey, connection: i64, resource: ResourceKey) -> Result<Option<String>> {
-    let own = external_ids::table.find((connection, resource.0)).filter(external_ids::tenant.eq(tenant.0));
+    let own = external_ids::table.find((resource.0, connection)).filter(external_ids::tenant.eq(tenant.0));
     let query = own.select(external_ids::value);
     Ok(on!(conn, |c| query.get_result::<String>(c).optional())?)
 }

@@ -107,7 +107,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    external_ids (connection, resource) {
+    external_ids (resource, connection) {
         connection -> BigInt,
         resource -> BigInt,
         tenant -> BigInt,

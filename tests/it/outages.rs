@@ -87,6 +87,13 @@ fn a_read_only_database_is_told_before_anybody_writes() {
     terminate(&mut cluster, &name);
     let told = until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 503));
     assert_eq!(told.json(), json!({"status": "unready", "writes": READ_ONLY}));
+    // Whoever starts now has nothing to migrate: the command line reads, and another node verifies.
+    let listed = place.run(&["key", "list", "--json"]).expect(0).json();
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 2);
+    let refused = place.run(&["key", "issue", "--owner", "operator"]).expect(4);
+    assert_eq!(refused.stderr, format!("keyroll: {READ_ONLY}\n"));
+    let second = place.serve(&[]);
+    assert_eq!(second.client("").get("/readyz?for=reads").expect(200).json()["status"], json!("ready"));
     cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).unwrap();
     until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 200));
 }

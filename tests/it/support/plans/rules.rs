@@ -26,7 +26,7 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// Tables of which there are few rows, whatever the directory holds.
-const SMALL: [&str; 2] = ["connections", "log_heads"];
+const SMALL: [&str; 3] = ["connections", "index_paths", "log_heads"];
 
 fn is_excepted(text: &str) -> bool {
     let text = text.replace(['`', '"'], "");
