@@ -14,7 +14,7 @@ use crate::service::{Error, Service};
 pub(super) enum Command {
     /// Show what somebody may do, and every reason for it
     Show {
-        /// Whom: an id, a userName, or operator
+        /// Whom: an id, a userName, an agent's name, or operator
         user: String,
         #[command(flatten)]
         at: At,
@@ -23,7 +23,7 @@ pub(super) enum Command {
     },
     /// Tell whether somebody may do something, and why or what is nearest; a no exits with 1
     Explain {
-        /// Whom: an id, a userName, or operator
+        /// Whom: an id, a userName, an agent's name, or operator
         user: String,
         /// What, such as billing:invoices:read
         #[arg(value_parser = single)]

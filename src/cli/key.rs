@@ -20,7 +20,7 @@ pub(super) enum Command {
         /// A provisioning key of this connection
         #[arg(long, value_name = "NAME", conflicts_with_all = ["owner", "grant"])]
         connection: Option<String>,
-        /// What the key may do at most, api:resource:action; without it the key proves who its owner is
+        /// What the key may do at most, api:resource:action; without it the key proves who its owner is, and the operator's may do everything
         #[arg(long, value_name = "PERMISSION", value_parser = permission)]
         grant: Vec<String>,
         /// How long it lives, such as P90D

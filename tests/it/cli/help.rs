@@ -101,7 +101,7 @@ fn help_of_keys() {
     Options:
           --owner <ID|NAME|operator>  Whose key: an id, a userName, an agent's name, or operator
           --connection <NAME>         A provisioning key of this connection
-          --grant <PERMISSION>        What the key may do at most, api:resource:action; without it the key proves who its owner is
+          --grant <PERMISSION>        What the key may do at most, api:resource:action; without it the key proves who its owner is, and the operator's may do everything
           --expires-in <DURATION>     How long it lives, such as P90D
           --name <NAME>               A name for people [default: ""]
           --json                      Print JSON
@@ -362,7 +362,7 @@ fn help_of_access() {
     Usage: keyroll access show [OPTIONS] <USER>
 
     Arguments:
-      <USER>  Whom: an id, a userName, or operator
+      <USER>  Whom: an id, a userName, an agent's name, or operator
 
     Options:
           --at <TIME>           At a past time instead of now: 2027-01-31T09:30:00Z, or 2027-01-31, the end of that day in UTC
@@ -379,7 +379,7 @@ fn help_of_access() {
     Usage: keyroll access explain [OPTIONS] <USER> <PERMISSION>
 
     Arguments:
-      <USER>        Whom: an id, a userName, or operator
+      <USER>        Whom: an id, a userName, an agent's name, or operator
       <PERMISSION>  What, such as billing:invoices:read
 
     Options:
