@@ -51,6 +51,7 @@ pub struct Tolerances {
     used: BTreeSet<Tolerance>,
     dropped: Names,
     unknown: Names,
+    kept_out: Names,
     leaving: Option<Error>,
     beside: Option<Error>,
 }
@@ -64,6 +65,7 @@ impl Tolerances {
             used: BTreeSet::new(),
             dropped: Names::default(),
             unknown: Names::default(),
+            kept_out: Names::default(),
             leaving: None,
             beside: None,
         }
@@ -126,6 +128,11 @@ impl Tolerances {
         &self.unknown
     }
 
+    /// The ids of resources that were to become members and did not.
+    pub fn kept_out(&self) -> &Names {
+        &self.kept_out
+    }
+
     /// Notes a path whose value was dropped. What a filter compares with is left out, and what does not look
     /// like a name is not told: it may be a value in the wrong place.
     pub fn drop_path(&mut self, path: &str) {
@@ -149,6 +156,12 @@ impl Tolerances {
             && id.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
             && id.chars().any(|c| c.is_ascii_digit());
         self.unknown.add(if told { id.to_owned() } else { UNTOLD.to_owned() });
+    }
+
+    /// Notes that a resource does not become a member because of [`Tolerance::Beside`].
+    pub fn keep_out(&mut self, id: &str) {
+        self.used.insert(Tolerance::Beside);
+        self.kept_out.add(id.to_owned());
     }
 
     /// Sets aside that something unknown says that somebody leaves: see [`Tolerances::settle`].

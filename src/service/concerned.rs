@@ -68,7 +68,9 @@ impl Concerned {
 pub(super) fn tolerated(entry: Entry, tolerances: &Tolerances) -> Entry {
     let names: Vec<String> = tolerances.names().into_iter().map(str::to_owned).collect();
     let mut entry = listed(entry, "tolerances", names);
-    for (name, dropped) in [("dropped", tolerances.dropped()), ("unknown", tolerances.unknown())] {
+    let lists =
+        [("dropped", tolerances.dropped()), ("unknown", tolerances.unknown()), ("kept_out", tolerances.kept_out())];
+    for (name, dropped) in lists {
         let (list, total) = (dropped.list(), dropped.total());
         if total > list.len() {
             entry = entry.with(&format!("{name}_total"), total);

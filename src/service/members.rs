@@ -1,6 +1,9 @@
 //! Membership changes as row operations: cost follows the change, never the size of the group.
+//!
+//! What a request asks for is planned first: who comes and who goes in the end, whatever the order of its operations.
+//! So it is known before anything is written whether something beside it must give way to it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -11,6 +14,7 @@ use crate::scim::filter::{self, Bound};
 use crate::scim::patch::{Member as Named, RowChange};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self};
+use crate::store::members::Member;
 use crate::store::{self, ResourceKey};
 
 /// What really changed: ids, for the log.
@@ -27,59 +31,192 @@ impl Delta {
     }
 }
 
-/// Applies the changes to a group, in order.
-pub(super) fn apply(
+/// What a request makes of the members of a group.
+#[derive(Debug)]
+pub(super) struct Plan {
+    group: ResourceKey,
+    come: Vec<Found>,
+    gone: Vec<(ResourceKey, Id)>,
+    /// Whether those who come are none yet, and those who go are some.
+    exact: bool,
+}
+
+impl Plan {
+    /// Whether anybody may come by it; who is to come may be there already.
+    pub(super) fn may_add(&self) -> bool {
+        !self.come.is_empty()
+    }
+
+    /// Whether anybody may go by it.
+    pub(super) fn may_remove(&self) -> bool {
+        !self.gone.is_empty()
+    }
+
+    /// Finds out who really comes and goes; gives whether anybody does, and how.
+    pub(super) fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error> {
+        if !self.exact && (self.may_add() || self.may_remove()) {
+            let keys: Vec<ResourceKey> =
+                self.come.iter().map(|one| one.key).chain(self.gone.iter().map(|(key, _)| *key)).collect();
+            let present = store::members::among(change.conn, change.key(), self.group, &keys)?;
+            let present: HashSet<ResourceKey> = present.into_iter().collect();
+            self.come.retain(|one| !present.contains(&one.key));
+            self.gone.retain(|(key, _)| present.contains(key));
+            self.exact = true;
+        }
+        Ok(Effect { adds: !self.come.is_empty(), removes: !self.gone.is_empty() })
+    }
+
+    /// Leaves out those who come; gives them.
+    pub(super) fn keep_out(&mut self) -> Vec<Id> {
+        std::mem::take(&mut self.come).into_iter().map(|one| one.id).collect()
+    }
+
+    /// Carries it out: whoever goes has gone before anybody comes.
+    pub(super) fn carry_out(self, change: &mut Change<'_>) -> Result<Delta, Error> {
+        let mut delta = Delta::default();
+        remove(change, self.group, self.gone, &mut delta)?;
+        insert(change, self.group, &self.come, &mut delta)?;
+        Ok(delta)
+    }
+}
+
+/// Whether members come, and whether any go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effect {
+    pub(super) adds: bool,
+    pub(super) removes: bool,
+}
+
+/// Those whom a request names, in its order, and where they are in the end.
+#[derive(Default)]
+struct Wanted {
+    named: Vec<(Found, bool)>,
+    places: HashMap<ResourceKey, usize>,
+    /// Whether they are all: who is not among them goes.
+    whole: bool,
+}
+
+impl Wanted {
+    fn put(&mut self, found: Vec<Found>, inside: bool) {
+        for one in found {
+            let place = *self.places.entry(one.key).or_insert(self.named.len());
+            match self.named.get_mut(place) {
+                Some(named) => named.1 = inside,
+                None => self.named.push((one, inside)),
+            }
+        }
+    }
+
+    fn begin_anew(&mut self) {
+        *self = Wanted { whole: true, ..Wanted::default() };
+    }
+
+    fn is_inside(&self, key: ResourceKey) -> bool {
+        self.places.get(&key).and_then(|place| self.named.get(*place)).is_some_and(|(_, inside)| *inside)
+    }
+}
+
+/// Finds out what the changes make of a group, in their order. Nothing is written yet.
+pub(super) fn plan(
     change: &mut Change<'_>,
     group: ResourceKey,
     rows: Vec<RowChange>,
     tolerances: &mut Tolerances,
-) -> Result<Delta, Error> {
-    let mut delta = Delta::default();
+) -> Result<Plan, Error> {
+    let mut wanted = Wanted::default();
     for row in rows {
         match row {
-            RowChange::Add(members) => {
-                let found = resolve(change, &members, tolerances)?;
-                insert(change, group, found, &mut delta)?;
-            }
-            RowChange::Remove(ids) => {
-                let keys = known(change, &ids)?;
-                remove(change, group, keys, &mut delta)?;
-            }
-            RowChange::RemoveAll => replace(change, group, vec![], &mut delta)?,
+            RowChange::Add(members) => wanted.put(resolve(change, &members, tolerances)?, true),
+            RowChange::Remove(ids) => wanted.put(known(change, &ids)?, false),
+            RowChange::RemoveAll => wanted.begin_anew(),
             RowChange::RemoveWhere(bound) => {
-                let found = scan(change, group, |element, _| matches(&bound, element))?;
-                remove(change, group, found, &mut delta)?;
+                let mut found = named_where(change, &bound, &wanted)?;
+                if !wanted.whole {
+                    found.extend(scan(change, group, |element, _| matches(&bound, element))?);
+                }
+                wanted.put(found, false);
             }
             RowChange::Replace(members) => {
-                let wanted = resolve(change, &members, tolerances)?;
-                replace(change, group, wanted, &mut delta)?;
+                wanted.begin_anew();
+                wanted.put(resolve(change, &members, tolerances)?, true);
             }
         }
     }
-    Ok(delta)
+    let (mut gone, mut present) = (vec![], HashSet::new());
+    if wanted.whole {
+        let left = scan(change, group, |_, key| {
+            present.insert(key);
+            !wanted.is_inside(key)
+        })?;
+        gone.extend(left.into_iter().map(|one| (one.key, one.id)));
+    }
+    let named = wanted.named.len();
+    let (come, left): (Vec<_>, Vec<_>) = wanted.named.into_iter().partition(|(_, inside)| *inside);
+    let mut come: Vec<Found> = come.into_iter().map(|(one, _)| one).collect();
+    if wanted.whole {
+        come.retain(|one| !present.contains(&one.key));
+    } else {
+        gone.extend(left.into_iter().map(|(one, _)| (one.key, one.id)));
+    }
+    let mut plan = Plan { group, come, gone, exact: wanted.whole };
+    without_circles(change, &mut plan, named, tolerances)?;
+    Ok(plan)
+}
+
+/// Leaves out groups that would be their own members, directly or through others, if the request says more than
+/// that: the others come and go all the same. `named`: how many it names.
+fn without_circles(
+    change: &mut Change<'_>,
+    plan: &mut Plan,
+    named: usize,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    let nested: Vec<ResourceKey> = plan.come.iter().filter(|one| one.is_group).map(|one| one.key).collect();
+    if nested.is_empty() {
+        return Ok(());
+    }
+    let tenant = change.key();
+    // Two opposite edges in two transactions would commit a cycle that neither can see.
+    store::members::lock_nesting(change.conn, tenant)?;
+    let circles = store::members::circles(change.conn, tenant, plan.group, &nested)?;
+    if circles.is_empty() {
+        return Ok(());
+    }
+    let says_more = named > circles.len() || !plan.gone.is_empty();
+    if !says_more || !tolerances.allow(Tolerance::Beside) {
+        let detail = "members: a group cannot be its own member, directly or through others";
+        return Err(scim::Error::value(detail).into());
+    }
+    plan.come.iter().filter(|one| circles.contains(&one.key)).for_each(|one| tolerances.keep_out(&one.id.to_string()));
+    plan.come.retain(|one| !circles.contains(&one.key));
+    Ok(())
+}
+
+/// Those of the named that are inside so far and match. What they are called is read for that alone.
+fn named_where(change: &mut Change<'_>, bound: &Bound, wanted: &Wanted) -> Result<Vec<Found>, Error> {
+    let inside = wanted.named.iter().filter(|(_, inside)| *inside);
+    let ids: Vec<Id> = inside.map(|(one, _)| one.id).collect();
+    let base = change.service.scim_base_url();
+    let mut found = vec![];
+    for one in store::resources::of_ids(change.conn, change.key(), &ids)? {
+        let one = Member { key: one.key, id: one.id, type_name: one.type_name, display: one.display };
+        if matches(bound, &member(base, &one)) {
+            found.push(Found { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
+        }
+    }
+    Ok(found)
 }
 
 fn matches(bound: &Bound, element: &Value) -> bool {
     element.as_object().is_some_and(|element| filter::element_matches(bound, element))
 }
 
-fn insert(change: &mut Change<'_>, group: ResourceKey, found: Vec<Found>, delta: &mut Delta) -> Result<(), Error> {
+fn insert(change: &mut Change<'_>, group: ResourceKey, found: &[Found], delta: &mut Delta) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
-    let tenant = change.key();
-    let nested: Vec<ResourceKey> = found.iter().filter(|f| f.is_group).map(|f| f.key).collect();
-    if !nested.is_empty() {
-        // Two opposite edges in two transactions would commit a cycle that neither can see.
-        store::members::lock_nesting(change.conn, tenant)?;
-        if store::members::cycle(change.conn, tenant, group, &nested)?.is_some() {
-            return Err(
-                scim::Error::value("members: a group cannot be its own member, directly or through others").into()
-            );
-        }
-    }
+    let (tenant, seq) = (change.key(), change.seq()?);
     let keys: Vec<ResourceKey> = found.iter().map(|f| f.key).collect();
-    let seq = change.seq()?;
     let added: HashSet<ResourceKey> =
         store::members::add(change.conn, tenant, group, &keys, seq)?.into_iter().collect();
     delta.added.extend(found.iter().filter(|f| added.contains(&f.key)).map(|f| f.id));
@@ -103,37 +240,19 @@ fn remove(
     Ok(())
 }
 
-/// Makes the list of members exactly this one. Its cost is that of the two lists, as PUT's body is.
-fn replace(
-    change: &mut Change<'_>,
-    group: ResourceKey,
-    mut wanted: Vec<Found>,
-    delta: &mut Delta,
-) -> Result<(), Error> {
-    let keep: HashSet<ResourceKey> = wanted.iter().map(|f| f.key).collect();
-    let mut present = HashSet::new();
-    let gone = scan(change, group, |_, key| {
-        present.insert(key);
-        !keep.contains(&key)
-    })?;
-    remove(change, group, gone, delta)?;
-    wanted.retain(|found| !present.contains(&found.key));
-    insert(change, group, wanted, delta)
-}
-
 /// The members for which the test holds, read in chunks.
 fn scan(
     change: &mut Change<'_>,
     group: ResourceKey,
     mut test: impl FnMut(&Value, ResourceKey) -> bool,
-) -> Result<Vec<(ResourceKey, Id)>, Error> {
+) -> Result<Vec<Found>, Error> {
     let (tenant, base) = (change.key(), change.service.scim_base_url());
     let (mut found, mut after) = (vec![], None);
     loop {
         let page = store::members::page(change.conn, tenant, group, after, body::CHUNK)?;
         for one in &page {
             if test(&member(base, one), one.key) {
-                found.push((one.key, one.id));
+                found.push(Found { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
             }
         }
         after = page.last().map(|one| one.key);
@@ -144,6 +263,7 @@ fn scan(
 }
 
 /// A member that exists.
+#[derive(Debug)]
 struct Found {
     key: ResourceKey,
     id: Id,
@@ -174,13 +294,16 @@ fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Toleranc
         let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
         ids.iter().filter(|id| !known.contains(id)).try_for_each(|id| unknown(&id.to_string()))?;
     }
-    let is_group = |type_name: &str| super::registry().by_name(type_name).is_some_and(|t| t.rows.is_some());
     Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
 }
 
+fn is_group(type_name: &str) -> bool {
+    super::registry().by_name(type_name).is_some_and(|one| one.rows.is_some())
+}
+
 /// The resources among these ids that exist: removing somebody who is not there is no error.
-fn known(change: &mut Change<'_>, ids: &[String]) -> Result<Vec<(ResourceKey, Id)>, Error> {
+fn known(change: &mut Change<'_>, ids: &[String]) -> Result<Vec<Found>, Error> {
     let ids: Vec<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
     let rows = store::resources::by_ids(change.conn, change.key(), &ids)?;
-    Ok(rows.into_iter().map(|(id, key, _)| (key, id)).collect())
+    Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
 }

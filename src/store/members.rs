@@ -7,10 +7,13 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::Result;
-pub use super::nesting::{GroupRef, cycle, direct_groups, groups_of, lock_nesting};
+pub use super::nesting::{GroupRef, circles, direct_groups, groups_of, lock_nesting};
 use super::schema::memberships;
 use super::types::{Column, ResourceKey};
 use crate::domain::{Id, TenantKey};
+
+/// A membership that stands, of a member that is listed.
+const LISTED_MEMBER: &str = "m.group_key = ? AND m.member_key = list.value AND m.until_seq IS NULL AND +m.tenant = ?";
 
 /// A direct member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,8 +64,7 @@ pub fn remove(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
-    const OWN: &str = "m.group_key = ? AND m.member_key = list.value AND m.until_seq IS NULL AND +m.tenant = ?";
-    let rows = format!("SELECT m.key {LISTED}{}", conn.each("memberships", "m", OWN));
+    let rows = format!("SELECT m.key {LISTED}{}", conn.each("memberships", "m", LISTED_MEMBER));
     // As an array PostgreSQL looks them up by their keys, and reads no list of members to compare with.
     let among = if matches!(conn, Conn::Sqlite(_)) { format!("IN ({rows})") } else { format!("= ANY (ARRAY({rows}))") };
     let sql = format!("UPDATE memberships SET until_seq = ? WHERE key {among} RETURNING member_key");
@@ -73,6 +75,25 @@ pub fn remove(
         removed.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(removed)
+}
+
+/// Those of some resources that are members.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn among(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    group: ResourceKey,
+    resources: &[ResourceKey],
+) -> Result<Vec<ResourceKey>> {
+    let sql = format!("SELECT m.member_key {LISTED}{}", conn.each("memberships", "m", LISTED_MEMBER));
+    let mut found = vec![];
+    for chunk in resources.chunks(CHUNK) {
+        let binds = [Bind::List(List::keys(chunk)), Bind::Int(group.0), Bind::Int(tenant.0)];
+        found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
+    }
+    Ok(found)
 }
 
 /// Removes all members; gives their number.

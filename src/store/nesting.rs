@@ -87,16 +87,16 @@ pub fn direct_groups(conn: &mut Conn, tenant: TenantKey, member: ResourceKey) ->
     Ok(rows.into_iter().map(ResourceKey).collect())
 }
 
-/// The first of the members-to-be that would close a circle: the group itself, or one that it is in.
+/// Those of the members-to-be that would close a circle: the group itself, and what it is in.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn cycle(
+pub fn circles(
     conn: &mut Conn,
     tenant: TenantKey,
     group: ResourceKey,
     members: &[ResourceKey],
-) -> Result<Option<ResourceKey>> {
+) -> Result<Vec<ResourceKey>> {
     // Climbing costs what the group is in, whatever the new members hold.
     let sql = format!(
         "WITH RECURSIVE up (grp) AS (\
@@ -107,11 +107,11 @@ pub fn cycle(
     let rows = conn.load_sql::<BigInt, i64>(&sql, &[Bind::Int(group.0), Bind::Int(tenant.0)])?;
     let mut around: HashSet<ResourceKey> = rows.into_iter().map(ResourceKey).collect();
     around.insert(group);
-    Ok(members.iter().copied().find(|member| around.contains(member)))
+    Ok(members.iter().copied().filter(|member| around.contains(member)).collect())
 }
 
 /// Lets one transaction of a tenant at a time put groups into groups: of two opposite edges that do not
-/// see each other, both would pass [`cycle`]. SQLite's one writer needs no lock.
+/// see each other, both would pass [`circles`]. SQLite's one writer needs no lock.
 ///
 /// # Errors
 /// If the lock cannot be had.

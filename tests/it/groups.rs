@@ -91,8 +91,13 @@ fn no_group_is_in_itself() {
         let refusal = "members: a group cannot be its own member, directly or through others";
         for (group_id, member) in [(&a, &a), (&b, &a), (&c, &a), (&c, &b)] {
             let path = format!("/Groups/{group_id}");
+            let added = idp.patch(&path, add("members", json!([{"value": member}])));
+            assert_eq!(added.scim_error(400, "invalidValue"), refusal);
+            // Where somebody goes by it, the circle alone is left out: see `leavers`.
+            if *group_id != c {
+                continue;
+            }
             for answer in [
-                idp.patch(&path, add("members", json!([{"value": member}]))),
                 idp.patch(&path, replace("members", json!([{"value": member}]))),
                 idp.put(&path, group("x", &[member])),
             ] {

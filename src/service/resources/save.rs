@@ -18,8 +18,8 @@ use crate::scim::{ResourceType, validate};
 use crate::service::cascade;
 use crate::service::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
 use crate::service::history::Ending;
-use crate::service::members::{self, Delta};
-use crate::service::protect::{self, Write};
+use crate::service::members::{self, Delta, Plan};
+use crate::service::protect::{self, Asked, Write};
 use crate::service::{Change, Error};
 use crate::store::index::IndexRow;
 use crate::store::resources::{NewResource, Resource, Sight};
@@ -92,7 +92,7 @@ pub(super) fn create(
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
     }
     store::index::add(change.conn, tenant, key, &index)?;
-    let delta = members::apply(change, key, draft.rows, tolerances)?;
+    let delta = members::plan(change, key, draft.rows, tolerances)?.carry_out(change)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None);
         cascade::decide(None, &mut principal, change.now);
@@ -141,7 +141,7 @@ pub(super) fn update(
 ) -> Result<Saved, Error> {
     let connection = change.context.caller.connection().cloned();
     let (tenant, key) = (change.key(), before.resource.key);
-    complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
+    let plan = complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
     let mut paths = changed::paths(&before.document, &draft.document);
     if !paths.is_empty() {
         check_reserved(&draft.document)?;
@@ -160,7 +160,7 @@ pub(super) fn update(
         let (old, new) = (Some(&before.document), Some(&draft.document));
         store::index::write(change.conn, tenant, resource_type, key, old, new)?;
     }
-    let delta = members::apply(change, key, draft.rows, tolerances)?;
+    let delta = plan.carry_out(change)?;
     if !paths.is_empty() {
         put(change, key, &draft.document)?;
     } else if !delta.is_empty() {
@@ -200,7 +200,8 @@ pub(super) fn update(
     Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
 }
 
-/// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains.
+/// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives
+/// what becomes of the members.
 fn complete(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
@@ -208,14 +209,27 @@ fn complete(
     before: &Loaded,
     draft: &mut Draft,
     tolerances: &mut Tolerances,
-) -> Result<(), Error> {
+) -> Result<Plan, Error> {
+    let mut plan = members::plan(change, before.resource.key, std::mem::take(&mut draft.rows), tolerances)?;
     if draft.leaves {
         keep_own_names(change, resource_type, connection, before, &mut draft.document, tolerances)?;
     }
     if before.document.get(OWNERS) != draft.document.get(OWNERS) {
         keep_known_sponsors(change, &mut draft.document, tolerances)?;
     }
-    Ok(validate::complete(&draft.document, resource_type)?)
+    if resource_type.rows.is_some() {
+        let asked = Asked {
+            resource_type,
+            resource: &before.resource,
+            before: &before.document,
+            after: &mut draft.document,
+            called: before.external_id.as_deref(),
+            calls: &mut draft.external_id,
+        };
+        protect::only_reduce(change, asked, &mut plan, tolerances)?;
+    }
+    validate::complete(&draft.document, resource_type)?;
+    Ok(plan)
 }
 
 /// Stores another document.

@@ -15,6 +15,7 @@ mod property;
 mod protect;
 mod published;
 mod recorded;
+mod reduced;
 mod replaced;
 mod report;
 mod searches;

@@ -48,7 +48,7 @@ fn a_group_that_gives_is_only_reduced() {
         admins(app, by_name("admins"));
         assert_eq!(permissions(app, &mira), json!(["keyroll:*:*"]));
         refused(app, "PATCH", &path, add("members", json!([{"value": tom}])));
-        refused(app, "PUT", &path, group("Admins", &[&mira, &tom]));
+        refused(app, "PUT", &path, group("Admins", &[&mira, &inner, &tom]));
         refused(app, "PATCH", &path, replace("displayName", "Others"));
         refused(app, "PATCH", &path, replace("externalId", "x"));
         // A group inside gives as well.

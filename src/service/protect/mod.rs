@@ -6,21 +6,25 @@
 //! and a second way to the same permission would outlive it. So ways are compared, never what they give. The
 //! check is made under the lock of the log, so no mapping slips in beside it.
 
+mod groups;
+
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
 use super::access::facts::{connection_names, sponsors};
-use super::change::Touched;
 use super::concerned::Concerned;
 use super::{Change, Error, liveness};
-use crate::domain::access::{self, Facts, GroupFacts, Groups, Hit, ResourceFacts};
+use crate::domain::access::{self, Facts, Groups, Hit, ResourceFacts};
 use crate::domain::log::Entry;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
-use crate::store::{self, ResourceKey};
+use crate::store::ResourceKey;
+
+use self::groups::around;
+pub(super) use self::groups::{Asked, only_reduce};
 
 /// The attributes that others know a resource by.
 const NAMES: [&str; 3] = ["userName", "displayName", "name"];
@@ -47,83 +51,12 @@ pub(super) struct Write<'w> {
 pub(super) fn consider(change: &mut Change<'_>, write: &Write<'_>) -> Result<Concerned, Error> {
     let policy = change.policy()?;
     if write.resource_type.rows.is_some() {
-        group(change, &policy, write)
+        groups::consider(change, &policy, write)
     } else if write.resource_type.principal {
         principal(change, &policy, write)
     } else {
         Ok(Concerned::default())
     }
-}
-
-fn group(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
-    let mut concerned = Concerned::default();
-    if !policy.has_groups() {
-        return Ok(concerned);
-    }
-    let facts = |document: Option<&Map<String, Value>>, external_ids: &Vec<String>| {
-        let display = document?.get("displayName").and_then(Value::as_str).map(str::to_owned);
-        Some(GroupFacts { key: write.key.0, id: write.id, display, external_ids: external_ids.clone() })
-    };
-    let stored;
-    let (called, calls) = match &write.external_ids {
-        Some((called, calls)) => (called, calls),
-        None => {
-            stored = external_ids(change, policy, write.key)?;
-            (&stored, &stored)
-        }
-    };
-    let (before, after) = (facts(write.before, called), facts(write.after, calls));
-    let own = |facts: &Option<GroupFacts>| facts.as_ref().map(|one| policy.of_group(one)).unwrap_or_default();
-    let (own_before, own_after) = (own(&before), own(&after));
-    let is_renamed = before != after;
-    if is_renamed && !(own_before.is_empty() && own_after.is_empty()) {
-        change.touch_policy(Touched::Identity);
-    }
-    if !is_renamed && !write.adds && !write.removes {
-        return Ok(concerned);
-    }
-    let around = around(change, policy, write.key)?;
-    let all = |own: &[usize]| own.iter().chain(&around).copied().collect::<BTreeSet<usize>>();
-    let (gave, gives) = (all(&own_before), all(&own_after));
-    let (gave_keyroll, gives_keyroll) = (keyroll(policy, &gave), keyroll(policy, &gives));
-    let new = own_after.iter().filter(|at| !own_before.contains(at)).copied().collect();
-    let gains = !keyroll(policy, &new).is_empty();
-    if change.context.caller.connection().is_some() {
-        // A new name may be the one that a mapping waits for; an old one may be what an admin relies on.
-        let renames = before.zip(after).is_some_and(|(before, after)| is_called_otherwise(&before, &after));
-        if gains || (renames && !gave_keyroll.is_empty()) || (write.adds && !gives_keyroll.is_empty()) {
-            return Err(refused(
-                change,
-                write,
-                [gave_keyroll, gives_keyroll],
-                "a group that gives a permission of Keyroll",
-            ));
-        }
-    }
-    match write.adds || write.removes {
-        true => concerned.add(policy, gave.union(&gives).copied()),
-        false => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
-    }
-    Ok(concerned)
-}
-
-/// What connections call a group, if any mapping asks for that.
-fn external_ids(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<String>, Error> {
-    if !policy.has_external_ids() {
-        return Ok(vec![]);
-    }
-    let tenant = change.key();
-    let found = store::external_ids::of_resources(change.conn, tenant, &[key])?;
-    Ok(found.into_iter().map(|(.., value)| value).collect())
-}
-
-/// The mappings of the groups that a group is in, and of those around them.
-fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<usize>, Error> {
-    let tenant = change.key();
-    let around = store::members::groups_of(change.conn, tenant, &[key])?;
-    let keys: Vec<ResourceKey> = around.into_values().flatten().map(|group| group.key).collect();
-    let known = store::facts::groups(change.conn, tenant, &keys, policy.has_external_ids())?;
-    Ok(known.values().flat_map(|group| policy.of_group(group)).collect())
 }
 
 fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
@@ -158,7 +91,7 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
         if gains || revives || renames {
-            return Err(refused(change, write, [held, holds], "a principal that holds a permission of Keyroll"));
+            return Err(refused(change, write, &[held, holds], "a principal that holds a permission of Keyroll"));
         }
     }
     Ok(concerned)
@@ -203,7 +136,7 @@ fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) 
         let holds = keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect());
         if !holds.is_empty() {
             let what = "an agent that holds a permission of Keyroll";
-            return Err(refused(change, write, [holds, Permissions::default()], what));
+            return Err(refused(change, write, &[holds], what));
         }
     }
     Ok(())
@@ -216,12 +149,6 @@ fn is_active(document: Option<&Map<String, Value>>) -> bool {
 fn with(mut resource: ResourceFacts, document: Option<&Map<String, Value>>) -> ResourceFacts {
     resource.document = document.cloned().unwrap_or_default();
     resource
-}
-
-/// Names compare without letter case: see `is_renamed`.
-fn is_called_otherwise(before: &GroupFacts, after: &GroupFacts) -> bool {
-    let name = |group: &GroupFacts| group.display.as_ref().map(|name| text::fold(name).into_owned());
-    name(before) != name(after) || before.external_ids != after.external_ids
 }
 
 fn is_renamed(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
@@ -240,14 +167,19 @@ fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
 }
 
 /// 403, with a record of it: see [`super::Service::perform`].
-fn refused(change: &Change<'_>, write: &Write<'_>, permissions: [Permissions; 2], what: &str) -> Error {
-    let kind = write.resource_type.name.to_ascii_lowercase();
-    let permissions: Permissions = permissions.iter().flat_map(Permissions::iter).cloned().collect();
-    let texts: Vec<String> = permissions.texts().into_iter().map(str::to_owned).collect();
-    let entry = Entry::new("access.refused", kind, write.id)
-        .with("attempted", change.operation.action_for(&write.resource_type.name))
-        .with("permissions", texts)
-        .refused();
+fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &[Permissions], what: &str) -> Error {
+    let entry = refusal(change, write.resource_type, write.id, permissions);
     let detail = format!("{what} is only reduced by an identity provider: an admin does this");
     Error::Protected { detail, entry: Box::new(entry) }
+}
+
+/// The record of a refusal: what was attempted, and the permissions that it is about.
+fn refusal(change: &Change<'_>, resource_type: &ResourceType, id: Id, permissions: &[Permissions]) -> Entry {
+    let kind = resource_type.name.to_ascii_lowercase();
+    let permissions: Permissions = permissions.iter().flat_map(Permissions::iter).cloned().collect();
+    let texts: Vec<String> = permissions.texts().into_iter().map(str::to_owned).collect();
+    Entry::new("access.refused", kind, id)
+        .with("attempted", change.operation.action_for(&resource_type.name))
+        .with("permissions", texts)
+        .refused()
 }
