@@ -7,7 +7,7 @@ use super::respond::Reply;
 use super::{Shared, recall};
 use crate::domain::Operation;
 use crate::domain::operation::Place;
-use crate::scim::json::{self, Limits};
+use crate::scim::json;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
@@ -43,11 +43,11 @@ fn resource_type(call: &Call) -> Result<&'static ResourceType, Error> {
     registry().by_endpoint(&call.request.endpoint).ok_or(Error::NotFound)
 }
 
-fn body(call: &Call) -> Result<Value, Error> {
+fn body(service: &Service, call: &Call) -> Result<Value, Error> {
     if call.body.is_empty() {
         return Err(scim::Error::syntax("the request has no body").into());
     }
-    Ok(json::parse(&call.body, &Limits::default())?)
+    Ok(json::parse(&call.body, &service.tolerances(call.context()?).json_limits())?)
 }
 
 /// 200 with the representation, 304 or 204 without.
@@ -58,7 +58,7 @@ fn represent(answer: Answer, status: u16) -> Reply {
 
 fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
-    let answer = service.create_resource(call.context()?, resource_type, body(call)?, &wanted)?;
+    let answer = service.create_resource(call.context()?, resource_type, body(service, call)?, &wanted)?;
     Ok(represent(answer, 201))
 }
 
@@ -77,14 +77,14 @@ fn unless_modified(answer: Answer) -> Reply {
 fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
     let (context, request) = (call.context()?, &call.request);
-    let (body, conditions) = (body(call)?, &request.conditions);
+    let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.replace_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
 }
 
 fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
     let (context, request) = (call.context()?, &call.request);
-    let (body, conditions) = (body(call)?, &request.conditions);
+    let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.patch_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
 }
 
@@ -107,7 +107,7 @@ fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
 fn search_request(service: &Service, call: &Call) -> Result<SearchRequest, Error> {
     if call.request.is_post {
         let mut tolerances = service.tolerances(call.context()?);
-        return Ok(SearchRequest::from_body(&body(call)?, &mut tolerances)?);
+        return Ok(SearchRequest::from_body(&body(service, call)?, &mut tolerances)?);
     }
     Ok(SearchRequest::from_query(&call.request.query)?)
 }

@@ -30,11 +30,20 @@ pub struct Limits {
     pub number_digits_max: usize,
     /// What the values take in memory, allocations not rounded up.
     pub memory_bytes_max: usize,
+    /// The one name that may stand several times in an object: its values become a list, and whoever reads them
+    /// decides.
+    pub repeated: Option<&'static str>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth_max: 32, nodes_max: 1_000_000, number_digits_max: 40, memory_bytes_max: 64 << 20 }
+        Limits {
+            depth_max: 32,
+            nodes_max: 1_000_000,
+            number_digits_max: 40,
+            memory_bytes_max: 64 << 20,
+            repeated: None,
+        }
     }
 }
 
@@ -132,8 +141,8 @@ impl<'b, T> Distinct<'b, T> {
         Distinct { members: vec![], folded: HashSet::new() }
     }
 
-    /// Refuses a name that is there already in any letter case.
-    fn check<E: serde::de::Error>(&mut self, name: &str) -> Result<(), E> {
+    /// Whether a name is there already in any letter case.
+    fn is_new<E: serde::de::Error>(&mut self, name: &str) -> Result<bool, E> {
         if self.members.len() >= KEYS_MAX {
             return Err(E::custom(format_args!("an object has more than {KEYS_MAX} keys")));
         }
@@ -145,8 +154,12 @@ impl<'b, T> Distinct<'b, T> {
             }
             self.folded.insert(name.to_ascii_lowercase())
         };
-        if is_new { Ok(()) } else { Err(E::custom(format_args!("the key {name:?} is there twice"))) }
+        Ok(is_new)
     }
+}
+
+fn twice<E: serde::de::Error>(name: &str) -> E {
+    E::custom(format_args!("the key {name:?} is there twice"))
 }
 
 /// Refuses U+0000: PostgreSQL's text cannot hold it, so it may not differ between stores.
@@ -233,11 +246,22 @@ impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<T, A::Error> {
-        let mut object = Distinct::new();
+        let (mut object, mut others) = (Distinct::new(), vec![]);
+        let may_repeat = |name: &str| self.limits.repeated.is_some_and(|own| own.eq_ignore_ascii_case(name));
         while let Some(name) = members.next_key_seed(Name)? {
-            object.check(&name)?;
+            let is_new = object.is_new(&name)?;
+            if !is_new && !may_repeat(&name) {
+                return Err(twice(&name));
+            }
             self.take(size_of::<(usize, String, Value)>() + name.len())?;
-            object.members.push((name, members.next_value_seed(self)?));
+            let value = members.next_value_seed(self)?;
+            if is_new { object.members.push((name, value)) } else { others.push(value) }
+        }
+        if !others.is_empty()
+            && let Some((_, value)) = object.members.iter_mut().find(|(name, _)| may_repeat(name))
+        {
+            others.insert(0, std::mem::replace(value, T::null()));
+            *value = T::array(others);
         }
         Ok(T::object(object.members))
     }
@@ -282,7 +306,9 @@ impl<'de> Visitor<'de> for RawMembers {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = Distinct::new();
         while let Some(name) = members.next_key_seed(Name)? {
-            found.check(&name)?;
+            if !found.is_new(&name)? {
+                return Err(twice(&name));
+            }
             found.members.push((name, members.next_value()?));
         }
         Ok(found.members)
@@ -334,6 +360,24 @@ mod tests {
         check(r#""\udc00""#, "malformed JSON: lone leading surrogate in hex escape at line 1 column 7");
         check(b"\"\xff\"", "malformed JSON: invalid unicode code point at line 1 column 2");
         check(b"\xef\xbb\xbf{}", "malformed JSON: it starts with a byte order mark");
+    }
+
+    #[test]
+    fn one_name_may_stand_several_times() {
+        let limits = Limits { repeated: Some("active"), ..Limits::default() };
+        let read = |input: &str| match parse::<Value>(input.as_bytes(), &limits) {
+            Ok(value) => value.to_string(),
+            Err(error) => error.detail,
+        };
+        assert_eq!(read(r#"{"active":true,"b":1,"ACTIVE":[0],"active":null}"#), r#"{"active":[true,[0],null],"b":1}"#);
+        assert_eq!(read(r#"{"a":{"Active":1,"active":2}}"#), r#"{"a":{"Active":[1,2]}}"#);
+        assert_eq!(
+            read(r#"{"active":1,"b":1,"b":2}"#),
+            r#"malformed JSON: the key "b" is there twice at line 1 column 21"#
+        );
+        // They lie beside each other, not in each other.
+        let many = format!("{{{}}}", vec![r#""active":1"#; 10_000].join(","));
+        assert_eq!(parse::<Value>(many.as_bytes(), &limits).unwrap()["active"].as_array().map(Vec::len), Some(10_000));
     }
 
     #[test]

@@ -4,15 +4,23 @@
 
 use serde_json::Value;
 
-/// Names that say by `false` or by a state that somebody is not active.
-const STATES: [&str; 4] = ["active", "enabled", "accountenabled", "status"];
-/// What they say it with.
-const ENDED: [&str; 6] = ["false", "inactive", "disabled", "suspended", "terminated", "deprovisioned"];
-/// Names that say it by `true`.
-const ENDS: [&str; 3] = ["disabled", "suspended", "locked"];
+/// Names that say by a no that somebody is not active.
+const ACTIVE: [&str; 2] = ["active", "enabled"];
+/// What they say it with beside a state.
+const NO: [&str; 4] = ["false", "0", "no", "off"];
+/// Names that say it by a state, or by `false`.
+const STATES: [&str; 2] = ["status", "state"];
+const ENDED: [&str; 9] =
+    ["false", "inactive", "disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked", "locked"];
+/// Names that say it by a yes.
+const ENDS: [&str; 9] =
+    ["disabled", "suspended", "locked", "inactive", "deactivated", "terminated", "deprovisioned", "blocked", "deleted"];
+const YES: [&str; 4] = ["true", "1", "yes", "on"];
+/// What may stand before any of them: `isActive`, `userStatus`, `isAccountDisabled`.
+const BEFORE: [&str; 7] = ["is", "account", "user", "login", "employment", "employee", "person"];
 
-/// Letters of the longest of these names.
-const WORD_MAX: usize = 14;
+/// Letters of a name that are looked at: enough for the longest of these with all that is likely before it.
+const WORD_MAX: usize = 32;
 
 /// Where an unknown name or what lies in its value says that somebody leaves: the path, without the value.
 pub(super) fn found(name: &str, value: &Value) -> Option<String> {
@@ -28,21 +36,32 @@ fn within(word: &str, value: &Value) -> Option<String> {
                 within(&self::word(name, word), member).map(|inner| format!(".{name}{inner}"))
             });
         }
-        Value::Bool(value) => {
-            if *value {
-                ENDS.contains(&word)
-            } else {
-                STATES.contains(&word)
-            }
-        }
-        Value::String(text) => {
-            let text = text.trim();
-            (STATES.contains(&word) && ENDED.iter().any(|ended| text.eq_ignore_ascii_case(ended)))
-                || (ENDS.contains(&word) && text.eq_ignore_ascii_case("true"))
-        }
-        _ => false,
+        Value::Null => false,
+        Value::Bool(value) => says(word, if *value { "true" } else { "false" }),
+        Value::Number(number) => says(word, &number.to_string()),
+        Value::String(text) => says(word, text.trim()),
     };
     says.then(String::new)
+}
+
+fn says(word: &str, text: &str) -> bool {
+    let is_in = |words: &[&str]| words.iter().any(|own| text.eq_ignore_ascii_case(own));
+    let mut word = word;
+    loop {
+        let says = match word {
+            word if ACTIVE.contains(&word) => is_in(&NO) || is_in(&ENDED),
+            // The number of a status may mean anything.
+            word if STATES.contains(&word) => is_in(&ENDED),
+            word => ENDS.contains(&word) && is_in(&YES),
+        };
+        if says {
+            return true;
+        }
+        match BEFORE.iter().find_map(|before| word.strip_prefix(before)) {
+            Some(rest) => word = rest,
+            None => return false,
+        }
+    }
 }
 
 /// The letters of a path's last segment, in lower case. `value` is the value of what is before it.
@@ -80,7 +99,7 @@ mod tests {
                 check(name, json!(value), Some(name));
             }
             check(name, json!(false), Some(name));
-            for value in [json!(true), json!("true"), json!("active"), json!("leave"), json!(0), json!(null), json!("")]
+            for value in [json!(true), json!("true"), json!("active"), json!("leave"), json!(1), json!(null), json!("")]
             {
                 check(name, value, None);
             }
@@ -88,10 +107,35 @@ mod tests {
         for name in ["disabled", "urn:x:Suspended", "acct/locked", "#locked"] {
             check(name, json!(true), Some(name));
             check(name, json!("True"), Some(name));
-            for value in [json!(false), json!("false"), json!("yes"), json!("disabled"), json!(1)] {
+            check(name, json!("yes"), Some(name));
+            check(name, json!(1), Some(name));
+            for value in [json!(false), json!("false"), json!("no"), json!("disabled"), json!(0), json!(2)] {
                 check(name, value, None);
             }
         }
+        for name in ["isActive", "is_enabled", "accountActive", "userIsActive", "enabled"] {
+            for value in [json!(0), json!("0"), json!("No"), json!("off"), json!(false), json!("inactive")] {
+                check(name, value, Some(name));
+            }
+            for value in [json!(true), json!("yes"), json!(1), json!("active"), json!(null)] {
+                check(name, value, None);
+            }
+        }
+        for name in ["accountStatus", "userStatus", "urn:x:employmentStatus", "employee_status", "loginState"] {
+            check(name, json!("Terminated"), Some(name));
+            check(name, json!("deactivated"), Some(name));
+            check(name, json!("blocked"), Some(name));
+            check(name, json!("active"), None);
+            check(name, json!(0), None);
+        }
+        for name in ["isDisabled", "deactivated", "terminated", "deprovisioned", "blocked", "isInactive", "userDeleted"]
+        {
+            check(name, json!(true), Some(name));
+            check(name, json!(false), None);
+            check(name, json!("2026-11-29"), None);
+        }
+        check("island", json!(false), None);
+        check("notActive", json!(false), None);
         check("clearance", json!("disabled"), None);
         check("statusText", json!("disabled"), None);
         check("active.since", json!(false), None);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::error::Error;
+use super::json::Limits;
 use super::tolerance::{Dialect, Tolerance};
 
 /// Names in one list at most.
@@ -88,6 +89,13 @@ impl Tolerances {
         self.dialect
     }
 
+    /// How JSON is read. Where it is borne, `active` may stand several times in an object: see
+    /// [`Tolerance::SeveralActive`].
+    pub fn json_limits(&self) -> Limits {
+        let bears = Tolerance::SeveralActive.dialects().contains(&self.dialect);
+        Limits { repeated: bears.then_some("active"), ..Limits::default() }
+    }
+
     /// The most bytes of one text.
     pub fn text_bytes_max(&self) -> usize {
         self.text_bytes_max
@@ -167,14 +175,23 @@ impl Tolerances {
     /// Sets aside that something unknown says that somebody leaves: see [`Tolerances::settle`].
     ///
     /// # Errors
-    /// 400 at once where the dialect drops nothing.
-    pub(super) fn spare_leaving(&mut self, path: &str) -> Result<(), Error> {
-        let detail = format!("{path}: says that somebody leaves, and there is no such attribute: active says it");
-        let error = Error::syntax(detail);
+    /// The error at once where the dialect drops nothing.
+    pub(super) fn spare_leaving(&mut self, path: &str, error: Error) -> Result<(), Error> {
         if !self.dialect.is_lenient() {
             return Err(error);
         }
+        self.drop_path(path);
         self.leaving.get_or_insert(error);
+        Ok(())
+    }
+
+    /// The same as [`Tolerances::spare`] of an operation that has no path: it is named by its place.
+    pub(super) fn spare_operation(&mut self, error: Error, index: usize) -> Result<(), Error> {
+        if !self.dialect.is_lenient() || error.status != 400 {
+            return Err(error);
+        }
+        self.dropped.add(format!("Operations[{index}]"));
+        self.beside.get_or_insert(error);
         Ok(())
     }
 

@@ -76,9 +76,10 @@ macro_rules! tolerances {
 }
 
 tolerances! {
-    /// `op` in any letter case: `Add`, `Replace`, `Remove`.
+    /// `op` in any letter case, or with blanks around it: `Add`, `Replace`, `Remove`.
     OpCase = "entra-001", [Auto, Entra, Okta];
-    /// Booleans as strings: `"True"`, `"false"`, in values and in filters.
+    /// Booleans as strings: `"True"`, `"false"`, in values and in filters. In values other words and numbers too
+    /// (`"no"`, `"off"`, `0`), and for `active` a state (`"inactive"`, `"suspended"`).
     BooleanText = "entra-002", [Auto, Entra, Okta];
     /// `remove` with a list of values takes away those elements only.
     RemoveValues = "entra-003", [Auto, Entra, Okta];
@@ -91,7 +92,7 @@ tolerances! {
     /// `""` unassigns an attribute that is not required.
     EmptyText = "entra-007", [Auto, Entra, Okta];
     /// Path-less values whose keys are paths: `name.givenName`, `emails[type eq "work"].value`.
-    PathKeys = "entra-008", [Auto, Entra];
+    PathKeys = "entra-008", [Auto, Entra, Okta];
     /// Unknown schema URNs in `schemas` or as keys are dropped.
     UnknownSchema = "entra-009", [Auto, Entra, Okta];
     /// Attributes of extensions without their URN in filters: `manager eq "…"`.
@@ -108,11 +109,11 @@ tolerances! {
     RemoveAbsent = "auto-002", [Auto, Rfc, Entra, Okta];
     /// Numbers as strings.
     NumberText = "auto-003", [Auto, Entra, Okta];
-    /// A list of one where one value is expected: `["false"]`.
+    /// A list of one where one value is expected: `["false"]`; where a boolean is, also an object with a `value`.
     ListOfOne = "auto-004", [Auto, Entra, Okta];
     /// A PATCH without operations changes nothing.
     NoOperations = "auto-005", [Auto, Entra, Okta];
-    /// A PATCH path that is `""` is no path.
+    /// A PATCH path that is `""` is no path; nor is one that is no text, beside a value that says who has access.
     EmptyPath = "auto-006", [Auto, Entra, Okta];
     /// Members and owners whose id nobody has are dropped.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
@@ -120,6 +121,12 @@ tolerances! {
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];
+    /// `Operations` that is one operation, and no list of them.
+    BareOperation = "auto-010", [Auto, Entra, Okta];
+    /// An `op` that is missing or another word (`update`, `delete`), where only one thing can be meant by it.
+    OtherOp = "auto-011", [Auto, Entra, Okta];
+    /// `active` several times in one object: if one of them says not active, that holds.
+    SeveralActive = "auto-012", [Auto, Entra, Okta];
     /// A word without quotes after `eq`, in filters and value paths: `userName eq akadmin` (authentik, and an example
     /// of Microsoft's).
     UnquotedText = "authentik-001", [Auto, Entra, Okta];

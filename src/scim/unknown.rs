@@ -59,7 +59,8 @@ fn drop(
         return Err(refusal());
     }
     if let Some(found) = leaving::found(path, value) {
-        tolerances.spare_leaving(&found)?;
+        let detail = format!("{found}: says that somebody leaves, and there is no such attribute: active says it");
+        return tolerances.spare_leaving(path, Error::syntax(detail));
     }
     tolerances.drop_path(path);
     Ok(())

@@ -59,6 +59,12 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
             let off = json!({"op": "replace", "path": "active", "value": false});
             (patch(json!([{"op": "replace", "path": "title", "value": {"x": 1}}, off])), "active", json!(false))
         }
+        Tolerance::BareOperation => {
+            let lone = json!({"op": "replace", "path": "title", "value": "x"});
+            (json!({"schemas": [PATCH], "Operations": lone}), "title", json!("x"))
+        }
+        Tolerance::OtherOp => (one(json!({"op": "update", "path": "title", "value": "x"})), "title", json!("x")),
+        Tolerance::SeveralActive => (replace("active", json!([true, false])), "active", json!(false)),
         // Users refer to nobody who has to be there: see `leavers`.
         Tolerance::UnknownReference => return None,
         // No published attribute is a number; names in filters are below, and discovery has its own tests.

@@ -2,7 +2,9 @@
 
 mod empty;
 mod limits;
+mod malformed;
 mod members;
+mod words;
 
 use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
@@ -345,8 +347,9 @@ fn what_cannot_be_done_beside_a_deactivation_is_dropped() {
             // To come back with an error is refused, whoever is inactive.
             let who = hire(app, &idp, &format!("{}-back", dialect.name()));
             idp.patch(&who.path, patch(json!([off()]))).expect(200);
-            idp.patch(&who.path, replace("active", "yes")).scim_error(400, "invalidValue");
-            idp.patch(&who.path, patch(json!([off(), value("active", json!("yes"))]))).scim_error(400, "invalidValue");
+            idp.patch(&who.path, replace("active", "perhaps")).scim_error(400, "invalidValue");
+            idp.patch(&who.path, patch(json!([off(), value("active", json!("perhaps"))])))
+                .scim_error(400, "invalidValue");
             put_beside(app, &idp, dialect);
         }
         refused_whole(app, &beside);

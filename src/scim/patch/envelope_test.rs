@@ -1,7 +1,10 @@
 use serde_json::json;
 
+use super::super::super::error::ScimType;
 use super::super::super::schema::registry;
 use super::super::super::tolerance::Dialect;
+use super::super::Target;
+use super::super::verb::name;
 use super::*;
 
 const E: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -101,6 +104,124 @@ fn verbs() {
 }
 
 #[test]
+fn verbs_that_can_mean_one_thing_only() {
+    check(Auto, r#"[{"op":" replace\t","path":"title","value":"x"}]"#, r#"0replace title "x" | entra-001"#);
+    for op in [r#""op":"update","#, r#""op":" Set ","#, r#""op":null,"#, r#""op":"","#, ""] {
+        let set = |rest: &str| format!("[{{{op}{rest}}}]");
+        check(Auto, &set(r#""path":"title","value":"x""#), r#"0replace title "x" | auto-011"#);
+        check(Auto, &set(r#""path":"name.givenName","value":"x""#), r#"0replace name.givenName "x" | auto-011"#);
+        check(
+            Okta,
+            &set(r#""value":{"active":false,"title":"x"}"#),
+            "0replace active false; 0replace title \"x\" | auto-011",
+        );
+        // To add or to replace makes a difference to several values.
+        let refused = read(
+            Auto,
+            json!({"schemas": [PATCH_URN],
+            "Operations": serde_json::from_str::<Value>(&set(r#""path":"emails","value":[{"value":"x"}]"#)).unwrap()}),
+        );
+        assert!(refused.starts_with("invalidSyntax Operations[0]: op: "), "{refused}");
+        assert!(
+            read(
+                Rfc,
+                json!({"schemas": [PATCH_URN],
+            "Operations": serde_json::from_str::<Value>(&set(r#""path":"title","value":"x""#)).unwrap()})
+            )
+            .starts_with("invalidSyntax Operations[0]: op: ")
+        );
+    }
+    check(Auto, r#"[{"op":"Delete","path":"title"}]"#, "0remove title null | auto-011");
+    // Whatever it means, nobody is active by it.
+    for op in [r#""test""#, r#""deactivate""#, "5", "[]"] {
+        check(
+            Auto,
+            &format!(r#"[{{"op":{op},"path":"active","value":"False"}}]"#),
+            r#"0replace active "False" | auto-011"#,
+        );
+        let alone = read(
+            Auto,
+            json!({"schemas": [PATCH_URN],
+            "Operations": serde_json::from_str::<Value>(&format!(r#"[{{"op":{op},"path":"active","value":true}}]"#)).unwrap()}),
+        );
+        assert!(alone.starts_with("invalidSyntax Operations[0]: op: "), "{alone}");
+    }
+    check(Auto, r#"[{"op":"foo","value":{"active":false,"title":"x"}}]"#, "0replace active false | auto-011");
+}
+
+#[test]
+fn one_operation_is_a_list_of_one() {
+    let one = json!({"op": "replace", "value": [{"active": false}]});
+    let lone = |dialect| read(dialect, json!({"schemas": [PATCH_URN], "Operations": one}));
+    assert_eq!(lone(Auto), "0replace active false | auto-004, auto-010");
+    assert_eq!(lone(Rfc), "invalidSyntax patch: Operations must be an array");
+    check(Entra, r#"[[{"op":"replace","path":"title","value":"x"}]]"#, r#"0replace title "x" | auto-004"#);
+    check(Rfc, r#"[[{"op":"replace","path":"title","value":"x"}]]"#, "invalidSyntax Operations[0]: expected an object");
+    // Two of them are not guessed at, nor dropped: they say who has access.
+    check(
+        Auto,
+        r#"[[{"op":"replace","path":"active","value":true},{"op":"replace","path":"title","value":"x"}]]"#,
+        "invalidSyntax Operations[0]: expected an object",
+    );
+    check(
+        Auto,
+        r#"[{"op":"replace","value":[{"active":true},{"title":"x"}]},{"op":"replace","path":"active","value":false}]"#,
+        "invalidValue Operations[0]: value: expected an object, because there is no path",
+    );
+}
+
+#[test]
+fn the_malformed_is_set_aside_beside_what_says_who_has_access() {
+    let odd = [
+        r#"{"op":"remove"}"#,
+        r#"{"op":"remove","value":{"active":true}}"#,
+        r#"{"op":"replace","path":5,"value":"x"}"#,
+        r#"{"op":"replace","path":{},"value":{"title":"x"}}"#,
+        r#""x""#,
+        "null",
+        "7",
+        "[]",
+        "{}",
+        r#"{"op":"replace"}"#,
+        r#"{"op":"add","value":"x"}"#,
+        r#"{"op":"foo","value":"x"}"#,
+        r#"{"op":"foo","path":"title","value":"x"}"#,
+        r#"{"path":"emails","value":"x"}"#,
+    ];
+    for odd in odd {
+        for operations in [
+            format!(r#"[{odd},{{"op":"replace","path":"active","value":false}}]"#),
+            format!(r#"[{{"op":"replace","path":"active","value":false}},{odd}]"#),
+        ] {
+            let body = |operations: &str| {
+                json!({"schemas": [PATCH_URN],
+                "Operations": serde_json::from_str::<Value>(operations).unwrap()})
+            };
+            let mut tolerances = Tolerances::new(Auto);
+            let user = registry().by_name("User").unwrap();
+            let found = parse(body(&operations), user, &mut tolerances).unwrap();
+            assert_eq!(found.iter().map(|one| one.target.name()).collect::<Vec<_>>(), ["active"], "{odd}");
+            assert_eq!(tolerances.dropped().total(), 1, "{odd}");
+            // Alone it is refused, and so it is by those that tolerate nothing.
+            assert_eq!(parse(body(&format!("[{odd}]")), user, &mut Tolerances::new(Auto)).unwrap_err().status, 400);
+            assert_eq!(parse(body(&operations), user, &mut Tolerances::new(Rfc)).unwrap_err().status, 400, "{odd}");
+        }
+    }
+    // A path that is none, where the value says it.
+    check(Auto, r#"[{"op":"replace","path":[],"value":{"active":false}}]"#, "0replace active false | auto-006");
+}
+
+#[test]
+fn active_twice_is_several_values() {
+    let urn = "urn:ietf:params:scim:schemas:core:2.0:User";
+    let both = format!(r#"[{{"op":"replace","value":{{"active":true,"{urn}:active":false}}}}]"#);
+    check(Okta, &both, "0replace active [true,false] | entra-008");
+    let nested = format!(r#"[{{"op":"replace","value":{{"{urn}":{{"active":false}},"active":true}}}}]"#);
+    check(Auto, &nested, "0replace active [false,true]");
+    check(Rfc, &nested, "invalidSyntax Operations[0]: value: active is there twice");
+}
+
+#[test]
 fn path_less_values() {
     check(Rfc, r#"[{"op":"add","value":{"TITLE":"x","active":true}}]"#, r#"0add title "x"; 0add active true"#);
     check(
@@ -136,7 +257,8 @@ fn keys_that_are_paths() {
     let expected = r#"0replace name.givenName "M"; 0replace {E}:employeeNumber "N"; 0replace emails[type eq "work"].value "x" | entra-008"#;
     check(Auto, dotted, expected);
     check(Entra, dotted, expected);
-    for dialect in [Rfc, Okta, Strict] {
+    check(Okta, dotted, expected);
+    for dialect in [Rfc, Strict] {
         check(dialect, dotted, "invalidPath Operations[0]: value: name.givenName is a path, where a name is expected");
     }
     check(Auto, r#"[{"op":"add","value":{"{E}":{"manager.value":"x"}}}]"#, r#"0add {E}:manager.value "x" | entra-008"#);

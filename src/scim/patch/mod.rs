@@ -7,8 +7,10 @@
 mod apply;
 mod elements;
 mod envelope;
+mod reader;
 mod rows;
 mod target;
+mod verb;
 
 use serde_json::{Map, Value};
 

@@ -4,6 +4,7 @@
 mod limit;
 mod simple;
 mod state;
+mod truth;
 mod value;
 
 use serde_json::{Map, Value};
@@ -45,11 +46,19 @@ pub fn document(
     if let Err(error) = schemas(listed, resource_type, tolerances) {
         tolerances.spare(error, "schemas")?;
     }
-    let mut reader =
-        Reader { resource_type, tolerances, document: Map::new(), unassigned: vec![], decided: false, lacking: None };
+    let mut reader = Reader {
+        resource_type,
+        tolerances,
+        document: Map::new(),
+        unassigned: vec![],
+        active: None,
+        decided: false,
+        lacking: None,
+    };
     for (key, value) in body {
         reader.top_level(&key, value)?;
     }
+    reader.active()?;
     let Reader { document, unassigned, decided, lacking, tolerances, .. } = reader;
     let inactive = resource_type.principal && document.get("active") != Some(&Value::Bool(true));
     tolerances.settle(decided && inactive, decided && resource_type.rows.is_some())?;
@@ -129,6 +138,8 @@ struct Reader<'t> {
     tolerances: &'t mut Tolerances,
     document: Map<String, Value>,
     unassigned: Vec<String>,
+    /// `active` of a principal as sent; several values of it if it is there several times.
+    active: Option<(&'static Attribute, Value)>,
     /// Whether the body says who has access.
     decided: bool,
     lacking: Option<Error>,
@@ -182,8 +193,12 @@ impl Reader<'_> {
         value: Value,
     ) -> Result<(), Error> {
         let at = path::AttrRef { extension, attribute, sub: None }.to_string();
+        let decides = self.resource_type.decides(attribute);
+        if decides && self.resource_type.principal {
+            return self.note_active(attribute, value, &at);
+        }
         let done = self.assign(extension, attribute, value, &at);
-        match self.resource_type.decides(attribute) {
+        match decides {
             true => {
                 self.decided = true;
                 done
@@ -195,6 +210,24 @@ impl Reader<'_> {
                 self.tolerances.spare(error, &at)
             }),
         }
+    }
+
+    /// The short and the qualified name of `active` are two keys to JSON. Which one counts is decided when all of
+    /// them are known.
+    fn note_active(&mut self, attribute: &'static Attribute, value: Value, at: &str) -> Result<(), Error> {
+        let value = match self.active.take() {
+            None => value,
+            Some((_, earlier)) if self.tolerances.dialect().is_lenient() => Value::Array(vec![earlier, value]),
+            Some(_) => return Err(Error::syntax(format!("{at}: is there twice"))),
+        };
+        self.active = Some((attribute, value));
+        Ok(())
+    }
+
+    fn active(&mut self) -> Result<(), Error> {
+        let Some((attribute, value)) = self.active.take() else { return Ok(()) };
+        self.decided = true;
+        self.assign(None, attribute, value, &attribute.name)
     }
 
     fn assign(
@@ -321,7 +354,7 @@ mod tests {
 
     #[test]
     fn explicitly_unassigned_is_told() {
-        check(Rfc, r#"{"schemas":["{U}"],"active":null,"name":{}}"#, r#"{"schemas":["{U}"]} - active name"#);
+        check(Rfc, r#"{"schemas":["{U}"],"active":null,"name":{}}"#, r#"{"schemas":["{U}"]} - name active"#);
         check(Auto, r#"{"schemas":["{U}"],"active":""}"#, r#"{"schemas":["{U}"]} - active | entra-007"#);
         check(Rfc, r#"{"schemas":["{U}"],"{E}":null}"#, r#"{"schemas":["{U}"]} - {E}"#);
         check(Rfc, r#"{"schemas":["{U}"],"{E}":[]}"#, r#"{"schemas":["{U}"]} - {E}"#);
@@ -336,6 +369,19 @@ mod tests {
         check(Rfc, &body, "emails: 2 values are primary, at most one may be");
         let text = body.replace("true", "\"True\"");
         check(Auto, &text, "emails: 2 values are primary, at most one may be | entra-002");
+    }
+
+    #[test]
+    fn of_two_values_of_active_the_one_that_says_no_holds() {
+        let both = |one: &str, other: &str| format!(r#"{{"schemas":["{{U}}"],"active":{one},"{{U}}:active":{other}}}"#);
+        for (one, other) in [("true", "false"), ("false", "true"), ("\"perhaps\"", "false"), ("false", "\"perhaps\"")] {
+            check(Auto, &both(one, other), r#"{"schemas":["{U}"],"active":false} | auto-012"#);
+            check(Rfc, &both(one, other), "active: is there twice");
+        }
+        check(Auto, &both("true", "null"), r#"{"schemas":["{U}"]} - active | auto-012"#);
+        check(Auto, &both("true", "true"), r#"{"schemas":["{U}"],"active":true} | auto-012"#);
+        let nested = r#"{"schemas":["{U}"],"{U}":{"active":false},"active":true}"#;
+        check(Auto, nested, r#"{"schemas":["{U}"],"active":false} | auto-012"#);
     }
 
     #[test]

@@ -24,8 +24,6 @@ pub(super) fn simple(
             }
             Some(value.clone())
         }
-        (Kind::Boolean, Value::Bool(_)) => Some(value.clone()),
-        (Kind::Boolean, Value::String(s)) => boolean(s, tolerances),
         (Kind::Integer, Value::Number(n)) => whole(n),
         (Kind::Decimal, Value::Number(_)) => Some(value.clone()),
         (Kind::Integer | Kind::Decimal, Value::String(s)) => number(attribute.kind, s, tolerances),
@@ -34,11 +32,6 @@ pub(super) fn simple(
         _ => None,
     };
     accepted.ok_or_else(|| mismatch(attribute, &value, at))
-}
-
-fn boolean(text: &str, tolerances: &mut Tolerances) -> Option<Value> {
-    let value = [true, false].into_iter().find(|b| text.eq_ignore_ascii_case(if *b { "true" } else { "false" }))?;
-    tolerances.allow(Tolerance::BooleanText).then_some(Value::Bool(value))
 }
 
 fn number(kind: Kind, text: &str, tolerances: &mut Tolerances) -> Option<Value> {
@@ -146,10 +139,57 @@ pub(super) mod tests {
         check(Rfc, "active", "true", "true");
         check(Rfc, "active", r#""True""#, "active: expected a boolean, got a string");
         check(Auto, "active", r#""False""#, "false | entra-002");
-        check(Auto, "active", r#""yes""#, "active: expected a boolean, got a string");
-        check(Auto, "active", "1", "active: expected a boolean, got a number");
         check(Rfc, "profileUrl", r#""../me""#, r#""../me""#);
         check(Rfc, "profileUrl", "{}", "profileUrl: expected a URI as a string, got an object");
+    }
+
+    #[test]
+    fn truth_is_understood_in_other_words() {
+        for no in [r#"" False ""#, r#""0""#, "0", r#""no""#, r#""OFF""#] {
+            check(Auto, "active", no, "false | entra-002");
+            check(Auto, "emails", &format!(r#"[{{"primary":{no}}}]"#), r#"[{"primary":false}] | entra-002"#);
+            check(Rfc, "active", no, &format!("active: expected a boolean, got a {}", kind(no)));
+        }
+        for yes in [r#""1""#, "1", r#""Yes""#, r#""on""#, r#""TRUE ""#] {
+            check(Auto, "active", yes, "true | entra-002");
+        }
+        for gone in ["inactive", "Disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked"] {
+            check(Auto, "active", &format!("{gone:?}"), "false | entra-002");
+        }
+        for there in ["active", "Enabled"] {
+            check(Auto, "active", &format!("{there:?}"), "true | entra-002");
+        }
+        let general = "understood are true, 1, yes, on and false, 0, no, off";
+        let refused = format!("emails[0].primary: expected a boolean, got a string; {general}");
+        check(Auto, "emails", r#"[{"primary":"disabled"}]"#, &refused);
+        let states = "understood are true, 1, yes, on, active, enabled and false, 0, no, off, inactive, disabled, \
+                      suspended, terminated, deprovisioned, deactivated, blocked";
+        for odd in [r#""perhaps""#, "2", "0.5", "-1"] {
+            check(Auto, "active", odd, &format!("active: expected a boolean, got a {}; {states}", kind(odd)));
+        }
+    }
+
+    fn kind(input: &str) -> &'static str {
+        if input.starts_with('"') { "string" } else { "number" }
+    }
+
+    #[test]
+    fn truth_is_understood_in_lists_and_objects() {
+        check(Auto, "active", "[[false]]", "false | auto-004");
+        check(Auto, "active", r#"{"value":"False"}"#, "false | entra-002, auto-004");
+        check(Auto, "active", r#"[{"Value":[0],"type":"x"}]"#, "false | entra-002, auto-004");
+        check(Auto, "active", "[[]]", "- | auto-004");
+        check(Auto, "active", r#"{"value":null}"#, "- | auto-004");
+        check(Auto, "active", r#"" ""#, "- | entra-007");
+        check(Rfc, "active", "[]", "-");
+        check(Rfc, "active", "[[false]]", "active: expected a boolean, got an array");
+        check(Rfc, "active", r#"{"value":false}"#, "active: expected a boolean, got an object");
+        // Whichever of several says that somebody leaves holds.
+        check(Auto, "active", "[true,false]", "false | auto-012");
+        check(Auto, "active", r#"["no","perhaps"]"#, "false | entra-002, auto-012");
+        check(Auto, "active", "[true,null]", "- | auto-012");
+        check(Auto, "active", "[true,[true,true]]", "true | auto-012");
+        check(Rfc, "active", "[true,false]", "active: expected a boolean, got an array");
     }
 
     #[test]

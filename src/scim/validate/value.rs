@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 
 use serde_json::{Map, Value};
 
-use crate::scim::attribute::Attribute;
+use crate::scim::attribute::{Attribute, Kind};
 use crate::scim::error::Error;
 use crate::scim::schema::registry;
 use crate::scim::text;
@@ -13,6 +13,7 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::unknown;
 
 use super::simple::{mismatch, simple};
+use super::truth::truth;
 
 /// The most elements of a multi-valued attribute.
 pub const ELEMENTS_MAX: usize = 10_000;
@@ -83,6 +84,7 @@ fn single(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolera
         // RFC 7643 §2.5 lists null and the empty array; "" is what Entra and Okta send for the same.
         Value::String(s) if s.is_empty() && !attribute.required && tolerances.allow(Tolerance::EmptyText) => Ok(None),
         value if attribute.is_complex() => complex(attribute, value, at, tolerances),
+        value if attribute.kind == Kind::Boolean => Ok(truth(attribute, &value, at, tolerances)?.map(Value::Bool)),
         Value::Array(mut list) if is_one_scalar(&list) && tolerances.allow(Tolerance::ListOfOne) => {
             single(attribute, list.pop().unwrap_or_default(), at, tolerances)
         }

@@ -213,7 +213,7 @@ impl Job<'_> {
 
     fn parse(&self, index: usize) -> Result<BulkOperation, Box<BulkResult>> {
         match self.operations.get(index) {
-            Some(raw) => BulkOperation::parse(raw, index, &Limits::default()),
+            Some(raw) => BulkOperation::parse(raw, index, &self.tolerances.json_limits()),
             None => Err(Box::default()),
         }
     }

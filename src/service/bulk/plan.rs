@@ -183,7 +183,9 @@ impl Tarjan<'_> {
 
 /// The bulkId of an operation, whether it creates something, and which bulkIds it refers to.
 fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
-    let Ok(value) = json::parse(raw.get().as_bytes(), &Limits::default()) else { return (None, false, vec![]) };
+    // Whether it may stand several times is asked when the operation is carried out.
+    let limits = Limits { repeated: Some("active"), ..Limits::default() };
+    let Ok(value) = json::parse(raw.get().as_bytes(), &limits) else { return (None, false, vec![]) };
     let Value::Object(mut operation) = value else { return (None, false, vec![]) };
     let mut member = |name: &str| {
         let key = operation.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();

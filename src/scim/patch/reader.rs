@@ -1,0 +1,278 @@
+//! One operation of a PATCH: its verb, its path, and path-less values taken apart.
+//!
+//! What is malformed is set aside where the dialect bears it: beside a deactivation it is dropped and named, alone
+//! it is refused. What names who has access is never set aside.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::super::attribute::Attribute;
+use super::super::error::{Error, ScimType};
+use super::super::path::{AttrRef, resolve};
+use super::super::schema::{ResourceType, Schema};
+use super::super::tolerance::{Tolerance, Tolerances};
+use super::super::unknown;
+use super::envelope::members;
+use super::target::decides;
+use super::verb::{Verb, is_clear};
+use super::{Op, Operation, Target, in_operation};
+
+pub(super) struct Reader<'r> {
+    index: usize,
+    rtype: &'static ResourceType,
+    tolerances: &'r mut Tolerances,
+    found: &'r mut Vec<Operation>,
+}
+
+impl<'r> Reader<'r> {
+    pub(super) fn new(
+        index: usize,
+        rtype: &'static ResourceType,
+        tolerances: &'r mut Tolerances,
+        found: &'r mut Vec<Operation>,
+    ) -> Self {
+        Reader { index, rtype, tolerances, found }
+    }
+
+    pub(super) fn operation(&mut self, operation: Value) -> Result<(), Error> {
+        let operation = match operation {
+            Value::Object(operation) => operation,
+            Value::Array(mut list) if is_one_object(&list) && self.tolerances.allow(Tolerance::ListOfOne) => {
+                return self.operation(list.pop().unwrap_or_default());
+            }
+            other => return self.set_aside(Error::syntax("expected an object"), &other),
+        };
+        let [op, path, value] = members(operation, ["op", "path", "value"], self.tolerances)?;
+        let path = match path {
+            None | Some(Value::Null) => None,
+            Some(Value::String(path)) if path.trim().is_empty() && self.tolerances.allow(Tolerance::EmptyPath) => None,
+            Some(Value::String(path)) => Some(path),
+            Some(_) => {
+                let value = value.as_ref().unwrap_or(&Value::Null);
+                if !self.tells(value) || !self.tolerances.allow(Tolerance::EmptyPath) {
+                    return self.set_aside(Error::path("path: expected a string"), value);
+                }
+                None
+            }
+        };
+        let verb = Verb::read(op.as_ref(), self.tolerances);
+        let start = self.found.len();
+        let done = match &path {
+            Some(path) => {
+                let done = self.at_path(&verb, path, value);
+                self.spare(path, done)
+            }
+            None => self.without_path(&verb, value),
+        };
+        match verb {
+            Verb::Plain(_) => done,
+            Verb::Doubtful { refusal, .. } if !self.tolerances.dialect().is_lenient() => Err(refusal),
+            Verb::Doubtful { refusal, sets } => done.and_then(|()| self.keep_what_is_clear(start, sets, refusal, path)),
+        }
+    }
+
+    /// Of an operation whose verb is not understood, what can mean one thing only.
+    fn keep_what_is_clear(
+        &mut self,
+        start: usize,
+        sets: bool,
+        refusal: Error,
+        path: Option<String>,
+    ) -> Result<(), Error> {
+        let read = self.found.split_off(start.min(self.found.len()));
+        if read.is_empty() {
+            return match path {
+                Some(path) => self.spare(&path, Err(refusal)),
+                None => self.set_aside(refusal, &Value::Null),
+            };
+        }
+        for operation in read {
+            if is_clear(&operation, sets, self.rtype, self.tolerances) && self.tolerances.allow(Tolerance::OtherOp) {
+                self.found.push(operation);
+            } else if operation.target.decides(self.rtype) {
+                return Err(refusal);
+            } else {
+                self.spare(&operation.target.name(), Err(refusal.clone()))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets a failure aside, unless it is about what says who has access.
+    fn spare(&mut self, path: &str, done: Result<(), Error>) -> Result<(), Error> {
+        match done {
+            Err(error) if !decides(self.rtype, path) => {
+                let placed = in_operation(self.index, error.clone());
+                self.tolerances.spare(placed, path).map_err(|_| error)
+            }
+            done => done,
+        }
+    }
+
+    /// Sets a whole operation aside, unless its value says who has access.
+    fn set_aside(&mut self, error: Error, value: &Value) -> Result<(), Error> {
+        if self.tells(value) {
+            return Err(error);
+        }
+        let placed = in_operation(self.index, error.clone());
+        self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
+    }
+
+    /// Whether a value without a path, or what lies in a list of them, names what says who has access.
+    fn tells(&self, value: &Value) -> bool {
+        match value {
+            Value::Array(list) => list.iter().any(|one| self.tells(one)),
+            Value::Object(members) => members.iter().any(|(name, value)| {
+                decides(self.rtype, name)
+                    || name.eq_ignore_ascii_case("path") && value.as_str().is_some_and(|path| decides(self.rtype, path))
+                    || (self.rtype.schema_by_urn(name).is_some() || name.eq_ignore_ascii_case("value"))
+                        && self.tells(value)
+            }),
+            _ => false,
+        }
+    }
+
+    fn at_path(&mut self, verb: &Verb, path: &str, value: Option<Value>) -> Result<(), Error> {
+        let op = verb.op_with(value.as_ref())?;
+        let is_password = path.eq_ignore_ascii_case("password") && resolve(self.rtype, path).is_none();
+        if is_password && self.tolerances.allow(Tolerance::Password) {
+            self.tolerances.drop_path(path);
+            return Ok(());
+        }
+        let Some(target) = Target::parse(path, value.as_ref(), self.rtype, self.tolerances)? else { return Ok(()) };
+        match (target, op) {
+            // An extension's value is taken apart like a path-less one.
+            (Target::Extension(schema), Op::Add | Op::Replace) => {
+                self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new())
+            }
+            (target, _) => {
+                self.found.push(Operation { index: self.index, op, target, value, pathless: false });
+                Ok(())
+            }
+        }
+    }
+
+    /// One operation for each member of the value (RFC 7644 §3.5.2.1, §3.5.2.3).
+    fn without_path(&mut self, verb: &Verb, value: Option<Value>) -> Result<(), Error> {
+        let op = match verb.op_with(value.as_ref()) {
+            Ok(Op::Remove) => {
+                // RFC 7644 §3.5.2.2: MUST fail. Whatever it was to remove, nobody is active by that.
+                let error = Error::new(ScimType::NoTarget, "path: is missing, and remove needs one");
+                let value = value.filter(|_| !self.rtype.principal);
+                return self.set_aside(error, &value.unwrap_or_default());
+            }
+            Ok(op) => op,
+            Err(error) => return self.set_aside(error, &value.unwrap_or_default()),
+        };
+        let object = match value {
+            Some(Value::Object(object)) => object,
+            Some(Value::Array(mut list)) if is_one_object(&list) && self.tolerances.allow(Tolerance::ListOfOne) => {
+                return self.without_path(verb, list.pop());
+            }
+            other => {
+                let error = Error::value("value: expected an object, because there is no path");
+                return self.set_aside(error, &other.unwrap_or_default());
+            }
+        };
+        let mut seen = HashSet::new();
+        for (key, value) in object {
+            if let Some(schema) = self.rtype.schema_by_urn(&key) {
+                self.container(op, schema, value, &mut seen)?;
+                continue;
+            }
+            let attribute = self.rtype.attribute(&key).map(|attribute| (None, attribute));
+            let done = self.member(op, attribute, &key, value, &mut seen);
+            self.spare(&key, done)?;
+        }
+        Ok(())
+    }
+
+    /// The attributes under the URN of a schema.
+    fn container(
+        &mut self,
+        op: Op,
+        schema: &'static Schema,
+        value: Value,
+        seen: &mut HashSet<String>,
+    ) -> Result<(), Error> {
+        let extension = self.rtype.extension(&schema.id);
+        let object = match value {
+            // Adding nothing takes nothing away.
+            Value::Object(object) if object.is_empty() && op == Op::Replace => return self.drop_extension(extension),
+            Value::Object(object) => object,
+            Value::Null => return self.drop_extension(extension),
+            Value::Array(list) if list.is_empty() => return self.drop_extension(extension),
+            Value::String(text) if text.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => {
+                return self.drop_extension(extension);
+            }
+            _ => return self.spare(&schema.id, Err(Error::value(format!("{}: expected an object", schema.id)))),
+        };
+        for (key, value) in object {
+            let (attribute, path) = (schema.attribute(&key), format!("{}:{key}", schema.id));
+            let done = self.member(op, attribute.map(|attribute| (extension, attribute)), &path, value, seen);
+            self.spare(&path, done)?;
+        }
+        Ok(())
+    }
+
+    fn drop_extension(&mut self, extension: Option<&'static Schema>) -> Result<(), Error> {
+        if let Some(schema) = extension {
+            let target = Target::Extension(schema);
+            self.found.push(Operation { index: self.index, op: Op::Remove, target, value: None, pathless: true });
+        }
+        Ok(())
+    }
+
+    /// One member of a path-less value: an attribute by its name, or a path.
+    fn member(
+        &mut self,
+        op: Op,
+        attribute: Option<(Option<&'static Schema>, &'static Attribute)>,
+        path: &str,
+        value: Value,
+        seen: &mut HashSet<String>,
+    ) -> Result<(), Error> {
+        let target = match attribute {
+            Some((extension, attribute)) => Some(Target::Attribute(AttrRef { extension, attribute, sub: None })),
+            None => self.path_key(path, &value)?,
+        };
+        let Some(target) = target else { return Ok(()) };
+        // Keys that name the same attribute: which one counts is anyone's guess.
+        if let Target::Attribute(attr) = &target
+            && !seen.insert(attr.to_string())
+        {
+            let twice = Error::syntax(format!("value: {attr} is there twice"));
+            return if self.add_to_earlier(&target, value) { Ok(()) } else { Err(twice) };
+        }
+        self.found.push(Operation { index: self.index, op, target, value: Some(value), pathless: true });
+        Ok(())
+    }
+
+    /// Makes another value of `active` one of several, where the dialect bears it: reading them decides.
+    fn add_to_earlier(&mut self, target: &Target, value: Value) -> bool {
+        let bears = self.rtype.principal && self.tolerances.dialect().is_lenient() && target.decides(self.rtype);
+        let earlier = self.found.iter_mut().rfind(|one| one.index == self.index && one.target == *target);
+        let Some(earlier) = earlier.filter(|_| bears) else { return false };
+        earlier.value = Some(Value::Array(vec![earlier.value.take().unwrap_or_default(), value]));
+        true
+    }
+
+    /// A key that is no plain name: a path, as Entra sends it, or unknown.
+    fn path_key(&mut self, key: &str, value: &Value) -> Result<Option<Target>, Error> {
+        let head = key.split_once('[').map_or(key, |(head, _)| head);
+        if resolve(self.rtype, head.trim_end()).is_none() {
+            let rtype = self.rtype;
+            let refusal = |what: &str| Error::syntax(format!("value: {} has no such {what}: {key}", rtype.name));
+            return unknown::member(rtype, key, value, self.tolerances, refusal).map(|()| None);
+        }
+        if !self.tolerances.allow(Tolerance::PathKeys) {
+            return Err(Error::path(format!("value: {key} is a path, where a name is expected")));
+        }
+        Target::parse(key, Some(value), self.rtype, self.tolerances)
+    }
+}
+
+fn is_one_object(list: &[Value]) -> bool {
+    matches!(list, [Value::Object(_)])
+}

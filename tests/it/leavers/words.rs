@@ -1,0 +1,122 @@
+//! No and yes in other words than JSON's, and in other places.
+
+use serde_json::{Value, json};
+
+use super::{EXACT, LENIENT, hire, send, speaking};
+use crate::support::app::*;
+
+#[test]
+fn whatever_means_no_is_understood() {
+    for_each_app(|app| {
+        let no = [
+            json!(" False "),
+            json!("0"),
+            json!(0),
+            json!("no"),
+            json!("off"),
+            json!("inactive"),
+            json!("disabled"),
+            json!("Suspended"),
+            json!("terminated"),
+            json!("deprovisioned"),
+            json!({"value": "False"}),
+            json!([[false]]),
+        ];
+        let yes = [json!("1"), json!(1), json!("yes"), json!("on"), json!("active"), json!("enabled")];
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for (n, (no, yes)) in no.iter().zip(yes.iter().cycle()).enumerate() {
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let by = |method: &str, value: &Value| {
+                    let body = match method {
+                        "PUT" => and(user(&who.name), json!({"active": value})),
+                        _ => replace("active", value.clone()),
+                    };
+                    let (status, _, tolerances, answer) = send(&idp, way, method, &who.path, &body);
+                    assert_eq!(status, 200, "{value} {answer}");
+                    assert!(
+                        ["entra-002", "auto-004", "entra-002, auto-004"].contains(&tolerances.as_str()),
+                        "{tolerances}"
+                    );
+                };
+                for method in ["PATCH", "PUT"] {
+                    by(method, no);
+                    assert_eq!(app.verify(&who.key), "OWNER_INACTIVE", "{method} {no}");
+                    assert_eq!(idp.get(&who.path).expect(200)["active"], json!(false));
+                    by(method, yes);
+                    assert_eq!(app.verify(&who.key), "VALID", "{method} {yes}");
+                }
+            }
+            let joiner = and(user(&format!("{}-0", dialect.name())), json!({"active": "off"}));
+            assert_eq!(idp.post("/Users", joiner).expect(201)["active"], json!(false));
+            for odd in [json!("perhaps"), json!(2), json!(["x"])] {
+                let refused = idp.patch(&who.path, replace("active", odd));
+                let detail = refused.scim_error(400, "invalidValue");
+                assert!(
+                    detail.ends_with(
+                        "and false, 0, no, off, inactive, disabled, suspended, terminated, \
+                    deprovisioned, deactivated, blocked"
+                    ),
+                    "{detail}"
+                );
+            }
+        }
+        for dialect in EXACT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for value in no.iter().chain(&yes) {
+                let refused = idp.patch(&who.path, replace("active", value.clone()));
+                let detail = refused.scim_error(400, "invalidValue");
+                assert!(detail.starts_with("Operations[0]: active: expected a boolean, got a"), "{detail}");
+                assert!(!detail.contains("understood"), "{detail}");
+            }
+            assert_eq!(app.verify(&who.key), "VALID");
+        }
+    });
+}
+
+#[test]
+fn other_words_for_leaving_are_not_dropped_either() {
+    for_each_app(|app| {
+        let leaves = json!({
+            "isActive": false, "accountStatus": "inactive", "userStatus": "Disabled", "isEnabled": "no",
+            "isDisabled": true, "deactivated": true, "terminated": "yes", "deprovisioned": 1, "blocked": true,
+        });
+        let stays = json!({
+            "isActive": true, "accountStatus": "active", "userStatus": "on leave", "isEnabled": 1,
+            "isDisabled": false, "deactivated": false, "terminated": "no", "deprovisioned": 0, "blocked": null,
+        });
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for (name, value) in leaves.as_object().unwrap() {
+                let told = format!("{name}: says that somebody leaves, and there is no such attribute: active says it");
+                let set = json!({"op": "replace", "path": name, "value": value});
+                let refused = idp.patch(&who.path, patch(json!([set])));
+                assert_eq!(
+                    refused.scim_error(400, "invalidSyntax"),
+                    format!("Operations[0]: {told}").replace("Operations[0]: ", "")
+                );
+                let pathless = patch(json!([{"op": "add", "value": {name: value}}]));
+                assert_eq!(idp.patch(&who.path, pathless).scim_error(400, "invalidSyntax"), told);
+                let whole = and(user(&who.name), json!({name: value}));
+                assert_eq!(idp.put(&who.path, whole.clone()).scim_error(400, "invalidSyntax"), told);
+                let (status, ..) = send(&idp, "Bulk", "PUT", &who.path, &whole);
+                assert_eq!(status, 400);
+                let new = and(user(&format!("{}-new", dialect.name())), json!({name: value}));
+                assert_eq!(idp.post("/Users", new).scim_error(400, "invalidSyntax"), told);
+            }
+            assert_eq!(app.verify(&who.key), "VALID");
+            // Joiners are not refused for it.
+            let joiner = and(user(&format!("{}-joins", dialect.name())), stays.clone());
+            let joined = idp.post("/Users", joiner).expect(201);
+            assert_eq!((&joined["active"], joined.header("keyroll-tolerance")), (&json!(true), "auto-001"));
+            // Beside what says it where it counts, they are only named.
+            let left =
+                idp.put(&who.path, and(and(user(&who.name), leaves.clone()), json!({"active": false}))).expect(200);
+            assert_eq!(left.header("keyroll-tolerance"), "auto-001");
+            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+        }
+    });
+}
