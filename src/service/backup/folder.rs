@@ -14,6 +14,7 @@ use super::manifest::Manifest;
 use crate::domain::Id;
 use crate::domain::log::hex;
 use crate::service::Error;
+use crate::service::installation::ROOT_KEY;
 
 const DATA: &str = "data.jsonl.gz";
 const MANIFEST: &str = "manifest.json";
@@ -151,6 +152,9 @@ impl Data {
 
 /// The manifest's bytes.
 pub(super) fn manifest(folder: &Path) -> Result<Vec<u8>, Error> {
+    if let Some(what) = flaw(folder)? {
+        return Err(Error::Refused(format!("{} {what}", folder.display())));
+    }
     let path = folder.join(MANIFEST);
     let mut bytes = vec![];
     let read = File::open(&path).and_then(|file| file.take(MANIFEST_BYTES_MAX).read_to_end(&mut bytes));
@@ -158,30 +162,142 @@ pub(super) fn manifest(folder: &Path) -> Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
+/// Why a folder holds no backup, and what to do.
+fn flaw(folder: &Path) -> Result<Option<&'static str>, Error> {
+    let holds = |name: &str| folder.join(name).exists();
+    let found = match fs::metadata(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Ok(Some("is not there: name the folder that keyroll backup wrote"));
+        }
+        found => found.map_err(failed("read", folder))?,
+    };
+    if !found.is_dir() {
+        return Ok(Some("is no folder: name the folder that keyroll backup wrote, not a file in it"));
+    }
+    Ok(match (holds(MANIFEST), holds(DATA)) {
+        (true, true) => None,
+        (true, false) => {
+            Some("is half a backup: data.jsonl.gz is missing: copy that file, too, or take another backup")
+        }
+        (false, true) => {
+            Some("is half a backup: manifest.json is missing: it was interrupted, or copied in part: take another one")
+        }
+        (false, false) if holds(ROOT_KEY) || holds("keyroll.db") => {
+            Some("is a data folder and no backup: keyroll backup DIR writes one of it into another folder")
+        }
+        (false, false) if fs::read_dir(folder).map_err(failed("read", folder))?.next().is_none() => {
+            Some("is empty: name the folder that keyroll backup wrote")
+        }
+        (false, false) => Some("holds no backup: name the folder that keyroll backup wrote"),
+    })
+}
+
 /// The data of a backup that is read.
 pub(super) struct Source {
+    path: PathBuf,
     lines: BufReader<GzDecoder<Hashed<BufReader<File>>>>,
+    /// The hash that was written, and the bytes.
+    expected: (String, u64),
 }
 
 impl Source {
-    pub(super) fn open(folder: &Path) -> Result<Source, Error> {
+    pub(super) fn open(folder: &Path, manifest: &Manifest) -> Result<Source, Error> {
         let path = folder.join(DATA);
         let file = File::open(&path).map_err(failed("read", &path))?;
         let hashed = Hashed { inner: BufReader::new(file), hash: Sha256::new(), bytes: 0 };
-        Ok(Source { lines: BufReader::new(GzDecoder::new(hashed)) })
+        let expected = (manifest.sha256.clone(), manifest.bytes);
+        Ok(Source { path, lines: BufReader::new(GzDecoder::new(hashed)), expected })
     }
 
-    /// Its lines, in order.
+    /// Its lines, in order. Behind the last one stands a failure if they were not made of the bytes that were
+    /// written: whoever reads to the end has used no others.
     pub(super) fn lines(&mut self) -> impl Iterator<Item = io::Result<String>> {
-        (&mut self.lines).lines()
+        let mut is_over = false;
+        std::iter::from_fn(move || {
+            if is_over {
+                return None;
+            }
+            let mut line = String::new();
+            match self.lines.read_line(&mut line) {
+                Ok(0) => {
+                    is_over = true;
+                    self.compare().err().map(Err)
+                }
+                Ok(_) => Some(Ok(line.strip_suffix('\n').map(str::to_owned).unwrap_or(line))),
+                Err(error) => Some(Err(error)),
+            }
+        })
     }
 
-    /// Reads what is left, and compares all that was read with the manifest.
-    pub(super) fn end(self, manifest: &Manifest) -> Result<(), Error> {
-        let mut hashed = self.lines.into_inner().into_inner();
-        let broken = || Error::Refused("the backup is broken: its data is not what its manifest says".to_owned());
-        io::copy(&mut hashed, &mut io::sink()).map_err(|_| broken())?;
-        let (sha256, bytes) = (hex(&hashed.hash.finalize()), hashed.bytes);
-        if (sha256, bytes) == (manifest.sha256.clone(), manifest.bytes) { Ok(()) } else { Err(broken()) }
+    /// Reads what is left, and compares all that was read with what was written.
+    ///
+    /// # Errors
+    /// [`Error::Refused`], which names the file, if it is something else.
+    pub(super) fn whole(mut self) -> Result<(), Error> {
+        self.compare().map_err(|error| Error::Refused(format!("the backup is broken: {error}")))
+    }
+
+    fn compare(&mut self) -> io::Result<()> {
+        let hashed = self.lines.get_mut().get_mut();
+        io::copy(hashed, &mut io::sink())?;
+        if (hex(&hashed.hash.clone().finalize()), hashed.bytes) == self.expected {
+            return Ok(());
+        }
+        let text = "does not have the hash that was written: it was damaged or changed since: take another copy";
+        Err(io::Error::other(format!("{} {text}", self.path.display())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with data, and the manifest of it as far as it is about the data.
+    fn written(text: &str) -> (tempfile::TempDir, Manifest) {
+        let folder = tempfile::tempdir().unwrap();
+        let (sha256, bytes) = write(&folder, text);
+        let manifest = Manifest {
+            format: 1,
+            keyroll: String::new(),
+            migrations: vec![],
+            made_at: String::new(),
+            installation: None,
+            root_key: String::new(),
+            signing_key: String::new(),
+            logs: vec![],
+            rows: 2,
+            bytes,
+            sha256,
+        };
+        (folder, manifest)
+    }
+
+    fn write(folder: &tempfile::TempDir, text: &str) -> (String, u64) {
+        let path = folder.path().to_owned();
+        let draft = Draft { target: path.clone(), path, is_whole: true };
+        let mut data = draft.data().unwrap();
+        text.lines().for_each(|line| data.line(line).unwrap());
+        data.end().unwrap()
+    }
+
+    #[test]
+    fn lines_of_other_bytes_end_with_a_failure() {
+        let (folder, manifest) = written("[1]\n[2]\n");
+        let lines = |source: &mut Source| source.lines().map(|line| line.map_err(drop)).collect::<Vec<_>>();
+        let all = [Ok("[1]".to_owned()), Ok("[2]".to_owned())];
+        let mut source = Source::open(folder.path(), &manifest).unwrap();
+        assert_eq!(lines(&mut source), all);
+        source.whole().unwrap();
+        // What was checked may be something else by the time that it is used.
+        Source::open(folder.path(), &manifest).unwrap().whole().unwrap();
+        write(&folder, "[1]\n[3]\n");
+        let mut source = Source::open(folder.path(), &manifest).unwrap();
+        assert_eq!(lines(&mut source), [Ok("[1]".to_owned()), Ok("[3]".to_owned()), Err(())]);
+        let said = source.whole().unwrap_err().to_string();
+        assert!(said.contains("data.jsonl.gz does not have the hash that was written"), "{said}");
+        // So may what stands behind the end of the compressed text.
+        write(&folder, "[1]\n[2]\n");
+        OpenOptions::new().append(true).open(folder.path().join(DATA)).unwrap().write_all(b"more").unwrap();
+        assert_eq!(lines(&mut Source::open(folder.path(), &manifest).unwrap()), [&all[..], &[Err(())]].concat());
     }
 }

@@ -86,19 +86,22 @@ impl Manifest {
     /// [`Error::Refused`] if it is not whole, of another form, of another `root.key`, or was changed.
     pub(super) fn open(bytes: &[u8], keyring: &Keyring) -> Result<Manifest, Error> {
         let refused = |what: &str| Error::Refused(format!("manifest.json: {what}: nothing was done"));
-        let sealed: Sealed = serde_json::from_slice(bytes).map_err(|error| refused(&error.to_string()))?;
+        let damaged = || refused("it is not as it was written: it was damaged or changed: take another copy");
+        let newer = || refused("it was written by a newer version of keyroll: install that version");
+        let sealed: Sealed = serde_json::from_slice(bytes).map_err(|_| damaged())?;
         let text = sealed.manifest.get();
-        let manifest: Manifest = serde_json::from_str(text).map_err(|error| refused(&error.to_string()))?;
+        let mac = hex(&keyring.backup_mac(text.as_bytes()));
+        let is_ours = bool::from(mac.as_bytes().ct_eq(sealed.mac.as_bytes()));
+        let manifest: Manifest = serde_json::from_str(text).map_err(|_| if is_ours { newer() } else { damaged() })?;
         if manifest.format != FORMAT {
-            return Err(refused("it was written by a newer version of keyroll: install that version"));
+            return Err(newer());
         }
         if manifest.root_key != hex(keyring.fingerprint()) {
             return Err(refused(
                 "the backup is of another root.key than the one in the data folder: copy that one there",
             ));
         }
-        let mac = hex(&keyring.backup_mac(text.as_bytes()));
-        if !bool::from(mac.as_bytes().ct_eq(sealed.mac.as_bytes())) {
+        if !is_ours {
             return Err(refused("it was changed: its MAC is another"));
         }
         Ok(manifest)

@@ -88,9 +88,10 @@ pub fn check(settings: &Settings, folder: &Path) -> Result<Value, Error> {
 
 /// Reads what a backup says of itself, and whether it is of the keys that are here.
 fn open(settings: &Settings, folder: &Path) -> Result<(Manifest, Keyring), Error> {
+    let manifest = folder::manifest(folder)?;
     let root = installation::RootKey::present(&settings.data_dir)?;
     let keyring = root.keyring();
-    let manifest = Manifest::open(&folder::manifest(folder)?, &keyring)?;
+    let manifest = Manifest::open(&manifest, &keyring)?;
     let other = |name: &str| {
         let path = settings.data_dir.join(name);
         Error::Refused(format!("the backup is of another installation than {}: nothing was done", path.display()))
@@ -109,9 +110,10 @@ fn open(settings: &Settings, folder: &Path) -> Result<(Manifest, Keyring), Error
 /// Puts what there is to check into a database of its own, and checks it there.
 fn examine(manifest: &Manifest, keyring: &Keyring, folder: &Path, place: &Path) -> Result<(), Error> {
     let broken = |what: &str| Error::Refused(format!("the backup in {} is broken: {what}", folder.display()));
-    let mut source = Source::open(folder)?;
+    // Before a row of it is looked at.
+    Source::open(folder, manifest)?.whole()?;
+    let mut source = Source::open(folder, manifest)?;
     archive::fill(place, &manifest.migrations, &mut source.lines(), &CHECKED, |_| Ok::<_, Error>(()))?;
-    source.end(manifest)?;
     let database = store::Settings { url: format!("sqlite:{}", place.display()), readers: 1 };
     let store = Store::open(&database)?;
     let tenants = store.read(store::tenants::all)?;

@@ -31,14 +31,17 @@ pub fn restore(
     let (manifest, _) = open(settings, folder)?;
     let now = clock.now();
     let present = if replace { Present::Replace } else { Present::Keep };
-    let mut source = Source::open(folder)?;
-    let whole = Source::open(folder)?;
-    let known = manifest.clone();
-    archive::restore(&settings.database_url, &manifest.migrations, &mut source.lines(), present, |conn| {
-        // It is still the file that was checked.
-        whole.end(&known)?;
-        record(conn, now, entropy)
-    })?;
+    // The lines fail at their end, before the commit, if they are not those that were checked.
+    let mut source = Source::open(folder, &manifest)?;
+    let restored =
+        archive::restore(&settings.database_url, &manifest.migrations, &mut source.lines(), present, |conn| {
+            record(conn, now, entropy)
+        });
+    // Why it failed, if they are others, is said by the hash and not by what the database made of them.
+    if matches!(restored, Err(Error::Internal(_))) {
+        source.whole()?;
+    }
+    restored?;
     let mut told = manifest.to_json(folder);
     if let Some(told) = told.as_object_mut() {
         told.insert("restored".to_owned(), json!(true));

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use keyroll::store::archive::TABLES;
+use keyroll::store::archive::{self, TABLES};
 use keyroll::store::{Settings, Store};
 use serde_json::{Value, json};
 
@@ -173,6 +173,65 @@ fn holds_no_key(place: &Installation, good: &Path) {
     }
 }
 
+/// A copy of a backup that somebody or something has spoilt is refused with a reason, and leaves nothing behind.
+fn refuses_spoilt(place: &Installation, good: &Path, name: &str, why: &str, spoil: &dyn Fn(&Path)) {
+    let copy = good.with_file_name(name);
+    fs::create_dir(&copy).unwrap();
+    for file in ["data.jsonl.gz", "manifest.json"] {
+        fs::copy(good.join(file), copy.join(file)).unwrap();
+    }
+    spoil(&copy);
+    for command in [&["backup", "--check"][..], &["restore"]] {
+        let said = refusal(place.run(&[command, &[copy.to_str().unwrap()]].concat()));
+        assert!(said.contains(why), "{name}: {said}");
+    }
+    assert!(!place.data_dir().join("backup.checking").exists());
+    assert!(!place.data_dir().join("keyroll.db").exists());
+}
+
+#[test]
+fn damage_is_found_by_the_hash_and_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let (place, empty) = (Installation::sqlite(), Installation::sqlite());
+    populate(&place.serve(&[]));
+    copy_keys(&place, &empty);
+    let good = folder.path().join("good");
+    place.run(&["backup", good.to_str().unwrap()]).expect(0);
+    let refuses = |name: &str, why: &str, spoil: &dyn Fn(&Path)| refuses_spoilt(&empty, &good, name, why, spoil);
+    let cut = |at: &Path| {
+        let bytes = fs::read(at.join("data.jsonl.gz")).unwrap();
+        fs::write(at.join("data.jsonl.gz"), &bytes[..bytes.len() / 2]).unwrap();
+    };
+    let other =
+        "data.jsonl.gz does not have the hash that was written: it was damaged or changed since: take another copy";
+    refuses("cut", other, &cut);
+    // One bit of any byte: no row is looked at before the hash is.
+    let length = fs::metadata(good.join("data.jsonl.gz")).unwrap().len() as usize;
+    for at in [0, 3, length / 4, length / 2, length - 9, length - 1] {
+        let flip = |copy: &Path| {
+            let mut bytes = fs::read(copy.join("data.jsonl.gz")).unwrap();
+            bytes[at] ^= 4;
+            fs::write(copy.join("data.jsonl.gz"), bytes).unwrap();
+        };
+        refuses(&format!("flipped{at}"), other, &flip);
+    }
+    let more = |copy: &Path| {
+        let mut bytes = fs::read(copy.join("data.jsonl.gz")).unwrap();
+        bytes.push(b'x');
+        fs::write(copy.join("data.jsonl.gz"), bytes).unwrap();
+    };
+    refuses("longer", other, &more);
+    let torn = |copy: &Path| {
+        let text = fs::read_to_string(copy.join("manifest.json")).unwrap();
+        fs::write(copy.join("manifest.json"), text.replacen("\"rows\":", "\"row{\":", 1)).unwrap();
+    };
+    refuses("torn", "manifest.json: it is not as it was written: it was damaged or changed", &torn);
+    let half = |at: &Path| fs::remove_file(at.join("manifest.json")).unwrap();
+    refuses("half", "half is half a backup: manifest.json is missing: it was interrupted, or copied in", &half);
+    let half = |at: &Path| fs::remove_file(at.join("data.jsonl.gz")).unwrap();
+    refuses("rest", "rest is half a backup: data.jsonl.gz is missing: copy that file, too", &half);
+}
+
 #[test]
 fn what_is_broken_or_foreign_is_not_restored() {
     let folder = tempfile::tempdir().unwrap();
@@ -186,36 +245,16 @@ fn what_is_broken_or_foreign_is_not_restored() {
     assert_eq!(refusal(place.run(&["backup", &text])), format!("{text} is there already: name another folder"));
     holds_no_key(&place, &good);
     let empty = Installation::sqlite();
-    let refuses = |place: &Installation, name: &str, why: &str, spoil: &dyn Fn(&Path)| {
-        let copy = folder.path().join(name);
-        fs::create_dir(&copy).unwrap();
-        for file in ["data.jsonl.gz", "manifest.json"] {
-            fs::copy(good.join(file), copy.join(file)).unwrap();
-        }
-        spoil(&copy);
-        for command in [&["backup", "--check"][..], &["restore"]] {
-            let said = refusal(place.run(&[command, &[copy.to_str().unwrap()]].concat()));
-            assert!(said.contains(why), "{name}: {said}");
-        }
-        assert!(!place.data_dir().join("backup.checking").exists());
-        assert!(!place.data_dir().join("keyroll.db").exists());
-    };
-    refuses(&empty, "no key", "root.key is not there: a backup holds no keys: copy it there first", &|_| {});
+    let refuses = |name: &str, why: &str, spoil: &dyn Fn(&Path)| refuses_spoilt(&empty, &good, name, why, spoil);
+    refuses("no key", "root.key is not there: a backup holds no keys: copy it there first", &|_| {});
     copy_keys(&place, &empty);
-    let cut = |at: &Path| {
-        let bytes = fs::read(at.join("data.jsonl.gz")).unwrap();
-        fs::write(at.join("data.jsonl.gz"), &bytes[..bytes.len() / 2]).unwrap();
-    };
-    refuses(&empty, "cut", "the backup is broken: ", &cut);
     let edit = |at: &Path| {
         let text = fs::read_to_string(at.join("manifest.json")).unwrap();
         let edited = text.replace("\"name\":\"default\"", "\"name\":\"another\"");
         assert_ne!(edited, text);
         fs::write(at.join("manifest.json"), edited).unwrap();
     };
-    refuses(&empty, "edited", "it was changed: its MAC is another", &edit);
-    let half = |at: &Path| fs::remove_file(at.join("manifest.json")).unwrap();
-    refuses(&empty, "half", "manifest.json: No such file or directory", &half);
+    refuses("edited", "it was changed: its MAC is another", &edit);
     let swap = |at: &Path| {
         use std::io::Write;
         let file = fs::File::open(at.join("data.jsonl.gz")).unwrap();
@@ -225,7 +264,7 @@ fn what_is_broken_or_foreign_is_not_restored() {
         out.write_all(text.replace("team", "gang").as_bytes()).unwrap();
         out.finish().unwrap();
     };
-    refuses(&empty, "swapped", "its data is not what its manifest says", &swap);
+    refuses("swapped", "data.jsonl.gz does not have the hash that was written", &swap);
     let stranger = Installation::sqlite();
     stranger.run(&["init"]).expect(0);
     for command in [&["backup", "--check"][..], &["restore", "--replace"]] {
@@ -237,6 +276,66 @@ fn what_is_broken_or_foreign_is_not_restored() {
         fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert!(names.iter().all(|name| !name.ends_with(".part")), "{names:?}");
     empty.run(&["restore", &text]).expect(0);
+}
+
+#[test]
+fn a_folder_that_is_no_backup_is_named_as_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Installation::sqlite();
+    // Also where there is no key yet: what is named wrongly comes first.
+    for has_key in [false, true] {
+        if has_key {
+            place.run(&["init"]).expect(0);
+            place.run(&["backup", folder.path().join("good").to_str().unwrap()]).expect(0);
+            fs::create_dir(folder.path().join("empty")).unwrap();
+            fs::create_dir(folder.path().join("other")).unwrap();
+            fs::write(folder.path().join("other/letter"), "Dear Mira").unwrap();
+        }
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let wrong = "name the folder that keyroll backup wrote";
+        let data_dir = place.data_dir().display().to_string();
+        for (path, what) in [
+            (at("nowhere"), format!("is not there: {wrong}")),
+            (at("good/manifest.json"), format!("is no folder: {wrong}, not a file in it")),
+            (at("empty"), format!("is empty: {wrong}")),
+            (at("other"), format!("holds no backup: {wrong}")),
+            (
+                data_dir,
+                "is a data folder and no backup: keyroll backup DIR writes one of it into another folder".to_owned(),
+            ),
+        ] {
+            let what = if has_key { what } else { format!("is not there: {wrong}") };
+            if !has_key && path.ends_with("manifest.json") {
+                continue;
+            }
+            for command in [&["backup", "--check"][..], &["restore"], &["restore", "--replace"]] {
+                let said = refusal(place.run(&[command, &[&path]].concat()));
+                assert_eq!(said, format!("{path} {what}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn lines_that_fail_at_their_end_leave_the_database_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, place) in Installation::each().enumerate() {
+        populate(&place.serve(&[]));
+        let before = rows(&place, &folder.path().join(format!("{number}before")));
+        let data = fs::File::open(folder.path().join(format!("{number}before/data.jsonl.gz"))).unwrap();
+        let text = std::io::read_to_string(flate2::read::GzDecoder::new(data)).unwrap();
+        let manifest = fs::read(folder.path().join(format!("{number}before/manifest.json"))).unwrap();
+        let manifest: Value = serde_json::from_slice(&manifest).unwrap();
+        let migrations: Vec<String> = serde_json::from_value(manifest["manifest"]["migrations"].clone()).unwrap();
+        let other = std::iter::once(Err(std::io::Error::other("other bytes")));
+        let mut lines = text.lines().map(|line| Ok(line.to_owned())).chain(other);
+        let replace = archive::Present::Replace;
+        let done = archive::restore(&place.database_url(), &migrations, &mut lines, replace, |_| {
+            Ok::<_, keyroll::store::Error>(())
+        });
+        assert_eq!(done.unwrap_err().to_string(), "the backup is broken: other bytes");
+        assert_eq!(rows(&place, &folder.path().join(format!("{number}after"))), before);
+    }
 }
 
 #[test]
@@ -257,19 +356,26 @@ struct Name {
     name: String,
 }
 
+/// Tables that are not of ours, and say nothing that a backup would have to keep: its manifest names the migrations.
+const NOT_OURS: [&str; 1] = ["__diesel_schema_migrations"];
+
 #[test]
 fn a_backup_holds_every_table() {
     for database in [Some(sqlite()), postgres()].into_iter().flatten() {
         let Settings { url, .. } = &database.settings;
         drop(Store::open(&database.settings).unwrap());
-        let own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
-        let server = "SELECT CAST(tablename AS text) AS name FROM pg_tables WHERE schemaname = 'public'";
+        let own = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+        let server = "SELECT CAST(tablename AS text) AS name FROM pg_tables \
+                      WHERE schemaname NOT IN ('pg_catalog', 'information_schema')";
         let rows: Vec<Name> = match url.strip_prefix("sqlite:") {
             Some(path) => diesel::sql_query(own).load(&mut SqliteConnection::establish(path).unwrap()).unwrap(),
             None => diesel::sql_query(server).load(&mut PgConnection::establish(url).unwrap()).unwrap(),
         };
-        let names: BTreeSet<String> =
-            rows.into_iter().map(|row| row.name).filter(|name| !name.starts_with("__")).collect();
-        assert_eq!(names, TABLES.map(str::to_owned).into_iter().collect());
+        let names: BTreeSet<String> = rows.into_iter().map(|row| row.name).collect();
+        assert_eq!(names, TABLES.into_iter().chain(NOT_OURS).map(str::to_owned).collect());
     }
+    // And what the program reads and writes is among them.
+    let schema = include_str!("../../../src/store/schema.rs").split("table! {").skip(1);
+    let known: BTreeSet<&str> = schema.map(|rest| rest.split('(').next().unwrap().trim()).collect();
+    assert_eq!(known, TABLES.into_iter().collect());
 }
