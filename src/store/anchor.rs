@@ -7,9 +7,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::error::{Error, Result};
@@ -21,8 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(250);
 /// The files of one database, and whether they were all at their place at the last look.
 pub(super) struct Anchor {
     files: Arc<Files>,
-    /// The thread that looks ends with it.
-    _stop: Sender<()>,
+    /// The thread that looks, which ends without its sender; `None` once it has ended.
+    watch: Mutex<Option<(Sender<()>, JoinHandle<()>)>>,
 }
 
 struct Files {
@@ -59,12 +60,22 @@ impl Anchor {
         let files = Arc::new(Files { known: known.collect::<io::Result<_>>()?, moved: AtomicBool::new(false) });
         let (stop, stopped) = channel::<()>();
         let looked_at = Arc::clone(&files);
-        std::thread::Builder::new().name("keyroll-anchor".to_owned()).spawn(move || {
+        let thread = std::thread::Builder::new().name("keyroll-anchor".to_owned()).spawn(move || {
             while stopped.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout) {
                 looked_at.look();
             }
         })?;
-        Ok(Anchor { files, _stop: stop })
+        Ok(Anchor { files, watch: Mutex::new(Some((stop, thread))) })
+    }
+
+    /// Looks no more, once this returns: whoever closes the last connection takes files away that others would miss.
+    pub(super) fn raise(&self) {
+        let watch = self.watch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((stop, thread)) = watch {
+            drop(stop);
+            // Else a look that has begun would find them gone.
+            let _ = thread.join();
+        }
     }
 
     /// Refuses what would be done with files that are no longer at their place, as far as the last look knows.
@@ -82,5 +93,28 @@ impl Anchor {
     pub(super) fn look(&self) -> Result<()> {
         self.files.look();
         self.check()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_raised_anchor_misses_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keyroll.db");
+        for name in [path.clone(), beside(&path, "-wal"), beside(&path, "-shm")] {
+            fs::write(name, "").unwrap();
+        }
+        let anchor = Anchor::drop_at(&path).unwrap();
+        assert_eq!(Arc::strong_count(&anchor.files), 2);
+        anchor.raise();
+        assert_eq!(Arc::strong_count(&anchor.files), 1, "the thread that looks has ended");
+        anchor.raise();
+        anchor.look().unwrap();
+        fs::remove_file(beside(&path, "-wal")).unwrap();
+        anchor.check().unwrap();
+        assert!(matches!(anchor.look(), Err(Error::Moved)));
     }
 }

@@ -66,6 +66,13 @@ struct Idle {
     lent: u32,
 }
 
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        // Before the first connection ends.
+        self.anchor.raise();
+    }
+}
+
 impl Sqlite {
     pub(super) fn open(path: &str, readers: u32, expected: Option<Id>) -> Result<Sqlite> {
         let path = place::absolute(path)?;
