@@ -13,7 +13,6 @@ use std::path::PathBuf;
 
 use clap::Args;
 use ipnet::IpNet;
-use serde::Deserialize;
 
 pub use self::log::{Format, Log};
 
@@ -58,22 +57,6 @@ pub struct Serving {
     /// How lines of the log are written
     #[arg(long, env = "KEYROLL_LOG_FORMAT", value_name = "text|json", hide_possible_values = true)]
     pub log_format: Option<Format>,
-}
-
-/// The settings file. A key that it does not know is refused.
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    data_dir: Option<PathBuf>,
-    database_url: Option<String>,
-    public_url: Option<String>,
-    listen: Option<SocketAddr>,
-    #[serde(default)]
-    behind_proxy: Vec<IpNet>,
-    rate_limit: Option<String>,
-    require_synchronous_standby: Option<bool>,
-    log_level: Option<String>,
-    log_format: Option<Format>,
 }
 
 /// The settings that hold.
@@ -181,19 +164,12 @@ fn check_public_url(url: String) -> Result<String, String> {
     Ok(url)
 }
 
-/// Variables that Keyroll knows, beside the prefixes that it leaves alone.
-const VARIABLES: &[&str] = &[
-    "KEYROLL_DATA_DIR",
-    "KEYROLL_DATABASE_URL",
-    "KEYROLL_PUBLIC_URL",
-    "KEYROLL_CONFIG",
-    "KEYROLL_LISTEN",
-    "KEYROLL_BEHIND_PROXY",
-    "KEYROLL_RATE_LIMIT",
-    STANDBY,
-    "KEYROLL_LOG",
-    "KEYROLL_LOG_FORMAT",
-];
+/// Variables that Keyroll knows, beside the prefixes that it leaves alone: those of its flags.
+fn variables() -> Vec<String> {
+    let flags = Serving::augment_args(Place::augment_args(clap::Command::new("")));
+    flags.get_arguments().filter_map(|flag| Some(flag.get_env()?.to_string_lossy().into_owned())).collect()
+}
+
 const IGNORED: &[&str] = &["KEYROLL_TEST_", "KEYROLL_SERVICE_", "KEYROLL_PORT"];
 
 /// Refuses variables that look like settings and are none: a typing error must not be a silent default.
@@ -201,9 +177,10 @@ const IGNORED: &[&str] = &["KEYROLL_TEST_", "KEYROLL_SERVICE_", "KEYROLL_PORT"];
 /// # Errors
 /// The first such variable.
 pub fn check_environment(names: impl Iterator<Item = String>) -> Result<(), String> {
+    let known = variables();
     for name in names.filter(|name| name.starts_with("KEYROLL_")) {
-        if !VARIABLES.contains(&name.as_str()) && !IGNORED.iter().any(|prefix| name.starts_with(prefix)) {
-            return Err(format!("{name} is no setting of Keyroll: known are {}", VARIABLES.join(", ")));
+        if !known.contains(&name) && !IGNORED.iter().any(|prefix| name.starts_with(prefix)) {
+            return Err(format!("{name} is no setting of Keyroll: known are {}", known.join(", ")));
         }
     }
     Ok(())
@@ -226,7 +203,11 @@ mod tests {
     fn unknown_variables_are_refused_and_foreign_ones_left_alone() {
         let check = |names: &[&str]| check_environment(names.iter().map(|name| (*name).to_owned()));
         assert_eq!(check(&["PATH", "KEYROLL_LISTEN", "KEYROLL_TEST_SQLITE_ONLY", "KEYROLL_PORT_80_TCP"]), Ok(()));
-        assert!(check(&["KEYROLL_LISTNE"]).unwrap_err().starts_with("KEYROLL_LISTNE is no setting"));
+        let known = "KEYROLL_DATA_DIR, KEYROLL_DATABASE_URL, KEYROLL_PUBLIC_URL, KEYROLL_CONFIG, KEYROLL_LISTEN, \
+                     KEYROLL_BEHIND_PROXY, KEYROLL_RATE_LIMIT, KEYROLL_REQUIRE_SYNCHRONOUS_STANDBY, KEYROLL_LOG, \
+                     KEYROLL_LOG_FORMAT";
+        let said = format!("KEYROLL_LISTNE is no setting of Keyroll: known are {known}");
+        assert_eq!(check(&["KEYROLL_LISTNE"]), Err(said));
     }
 
     #[test]

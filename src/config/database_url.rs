@@ -5,8 +5,10 @@ use std::net::IpAddr;
 /// A database elsewhere gets its password and every row over the network: TLS, or an explicit no. What a URL
 /// leaves out, libpq takes from the environment.
 pub(super) fn check(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<(), String> {
-    if url.starts_with("sqlite:") {
-        return Ok(());
+    match url.strip_prefix("sqlite:") {
+        Some("") => return Err("--database-url: behind sqlite: expected the path of a file".to_owned()),
+        Some(_) => return Ok(()),
+        None => {}
     }
     let Some(rest) = url.strip_prefix("postgres://").or_else(|| url.strip_prefix("postgresql://")) else {
         return Err("--database-url: expected sqlite:PATH or postgres://…".to_owned());

@@ -2,23 +2,41 @@
 //! password, and a quote that is missing makes the rest of the file part of it.
 
 use std::io::ErrorKind;
-use std::path::Path;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 
+use ipnet::IpNet;
+use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{FILE, File};
+use super::{FILE, Format};
 
-/// What each setting is like.
-const EXPECTED: &[(&str, &str)] = &[
-    ("data_dir", "the path of a folder in quotes"),
-    ("database_url", "\"sqlite:PATH\" or \"postgres://…\""),
-    ("public_url", "\"https://…\""),
-    ("listen", "an address and a port in quotes, such as \"127.0.0.1:8080\""),
-    ("behind_proxy", "a list of networks, such as [\"10.0.0.0/24\"]"),
-    ("rate_limit", "\"N/min\" or \"off\""),
-    ("log_level", "\"error\", \"warn\", \"info\", \"debug\" or \"trace\""),
-    ("log_format", "\"text\" or \"json\""),
-];
+/// The one table of settings: the name of each, its type, and what it is like.
+macro_rules! settings {
+    ($($name:ident: $kind:ty, $expected:literal;)*) => {
+        /// The settings file. A key that it does not know is refused.
+        #[derive(Debug, Default, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct File {
+            $(#[serde(default)] pub(super) $name: $kind,)*
+        }
+
+        /// What each setting is like.
+        const EXPECTED: &[(&str, &str)] = &[$((stringify!($name), $expected)),*];
+    };
+}
+
+settings! {
+    data_dir: Option<PathBuf>, "the path of a folder in quotes";
+    database_url: Option<String>, "\"sqlite:PATH\" or \"postgres://…\"";
+    public_url: Option<String>, "\"https://…\"";
+    listen: Option<SocketAddr>, "an address and a port in quotes, such as \"127.0.0.1:8080\"";
+    behind_proxy: Vec<IpNet>, "a list of networks, such as [\"10.0.0.0/24\"]";
+    rate_limit: Option<String>, "\"N/min\" or \"off\"";
+    require_synchronous_standby: Option<bool>, "true or false";
+    log_level: Option<String>, "\"error\", \"warn\", \"info\", \"debug\" or \"trace\"";
+    log_format: Option<Format>, "\"text\" or \"json\"";
+}
 
 /// Reads the file that was named, or the one in the working folder if it is there.
 pub(super) fn read(named: Option<&Path>) -> Result<File, String> {
@@ -107,6 +125,16 @@ mod tests {
         check(&format!("log_format = \"{URL}\""), "log_format: expected \"text\" or \"json\"");
         check(&format!("database_url = \"{URL}\"\ndatabase_url = \"{URL}\""), "line 2: database_url: ");
         assert_eq!(parse(&format!("database_url = \"{URL}\"")).unwrap().database_url.as_deref(), Some(URL));
+    }
+
+    #[test]
+    fn who_misspells_a_setting_is_told_every_one() {
+        let known: Vec<&str> = EXPECTED.iter().map(|(name, _)| *name).collect();
+        let all = "data_dir, database_url, public_url, listen, behind_proxy, rate_limit, require_synchronous_standby, \
+                   log_level, log_format";
+        assert_eq!(known.join(", "), all);
+        let message = parse("x = 1").unwrap_err();
+        assert_eq!(message, format!("unknown field `x`, expected one of `{}`", all.replace(", ", "`, `")));
     }
 
     #[test]

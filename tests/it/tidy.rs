@@ -158,7 +158,7 @@ fn every_tolerance_has_a_test() {
 fn the_example_settings_name_every_setting() {
     let read =
         |path: &str| std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-    let (example, config) = (read("examples/keyroll.toml"), read("src/config.rs"));
+    let (example, config) = (read("examples/keyroll.toml"), read("src/config/file.rs"));
     let keys = |text: &str, mark: &str, end: &str| -> BTreeSet<String> {
         let lines = text.lines().filter_map(|line| line.strip_prefix(mark)?.split_once(end));
         lines
@@ -166,7 +166,7 @@ fn the_example_settings_name_every_setting() {
             .filter(|key| key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
             .collect()
     };
-    let (_, known) = config.split_once("struct File {").unwrap();
+    let (_, known) = config.split_once("\nsettings! {").unwrap();
     let (known, _) = known.split_once('}').unwrap();
     assert_eq!(keys(&example, "# ", " = "), keys(known, "    ", ": "));
 }
