@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, found, host, principal, print};
+use super::{Output, found, host, names, principal, print};
 use crate::domain::{Permission, moment};
 use crate::service::{Error, Service};
 
@@ -43,6 +43,17 @@ pub(super) struct At {
     pub(super) at: Option<String>,
 }
 
+impl At {
+    /// Says so if the time lies ahead, which a typing error makes it: nobody knows who comes and goes until then.
+    pub(super) fn tell_if_ahead(&self, service: &Service) {
+        let (Some(text), now) = (&self.at, service.now()) else { return };
+        let is_today = *text == now.date_naive().to_string();
+        if !is_today && moment::parse(text, DateTime::<Utc>::MAX_UTC).is_some_and(|time| time > now) {
+            print::note(&format!("{text} lies ahead: this is what is known now"));
+        }
+    }
+}
+
 /// A moment as an argument.
 fn moment(text: &str) -> Result<String, String> {
     let read = moment::parse(text, DateTime::<Utc>::MAX_UTC);
@@ -67,7 +78,9 @@ const COLUMNS: [&str; 7] = ["role", "source", "path", "via", "since", "until", "
 /// Gives exit code 1 for a "no".
 pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error> {
     match command {
-        Command::Show { user, at: At { at }, output } => {
+        Command::Show { user, at, output } => {
+            at.tell_if_ahead(service);
+            let At { at } = at;
             let context = host(service, "access show")?;
             let (kind, id) = principal(service, &context, &user)?;
             let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
@@ -76,12 +89,16 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
                 print::json(&access)?;
                 return Ok(ExitCode::SUCCESS);
             }
+            let mut access = access;
+            names::put(service, &context, &mut access)?;
             print::record(&summary(&access));
             print::table(&rows(&access), &COLUMNS);
             print_if_truncated(&access);
             Ok(ExitCode::SUCCESS)
         }
-        Command::Explain { user, permission, at: At { at }, output } => {
+        Command::Explain { user, permission, at, output } => {
+            at.tell_if_ahead(service);
+            let At { at } = at;
             let context = host(service, "access explain")?;
             let answer = service.explain(&context, None, (&user, &permission), at.as_deref());
             let answer = found("user or agent", &user, answer)?;
@@ -115,8 +132,10 @@ fn print_if_truncated(answer: &Value) {
 fn summary(access: &Value) -> Value {
     let of = |name: &str| access.get(name).cloned().unwrap_or_default();
     let text = |pointer: &str| access.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let parts = ["/principal/type", "/principal/name", "/principal/id"].map(text);
+    let principal = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
     json!({
-        "principal": format!("{} {}", text("/principal/type"), text("/principal/id")),
+        "principal": principal,
         "live": of("live"),
         "permissions": of("permissions"),
         "as_of_seq": of("as_of_seq"),

@@ -6,7 +6,7 @@ use std::io::Read;
 use clap::Args;
 use serde_json::Value;
 
-use super::{Output, host, mapping, print};
+use super::{Output, host, mapping, names, print};
 use crate::service::catalogue::apply::Options;
 use crate::service::{Error, Service};
 
@@ -34,10 +34,12 @@ pub(super) struct Command {
 pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
     let file = read(&command.file)?;
     let Command { dry_run, prune, force, .. } = *command;
-    let told = service.apply(&host(service, "apply")?, &file, Options { dry_run, prune, force })?;
+    let context = host(service, "apply")?;
+    let mut told = service.apply(&context, &file, Options { dry_run, prune, force })?;
     if command.output.json {
         return print::json(&told);
     }
+    names::put(service, &context, &mut told)?;
     for line in lines(&told) {
         print::line(&print::harmless(&line));
     }

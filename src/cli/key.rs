@@ -2,6 +2,7 @@
 
 use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
+use serde_json::Value;
 
 use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::credential::Status;
@@ -44,7 +45,7 @@ pub(super) enum Command {
         #[arg(long, value_name = "STATUS", value_parser = PossibleValuesParser::new(Status::ALL.map(Status::name)))]
         status: Option<String>,
         /// Only those that end before a date, a time, or a duration from now, such as P14D; the first to end first
-        #[arg(long, value_name = "DATE|DURATION")]
+        #[arg(long, value_name = "DATE|DURATION", value_parser = end)]
         expires_before: Option<String>,
         #[command(flatten)]
         output: Output,
@@ -52,7 +53,7 @@ pub(super) enum Command {
     /// Show the record of a key
     Show {
         /// The key's id; or -, and its text on standard input or as it is asked for
-        #[arg(value_name = "ID|-")]
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
         id: String,
         #[command(flatten)]
         output: Output,
@@ -60,7 +61,7 @@ pub(super) enum Command {
     /// Revoke a key for good
     Revoke {
         /// The key's id; or -, and its text on standard input or as it is asked for
-        #[arg(value_name = "ID|-")]
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
         id: String,
         /// Why: a code of a–z and _, for the log; or a text, which is kept beside the log until the owner is deleted
         #[arg(long, value_parser = reason)]
@@ -80,7 +81,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
             };
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
-            print::show(&issued, output)
+            print::show(&for_people(issued, output), output)
         }
         Command::List { owner, class, status, expires_before, output } => {
             let (owner, class) = (owner.as_deref(), class.as_deref());
@@ -90,20 +91,44 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Show { id, output } => {
             let context = host(service, "key show")?;
             let id = key_text::named(service, &context, id, output)?;
-            print::show(&found("key", &id, service.read_key(&context, &id))?, output)
+            print::show(&for_people(found("key", &id, service.read_key(&context, &id))?, output), output)
         }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
             let id = key_text::named(service, &context, id, output)?;
-            print::show(&found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?, output)
+            let revoked = found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?;
+            print::show(&for_people(revoked, output), output)
         }
     }
+}
+
+/// A key whose owner is a few words, unless a program reads it.
+fn for_people(mut key: Value, output: Output) -> Value {
+    let owner = owner(&key)
+        .map(|owner| format!("{owner} {}", key.pointer("/owner/id").and_then(Value::as_str).unwrap_or_default()));
+    if let (false, Some(owner), Some(place)) = (output.json, owner, key.get_mut("owner")) {
+        *place = owner.into();
+    }
+    key
+}
+
+/// Whose a key is: `user mira`. A provisioning key is its connection's, whose agent nobody knows by name.
+pub(super) fn owner(key: &Value) -> Option<String> {
+    let text = |pointer: &str| key.pointer(pointer).and_then(Value::as_str);
+    let kind = if text("/class") == Some("p") { "connection" } else { text("/owner/type")? };
+    Some(format!("{kind} {}", text("/owner/name").unwrap_or("?")))
 }
 
 /// A duration as an argument.
 fn duration(text: &str) -> Result<String, String> {
     let expected = || "expected weeks, days, hours, minutes and seconds, such as P90D or PT12H".to_owned();
     duration::parse(text).map(|_| text.to_owned()).ok_or_else(expected)
+}
+
+/// The end of a list as an argument.
+fn end(text: &str) -> Result<String, String> {
+    let expected = || format!("expected {}", credentials::list::END);
+    credentials::list::is_end(text).then(|| text.to_owned()).ok_or_else(expected)
 }
 
 /// A reason as an argument.

@@ -6,6 +6,7 @@ use std::io::{self, BufRead, IsTerminal, Read, Stdin};
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
 use super::{Output, found, print};
+use crate::domain::secret::resembles_key;
 use crate::service::{Context, Error, Service};
 
 /// Stands where the id of a key is asked for: its text comes on standard input.
@@ -14,6 +15,15 @@ pub(super) const STANDARD_INPUT: &str = "-";
 /// What whoever gives a key's text as an argument is told.
 pub(super) const IN_ARGUMENTS: &str = "a key's text is no argument: other users of this machine see it there, and the \
      shell's history keeps it. Give - in its place and the key on standard input: keyroll key revoke -, keyroll key show -";
+
+/// What whoever gives no text at all is told.
+const NOTHING_READ: &str = "nothing was read: give the key's text on standard input, in its first line: \
+     keyroll key show - <FILE, or type it where it is asked for";
+
+/// An id as an argument, or `-`. A key's text that was cut or misspelt is none either.
+pub(super) fn argument(text: &str) -> Result<String, String> {
+    if resembles_key(text) { Err(IN_ARGUMENTS.to_owned()) } else { Ok(text.to_owned()) }
+}
 
 /// Bytes of a line that are looked at: more than any key has.
 const LINE_MAX: u64 = 4_096;
@@ -25,6 +35,9 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
         return Ok(argument);
     }
     let text = read().map_err(|error| Error::Refused(format!("no key can be read from standard input: {error}")))?;
+    if text.trim().is_empty() {
+        return Err(Error::Refused(NOTHING_READ.to_owned()));
+    }
     let id = service.key_with_text(context, text.trim()).map_err(|error| match error {
         Error::NotFound => Error::Refused("no key of this installation has that text".to_owned()),
         other => other,
@@ -33,8 +46,9 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
     if !output.json {
         let key = found("key", &id, service.read_key(context, &id))?;
         let text = |pointer: &str| key.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
-        let (kind, name, class, status) = (text("/owner/type"), text("/owner/name"), text("/class"), text("/status"));
-        print::note(&format!("this is a key of the {kind} {name}: class {class}, {status}, id {id}"));
+        let (owner, class, status) = (super::key::owner(&key), text("/class"), text("/status"));
+        let owner = owner.map_or_else(|| "nobody that is known".to_owned(), |owner| format!("the {owner}"));
+        print::note(&format!("this is a key of {owner}: class {class}, {status}, id {id}"));
     }
     Ok(id)
 }

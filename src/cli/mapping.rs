@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{ANY, Output, found, host, principal, print};
+use super::{ANY, Output, found, host, names, principal, print};
 use crate::service::catalogue::Tagged;
 use crate::service::catalogue::snapshot::Form;
 use crate::service::{Context, Error, Service};
@@ -111,17 +111,25 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
         Command::Show(Named { id, output }) => {
-            show(found("mapping", &id, service.read_mapping(&host(service, "mapping show")?, &id, &ANY))?, output)
+            let context = host(service, "mapping show")?;
+            let mapping = found("mapping", &id, service.read_mapping(&context, &id, &ANY))?;
+            show(service, &context, mapping, output)
         }
         Command::Create(new) => {
             let context = host(service, "mapping create")?;
-            show(service.create_mapping(&context, &new.body(service, &context)?)?, new.output)
+            let made = service.create_mapping(&context, &new.body(service, &context)?)?;
+            show(service, &context, made, new.output)
         }
         Command::Delete { named: Named { id, output }, dry_run: true } => {
             let context = host(service, "mapping delete")?;
-            let columns = ["principal.type", "principal.id", "roles", "permissions"];
+            let columns = ["principal.type", "principal.id", "principal.name", "roles", "permissions"];
             print::pages("losses", &columns, output, |cursor| {
-                found("mapping", &id, service.try_delete_mapping(&context, &id, print::PAGE, cursor, &ANY))
+                let page = service.try_delete_mapping(&context, &id, print::PAGE, cursor, &ANY);
+                let mut page = found("mapping", &id, page)?;
+                if !output.json {
+                    names::put(service, &context, &mut page)?;
+                }
+                Ok(page)
             })
         }
         Command::Delete { named: Named { id, output }, dry_run: false } => {
@@ -133,7 +141,8 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 
 /// Every mapping: as the one answer that it is in the API, or as a table.
 fn list(service: &Service, output: Output) -> Result<(), Error> {
-    let listed = service.list_mappings(&host(service, "mapping list")?, Form::Plain, &ANY)?;
+    let context = host(service, "mapping list")?;
+    let listed = service.list_mappings(&context, Form::Plain, &ANY)?;
     let (mut body, mut text) = (listed.body.unwrap_or_default(), String::new());
     while let Some(chunk) = body.next_chunk(service)? {
         if output.json {
@@ -147,16 +156,20 @@ fn list(service: &Service, output: Output) -> Result<(), Error> {
         return Ok(());
     }
     let mut answer: Value = serde_json::from_str(&text)?;
+    names::put(service, &context, &mut answer)?;
     let rows = answer.get_mut("mappings").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let rows: Vec<Value> = rows.into_iter().map(for_people).collect();
     print::table(&rows, &["id", "role", "source", "permissions"]);
     Ok(())
 }
 
-fn show(mapping: Tagged, output: Output) -> Result<(), Error> {
-    let mapping = mapping.value.unwrap_or_default();
-    let shown = if output.json { mapping } else { for_people(mapping) };
-    print::show(&shown, output)
+fn show(service: &Service, context: &Context, mapping: Tagged, output: Output) -> Result<(), Error> {
+    let mut mapping = mapping.value.unwrap_or_default();
+    if !output.json {
+        names::put(service, context, &mut mapping)?;
+        mapping = for_people(mapping);
+    }
+    print::show(&mapping, output)
 }
 
 /// A mapping whose source is a sentence.
@@ -179,7 +192,8 @@ pub(super) fn sentence(source: &Value) -> String {
     if let Some(id) = text("/person/id") {
         let until = text("/expires_at").map(|time| format!(", until {time}")).unwrap_or_default();
         let kind = text("/person/type").unwrap_or_default();
-        return format!("{kind} {id} ({}{until})", text("/reason").unwrap_or_default());
+        let name = text("/person/name").map(|name| format!("{name} ")).unwrap_or_default();
+        return format!("{kind} {name}{id} ({}{until})", text("/reason").unwrap_or_default());
     }
     let group = [("/group/displayName", "group"), ("/group/id", "group id"), ("/group/externalId", "group externalId")];
     let name = group.into_iter().find_map(|(pointer, word)| Some(format!("{word} {}", text(pointer)?)));
@@ -199,6 +213,7 @@ mod tests {
             (json!({"rule": "title pr"}), "rule title pr"),
             (json!({"asserted": {"attribute": "roles", "value": "viewer"}}), "asserted roles=viewer"),
             (json!({"person": {"type": "user", "id": "7"}, "reason": "on call"}), "user 7 (on call)"),
+            (json!({"person": {"type": "user", "id": "7", "name": "mira"}, "reason": "r"}), "user mira 7 (r)"),
             (
                 json!({"person": {"type": "agent", "id": "7"}, "reason": "ci", "expires_at": "2027-01-31T00:00:00.000Z"}),
                 "agent 7 (ci, until 2027-01-31T00:00:00.000Z)",

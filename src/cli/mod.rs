@@ -13,6 +13,7 @@ mod lines;
 mod log;
 mod logger;
 mod mapping;
+mod names;
 mod print;
 mod role;
 mod serve;
@@ -28,7 +29,7 @@ use clap::{Args, Parser, Subcommand};
 use crate::config::{self, Config, Place, Serving};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
-use crate::domain::secret::holds_key_text;
+use crate::domain::secret::{holds_key_text, without_keys};
 use crate::domain::{Caller, Id, Permission};
 use crate::service::catalogue::Tagged;
 use crate::service::init::DEFAULT;
@@ -113,7 +114,7 @@ pub fn main() -> ExitCode {
     };
     if let Err(message) = config::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     {
-        return print::failure(&Error::Refused(message));
+        return print::misused(&message);
     }
     let serving = match &cli.command {
         Command::Serve(serving) => serving.clone(),
@@ -121,7 +122,7 @@ pub fn main() -> ExitCode {
     };
     let config = match Config::load(&cli.place, &serving) {
         Ok(config) => config,
-        Err(message) => return print::failure(&Error::Refused(message)),
+        Err(message) => return print::misused(&message),
     };
     let collects = matches!(cli.command, Command::Serve(_)) && !std::io::stderr().is_terminal();
     let lines = if collects { lines::Lines::start().ok() } else { None };
@@ -202,7 +203,7 @@ fn permission(text: &str) -> Result<String, String> {
 /// The same outcome; who asked for what is not there is told its name.
 fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Error> {
     outcome.map_err(|error| match error {
-        Error::NotFound => Error::Refused(format!("there is no {what} {}", print::harmless(name))),
+        Error::NotFound => Error::Refused(format!("there is no {what} {}", print::harmless(&without_keys(name)))),
         other => other,
     })
 }

@@ -8,6 +8,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 
 use super::Output;
+use crate::domain::secret::without_keys;
 use crate::service::Error;
 
 /// Writes to standard output; if that cannot be had, the process ends here. Whoever has read enough has gone, and
@@ -197,7 +198,8 @@ pub(super) fn failure(error: &Error) -> ExitCode {
         text.push_str(&cause.to_string());
         next = cause.source();
     }
-    eprintln!("keyroll: {text}");
+    // A key may have been given where a name was asked for.
+    eprintln!("keyroll: {}", without_keys(&text));
     ExitCode::from(match error {
         Error::Conflict { .. } | Error::PreconditionFailed(_) => 3,
         Error::Unavailable(_) | Error::Busy(_) | Error::Crowded => 4,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::access::At;
-use super::{ANY, Named, Output, found, host, permission, print, show};
+use super::{ANY, Named, Output, found, host, names, permission, print, show};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -83,12 +83,18 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             found("role", &name, service.delete_role(&host(service, "role delete")?, &name, &ANY))?;
             print::deleted("role", &name, output)
         }
-        Command::Holders { named: Named { name, output }, at: At { at } } => {
+        Command::Holders { named: Named { name, output }, at } => {
+            at.tell_if_ahead(service);
+            let At { at } = at;
             let context = host(service, "role holders")?;
-            let columns = ["principal.type", "principal.id", "reasons.source", "reasons.mapping"];
+            let columns = ["principal.type", "principal.id", "principal.name", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
                 let page = service.role_holders(&context, &name, at.as_deref(), (print::PAGE, cursor));
-                Ok(serde_json::from_str(&found("role", &name, page)?)?)
+                let mut page = serde_json::from_str(&found("role", &name, page)?)?;
+                if !output.json {
+                    names::put(service, &context, &mut page)?;
+                }
+                Ok(page)
             })
         }
     }

@@ -5,6 +5,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Command};
 
 use crate::config::{Place, Serving};
+use crate::domain::secret::resembles_key;
 
 /// The same error without the value of any setting, nor one that may be a URL.
 pub(super) fn without_values(mut error: clap::Error) -> clap::Error {
@@ -41,9 +42,9 @@ fn is_setting(argument: &str) -> bool {
     settings.get_arguments().any(|setting| setting.get_long() == Some(flag))
 }
 
-/// A URL may have a password in it.
+/// A URL may have a password in it, and a key is one.
 fn may_be_secret(value: &str) -> bool {
-    value.contains("://")
+    value.contains("://") || resembles_key(value)
 }
 
 /// An argument as the help shows it: `--listen <ADDRESS>`.

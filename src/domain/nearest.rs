@@ -29,11 +29,8 @@ pub fn nearest<'p>(policy: &'p Policy, facts: &Facts, permission: &'p Permission
     let open: Vec<&Mapped> = policy.mappings().filter(|one| is_open_to(policy, one, facts)).collect();
     let reached: HashSet<&str> =
         open.iter().flat_map(|one| policy.gains(&one.mapping.role)).map(|gain| gain.role.as_str()).collect();
-    let registered: Vec<Permission> = policy.apis().values().flat_map(|api| api.permissions()).collect();
-    let distance = |role: &str| {
-        let width = policy.permissions(role).map_or((0, 0, 0), |all| width(all, &registered));
-        (width, Reverse(reached.contains(role)))
-    };
+    let width = widths(policy);
+    let distance = |role: &str| (width(role), Reverse(reached.contains(role)));
     let role = policy.roles_with(permission).min_by_key(|role| (distance(role), *role))?;
     let gives = |one: &&Mapped| policy.gains(&one.mapping.role).iter().any(|gain| gain.role == role);
     let mut ways: Vec<&Mapped> = open.into_iter().filter(gives).collect();
@@ -41,6 +38,18 @@ pub fn nearest<'p>(policy: &'p Policy, facts: &Facts, permission: &'p Permission
     let truncated = ways.len() > WAYS_MAX;
     ways.truncate(WAYS_MAX);
     Some(Nearest { role, ways, truncated })
+}
+
+/// The role with the least beyond a permission, of those that give it, whoever could come to it.
+pub fn least<'p>(policy: &'p Policy, permission: &'p Permission) -> Option<&'p str> {
+    let width = widths(policy);
+    policy.roles_with(permission).min_by_key(|role| (width(role), *role))
+}
+
+/// How much each role gives.
+fn widths(policy: &Policy) -> impl Fn(&str) -> (usize, usize, usize) {
+    let registered: Vec<Permission> = policy.apis().values().flat_map(|api| api.permissions()).collect();
+    move |role| policy.permissions(role).map_or((0, 0, 0), |all| width(all, &registered))
 }
 
 /// How much a role gives: registered permissions, then patterns, which reach what is registered later.

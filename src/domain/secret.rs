@@ -3,6 +3,7 @@
 //! `kru_<selector 12><_><secret 43><crc 6>`, base62. The plain key is one type and its digest another;
 //! only the digest can be stored, and `Debug` of the plain key shows the selector alone.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use hkdf::Hkdf;
@@ -104,6 +105,36 @@ pub fn holds_key_text(text: &str) -> bool {
         })
     };
     text.match_indices("kr").any(|(at, prefix)| text.get(at + prefix.len()..).is_some_and(is_secret))
+}
+
+/// Whether a text may be that of a key, or the most of one: its beginning is gone, or a letter is another one. Paths,
+/// ids and hashes have no word of so many letters and digits, large and small.
+pub fn resembles_key(text: &str) -> bool {
+    holds_key_text(text) || text.split(is_between).any(is_secret_word)
+}
+
+/// A text without the words in it that may be a key's.
+pub fn without_keys(text: &str) -> Cow<'_, str> {
+    if !resembles_key(text) {
+        return Cow::Borrowed(text);
+    }
+    let shown = |word: &str| {
+        let core = word.trim_end_matches(is_between);
+        let hidden = holds_key_text(core) || is_secret_word(core);
+        if hidden { format!("…{}", word.get(core.len()..).unwrap_or_default()) } else { word.to_owned() }
+    };
+    Cow::Owned(text.split_inclusive(is_between).map(shown).collect())
+}
+
+/// What stands between words.
+fn is_between(letter: char) -> bool {
+    letter.is_whitespace() || "/\\'\"=:,;()<>[]{}".contains(letter)
+}
+
+fn is_secret_word(word: &str) -> bool {
+    let count = |is: fn(&u8) -> bool| word.bytes().filter(is).count();
+    let kinds = [count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase), count(u8::is_ascii_digit)];
+    kinds.iter().sum::<usize>() >= SECRET_LEN - 3 && kinds.iter().all(|kind| *kind > 0)
 }
 
 /// Big-endian bytes as base62, left-padded with `0`.
@@ -314,6 +345,23 @@ mod tests {
         for text in ["", "kr", "kru_", "kru_PtgZ…", "kru_000000TEST01", "krx_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFag"]
         {
             assert!(!holds_key_text(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_key_is_not_repeated() {
+        let (bare, secret) = (&VECTOR[4..], &VECTOR[17..]);
+        let misspelt = VECTOR.replacen("aUl", "a-l", 1);
+        for text in [VECTOR, bare, secret, &VECTOR[1..], &misspelt, &VECTOR.replacen("kru", "KRU", 1)] {
+            assert_eq!(without_keys(&format!("no user is named {text}: try '{text}'")), "no user is named …: try '…'");
+        }
+        for text in [
+            "there is no key 01939e7a-5b1c-7def-8abc-0123456789ab",
+            "cannot read /srv/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/keyroll.db: No such file",
+            "the owner does not hold billing:invoices:read",
+            "kru_PtgZ…",
+        ] {
+            assert_eq!(without_keys(text), text);
         }
     }
 

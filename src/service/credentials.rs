@@ -1,6 +1,7 @@
 //! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
-//! [`verify`]; [`list`] finds and shows them.
+//! [`verify`]; [`list`] finds and shows them; [`hint`] says what is to be done about a refusal.
 
+mod hint;
 pub mod list;
 pub mod request;
 pub mod verify;

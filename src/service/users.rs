@@ -1,6 +1,6 @@
 //! People as admins see them: every principal, local ones included.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -65,6 +65,22 @@ impl Service {
             let by_admins = by_admins(conn, context.caller.tenant.key, &rows)?;
             let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id), &by_admins)).collect();
             Ok(json!({"users": users, "next": next}))
+        })
+    }
+
+    /// What some principals are called, by id; those that are deleted are called nothing.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn names(&self, context: &Context, ids: &[Id]) -> Result<HashMap<Id, String>, Error> {
+        self.ask(context, Operation::UserList, None, |conn| {
+            let mut names = HashMap::new();
+            for ids in ids.chunks(PAGE_MAX) {
+                let found = store::principals::many(conn, context.caller.tenant.key, ids)?;
+                let named = found.into_iter().filter(|(principal, _)| !principal.name.is_empty());
+                names.extend(named.map(|(principal, _)| (principal.id, principal.name)));
+            }
+            Ok(names)
         })
     }
 

@@ -107,7 +107,12 @@ fn every_command_ends_with_a_code_that_says_how() {
         "there is no key 01939e7a-5b1c-7def-8abc-0123456789ab",
     );
     refused(place.run(&["user", "show", "ghost"]), 1, "there is no user ghost");
-    refused(place.run(&["key", "issue", "--owner", "ghost"]), 1, "no user and no agent is named ghost");
+    refused(
+        place.run(&["key", "issue", "--owner", "ghost"]),
+        1,
+        "no user and no agent is named ghost: keyroll user list shows everybody, keyroll agent create NAME --sponsor WHO \
+         makes an agent",
+    );
     refused(place.run(&["key", "issue", "--connection", "ghost"]), 1, "no connection is named ghost");
     refused(place.run(&["user", "delete", "operator"]), 3, "a local principal cannot be deleted");
     let letter = place.data_dir().join("letter");
@@ -240,7 +245,7 @@ fn what_cannot_be_honoured_does_not_start() {
     let start = |flags: &[&str], variables: &[(&str, &str)]| {
         let mut command = place.command(&["serve"]);
         command.args(flags).envs(variables.iter().copied());
-        let output = finish(command).expect(1);
+        let output = finish(command).expect(2);
         assert_eq!(output.stdout, "");
         output.stderr
     };
@@ -253,6 +258,7 @@ fn what_cannot_be_honoured_does_not_start() {
     let folder = place.data_dir().parent().unwrap();
     std::fs::write(folder.join("keyroll.toml"), "listen = \"127.0.0.1:0\"\nlog_levle = \"info\"\n").unwrap();
     says(start(&[], &[]), "unknown field `log_levle`, expected one of `data_dir`, `database_url`, ");
+    says(start(&[], &[]), "`rate_limit`, `require_synchronous_standby`, `log_level`, `log_format`");
     std::fs::write(folder.join("keyroll.toml"), "rate_limit = \"fast\"\n").unwrap();
     says(start(&[], &[]), "rate-limit: expected a number and /min");
     // A flag wins over the file.
@@ -288,14 +294,15 @@ fn what_is_said_of_settings_repeats_no_value() {
     };
     let url = |rest: &str| format!("postgres://u:{SECRET}{rest}");
     for bad in [url("%zz@127.0.0.1/k"), url("@[::1/x"), url("@127.0.0.1:x/k"), format!("mysql://u:{SECRET}@h/k")] {
-        refused(1, &["key", "list", "--database-url", &bad], &[], "--database-url: ");
-        refused(1, &["serve"], &[("KEYROLL_DATABASE_URL", &bad)], "--database-url: ");
+        refused(2, &["key", "list", "--database-url", &bad], &[], "--database-url: ");
+        refused(2, &["serve"], &[("KEYROLL_DATABASE_URL", &bad)], "--database-url: ");
     }
     // What only libpq refuses, it repeats.
     for bad in ["@127.0.0.1:1/k?sslmode=disable&%s=1", "@127.0.0.1:1/k?sslmode=%s", "@127.0.0.1:1/%s?a=%s=%s"] {
         let bad = url(&bad.replace("%s", SECRET));
         refused(4, &["init", "--database-url", &bad], &[], "cannot connect to PostgreSQL");
     }
+    refused(2, &["key", "list", "--database-url", "sqlite:"], &[], "--database-url: behind sqlite: expected the path");
     let good = url("@127.0.0.1/k");
     refused(2, &["serve", &good], &[], "unexpected argument");
     refused(2, &["serve", "--listen", &good], &[], "--listen <ADDRESS>");
@@ -303,11 +310,11 @@ fn what_is_said_of_settings_repeats_no_value() {
     refused(2, &["serve"], &[("KEYROLL_BEHIND_PROXY", &good)], "--behind-proxy <CIDR>");
     refused(2, &["serve", "--log-level", &good], &[], "--log-level <LEVEL>");
     refused(2, &["serve"], &[("KEYROLL_LOG_FORMAT", &good)], "--log-format <text|json>");
-    refused(1, &["key", "list"], &[("KEYROLL_LOG", &good)], "--log-level: expected error, warn, info");
+    refused(2, &["key", "list"], &[("KEYROLL_LOG", &good)], "--log-level: expected error, warn, info");
     refused(2, &["serve", &format!("--databse-url={good}")], &[], "unexpected argument '--databse-url'");
     refused(2, &[&good], &[], "unrecognized subcommand");
     refused(2, &["key", "issue", "--grant", &good], &[], "--grant <PERMISSION>");
-    refused(1, &["serve", "--public-url", &format!("https://u:{SECRET}@id.example")], &[], "--public-url: expected");
+    refused(2, &["serve", "--public-url", &format!("https://u:{SECRET}@id.example")], &[], "--public-url: expected");
     for (line, names) in [
         (format!("listen = \"127.0.0.1:0\"\ndatabase_url = \"{good}\n"), "keyroll.toml: line 2: database_url: "),
         (format!("database-url = \"{good}\""), "keyroll.toml: a setting is written with underscores"),
@@ -315,7 +322,7 @@ fn what_is_said_of_settings_repeats_no_value() {
         (format!("rate_limit = \"{good}\""), "rate-limit: expected a number"),
     ] {
         std::fs::write(folder.join("keyroll.toml"), line).unwrap();
-        refused(1, &["serve"], &[], names);
+        refused(2, &["serve"], &[], names);
     }
     assert!(!place.data_dir().exists(), "nothing was made");
 }

@@ -239,10 +239,7 @@ impl Wanted {
             let names = Status::ALL.map(Status::name).join(", ");
             Status::parse(text).ok_or_else(|| refused("status", &format!("one of {names}")))
         });
-        let before = filter.expires_before.map(|text| {
-            let expected = "a date, a time, or a duration from now, such as 2027-01-31 or P14D";
-            instant(text, now).ok_or_else(|| refused("expires_before", expected))
-        });
+        let before = filter.expires_before.map(|text| instant(text, now).ok_or_else(|| refused("expires_before", END)));
         let (class, status, before) = (class.transpose()?, status.transpose()?, before.transpose()?);
         let owner = filter.owner.map(|name| {
             users::find(conn, tenant, name).map_err(|error| match error {
@@ -302,6 +299,14 @@ impl Wanted {
             && self.before.is_none_or(|before| credential.expires_at.timestamp_millis() < before)
             && self.status.is_none_or(|status| key.status == status)
     }
+}
+
+/// What a refusal says that it expects of an end.
+pub const END: &str = "a date, a time, or a duration from now, such as 2027-01-31 or P14D";
+
+/// Whether keys can be asked for by this end.
+pub fn is_end(text: &str) -> bool {
+    instant(text, DateTime::UNIX_EPOCH).is_some()
 }
 
 /// A duration from now, a date (its beginning in UTC), or a time.

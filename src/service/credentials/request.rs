@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
 use super::list::render;
-use super::{NewKey, issue};
+use super::{NewKey, hint, issue};
 use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
@@ -87,7 +87,7 @@ impl Service {
             let owner = store::principals::lock(change.conn, change.key(), &owner).map_err(Error::from)?;
             let owner = owner.ok_or_else(|| Error::invalid("/owner/id", "no such owner"))?;
             if !owner.is_live() {
-                return Err(not_live(format!("the owner {} is not live", owner.id)));
+                return Err(not_live(hint::not_live(change, &owner)));
             }
             let new = match connection {
                 Some(connection) => {
@@ -125,7 +125,7 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
         }
         Owner::Named(name) => {
             let found = users::by_name(change.conn, tenant, name)?;
-            found.map(|id| (id, None)).ok_or_else(|| missing(format!("no user and no agent is named {name}")))
+            found.map(|id| (id, None)).ok_or_else(|| missing(hint::nobody(change, name)))
         }
         Owner::Connection(name) => {
             let connection = store::connections::by_name(change.conn, tenant, name)?;
@@ -147,7 +147,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
     // From here on nobody takes a permission, a role or a sponsor away before the key is there.
     change.seq()?;
     if !liveness::is_sponsored(change.conn, change.key(), owner)? {
-        return Err(not_live(format!("the owner {} has no live sponsor", owner.id)));
+        return Err(not_live(hint::unsponsored(change, owner)));
     }
     let grant = match &request.grant {
         None => Grant::Identity,
@@ -171,12 +171,13 @@ fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
 }
 
 fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &[Asked]) -> Result<(), Error> {
-    let caller = &change.context.caller;
-    let access = change.service.effective_in(change.conn, caller.tenant.key, owner.id)?.permissions;
+    let tenant = change.key();
+    let access = change.service.effective_in(change.conn, tenant, owner.id)?.permissions;
     for permission in asked.iter().map(|one| &one.permission) {
         if !access.cover(permission) {
-            return Err(Error::Forbidden(format!("the owner does not hold {permission}")));
+            return Err(hint::lacking(change, owner, permission)?);
         }
+        let caller = &change.context.caller;
         let Some(holder) = caller.key() else { continue };
         let minting = Permission::parse(Operation::KeyIssue.permission());
         if minting.is_some_and(|minting| permission.overlaps(&minting)) {

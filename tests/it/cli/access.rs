@@ -49,7 +49,7 @@ fn a_role_is_defined_mapped_and_shown() {
         let since = reason["since"].as_str().unwrap();
         let shown = run(&["access", "show", "mira"]).stdout;
         let rows: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!((&rows[0][..], &rows[1][..]), (&["principal", "user", mira][..], &["live", "true"][..]));
+        assert_eq!((&rows[0][..], &rows[1][..]), (&["principal", "user", "mira", mira][..], &["live", "true"][..]));
         assert_eq!(rows[2], ["permissions", "billing:invoices:read"]);
         assert_eq!(rows[4], ["ROLE", "SOURCE", "PATH", "VIA", "SINCE", "UNTIL", "MAPPING"]);
         assert_eq!(rows[5], ["billing.viewer", "group", "Finance", "clerk", since, "-", id]);
@@ -68,6 +68,78 @@ fn a_role_is_defined_mapped_and_shown() {
         assert_eq!(run(&by_id).json()["source"]["group"]["id"], group["id"]);
         assert_eq!(run(&["mapping", "delete", id]).stdout, format!("mapping {id} is deleted\n"));
         server.admin().get(&format!("/v1/mappings/{id}")).expect(404);
+    }
+}
+
+#[test]
+fn what_lies_ahead_is_answered_by_what_is_known_now() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let run = |command: &[&str]| place.run(command).expect(0);
+        let path = place.data_dir().join("access.toml");
+        std::fs::write(&path, SHOP).unwrap();
+        run(&["apply", "-f", path.to_str().unwrap()]);
+        server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "noor"})).expect(201);
+        // Of what lies ahead nobody knows more than now, which is said: but for a grant that has run out by then.
+        let until = ["--user", "noor", "--reason", "trial", "--expires-at", "2099-06-01T00:00:00Z"];
+        run(&[&["mapping", "create", "--role", "seller"][..], &until].concat());
+        for (time, number) in [("2099-05-31T00:00:00Z", 1), ("2099-06-02T00:00:00Z", 0)] {
+            let at = ["--at", time, "--json"];
+            let then = run(&[&["role", "holders", "seller"][..], &at].concat());
+            assert_eq!(then.json()["holders"].as_array().unwrap().len(), number);
+            let asked = place.run(&[&["access", "explain", "noor", "shop:orders:read"][..], &at].concat());
+            let shown = run(&[&["access", "show", "noor"][..], &at].concat());
+            assert_eq!((asked.json()["allowed"] == true, asked.code), (number == 1, i32::from(number == 0)));
+            assert_eq!(shown.json()["roles"].as_array().unwrap().len(), number);
+            let note = format!("keyroll: {time} lies ahead: this is what is known now\n");
+            assert_eq!([then.stderr, asked.stderr, shown.stderr], [&*note, &note, &note]);
+        }
+        let until = ["role", "holders", "seller", "--at", "2099-12-31"];
+        assert_eq!(run(&until).stderr, "keyroll: 2099-12-31 lies ahead: this is what is known now\n");
+        let today = chrono::Utc::now().date_naive().to_string();
+        assert_eq!(run(&["role", "holders", "seller", "--at", &today]).stderr, "");
+    }
+}
+
+#[test]
+fn whom_a_mapping_names_is_shown_by_name_and_id() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let run = |command: &[&str]| place.run(command).expect(0);
+        let path = place.data_dir().join("access.toml");
+        std::fs::write(&path, SHOP).unwrap();
+        run(&["apply", "-f", path.to_str().unwrap()]);
+        let mira = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira okafor"}));
+        let mira = mira.expect(201).json()["id"].as_str().unwrap().to_owned();
+        run(&["agent", "create", "ci", "--sponsor", "operator"]);
+        let person = |user: &str, reason: &str| {
+            let create = ["mapping", "create", "--role", "seller", "--user", user, "--reason", reason];
+            run(&create).stdout
+        };
+        let said = format!("user mira okafor {mira} (on call)");
+        let made = person("mira okafor", "on call");
+        assert!(made.contains(&said), "{made}");
+        let ci = run(&["agent", "show", "ci", "--json"]).json()["id"].as_str().unwrap().to_owned();
+        let (agent, operator) = (format!("agent ci {ci} (builds)"), "user operator ");
+        assert!(person("ci", "builds").contains(&agent));
+        assert!(person("operator", "all").contains(operator));
+        let listed = run(&["mapping", "list"]).stdout;
+        assert!([&said, &agent, operator].iter().all(|text| listed.contains(*text)), "{listed}");
+        let mappings = run(&["mapping", "list", "--json"]).json();
+        let one = mappings["mappings"].as_array().unwrap().iter().find(|one| one["source"]["person"]["id"] == *mira);
+        let id = one.unwrap()["id"].as_str().unwrap();
+        assert!(run(&["mapping", "show", id]).stdout.contains(&said));
+        let losses = run(&["mapping", "delete", id, "--dry-run"]).stdout;
+        let row: Vec<&str> = losses.lines().nth(1).unwrap().split_whitespace().collect();
+        assert_eq!(row[..5], ["user", &mira, "mira", "okafor", "seller"], "{losses}");
+        let pruned = run(&["apply", "-f", path.to_str().unwrap(), "--prune", "--force", "--dry-run"]).stdout;
+        assert!(pruned.contains(&format!("- mapping seller: {said}")), "{pruned}");
+        let left = run(&["apply", "-f", path.to_str().unwrap()]).stdout;
+        assert!(left.contains(&format!("mapping seller: {said}")), "{left}");
+        // Of somebody who is deleted no name is kept.
+        server.idp().delete(&format!("/scim/v2/Users/{mira}")).expect(204);
+        let listed = run(&["mapping", "list"]).stdout;
+        assert!(!listed.contains("okafor"), "{listed}");
     }
 }
 
@@ -99,7 +171,7 @@ fn who_holds_a_role_and_why_somebody_may() {
         let row = |text: &str, n: usize| -> Vec<String> {
             text.lines().nth(n).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
         };
-        assert_eq!(row(&run(&["role", "holders", "seller"]).stdout, 1), ["user", &mira, "group", mapping]);
+        assert_eq!(row(&run(&["role", "holders", "seller"]).stdout, 1), ["user", &mira, "mira", "group", mapping]);
 
         let explain = |name: &str| json!({"principal": {"type": "user", "id": name}, "permission": "shop:orders:read"});
         let explained = run(&["access", "explain", "mira", "shop:orders:read", "--json"]).json();
@@ -132,7 +204,7 @@ fn who_holds_a_role_and_why_somebody_may() {
         let path = format!("/v1/mappings/{mapping}");
         assert_eq!(losses, admin.delete(&format!("{path}?dry_run=true")).expect(200).json());
         let shown = run(&["mapping", "delete", mapping, "--dry-run"]).stdout;
-        assert_eq!(row(&shown, 1), ["user", &mira, "seller", "shop:orders:read"]);
+        assert_eq!(row(&shown, 1), ["user", &mira, "mira", "seller", "shop:orders:read"]);
         admin.get(&path).expect(200);
         assert_eq!(records(), before);
         run(&["mapping", "delete", mapping]);

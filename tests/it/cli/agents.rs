@@ -40,6 +40,61 @@ fn a_service_gets_its_key_in_two_commands() {
 }
 
 #[test]
+fn a_refusal_names_the_command_that_makes_the_key_possible() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        place.run(&["agent", "create", "shop-api", "--sponsor", "operator"]).expect(0);
+        let issue = |owner: &str, grant: &str| place.run(&["key", "issue", "--owner", owner, "--grant", grant]);
+        let refused = |owner: &str, grant: &str| {
+            let output = issue(owner, grant).expect(1);
+            assert_eq!(output.stdout, "");
+            output.stderr.strip_prefix("keyroll: ").unwrap().trim_end().to_owned()
+        };
+        // What it says is done, word for word.
+        let run = |command: &str| {
+            let command = command.replace("TEXT", "test").replace("ROLE", "own").replace("WHO", "operator");
+            let words: Vec<&str> = command.split(' ').skip(1).map(|word| word.trim_matches('\'')).collect();
+            place.run(&words).expect(0);
+        };
+        let grant = "keyroll:keys:verify";
+        let map = "keyroll mapping create --role keyroll.service --user shop-api --reason TEXT";
+        let said = format!("the owner does not hold {grant}: role keyroll.service gives it: {map}");
+        assert_eq!(refused("shop-api", grant), said);
+        run(map);
+        issue("shop-api", grant).expect(0);
+        // Whom a shell would misread is named by id; where no role gives it, one is made.
+        place.run(&["api", "create", "shop", "--permission", "orders:read"]).expect(0);
+        let body = json!({"schemas": [USER], "userName": "$(reboot)"});
+        let user = server.idp().post("/scim/v2/Users", &body).expect(201).json()["id"].as_str().unwrap().to_owned();
+        let make = "keyroll role create ROLE --permission 'shop:orders:read'";
+        let map = format!("keyroll mapping create --role ROLE --user {user} --reason TEXT");
+        let said =
+            format!("the owner does not hold shop:orders:read: no role gives it: {make} makes one, {map} gives it");
+        assert_eq!(refused(&user, "shop:orders:read"), said);
+        run(make);
+        run(&map);
+        issue(&user, "shop:orders:read").expect(0);
+        // Whoever does not live.
+        let id = |name: &str| {
+            place.run(&["agent", "show", name, "--json"]).expect(0).json()["id"].as_str().unwrap().to_owned()
+        };
+        place.run(&["user", "suspend", "shop-api"]).expect(0);
+        let lift = "keyroll user activate shop-api";
+        let said = format!("the owner {} is not live: an admin's hold suspends it: {lift}", id("shop-api"));
+        let held = place.run(&["key", "issue", "--owner", "shop-api"]).expect(3);
+        assert_eq!(held.stderr, format!("keyroll: {said}\n"));
+        run(lift);
+        place.run(&["agent", "create", "alone"]).expect(0);
+        let sponsor = "keyroll agent replace alone alone --sponsor WHO";
+        let said = format!("the owner {} has no live sponsor: an admin's agent gets one by {sponsor}", id("alone"));
+        let alone = place.run(&["key", "issue", "--owner", "alone"]).expect(3);
+        assert_eq!(alone.stderr, format!("keyroll: {said}\n"));
+        run(sponsor);
+        place.run(&["key", "issue", "--owner", "alone"]).expect(0);
+    }
+}
+
+#[test]
 fn who_is_named_like_another_is_named_by_id() {
     for place in Installation::each() {
         let server = place.serve(&[]);

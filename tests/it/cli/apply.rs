@@ -46,7 +46,7 @@ fn the_example_is_applied_once() {
             + mapping billing.clerk: group Finance
             + mapping billing.viewer: rule userType eq "Contractor" and title co "Billing"
             + mapping billing.viewer: asserted roles=viewer
-            + mapping billing.viewer: user OPERATOR (quarterly review, until 2035-01-31T00:00:00.000Z)
+            + mapping billing.viewer: user operator OPERATOR (quarterly review, until 2035-01-31T00:00:00.000Z)
             7 would be created, 0 replaced; this dry run changed nothing
             who gains and loses:
                 + operator gains billing.viewer (billing:invoices:read)
@@ -122,8 +122,8 @@ fn what_differs_is_replaced_together() {
                 - permissions shop:orders:cancel
                 + permissions shop:orders:refund
             ~ mapping shop.seller
-                - user MIRA (trial, until 2035-01-01T00:00:00.000Z)
-                + user MIRA (hired)
+                - user mira MIRA (trial, until 2035-01-01T00:00:00.000Z)
+                + user mira MIRA (hired)
             0 created, 3 replaced
             "); }
         let tail = place.run(&["log", "tail", "-n", "3"]).expect(0).stdout;

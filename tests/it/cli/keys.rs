@@ -56,15 +56,24 @@ fn a_key_is_named_by_its_text() {
         );
         // A provisioning key, too.
         let connection = told(&place, &["key", "show", "-"], &server.keys().provisioning).expect(0);
-        assert!(connection.stderr.starts_with("keyroll: this is a key of the agent default: class p, active, id "));
+        assert!(
+            connection.stderr.starts_with("keyroll: this is a key of the connection default: class p, active, id ")
+        );
         // Who has its beginning alone has no key, whether or not there is one.
         let other = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
         let other = other["key"].as_str().unwrap();
         let none = "keyroll: no key of this installation has that text\n";
         let no_key = "keyroll: that is no key: its form or its checksum is wrong\n";
-        for (input, said) in
-            [(UNKNOWN, none), (misspelt(other).as_str(), no_key), (id, no_key), ("", no_key), ("-", no_key)]
-        {
+        let nothing = "keyroll: nothing was read: give the key's text on standard input, in its first line: keyroll key show - \
+                       <FILE, or type it where it is asked for\n";
+        for (input, said) in [
+            (UNKNOWN, none),
+            (misspelt(other).as_str(), no_key),
+            (id, no_key),
+            ("-", no_key),
+            ("", nothing),
+            (" \r\n", nothing),
+        ] {
             for command in ["show", "revoke"] {
                 let refused = told(&place, &["key", command, "-"], input).expect(1);
                 assert_eq!((refused.stdout.as_str(), refused.stderr.as_str()), ("", said), "{input}");
@@ -106,6 +115,58 @@ fn a_keys_text_is_no_argument() {
         }
     }
     assert_eq!(records(), before);
+}
+
+#[test]
+fn most_of_a_key_is_repeated_nowhere() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+    let key = issued["key"].as_str().unwrap();
+    let altered = format!("krx{}", &key[3..]);
+    let torn = format!("{}-{}", &key[..40], &key[41..]);
+    for text in [&key[1..], &key[4..], &key[17..], &altered, &torn] {
+        let commands: [(&[&str], i32); 9] = [
+            (&["key", "show", text], 2),
+            (&["key", "revoke", text], 2),
+            (&["key", "list", "--owner", text], 1),
+            (&["key", "list", "--status", text], 2),
+            (&["key", "issue", "--owner", text], 1),
+            (&["key", "issue", "--connection", text], 1),
+            (&["user", "show", text], 1),
+            (&["access", "show", text], 1),
+            (&["user", text], 2),
+        ];
+        for (command, code) in commands {
+            let refused = place.run(command);
+            // One that still has its beginning is none of these commands' arguments.
+            assert!(refused.code == code || refused.code == 2, "{command:?}: {refused:?}");
+            let said = format!("{}{}", refused.stdout, refused.stderr);
+            assert!(!said.contains(&key[50..]) && !said.contains(&key[20..36]), "{command:?}: {said}");
+        }
+    }
+    let said = place.run(&["key", "show", &key[4..]]).expect(2).stderr;
+    assert!(said.starts_with("error: invalid value '…' for '<ID|->': a key's text is no argument: "), "{said}");
+}
+
+#[test]
+fn a_provisioning_key_is_its_connections() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let issued = place.run(&["key", "issue", "--connection", "default", "--json"]).expect(0).json();
+    let (id, agent) = (issued["id"].as_str().unwrap(), issued["owner"]["id"].as_str().unwrap());
+    let issued = place.run(&["key", "issue", "--connection", "default"]).expect(0).stdout;
+    let shown = place.run(&["key", "show", id]).expect(0).stdout;
+    let revoked = place.run(&["key", "revoke", id]).expect(0).stdout;
+    let owner = |text: &str| {
+        let line = text.lines().find(|line| line.trim_start().starts_with("owner ")).unwrap();
+        line.split_whitespace().skip(1).collect::<Vec<_>>().join(" ")
+    };
+    for text in [issued, shown, revoked] {
+        assert_eq!(owner(&text), format!("connection default {agent}"));
+    }
+    let own = place.run(&["key", "issue", "--owner", "operator"]).expect(0).stdout;
+    assert!(owner(&own).starts_with("user operator "), "{own}");
 }
 
 #[test]
@@ -161,6 +222,9 @@ fn keys_are_listed_by_what_is_asked_for() {
         place.run(&["key", "list", "--status", "live"]).expect(2);
         let unknown = place.run(&["key", "list", "--owner", "nobody"]).expect(1);
         assert_eq!(unknown.stderr, "keyroll: owner: nobody has this id or name\n");
-        place.run(&["key", "list", "--expires-before", "soon"]).expect(1);
+        let soon = place.run(&["key", "list", "--expires-before", "soon"]).expect(2);
+        let said = "error: invalid value 'soon' for '--expires-before <DATE|DURATION>': expected a date, a time, or a \
+                    duration from now, such as 2027-01-31 or P14D\n";
+        assert!(soon.stderr.starts_with(said), "{soon:?}");
     }
 }
