@@ -30,10 +30,17 @@ pub(super) fn start(settings: &Log, lines: Option<Lines>) {
     logger.init();
 }
 
+/// Room for the line of a request.
+const LINE_BYTES: usize = 512;
+
 /// `[TIME LEVEL TARGET] MESSAGE NAME=VALUE …`
 fn text(time: &str, record: &Record<'_>) -> String {
-    let mut line = format!("[{time} {:<5} {}] ", record.level(), record.target());
-    escape(&mut line, &record.args().to_string());
+    let mut line = String::with_capacity(LINE_BYTES);
+    let _ = write!(line, "[{time} {:<5} {}] ", record.level(), record.target());
+    match record.args().as_str() {
+        Some(text) => escape(&mut line, text),
+        None => escape(&mut line, &record.args().to_string()),
+    }
     // Writing to a text cannot fail, and no field is worth losing the line.
     let _ = record.key_values().visit(&mut Words(&mut line));
     line
@@ -74,6 +81,14 @@ struct Word<'l> {
     name: &'l str,
 }
 
+impl Word<'_> {
+    fn name(&mut self) {
+        self.line.push(' ');
+        self.line.push_str(self.name);
+        self.line.push('=');
+    }
+}
+
 impl VisitValue<'_> for Word<'_> {
     fn visit_any(&mut self, value: Value<'_>) -> Result<(), Error> {
         self.visit_str(&value.to_string())
@@ -83,8 +98,14 @@ impl VisitValue<'_> for Word<'_> {
         Ok(())
     }
 
+    fn visit_u64(&mut self, number: u64) -> Result<(), Error> {
+        self.name();
+        let _ = write!(self.line, "{number}");
+        Ok(())
+    }
+
     fn visit_str(&mut self, text: &str) -> Result<(), Error> {
-        let _ = write!(self.line, " {}=", self.name);
+        self.name();
         // Nobody shall take a part of it for another field.
         let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:,;/{}[]+*@".contains(&byte);
         if !text.is_empty() && text.bytes().all(is_word) {

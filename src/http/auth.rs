@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header::AUTHORIZATION;
+use percent_encoding::percent_decode_str;
 
 use crate::service::Error;
 
@@ -17,7 +18,9 @@ pub(super) fn bearer(request: &HttpRequest) -> Result<Option<String>, Error> {
         return Err(Error::Authorization("more than one Authorization header"));
     }
     // RFC 6750 §2: one way at a time. By itself this one is not looked at.
-    if form_urlencoded::parse(request.query_string().as_bytes()).any(|(name, _)| name == "access_token") {
+    let name =
+        |pair: &'_ str| percent_decode_str(pair.split_once('=').map_or(pair, |(name, _)| name)).eq(*b"access_token");
+    if request.query_string().split('&').any(name) {
         return Err(Error::Authorization("access_token beside an Authorization header"));
     }
     let unusable = Error::Unauthenticated("Authorization: expected Bearer and a key");

@@ -9,7 +9,7 @@ use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
-use futures_util::future::{Either, poll_immediate, select};
+use futures_util::future::{Either, LocalBoxFuture, poll_immediate, select};
 
 use super::line::{Asked, Line};
 use super::respond::Reply;
@@ -172,15 +172,14 @@ async fn carry_out(
     seen: Option<Seen>,
 ) -> Result<Reply, Error> {
     let operation = call.operation;
-    let answer = async {
-        match operation {
-            Operation::Changes => feed::answer(request, shared, call).await,
-            Operation::Ready => ready::answer(shared, &call).await,
-            Operation::MappingList => snapshot::answer(request, shared, call).await,
-            Operation::Search | Operation::SearchAll => unless_gone(request, search(shared, call)).await,
-            _ if template.starts_with("/scim/") => scim::answer(shared, call).await,
-            _ => admin::answer(shared, call).await,
-        }
+    // Boxed one by one: a future has the size of the largest that it may hold, and is moved about whole.
+    let answer: LocalBoxFuture<'_, Result<Reply, Error>> = match operation {
+        Operation::Changes => Box::pin(feed::answer(request, shared, call)),
+        Operation::Ready => Box::pin(async move { ready::answer(shared, &call).await }),
+        Operation::MappingList => Box::pin(snapshot::answer(request, shared, call)),
+        Operation::Search | Operation::SearchAll => Box::pin(unless_gone(request, search(shared, call))),
+        _ if template.starts_with("/scim/") => Box::pin(scim::answer(shared, call)),
+        _ => Box::pin(admin::answer(shared, call)),
     };
     match seen.filter(|seen| seen.told.is_some() && operation.place() == Place::Inline) {
         Some(seen) => in_time(seen.asked, answer).await,
@@ -228,7 +227,8 @@ async fn search(shared: &Shared, call: Call) -> Result<Reply, Error> {
     match scim::answer(shared, call).await {
         Err(Error::Crowded) => {
             let service = shared.service.in_turn(turn(&shared.service).await?);
-            scim::answer(&Shared { service, ..shared.clone() }, later).await
+            let shared = Shared { service, ..shared.clone() };
+            Box::pin(scim::answer(&shared, later)).await
         }
         done => done,
     }
