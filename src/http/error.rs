@@ -3,7 +3,7 @@
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use super::respond::SCIM_JSON;
@@ -53,15 +53,6 @@ fn challenge(error: &Error) -> String {
 }
 
 const REALM: &str = "Bearer realm=\"keyroll\"";
-
-/// A response with a status alone, for what no operation answers.
-pub(super) fn status(path: &str, status: u16, detail: &str, request_id: &str) -> HttpResponse {
-    let mut response = render(&scim::Error::status(status, detail).into(), path, request_id);
-    if let Ok(value) = HeaderValue::from_str(request_id) {
-        response.headers_mut().insert(HeaderName::from_static(super::handle::REQUEST_ID), value);
-    }
-    response
-}
 
 /// Whose clients read an error.
 enum Dress {
@@ -135,6 +126,7 @@ pub(super) fn code_of(status: u16) -> &'static str {
         408 => "timeout",
         412 => "precondition_failed",
         413 => "too_large",
+        414 => "url_too_long",
         415 => "unsupported_media_type",
         429 => "rate_limited",
         431 => "header_too_large",

@@ -24,6 +24,9 @@ const LARGE_BODY_BYTES: usize = 1 << 20;
 const LARGE_BODIES_MAX: usize = 4;
 /// All header fields together.
 const HEADER_BYTES_MAX: usize = 16 << 10;
+/// Why a URL is refused that nobody reads to its end.
+pub(super) const URL_TOO_LONG: &str = "the URL is too long: it and the header fields may have 65536 bytes, and a filter \
+     16384; POST to .search takes what does not fit in a URL";
 
 /// The head of a request, as far as operations look at it.
 #[derive(Clone, Debug)]
@@ -36,6 +39,8 @@ pub(super) struct Head {
     pub(super) path: String,
     pub(super) is_post: bool,
     pub(super) query: Vec<(String, String)>,
+    /// What is wrong with the first parameter that cannot be read.
+    unread: Option<String>,
     pub(super) conditions: Conditions,
     /// The client's program, where that makes a difference.
     pub(super) user_agent: String,
@@ -45,21 +50,22 @@ impl Head {
     /// Reads the head.
     ///
     /// # Errors
-    /// 400 for a key in the URL, which is in logs and histories by now; 431 for too large a head.
+    /// 400 for a key in the URL, which is in logs and histories by now; 414 and 431 for too large a head.
     pub(super) fn read(request: &HttpRequest, target: &Target<'_>) -> Result<Head, Error> {
         let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let uri = request.uri();
         let url_bytes = uri.path().len() + uri.query().map_or(0, str::len) + uri.host().map_or(0, str::len);
-        if bytes + url_bytes > HEADER_BYTES_MAX + scim::filter::Limits::default().bytes_max * 3 {
-            return Err(scim::Error::status(431, "the header fields are too large").into());
-        }
         if bytes > HEADER_BYTES_MAX {
             return Err(
                 scim::Error::status(431, format!("the header fields have more than {HEADER_BYTES_MAX} bytes")).into()
             );
         }
+        // RFC 9110 §15.5.15: the target is longer than the server is willing to interpret.
+        if bytes + url_bytes > HEADER_BYTES_MAX + scim::filter::Limits::default().bytes_max * 3 {
+            return Err(scim::Error::status(414, URL_TOO_LONG).into());
+        }
         check_url(request)?;
-        let query = parameters(request.query_string())?;
+        let (query, unread) = parameters(request.query_string());
         // The path of the URI: the router replaces what is no UTF-8 without a word.
         if decoded(uri.path()).is_none() {
             return Err(Error::Malformed("path: is not UTF-8".to_owned()));
@@ -74,12 +80,21 @@ impl Head {
             path: target.path.to_owned(),
             is_post: target.method == "POST",
             query,
+            unread,
             conditions: Conditions { if_match: list(request, &IF_MATCH), if_none_match: list(request, &IF_NONE_MATCH) },
             user_agent: match target.operation {
                 Operation::Discover => list(request, &USER_AGENT).unwrap_or_default(),
                 _ => String::new(),
             },
         })
+    }
+
+    /// Refuses a query that cannot be read: what is left out of it might ask for something else.
+    ///
+    /// # Errors
+    /// 400, naming the parameter.
+    pub(super) fn check_query(&self) -> Result<(), Error> {
+        self.unread.clone().map_or(Ok(()), |detail| Err(Error::Malformed(detail)))
     }
 
     /// A query parameter.
@@ -141,12 +156,10 @@ pub(super) fn check_url(request: &HttpRequest) -> Result<(), Error> {
     Ok(())
 }
 
-/// The parameters of a query. Where blanks are written as `%20`, a plus is a plus (RFC 3986 §3.4); elsewhere it is a
-/// blank, as forms write it.
-///
-/// # Errors
-/// 400, naming the parameter, for bytes that are no UTF-8: replaced, they would ask for something else.
-fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
+/// The parameters of a query, and what is wrong with the first that is no UTF-8: replaced, its bytes would ask for
+/// something else. Where blanks are written as `%20`, a plus is a plus (RFC 3986 §3.4); elsewhere it is a blank, as
+/// forms write it.
+fn parameters(query: &str) -> (Vec<(String, String)>, Option<String>) {
     let is_form = !query.contains("%20");
     let text = |raw: &str| match is_form && raw.contains('+') {
         true => decoded(&raw.replace('+', " ")).map(Cow::into_owned),
@@ -154,11 +167,18 @@ fn parameters(query: &str) -> Result<Vec<(String, String)>, Error> {
     };
     let parameter = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let name = text(name).ok_or_else(|| Error::Malformed("a parameter's name is not UTF-8".to_owned()))?;
-        let value = text(value).ok_or_else(|| Error::Malformed(format!("{name}: is not UTF-8")))?;
+        let name = text(name).ok_or_else(|| "a parameter's name is not UTF-8".to_owned())?;
+        let value = text(value).ok_or_else(|| format!("{name}: is not UTF-8"))?;
         Ok((name, value))
     };
-    query.split('&').filter(|pair| !pair.is_empty()).map(parameter).collect()
+    let (mut read, mut unread) = (vec![], None);
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match parameter(pair) {
+            Ok(pair) => read.push(pair),
+            Err(detail) => drop(unread.get_or_insert(detail)),
+        }
+    }
+    (read, unread)
 }
 
 /// A percent-encoded text; `None` if it is no UTF-8.
@@ -204,7 +224,7 @@ pub(super) async fn body(
     operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
     let timeout = if operation == Operation::Bulk { shared.settings.job } else { shared.settings.body };
-    match actix_web::rt::time::timeout(timeout, read_body(request, payload, shared)).await {
+    match actix_web::rt::time::timeout(timeout, read_body(request, payload, shared, operation)).await {
         Ok(result) => result,
         Err(_) => {
             let detail = format!("the body did not arrive in {} seconds", timeout.as_secs());
@@ -217,6 +237,7 @@ async fn read_body(
     request: &HttpRequest,
     payload: &mut web::Payload,
     shared: &Shared,
+    operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
     let max = shared.service.settings().limits.body_bytes_max;
     let too_large = || {
@@ -236,7 +257,8 @@ async fn read_body(
     let mut permit = None;
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_| Error::Malformed("the body was cut off".to_owned()))?;
-        if bytes.is_empty() && !chunk.is_empty() {
+        // What comes with a DELETE has no meaning (RFC 9110 §9.3.5), of whatever kind it is.
+        if bytes.is_empty() && !chunk.is_empty() && operation != Operation::Delete {
             check_content(request)?;
         }
         if bytes.len() + chunk.len() > max {

@@ -105,8 +105,13 @@ async fn answer(
     let (mut context, mut seen) = authenticate(request, shared, target, id).await?.unzip();
     *known = context.is_some();
     context.iter().for_each(|context| line.identify(context));
+    if !context.as_ref().is_some_and(|context| bears_with_answers(shared, target, context)) {
+        head.check_query()?;
+        if template.starts_with("/scim/") {
+            extract::check_accept(request)?;
+        }
+    }
     if template.starts_with("/scim/") {
-        extract::check_accept(request)?;
         if let Some(context) = &context {
             shared.service.count_request(&context.caller)?;
         }
@@ -150,6 +155,13 @@ async fn answer(
     let second = Call { operation, context, request: head, body, told: told(seen) };
     let reply = carry_out(request, shared, template, second, seen).await?;
     if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
+}
+
+/// Whether a change is carried out though what its answer should look like cannot be had: nobody lives on for that.
+/// RFC 9110 §12.5.1 lets a server disregard Accept, and of a query only what shapes the answer concerns a change.
+fn bears_with_answers(shared: &Shared, target: &Target<'_>, context: &Context) -> bool {
+    let is_change = target.template.starts_with("/scim/") && changes(target.operation);
+    is_change && shared.service.tolerances(context).dialect().is_lenient()
 }
 
 /// Whether an operation may change anything: it looks at the caller in its own transaction, and what it did is told
@@ -284,11 +296,8 @@ pub(super) fn now() -> Instant {
 
 /// 405, with what is allowed (RFC 9110 §15.5.6).
 pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &str, allow: &str) -> HttpResponse {
-    let id = request_id(request, shared);
-    let mut response = error::status(path, 405, "this method is not allowed here", &id);
-    name(&mut response, echo(request, path).unwrap_or(&id));
-    log_absent(request, shared, &id, &response);
-    if let Ok(value) = HeaderValue::from_str(allow) {
+    let mut response = absent(request, shared, path, refusal(405, "this method is not allowed here"));
+    if let (Ok(value), 405) = (HeaderValue::from_str(allow), response.status().as_u16()) {
         response.headers_mut().insert(ALLOW, value);
     }
     response
@@ -296,17 +305,23 @@ pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &
 
 /// 404 for a path that no operation has.
 pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> HttpResponse {
-    let id = request_id(request, shared);
-    let mut response = error::status(path, 404, "there is no such endpoint", &id);
-    name(&mut response, echo(request, path).unwrap_or(&id));
-    log_absent(request, shared, &id, &response);
-    response
+    absent(request, shared, path, refusal(404, "there is no such endpoint"))
 }
 
-/// One line about a request without an operation. Method and path are the client's own words: they stay out.
-fn log_absent(request: &HttpRequest, shared: &Shared, id: &str, response: &HttpResponse) {
-    let asked = Asked { id, method: None, target: None, from: origin::of(request, shared), started: now() };
-    Line::default().write(shared, &asked, response, None);
+fn refusal(status: u16, detail: &str) -> Error {
+    crate::scim::Error::status(status, detail).into()
+}
+
+/// The answer where there is no operation, and one line about it. Method and path are the client's own words: they
+/// stay out. A key in the URL is in logs by now, wherever it leads.
+fn absent(request: &HttpRequest, shared: &Shared, path: &str, refusal: Error) -> HttpResponse {
+    let id = request_id(request, shared);
+    let in_url = extract::check_url(request).err();
+    let mut response = error::render(in_url.as_ref().unwrap_or(&refusal), path, &id);
+    name(&mut response, echo(request, path).unwrap_or(&id));
+    let asked = Asked { id: &id, method: None, target: None, from: origin::of(request, shared), started: now() };
+    Line::default().write(shared, &asked, &response, in_url.as_ref());
+    response
 }
 
 /// Gives the answer its request id.

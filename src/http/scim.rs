@@ -11,7 +11,7 @@ use crate::scim::json;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
-use crate::service::resources::Answer;
+use crate::service::resources::{Answer, Wanted};
 use crate::service::{Error, Service, registry};
 
 /// Answers a SCIM request.
@@ -50,6 +50,15 @@ fn body(service: &Service, call: &Call) -> Result<Value, Error> {
     Ok(json::parse(&call.body, &service.tolerances(call.context()?).json_limits())?)
 }
 
+/// What a change is about, and what of it the answer shall show. That cannot keep it from being made where the
+/// dialect bears it: the whole is shown then.
+fn shaped(service: &Service, call: &Call) -> Result<(&'static ResourceType, Wanted), Error> {
+    let resource_type = resource_type(call)?;
+    let read = call.request.wanted().and_then(|wanted| wanted.projection(resource_type).map(|_| wanted));
+    let bears = service.tolerances(call.context()?).dialect().is_lenient();
+    Ok((resource_type, if bears { read.unwrap_or_default() } else { read? }))
+}
+
 /// 200 with the representation, 304 or 204 without.
 fn represent(answer: Answer, status: u16) -> Reply {
     let status = if answer.body.is_some() { status } else { 204 };
@@ -57,7 +66,7 @@ fn represent(answer: Answer, status: u16) -> Reply {
 }
 
 fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
-    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let (resource_type, wanted) = shaped(service, call)?;
     let answer = service.create_resource(call.context()?, resource_type, body(service, call)?, &wanted)?;
     Ok(represent(answer, 201))
 }
@@ -75,14 +84,14 @@ fn unless_modified(answer: Answer) -> Reply {
 }
 
 fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
-    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let (resource_type, wanted) = shaped(service, call)?;
     let (context, request) = (call.context()?, &call.request);
     let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.replace_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
 }
 
 fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
-    let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
+    let (resource_type, wanted) = shaped(service, call)?;
     let (context, request) = (call.context()?, &call.request);
     let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.patch_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))

@@ -57,7 +57,7 @@ pub(super) fn service(
         // clients put off for 40 ms.
         let _ = stream.set_nodelay(true);
         let departure = Departure(Arc::new(Semaphore::new(0)));
-        let wire = Wire { stream, departure, shared: shared.clone(), refusal: None };
+        let wire = Wire { stream, departure, shared: shared.clone(), line: Line::default(), refusal: None };
         std::future::ready(Ok((wire, peer)))
     });
     connection.and_then(protocol)
@@ -75,11 +75,33 @@ impl Departure {
     }
 }
 
+/// The line that a request begins with, as far as it has been read.
+#[derive(Default)]
+struct Line {
+    bytes: usize,
+    is_over: bool,
+}
+
+impl Line {
+    fn read(&mut self, new: &[u8]) {
+        if !self.is_over {
+            let end = new.iter().position(|byte| *byte == b'\n');
+            (self.bytes, self.is_over) = (self.bytes + end.unwrap_or(new.len()), end.is_some());
+        }
+    }
+
+    /// Whether it is why actix-http gives up: it reads no longer URL.
+    fn is_long(&self) -> bool {
+        self.bytes >= usize::from(u16::MAX)
+    }
+}
+
 /// A connection.
 struct Wire {
     stream: TcpStream,
     departure: Departure,
     shared: Shared,
+    line: Line,
     /// What is written instead of an empty refusal, and how much of it has been.
     refusal: Option<(Vec<u8>, usize)>,
 }
@@ -110,6 +132,8 @@ impl AsyncRead for Wire {
         if matches!(read, Poll::Ready(Ok(()))) && buffer.filled().len() == before && buffer.remaining() > 0 {
             self.departure.0.close();
         }
+        let new = buffer.filled().get(before..).unwrap_or_default();
+        self.line.read(new);
         read
     }
 }
@@ -117,6 +141,8 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let Some((before, head)) = empty_refusal(bytes) else {
+            // What is read next begins another request.
+            self.line = Line::default();
             return Pin::new(&mut self.stream).poll_write(context, bytes);
         };
         if !before.is_empty() {
@@ -124,7 +150,9 @@ impl AsyncWrite for Wire {
         }
         if self.refusal.is_none() {
             let id = self.shared.service.mint().to_string();
-            self.refusal = Some((complete(head, &id, self.stream.peer_addr().ok()).into_bytes(), 0));
+            let peer = self.stream.peer_addr().ok();
+            let head = if self.line.is_long() { TOO_LONG } else { head };
+            self.refusal = Some((complete(head, &id, peer).into_bytes(), 0));
         }
         self.poll_refuse(context, bytes.len())
     }
@@ -139,6 +167,8 @@ impl AsyncWrite for Wire {
 }
 
 const EMPTY: &str = "content-length: 0\r\n";
+/// What is said instead of 400 or 431 where the URL is why (RFC 9110 §15.5.15).
+const TOO_LONG: &str = "HTTP/1.1 414 URI Too Long\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// What precedes an empty refusal at the end of these bytes, and the refusal. Every answer of ours has a
 /// request id, and JSON holds no bare CR, so that no body can look like one.
@@ -160,6 +190,7 @@ fn complete(head: &str, id: &str, peer: Option<SocketAddr>) -> String {
     let status = head.get(9..12).and_then(|digits| digits.parse().ok()).unwrap_or(400);
     let detail = match status {
         408 => format!("the head of the request did not arrive in {} seconds", HEADER_TIMEOUT.as_secs()),
+        414 => super::extract::URL_TOO_LONG.to_owned(),
         431 => "the header fields are too large or too many".to_owned(),
         400 => "the request's head or the framing of its body is malformed; a URL holds no blank, \", <, > or ` but \
                 percent-encoded (%20, %22, %3C, %3E, %60)"

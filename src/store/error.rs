@@ -71,7 +71,7 @@ impl Error {
 
     /// The same, where whoever writes should know it.
     pub fn told_to_clients(&self) -> Option<&'static str> {
-        Some(self.told()).filter(|told| [READ_ONLY, NO_STANDBY].contains(told))
+        Some(self.told()).filter(|told| [READ_ONLY, NO_STANDBY, DISK_FULL, DISK_FAILS, SERVER_DISK_FULL].contains(told))
     }
 
     /// A value that this table cannot hold.
@@ -116,6 +116,10 @@ pub(super) const OVERTAKEN: &str = "another primary has taken over from this dat
 const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
+const DISK_FULL: &str = "the disk is full";
+const DISK_FAILS: &str = "the disk fails";
+const SERVER_DISK_FULL: &str = "the disk of the database server is full";
+
 /// What is told of a failure, by a part of its text.
 const TOLD: [(&str, &str); 12] = [
     (NO_STANDBY, NO_STANDBY),
@@ -123,11 +127,11 @@ const TOLD: [(&str, &str); 12] = [
     (MOVED, MOVED),
     (STANDBY, STANDBY),
     (OVERTAKEN, OVERTAKEN),
-    ("database or disk is full", "the disk is full"),
-    ("disk I/O error", "the disk fails"),
+    ("database or disk is full", DISK_FULL),
+    ("disk I/O error", DISK_FAILS),
     ("unable to open database file", "the database file cannot be opened"),
     (LOCKED, "another program has locked the database"),
-    ("No space left on device", "the disk of the database server is full"),
+    ("No space left on device", SERVER_DISK_FULL),
     ("in a read-only transaction", READ_ONLY),
     ("connection slots", "the database server takes no more connections"),
 ];
@@ -262,6 +266,18 @@ mod tests {
 
     fn unknown(message: &str) -> Kind {
         Kind::of(&Diesel::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned())))
+    }
+
+    #[test]
+    fn clients_are_told_why_no_write_is_kept() {
+        let told = |text: &str| Error::Unavailable(text.to_owned()).told_to_clients();
+        assert_eq!(told("database or disk is full"), Some("the disk is full"));
+        assert_eq!(told("disk I/O error"), Some("the disk fails"));
+        let full = "could not extend file \"base/5/1259\": No space left on device";
+        assert_eq!(told(full), Some("the disk of the database server is full"));
+        // Names of files and hosts are nobody's.
+        assert_eq!(told("unable to open database file: /srv/keyroll.db"), None);
+        assert_eq!(Error::Moved.told_to_clients(), None);
     }
 
     #[test]

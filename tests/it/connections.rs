@@ -52,8 +52,7 @@ fn an_answer_that_does_not_wait_for_the_body_ends_the_connection() {
         (begun("POST /healthz", ""), 405),
         (begun("PATCH /scim/v2/Schemas", &keys.provisioning), 405),
         (
-            begun("POST /scim/v2/Users?filter=%25", &keys.provisioning)
-                .replace("Host: x", "Accept: text/html\r\nHost: x"),
+            begun("POST /scim/v2/Users/.search", &keys.provisioning).replace("Host: x", "Accept: text/html\r\nHost: x"),
             406,
         ),
         (too_large, 413),

@@ -92,12 +92,23 @@ fn a_key_is_taken_from_one_header_only() {
     let bytes = key.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
     for written in [key.to_owned(), key.replace('_', "%5F"), key.replace('_', "%255f"), key.replace('k', "%6B"), bytes]
     {
-        for path in ["/Users/{key}", "/{key}", "/Users?x={key}", "/Users/1?filter=userName%20eq%20%22{key}%22"] {
-            let refused = app.idp().get(&path.replace("{key}", &written));
-            assert_eq!(refused.scim_error(400, ""), "a key must not be in a URL: revoke it, it is in logs by now");
-            assert!(!refused.text.contains(key) && !refused.text.contains(&written), "{written}");
+        for path in [
+            "/Users/{key}",
+            "/{key}",
+            "/Users?x={key}",
+            "/Users/1?filter=userName%20eq%20%22{key}%22",
+            "/Users/1/{key}/x",
+            "/nowhere/at/all?x={key}",
+        ] {
+            for (method, actor) in [("GET", app.idp()), ("GET", app.anonymous()), ("PURGE", app.idp())] {
+                let refused = actor.send(method, &path.replace("{key}", &written), &[], "");
+                assert_eq!(refused.scim_error(400, ""), "a key must not be in a URL: revoke it, it is in logs by now");
+                assert!(!refused.text.contains(key) && !refused.text.contains(&written), "{written}");
+            }
         }
-        app.admin().get(&format!("/v1/users/{written}")).problem(400, "malformed");
+        for path in ["/v1/users/{key}", "/v1/nowhere/{key}", "/.well-known/{key}"] {
+            app.admin().get(&path.replace("{key}", &written)).problem(400, "malformed");
+        }
     }
     for (name, value) in [("x-api-key", key), ("cookie", &format!("token={key}"))] {
         app.anonymous().send("GET", "/Users", &[(name, value)], "").scim_error(401, "");

@@ -1,5 +1,6 @@
 //! Nothing beside the point keeps a leaver alive, or somebody in a group or outside it.
 
+mod answers;
 mod empty;
 mod limits;
 mod malformed;

@@ -130,11 +130,17 @@ fn what_is_no_request_is_refused_with_a_body_all_the_same() {
     let malformed = "400 -: the request's head or the framing of its body is malformed; a URL holds no blank, \", <, > or ` but percent-encoded \
          (%20, %22, %3C, %3E, %60)";
     let too_large = "431 -: the header fields are too large or too many";
+    let long_url = format!("GET /scim/v2/Users?filter={} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(70_000));
+    let endless_url = format!("GET /{}", "a".repeat(200 << 10));
+    let too_long = "414 -: the URL is too long: it and the header fields may have 65536 bytes, and a filter 16384; POST \
+         to .search takes what does not fit in a URL";
     let get = "GET /scim/v2/Users HTTP/1.1\r\n";
     let post = "POST /scim/v2/Users HTTP/1.1\r\nHost: x\r\n";
     let cases = [
         (format!("{get}Host: x\r\n{many}\r\n"), too_large),
         (format!("{get}Host: x\r\n{long}\r\n"), too_large),
+        (long_url, too_long),
+        (endless_url, too_long),
         (format!("{get}\r\n"), malformed),
         (format!("{get}Host: x\r\nHost: y\r\n\r\n"), malformed),
         (format!("{get}Host: x\r\nX-Any: a\0b\r\n\r\n"), malformed),

@@ -121,10 +121,7 @@ fn a_disk_that_takes_no_more_takes_no_verification_away() {
     let log = place.data_dir().join("keyroll.db-wal");
     limit(&std::fs::metadata(log).unwrap().len().to_string());
     let refused = server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(503);
-    assert_eq!(
-        (refused.error().as_str(), refused.header("retry-after")),
-        ("503 -: the store is unavailable", Some("1"))
-    );
+    assert_eq!((refused.error().as_str(), refused.header("retry-after")), ("503 -: the disk fails", Some("1")));
     let unready = server.client("").get("/readyz").expect(503);
     assert_eq!(unready.json(), json!({"status": "unready", "writes": "the disk fails"}));
     assert_eq!(server.client("").get("/readyz?for=reads").expect(200).json(), json!({"status": "ready"}));

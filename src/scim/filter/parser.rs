@@ -21,13 +21,22 @@ pub fn parse_within(text: &str, limits: &Limits, tolerances: &mut Tolerances) ->
     }
     let tokens = tokens(text)?;
     let end = text.chars().count() + 1;
-    let mut parser = Parser { tokens: &tokens, next: 0, end, limits, terms: 0, bracket: false, tolerances };
+    let mut parser =
+        Parser { tokens: &tokens, next: 0, end, limits, terms: 0, bracket: false, unquoted: false, tolerances };
     let filter = parser.or(0)?;
     match parser.peek() {
         None => Ok(filter),
+        // `+` is how a blank arrives in a URL that writes blanks so: the word ended there.
+        Some(_) if parser.unquoted => Err(Error {
+            detail: format!("{}: {QUOTES}", parser.expected("and, or or the end").detail),
+            ..Error::filter("")
+        }),
         Some(_) => Err(parser.expected("and, or or the end")),
     }
 }
+
+/// What is said where a word without quotes is not one.
+const QUOTES: &str = "a value with a blank or a + in it needs double quotes, since + may stand for a blank in a URL";
 
 struct Parser<'p> {
     tokens: &'p [Token<'p>],
@@ -38,6 +47,8 @@ struct Parser<'p> {
     terms: usize,
     /// Whether we are inside brackets.
     bracket: bool,
+    /// Whether the last value was a word without quotes.
+    unquoted: bool,
     tolerances: &'p mut Tolerances,
 }
 
@@ -167,6 +178,7 @@ impl<'p> Parser<'p> {
     }
 
     fn literal(&mut self, operator: Operator) -> Result<Literal, Error> {
+        self.unquoted = false;
         let word = match self.peek() {
             Some(Kind::Text(text)) => return Ok(Literal::Text(text.clone())),
             Some(Kind::Word(word)) => *word,
@@ -187,11 +199,32 @@ impl<'p> Parser<'p> {
         match serde_json::from_str::<Number>(word) {
             Ok(number) => Ok(Literal::Number(number)),
             Err(_)
-                if operator == Operator::Eq && is_unquoted(word) && self.tolerances.allow(Tolerance::UnquotedText) =>
+                if operator == Operator::Eq
+                    && is_unquoted(word)
+                    && (!is_logical(word) || self.ends_a_term())
+                    && self.tolerances.allow(Tolerance::UnquotedText) =>
             {
+                self.unquoted = true;
                 Ok(Literal::Text(word.to_owned()))
             }
-            Err(_) => Err(self.expected("a value: a string in double quotes, a number, true, false or null,")),
+            Err(_) => {
+                let error = self.expected("a value: a string in double quotes, a number, true, false or null,");
+                let has_plus = operator == Operator::Eq && word.contains('+') && is_unquoted(&word.replace('+', ""));
+                match has_plus && self.tolerances.dialect().is_lenient() {
+                    true => Err(Error { detail: format!("{}: {QUOTES}", error.detail), ..error }),
+                    false => Err(error),
+                }
+            }
+        }
+    }
+
+    /// Whether nothing comes behind this word but what may come behind a value: then it is one, whatever else it
+    /// might be.
+    fn ends_a_term(&self) -> bool {
+        match self.tokens.get(self.next + 1).map(|token| &token.kind) {
+            None | Some(Kind::Close | Kind::CloseBracket) => true,
+            Some(Kind::Word(word)) => ["and", "or"].iter().any(|own| word.eq_ignore_ascii_case(own)),
+            Some(_) => false,
         }
     }
 }
@@ -202,11 +235,11 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 }
 
 /// Whether a word may be a text whose quotes were forgotten. JSON is none, however large its number and in whatever
-/// letter case its word, nor is a logical word, before which the value is missing.
+/// letter case its word; a logical word is one where nothing else can be meant.
 fn is_unquoted(word: &str) -> bool {
     let is_json = word.eq_ignore_ascii_case("null") || serde_json::from_str::<&RawValue>(word).is_ok();
     let is_plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'));
-    is_plain && !is_json && !is_logical(word)
+    is_plain && !is_json
 }
 
 fn is_logical(word: &str) -> bool {
