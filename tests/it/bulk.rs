@@ -60,7 +60,7 @@ fn each_operation_has_its_result() {
                     "schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
                     "status": "409",
                     "scimType": "uniqueness",
-                    "detail": "userName: the value is taken"
+                    "detail": "userName: the value is taken by 019b8d62-7a80-7000-8000-000000000008"
                   }
                 },
                 {
@@ -166,7 +166,7 @@ fn circles_are_made_whole() {
 fn a_circle_with_a_bad_member_leaves_nothing() {
     for_each_app(|app| {
         let idp = app.idp();
-        idp.post("/Users", user("taken@example.com")).expect(201);
+        let taken = idp.post("/Users", user("taken@example.com")).expect(201).id();
         let before = app.log().len();
         let job = bulk(json!([
             post("/Users", "a", with_manager("a@example.com", "bulkId:b")),
@@ -179,7 +179,8 @@ fn a_circle_with_a_bad_member_leaves_nothing() {
         let done = idp.post("/Bulk", job).expect(200);
         assert_eq!(done.statuses(), ["409", "409", "409", "409", "201", "409"]);
         let detail = |n: usize| done["Operations"][n]["response"]["detail"].as_str().unwrap();
-        assert_eq!(detail(0), "the circle of references was not created: userName: the value is taken");
+        let told = format!("the circle of references was not created: userName: the value is taken by {taken}");
+        assert_eq!(detail(0), told);
         assert_eq!(detail(3), "Operations[3]: bulkId:a was not created");
         assert_eq!(detail(5), "Operations[5]: bulkId:nobody was not created");
         assert_eq!(app.log().len(), before + 1);

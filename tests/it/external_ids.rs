@@ -73,10 +73,11 @@ fn a_connection_may_ask_for_unique_ones() {
         let okta =
             app.with_key(&app.issue_on_host(keyroll::service::credentials::Owner::Connection("okta".into()), &[]));
         for (list, body) in types() {
-            let taken = |answer: Answer| {
-                assert_eq!(answer.scim_error(409, "uniqueness"), "externalId: the value is taken");
-            };
             let first = idp.post(list, called(body("a"), "7")).expect(201).id();
+            let taken = |answer: Answer| {
+                let told = format!("externalId: the value is taken by {first}");
+                assert_eq!(answer.scim_error(409, "uniqueness"), told);
+            };
             let second = idp.post(list, called(body("b"), "8")).expect(201).id();
             let path = format!("{list}/{second}");
             taken(idp.post(list, called(body("c"), "7")));

@@ -234,9 +234,10 @@ fn a_large_group_is_streamed_whole_and_in_order() {
 fn group_names_may_be_taken_in_another_connection_only() {
     for_each_app(|app| {
         let idp = app.idp();
-        make(app, "team", &[]);
+        let team = idp.post("/Groups", group("team", &[])).expect(201).id();
         let refused = idp.post("/Groups", group("Team", &[]));
-        assert_eq!(refused.scim_error(409, "uniqueness"), "displayName: the value is taken");
+        let told = format!("displayName: the value is taken by {team}");
+        assert_eq!(refused.scim_error(409, "uniqueness"), told);
         app.connect(Dialect::Entra).post("/Groups", group("team", &[])).expect(201);
         app.sql("UPDATE connections SET unique_group_names = FALSE WHERE name = 'default'");
         idp.post("/Groups", group("Crew", &[])).expect(201);

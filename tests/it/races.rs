@@ -80,8 +80,8 @@ fn one_name_is_given_once() {
             let (lower, upper) = (format!("u{n}@example.com"), format!("U{n}@EXAMPLE.COM"));
             let (one, other) = together(|| idp.post("/Users", user(&lower)), || idp.post("/Users", user(&upper)));
             let (won, lost) = if one.status == 201 { (one, other) } else { (other, one) };
-            won.expect(201);
-            assert_eq!(lost.scim_error(409, "uniqueness"), "userName: the value is taken");
+            let told = format!("userName: the value is taken by {}", won.expect(201).id());
+            assert_eq!(lost.scim_error(409, "uniqueness"), told);
         }
         assert_eq!(app.actions(), vec!["user.created"; 20]);
     });

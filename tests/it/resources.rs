@@ -267,7 +267,8 @@ fn names_are_unique_whatever_their_case_and_width() {
         let id = idp.post("/Users", user("José@example.com")).expect(201).id();
         for same in ["josé@example.com", "JOSÉ@EXAMPLE.COM", "Jose\u{301}@example.com", "ｊosé@example.com"] {
             let refused = idp.post("/Users", user(same));
-            assert_eq!(refused.scim_error(409, "uniqueness"), "userName: the value is taken", "{same}");
+            let told = format!("userName: the value is taken by {id}");
+            assert_eq!(refused.scim_error(409, "uniqueness"), told, "{same}");
         }
         let other = idp.post("/Users", user("jose@example.com")).expect(201).id();
         let path = format!("/Users/{other}");

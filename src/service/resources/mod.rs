@@ -23,7 +23,7 @@ use super::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
-use crate::scim::{self, ResourceType, reference};
+use crate::scim::{ResourceType, reference};
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn};
 
@@ -259,8 +259,3 @@ impl Service {
 
 /// What `/Me` is to a connection.
 const NO_RESOURCE: Error = Error::NotImplemented("a provisioning key has no resource of its own");
-
-/// A SCIM error with the attribute that it is about.
-pub(super) fn taken(attribute: &str) -> Error {
-    scim::Error::new(scim::ScimType::Uniqueness, format!("{attribute}: the value is taken")).into()
-}

@@ -2,12 +2,12 @@
 
 use serde_json::{Map, Value};
 
+use super::Loaded;
 use super::write::{EXTERNAL_ID, check_reserved};
-use super::{Loaded, taken};
-use crate::domain::Connection;
+use crate::domain::{Connection, Operation};
 use crate::scim::tolerance::Tolerances;
-use crate::scim::{ResourceType, Uniqueness, text, validate};
-use crate::service::{Change, Error};
+use crate::scim::{self, ResourceType, Uniqueness, text, validate};
+use crate::service::{Change, Error, authorize};
 use crate::store::{self, ResourceKey};
 
 /// Claims the values that must be unique and releases those that are no longer there: the database,
@@ -37,10 +37,28 @@ pub(super) fn claim_unique(
         if let Some(new) = new
             && !store::unique::claim(change.conn, tenant, &scope, &new, key)?
         {
-            return Err(taken(&attribute.name));
+            return Err(taken(change, resource_type, &attribute.name, &scope, &new)?);
         }
     }
     Ok(())
+}
+
+/// 409, with the id of the resource that has the value, where the caller may read it.
+fn taken(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    attribute: &str,
+    scope: &str,
+    value: &str,
+) -> Result<Error, Error> {
+    let tenant = change.key();
+    let may_know = authorize(&change.context.caller, Operation::Read, Some(resource_type)).is_ok();
+    let holder = if may_know { store::unique::holder(change.conn, tenant, scope, value)? } else { None };
+    let keys: Vec<ResourceKey> = holder.into_iter().collect();
+    let holder = store::resources::by_keys(change.conn, tenant, &keys)?.pop();
+    let by = holder.map_or(String::new(), |holder| format!(" by {}", holder.id));
+    let detail = format!("{attribute}: the value is taken{by}");
+    Ok(scim::Error::new(scim::ScimType::Uniqueness, detail).into())
 }
 
 /// A leaver's new name is not claimed but left out where somebody else has it, or nobody may: it keeps its own,
@@ -95,7 +113,7 @@ pub(in crate::service) fn scope(
 /// back even if no other is claimed: it would stand in everybody's way once the connection asks again.
 pub(super) fn set_external_id(
     change: &mut Change<'_>,
-    resource_type: &ResourceType,
+    resource_type: &'static ResourceType,
     connection: &Connection,
     key: ResourceKey,
     old: Option<&str>,
@@ -111,7 +129,7 @@ pub(super) fn set_external_id(
     if let Some(new) = new.filter(|_| connection.unique_external_ids)
         && !store::unique::claim(change.conn, tenant, &scope, new, key)?
     {
-        return Err(taken(EXTERNAL_ID));
+        return Err(taken(change, resource_type, EXTERNAL_ID, &scope, new)?);
     }
     Ok(store::external_ids::set(change.conn, tenant, connection.key, &resource_type.name, key, new)?)
 }
