@@ -16,7 +16,7 @@ use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
-use super::session::{self, Known, Server, Session, Trouble};
+use super::session::{self, Known, Quiet, Server, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
 use super::{server, standby};
@@ -73,7 +73,8 @@ impl Postgres {
         migrate::run(&mut connection)?;
         let server = Server::new(url);
         let pool = |size: u32, settings| {
-            Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT).build(server.beside(settings))
+            let builder = Pool::builder().max_size(size).min_idle(Some(0)).connection_timeout(WAIT);
+            builder.error_handler(Box::new(Quiet)).build(server.beside(settings))
         };
         let (readers, writers) = (pool(readers.max(READERS), READING)?, pool(WRITERS, "")?);
         let own = pool(1, "")?;

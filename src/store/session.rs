@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection, get_default_instrumentation};
 use diesel::pg::PgConnection;
-use diesel::r2d2::ManageConnection;
+use diesel::r2d2::{HandleError, ManageConnection};
 use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel::{Connection, ConnectionError};
 
@@ -137,7 +137,13 @@ impl Server {
                 Kind::Lost => {
                     noted.is_over.store(true, Ordering::Relaxed);
                     // Once for all that were made before it.
-                    let _ = known.losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
+                    let first =
+                        known.losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire);
+                    if first.is_ok() {
+                        let text = error.to_string();
+                        let why = text.lines().next().unwrap_or_default();
+                        log::warn!("sessions of the database were lost, and are made anew: {why}");
+                    }
                 }
                 // What a session may do was decided when it began.
                 Kind::ReadOnly if !noted.is_over.swap(true, Ordering::Relaxed) => {
@@ -224,6 +230,16 @@ pub(super) fn connect(url: &str) -> Result<PgConnection> {
         let error = without_quoted(error.to_string().trim_end());
         Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
     })
+}
+
+/// What a pool meets when it makes and lends sessions. Who asked for one is told, and a loss has a line of its own.
+#[derive(Debug)]
+pub(super) struct Quiet;
+
+impl HandleError<diesel::r2d2::Error> for Quiet {
+    fn handle_error(&self, error: diesel::r2d2::Error) {
+        log::debug!("a session cannot be lent: {error}");
+    }
 }
 
 impl ManageConnection for Server {

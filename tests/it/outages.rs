@@ -151,6 +151,12 @@ fn a_session_that_the_server_ended_fails_no_request() {
         terminate(&mut cluster, &name);
         request();
     }
+    // Whoever looks after it reads one plain line for each time, and nothing of the pool's own.
+    server.terminate();
+    let (_, _, logged) = server.wait();
+    let lost = "WARN  keyroll::store::session] sessions of the database were lost, and are made anew: ";
+    assert!(logged.lines().all(|line| line.contains(lost)), "{logged}");
+    assert!((1..=5).contains(&logged.lines().count()), "{logged}");
 }
 
 /// Makes the database do something to each of the first writes of a log, while they write or when they commit.
