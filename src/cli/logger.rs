@@ -19,6 +19,9 @@ pub(super) fn start(settings: &Log, lines: Option<Lines>) {
     }
     let format = settings.format;
     logger.format(move |to, record| {
+        if is_of_stop(record) {
+            return Ok(());
+        }
         let time = to.timestamp_millis().to_string();
         let mut line = match format {
             Format::Text => text(&time, record),
@@ -32,6 +35,12 @@ pub(super) fn start(settings: &Log, lines: Option<Lines>) {
 
 /// Room for the line of a request.
 const LINE_BYTES: usize = 512;
+
+/// Whether this is how the thread that takes connections learns that the server does not listen any more (EINVAL,
+/// accept(2)): nobody has to do anything about it.
+fn is_of_stop(record: &Record<'_>) -> bool {
+    record.target() == "actix_server::accept" && record.args().to_string().ends_with("(os error 22)")
+}
 
 /// `[TIME LEVEL TARGET] MESSAGE NAME=VALUE …`
 fn text(time: &str, record: &Record<'_>) -> String {

@@ -13,6 +13,10 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     let listening = http::listen(config.listen, &config.data_dir, has_proxy);
     let mut listening = listening.map_err(|error| failed("listen on", error))?;
     let address = listening.address;
+    if listening.is_beside {
+        let until = "requests go to either until one of them is stopped";
+        log::warn!("another server of this data folder listens on {address}, too: {until}");
+    }
     let service = super::service(config, config.public_url_at(address))?;
     service.warnings().iter().for_each(|warning| log::info!("careful: {warning}"));
     service.check_clock()?;

@@ -9,7 +9,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Error, ErrorKind, Result};
 use std::net::{Shutdown, SocketAddr, TcpListener};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
@@ -25,8 +25,10 @@ pub struct Listening {
     is_held: bool,
     /// Its real address: port 0 has become a number.
     pub address: SocketAddr,
+    /// Another server of this data folder listens there, too.
+    pub is_beside: bool,
     /// Tells others that a server of this data folder has this address.
-    mark: Option<File>,
+    mark: Option<Mark>,
 }
 
 /// The socket that the supervisor holds, or else one at this address: beside a server of the same data folder if
@@ -42,14 +44,16 @@ pub fn listen(address: SocketAddr, data_dir: &Path, has_proxy: bool) -> Result<L
             let fix = "the socket that was handed over is off loopback: name the proxy with --behind-proxy CIDR";
             return Err(Error::new(ErrorKind::PermissionDenied, fix));
         }
-        return Ok(Listening { listener, address, is_held: true, mark: None });
+        return Ok(Listening { listener, address, is_held: true, is_beside: false, mark: None });
     }
-    let listener = match open(address, false) {
-        Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(&mark(data_dir, address)) => open(address, true)?,
-        opened => opened?,
+    let (listener, is_beside) = match open(address, false) {
+        Err(error) if error.kind() == ErrorKind::AddrInUse && is_ours(&mark(data_dir, address)) => {
+            (open(address, true)?, true)
+        }
+        opened => (opened?, false),
     };
     let address = listener.local_addr()?;
-    Ok(Listening { listener, address, is_held: false, mark: None })
+    Ok(Listening { listener, address, is_held: false, is_beside, mark: None })
 }
 
 impl Listening {
@@ -65,18 +69,47 @@ impl Listening {
     /// # Errors
     /// If the folder cannot be written to.
     pub fn share(&mut self, data_dir: &Path) -> Result<()> {
-        let path = mark(data_dir, self.address);
-        let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        file.lock_shared()?;
-        self.mark = Some(file);
+        self.mark = Some(Mark::set(mark(data_dir, self.address))?);
         Ok(())
+    }
+}
+
+/// A file with a lock on it, which goes with the last server that has one.
+struct Mark {
+    path: PathBuf,
+    file: File,
+}
+
+impl Mark {
+    fn set(path: PathBuf) -> Result<Mark> {
+        loop {
+            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+            file.lock_shared()?;
+            // One that is taken away at this moment tells nobody anything.
+            let is_there =
+                std::fs::metadata(&path).is_ok_and(|found| found.ino() == file.metadata().map_or(0, |own| own.ino()));
+            if is_there {
+                return Ok(Mark { path, file });
+            }
+        }
+    }
+}
+
+impl Drop for Mark {
+    fn drop(&mut self) {
+        // Whoever listens beside this server has a lock on it, too.
+        if self.file.try_lock().is_ok()
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            log::debug!("{} is left behind: {error}", self.path.display());
+        }
     }
 }
 
 /// A socket that this process alone listens on.
 pub(super) struct Own {
     socket: Socket,
-    _mark: Option<File>,
+    _mark: Option<Mark>,
 }
 
 impl Own {

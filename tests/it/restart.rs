@@ -96,13 +96,27 @@ fn the_next_server_listens_beside_the_one_that_goes() {
             end(old);
             load.go_on();
             let newest = place.serve(&flags);
-            end(new);
+            // Who did not mean to has two servers: the second says so.
+            let told = end(new);
+            assert!(
+                told.contains(&format!("another server of this data folder listens on {address}, too: ")),
+                "{told}"
+            );
             load.go_on();
             newest
         });
+        assert_eq!(marks(&place), [format!("listening-{address}")]);
         assert!(answered >= 4 * ANSWERS && failed == 0, "{answered} answered, {failed} failed");
         end(newest);
+        assert_eq!(marks(&place), Vec::<String>::new());
     }
+}
+
+/// What tells others which addresses servers of a data folder have.
+fn marks(place: &Installation) -> Vec<String> {
+    let names = std::fs::read_dir(place.data_dir()).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| name.starts_with("listening-")).collect()
 }
 
 #[test]
