@@ -12,8 +12,8 @@ use crate::service::Error;
 
 /// The response to a refused or failed request. The cause of a failure goes to the log, once.
 pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpResponse {
-    if matches!(error.status(), 500 | 503) {
-        log::error!(request = request_id; "{}", causes(error));
+    if error.is_failure() {
+        log::error!(request = request_id; "{}", error.causes());
     }
     let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
     let detail = if failed { format!("internal error, request {request_id}") } else { error.to_string() };
@@ -134,16 +134,4 @@ pub(super) fn code_of(status: u16) -> &'static str {
         503 => "unavailable",
         _ => "internal",
     }
-}
-
-/// The error and everything behind it, in one line.
-pub(super) fn causes(error: &Error) -> String {
-    let mut text = error.to_string();
-    let mut next = std::error::Error::source(error);
-    while let Some(cause) = next {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        next = cause.source();
-    }
-    text
 }

@@ -1,9 +1,9 @@
 //! Requests without a key that works, counted: the first of an address in a minute is told in the log, and how
 //! many there were besides. A thousand wrong keys a second must not be a thousand lines.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::Id;
@@ -27,6 +27,23 @@ pub(super) enum Source {
 struct Count {
     since: Instant,
     untold: usize,
+    /// Why those that are untold were refused; there are few texts, all of them ours.
+    why: BTreeSet<&'static str>,
+}
+
+/// Failures that were not told one by one.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Untold {
+    pub(super) source: Source,
+    pub(super) count: usize,
+    pub(super) why: String,
+}
+
+impl Untold {
+    fn of(source: Source, count: &Count) -> Option<Untold> {
+        let why = || count.why.iter().copied().collect::<Vec<_>>().join("; ");
+        (count.untold > 0).then(|| Untold { source, count: count.untold, why: why() })
+    }
 }
 
 /// The counts of the last minute.
@@ -35,38 +52,45 @@ pub(super) struct Failures(Mutex<HashMap<Source, Count>>);
 
 impl Failures {
     /// Counts a failure; `true` if it is to be told.
-    pub(super) fn is_first(&self, source: Source, now: Instant) -> bool {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(super) fn is_first(&self, source: Source, why: &'static str, now: Instant) -> bool {
+        let mut counts = self.counts();
         let full = counts.len() >= SOURCES_MAX && !counts.contains_key(&source);
         let source = if full { Source::Others } else { source };
         match counts.get_mut(&source) {
             Some(count) if now.duration_since(count.since) < WINDOW => {
                 count.untold += 1;
+                count.why.insert(why);
                 false
             }
             Some(count) => {
-                *count = Count { since: now, untold: count.untold };
+                count.since = now;
                 true
             }
             None => {
-                counts.insert(source, Count { since: now, untold: 0 });
+                counts.insert(source, Count { since: now, untold: 0, why: BTreeSet::new() });
                 true
             }
         }
     }
 
-    /// Forgets whose minute is over; gives those of which not everything was told, with how many.
-    pub(super) fn take_untold(&self, now: Instant) -> Vec<(Source, usize)> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Forgets whose minute is over; gives those of which not everything was told.
+    pub(super) fn take_untold(&self, now: Instant) -> Vec<Untold> {
         let mut untold = vec![];
-        counts.retain(|source, count| {
+        self.counts().retain(|source, count| {
             let is_over = now.duration_since(count.since) >= WINDOW;
-            if is_over && count.untold > 0 {
-                untold.push((*source, count.untold));
-            }
+            untold.extend(Untold::of(*source, count).filter(|_| is_over));
             !is_over
         });
         untold
+    }
+
+    /// The same of all, once nothing else comes.
+    pub(super) fn take_all(&self) -> Vec<Untold> {
+        self.counts().drain().filter_map(|(source, count)| Untold::of(source, &count)).collect()
+    }
+
+    fn counts(&self) -> MutexGuard<'_, HashMap<Source, Count>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -81,15 +105,20 @@ mod tests {
         let at = |seconds| start + Duration::from_secs(seconds);
         let failures = Failures::default();
         let source = |n: u8| Source::Address(Some(IpAddr::from([10, 0, 0, n])));
-        assert!(failures.is_first(source(1), at(0)));
-        for _ in 0..399 {
-            assert!(!failures.is_first(source(1), at(1)));
+        assert!(failures.is_first(source(1), "a", at(0)));
+        for n in 0..399 {
+            assert!(!failures.is_first(source(1), ["b", "c"][n % 2], at(1)));
         }
-        assert!(failures.is_first(source(2), at(1)), "another address is told by itself");
+        assert!(failures.is_first(source(2), "a", at(1)), "another address is told by itself");
         assert_eq!(failures.take_untold(at(59)), []);
-        assert_eq!(failures.take_untold(at(61)), [(source(1), 399)]);
+        let untold = |count, why: &str| [Untold { source: source(1), count, why: why.to_owned() }];
+        assert_eq!(failures.take_untold(at(61)), untold(399, "b; c"));
         assert_eq!(failures.take_untold(at(200)), []);
-        assert!(failures.is_first(source(1), at(200)));
+        assert!(failures.is_first(source(1), "a", at(200)));
+        // What is untold when the server stops is told then, however short the minute was.
+        assert!(!failures.is_first(source(1), "d", at(201)));
+        assert_eq!(failures.take_all(), untold(1, "d"));
+        assert_eq!(failures.take_all(), []);
     }
 
     #[test]
@@ -98,8 +127,9 @@ mod tests {
         let start = Instant::now();
         let failures = Failures::default();
         let told = (0..SOURCES_MAX as u32 + 1_000)
-            .filter(|n| failures.is_first(Source::Address(Some(IpAddr::from(n.to_be_bytes()))), start));
+            .filter(|n| failures.is_first(Source::Address(Some(IpAddr::from(n.to_be_bytes()))), "a", start));
         assert_eq!(told.count(), SOURCES_MAX + 1);
-        assert_eq!(failures.take_untold(start + WINDOW), [(Source::Others, 999)]);
+        let others = Untold { source: Source::Others, count: 999, why: "a".to_owned() };
+        assert_eq!(failures.take_untold(start + WINDOW), [others]);
     }
 }

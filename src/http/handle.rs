@@ -83,7 +83,7 @@ pub(super) async fn handle(
     name(&mut response, echo(request, template).unwrap_or(&id));
     let method = if request.method() == Method::HEAD { "HEAD" } else { target.method };
     let from = origin::of(request, shared);
-    let asked = Asked { id: &id, method: Some(method), target: Some(target), from, started };
+    let asked = Asked { id: &id, method: Some(method), target: Some(target), path: target.path, from, started };
     line.write(shared, &asked, &response, refused.as_ref());
     response
 }
@@ -308,18 +308,22 @@ pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> H
     absent(request, shared, path, refusal(404, "there is no such endpoint"))
 }
 
+/// Methods that have a name (RFC 9110 §9.3, RFC 5789).
+const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+
 fn refusal(status: u16, detail: &str) -> Error {
     crate::scim::Error::status(status, detail).into()
 }
 
-/// The answer where there is no operation, and one line about it. Method and path are the client's own words: they
-/// stay out. A key in the URL is in logs by now, wherever it leads.
+/// The answer where there is no operation, and one line about it. A method that nobody has heard of is the client's
+/// own word: it stays out. A key in the URL is in logs by now, wherever it leads.
 fn absent(request: &HttpRequest, shared: &Shared, path: &str, refusal: Error) -> HttpResponse {
     let id = request_id(request, shared);
     let in_url = extract::check_url(request).err();
     let mut response = error::render(in_url.as_ref().unwrap_or(&refusal), path, &id);
     name(&mut response, echo(request, path).unwrap_or(&id));
-    let asked = Asked { id: &id, method: None, target: None, from: origin::of(request, shared), started: now() };
+    let method = METHODS.into_iter().find(|known| request.method().as_str() == *known);
+    let asked = Asked { id: &id, method, target: None, path, from: origin::of(request, shared), started: now() };
     Line::default().write(shared, &asked, &response, in_url.as_ref());
     response
 }

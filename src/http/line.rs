@@ -56,27 +56,31 @@ impl Line {
         }
         let status = response.status().as_u16();
         let who = self.who.borrow().clone();
-        let noted = who.as_ref().map(|who| &who.noted);
+        let told = who.as_ref().map(|who| who.noted.told()).unwrap_or_default();
         // What a failure had recorded was not kept.
-        let span = noted.and_then(|noted| noted.span()).filter(|_| status < 500);
+        let span = told.span.filter(|_| status < 500);
+        let failed = told.failed.as_ref();
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let key = who.as_ref().map(|who| who.key).or(dead.map(|dead| dead.key)).map(|id| id.to_string());
         let of_dead = dead.and_then(|dead| Some(dead.connection.as_ref()?.name.clone()));
         log::log!(
             level,
             request = ask.id, method = ask.method, route = ask.target.map(|target| target.template),
-            status, micros = ask.started.elapsed().as_micros() as u64,
+            path = ask.absent_path(status).map(place), status, micros = ask.started.elapsed().as_micros() as u64,
             from = ask.from.map(|ip| ip.to_string()),
             key, by = who.as_ref().map(|who| who.kind),
             connection = who.as_ref().and_then(|who| who.connection.clone()).or(of_dead),
             resource_type = ask.target.and_then(resource_type),
             resource = resource(ask.target, response).map(|id| id.to_string()),
-            code = refused.map(code), why = refused.and_then(why),
+            verdict = told.judged.map(|(verdict, _)| verdict.code()),
+            verified = told.judged.and_then(|(_, key)| key).map(|id| id.to_string()),
+            code = refused.map(code),
+            why = refused.and_then(why).or_else(|| failed.map(|(_, detail)| wording(detail))),
             key_status = dead.map(|dead| dead.verdict.code()),
             key_since = dead.and_then(|dead| dead.since).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
             tolerances = header("keyroll-tolerance"),
             seq = span.map(|(first, _)| first), seq_last = span.filter(|(first, last)| first < last).map(|(_, last)| last),
-            outcomes = noted.and_then(|noted| noted.outcomes());
+            outcomes = told.outcomes, failed = failed.map(|(place, _)| place);
             "{}", ask.target.map_or("no such endpoint or method", |target| target.operation.name())
         );
     }
@@ -89,9 +93,36 @@ pub(super) struct Asked<'r> {
     pub(super) method: Option<&'static str>,
     /// `None` for what no operation answers.
     pub(super) target: Option<&'r Target<'r>>,
+    pub(super) path: &'r str,
     pub(super) from: Option<IpAddr>,
     pub(super) started: Instant,
 }
+
+impl Asked<'_> {
+    /// The path, if its template does not say what was asked for: it is none of ours, or names a type that is none.
+    fn absent_path(&self, status: u16) -> Option<&str> {
+        let is_known = |target: &Target<'_>| {
+            !matches!(status, 404 | 405) || target.endpoint.is_empty() || resource_type(target).is_some()
+        };
+        (!self.target.is_some_and(is_known)).then_some(self.path)
+    }
+}
+
+/// A path that nobody serves, as far as it may be a slip of the pen: an address, a name with a dot, and whatever is
+/// as long as a key's secret stay out.
+fn place(path: &str) -> String {
+    let is_plain = |part: &str| {
+        let name = part.strip_prefix('.').unwrap_or(part);
+        name.len() <= SEGMENT_MAX && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+    };
+    let shown =
+        |part: &str| if is_plain(part) || Id::parse(part).is_some() { part.to_owned() } else { "…".to_owned() };
+    path.split('/').take(SEGMENTS_MAX).map(shown).collect::<Vec<_>>().join("/")
+}
+
+/// Longer than what a path of ours is made of, and much shorter than a secret.
+const SEGMENT_MAX: usize = 24;
+const SEGMENTS_MAX: usize = 12;
 
 /// Probes are for who looks for them; a failure of authentication is told once a minute, and aloud if it is a key
 /// that has ended.
@@ -105,11 +136,22 @@ fn level(shared: &Shared, ask: &Asked<'_>, refused: Option<&Error>, dead: Option
         _ if is_probe => return log::Level::Debug,
         _ => return log::Level::Info,
     };
-    if !shared.failures.is_first(source, ask.started) {
+    if !shared.failures.is_first(source, refused.map_or("", unauthenticated), ask.started) {
         return log::Level::Debug;
     }
     if dead.is_some() { log::Level::Warn } else { log::Level::Info }
 }
+
+/// Why somebody is not let in, in words of ours.
+fn unauthenticated(error: &Error) -> &'static str {
+    match error {
+        Error::Unauthenticated(why) | Error::Authorization(why) => why,
+        _ => NOT_VALID,
+    }
+}
+
+/// All that is told of a key that nobody has.
+const NOT_VALID: &str = "the key is not valid";
 
 /// The type that a SCIM path names.
 fn resource_type(target: &Target<'_>) -> Option<&'static str> {
@@ -135,8 +177,11 @@ fn code(error: &Error) -> &'static str {
 /// Why: the detail that the client got, with nothing in it but words of ours. A failure's cause is in a line of
 /// its own.
 fn why(error: &Error) -> Option<String> {
-    let shown = !matches!(error, Error::Internal(_) | Error::Refused(_) | Error::KeyRefused(_));
-    shown.then(|| wording(&error.to_string()))
+    match error {
+        Error::Internal(_) | Error::Refused(_) => None,
+        Error::KeyRefused(dead) => dead.is_none().then(|| NOT_VALID.to_owned()),
+        other => Some(wording(&other.to_string())),
+    }
 }
 
 /// The words that refusals are made of, and the names of attributes that schemas have. None of them says anything
@@ -147,15 +192,42 @@ static WORDS: LazyLock<HashSet<&'static str>> =
 /// More words than any detail of ours has.
 const WORDS_MAX: usize = 60;
 
+/// Words that are names as well, and stand for themselves beside these alone.
+const PAIRS: [(&str, &str); 16] = [
+    ("may", "have"),
+    ("may", "stand"),
+    ("upper", "case"),
+    ("may", "use"),
+    ("may", "be"),
+    ("may", "yet"),
+    ("may", "write"),
+    ("one", "may"),
+    ("order", "mark"),
+    ("grant", "a"),
+    ("grant", "at"),
+    ("empty", "grant"),
+    ("first", "page"),
+    ("every", "page"),
+    ("many", "long"),
+    ("too", "long"),
+];
+
+/// A number behind one of these is a place or a limit, and no value.
+const COUNTED: [&str; 4] = ["column", "line", "most", "least"];
+
 /// A text without what is not among the words.
 fn wording(detail: &str) -> String {
-    let mut text = String::new();
-    for word in detail.split_whitespace().take(WORDS_MAX) {
-        let core = word.trim_matches(|c: char| ".,:;()\"'[]…".contains(c));
-        let known = core.is_empty() && word.len() <= 3
-            || WORDS.contains(core)
-            // Which permission is missing is ours to name; its parts may be an admin's.
-            || core.starts_with("keyroll:") && core.split(':').skip(1).all(|part| part == "*" || WORDS.contains(part));
+    let (mut text, mut before) = (String::new(), "");
+    let mut words = detail.split_whitespace().take(WORDS_MAX).peekable();
+    while let Some(word) = words.next() {
+        let own = core(word);
+        let known = own.is_empty() && word.len() <= 3
+            || WORDS.contains(own)
+            || is_compound(own)
+            || COUNTED.contains(&before) && own.bytes().all(|byte| byte.is_ascii_digit())
+            || words.peek().is_some_and(|next| PAIRS.contains(&(own, core(next))))
+            || PAIRS.contains(&(before, own));
+        before = own;
         if known {
             text.push_str(word);
         } else if !text.ends_with("… ") {
@@ -169,6 +241,27 @@ fn wording(detail: &str) -> String {
     text
 }
 
+/// A word without the signs around it.
+fn core(word: &str) -> &str {
+    word.trim_matches(|c: char| ".,:;()\"'[]…".contains(c))
+}
+
+/// Whether a word is made of known ones: a path of an attribute, an element of a list by its place, a permission of
+/// Keyroll's own (its parts may be an admin's), or any of these behind a schema that is ours.
+fn is_compound(word: &str) -> bool {
+    if let Some(parts) = word.strip_prefix("keyroll:") {
+        return parts.split(':').all(|part| part == "*" || WORDS.contains(part));
+    }
+    let urn = registry().published.iter().map(|(schema, _)| &*schema.id).find(|urn| word.starts_with(*urn));
+    let path = urn.and_then(|urn| word.strip_prefix(urn)).map_or(word, |rest| rest.trim_start_matches(':'));
+    let is_place = |text: &str| text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_known = |part: &str| match part.split_once('[') {
+        None => WORDS.contains(part),
+        Some((list, place)) => WORDS.contains(list) && is_place(place.trim_end_matches(']')),
+    };
+    path.is_empty() || path.split('.').all(is_known)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,17 +269,57 @@ mod tests {
     #[test]
     fn a_wording_keeps_our_words_and_no_value() {
         for (detail, expected) in [
-            ("filter: expected an operator at column 12", "filter: expected an operator at column …"),
+            ("filter: expected an operator at column 12", "filter: expected an operator at column 12"),
             ("this key does not hold keyroll:users:read", "this key does not hold keyroll:users:read"),
             ("path: Mira.Okafor+x@ex.test names no resource type", "path: … names no resource type"),
             ("userName \"Mira Okafor, 12 High Street\" is taken", "userName … is taken"),
             ("not found", "not found"),
             ("userName: expected a string, got 555-0100", "userName: expected a string, got …"),
             ("a\nb", "a …"),
+            ("a provisioning key may use SCIM only", "a provisioning key may use SCIM only"),
+            ("userName \"may\" is taken", "userName … is taken"),
+            (
+                "Operations[12]: path: User has no such attribute: shoeSize",
+                "Operations[12]: path: User has no such attribute: …",
+            ),
+            (
+                "Operations[0]: value: name.givenName: expected a string",
+                "Operations[0]: value: name.givenName: expected a string",
+            ),
+            ("emails[3].value: expected a string, got 42", "emails[3].value: expected a string, got …"),
+            ("emails[4711001]: name.okafor", "…"),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName at column 7: no such attribute",
+                "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName at column 7: no such attribute",
+            ),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:okafor", "…"),
+            ("grant: at most 1000 permissions", "grant: at most 1000 permissions"),
+            (
+                "an empty grant allows nothing; omit it for an identity key",
+                "an empty grant allows nothing; omit it for an identity key",
+            ),
+            ("malformed JSON: it starts with a byte order mark", "malformed JSON: it starts with a byte order mark"),
+            ("emails: 2 values are primary, at most one may be", "emails: … values are primary, at most one may be"),
+            ("hunter2 says that somebody leaves", "… says that somebody leaves"),
         ] {
             assert_eq!(wording(detail), expected);
         }
         assert!(wording(&"x ".repeat(100_000)).len() < 10);
+    }
+
+    #[test]
+    fn a_path_that_nobody_serves_holds_no_value() {
+        for (path, expected) in [
+            ("/scim/v2/User", "/scim/v2/User"),
+            ("/v1/key/01939e7a-5b1c-7def-8abc-0123456789ab/", "/v1/key/01939e7a-5b1c-7def-8abc-0123456789ab/"),
+            ("/.well-known/scim", "/.well-known/scim"),
+            ("/Users/mira.okafor@example.com", "/Users/…"),
+            ("/kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz/x", "/…/x"),
+            ("/a b\n/ü", "/…/…"),
+        ] {
+            assert_eq!(place(path), expected);
+        }
+        assert_eq!(place(&"/x".repeat(10_000)).len(), 2 * (SEGMENTS_MAX - 1));
     }
 
     #[test]

@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix_web::rt::time::interval;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
-use super::failures::Source;
+use super::failures::{Source, Untold};
 use super::handle::now;
-use super::{Shared, error, run};
+use super::{Shared, run};
 use crate::domain::operation::Place;
 use crate::service::Service;
 use crate::service::ending::Ending;
@@ -21,23 +21,27 @@ pub(super) async fn pass(shared: Shared) {
     let mut told = None;
     loop {
         minutes.tick().await;
-        for (source, failures) in shared.failures.take_untold(now()) {
-            let (from, key) = match source {
-                Source::Address(ip) => (ip.map(|ip| ip.to_string()), None),
-                Source::Key(key) => (None, Some(key.to_string())),
-                Source::Others => (None, None),
-            };
-            log::warn!(from, key, failures; "more failures of authentication within a minute");
-        }
+        shared.failures.take_untold(now()).into_iter().for_each(tell_failures);
         let now = shared.service.now();
         if is_due(told, now) {
             told = Some(now);
             match run(&shared.service, Place::Blocking, Service::ending_keys).await {
                 Ok(ending) => ending.iter().for_each(tell),
-                Err(error) => log::warn!("cannot look for keys that end: {}", error::causes(&error)),
+                Err(error) => log::warn!("cannot look for keys that end: {}", error.causes()),
             }
         }
     }
+}
+
+/// Tells how many failures there were that have no line of their own.
+pub(super) fn tell_failures(untold: Untold) {
+    let (from, key) = match untold.source {
+        Source::Address(ip) => (ip.map(|ip| ip.to_string()), None),
+        Source::Key(key) => (None, Some(key.to_string())),
+        Source::Others => (None, None),
+    };
+    let (failures, why) = (untold.count, untold.why);
+    log::warn!(from, key, failures, why; "more failures of authentication within a minute");
 }
 
 fn is_due(told: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {

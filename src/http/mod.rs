@@ -130,7 +130,7 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
     let workers = settings.workers;
     let stall = settings.stall;
     let shared = Shared::new(service, settings);
-    let watch = Arc::clone(&shared.watch);
+    let (watch, failures) = (Arc::clone(&shared.watch), Arc::clone(&shared.failures));
     let workers = if workers > 0 { workers } else { std::thread::available_parallelism().map_or(1, NonZero::get) };
     let (connections, per_worker) = Connections::new(workers, stall);
     let connections = Arc::new(connections);
@@ -152,7 +152,9 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
         let running = server.listen("keyroll", listener, service)?.run();
         actix_web::rt::spawn(told.heed(running.handle(), own, watch));
         ready();
-        running.await
+        let served = running.await;
+        failures.take_all().into_iter().for_each(minutes::tell_failures);
+        served
     })
 }
 

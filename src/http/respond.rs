@@ -167,7 +167,7 @@ fn pieces(
             match next_piece(&service, &unsent, rest?).await {
                 Ok((mut held, rest)) => held.next().map(|slice| (Ok(slice), (Some(held), rest))),
                 Err(error) => {
-                    log::error!("an answer was cut off: {}", super::error::causes(&error));
+                    log::error!("an answer was cut off: {}", error.causes());
                     Some((Err(actix_web::error::ErrorInternalServerError("cut off")), (None, None)))
                 }
             }

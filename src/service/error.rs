@@ -105,6 +105,27 @@ impl Error {
 }
 
 impl Error {
+    /// It and everything behind it, in one line, for the log. What says the same as what it stands behind is told
+    /// once.
+    pub fn causes(&self) -> String {
+        let mut text = self.to_string();
+        let mut next = std::error::Error::source(self);
+        while let Some(cause) = next {
+            let cause_text = cause.to_string();
+            if !text.ends_with(&cause_text) {
+                text.push_str(": ");
+                text.push_str(&cause_text);
+            }
+            next = cause.source();
+        }
+        text
+    }
+
+    /// Whether its cause belongs into the log: the client is told nothing of it.
+    pub fn is_failure(&self) -> bool {
+        matches!(self.status(), 500 | 503)
+    }
+
     /// The HTTP status of the answer.
     pub fn status(&self) -> u16 {
         match self {
@@ -156,5 +177,22 @@ impl From<store::Error> for Error {
 impl From<serde_json::Error> for Error {
     fn from(error: serde_json::Error) -> Error {
         Error::internal(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_says_the_same_is_told_once() {
+        let text = "the database is read-only: writes wait until it is not";
+        assert_eq!(Error::Unavailable(store::Error::ReadOnly).causes(), text);
+        let gone = Error::Unavailable(store::Error::Unavailable("gone".to_owned()));
+        assert_eq!(gone.causes(), "the store is unavailable: the database is not available: gone");
+        assert_eq!(
+            Error::internal(store::Error::Panicked).causes(),
+            "internal error: the work on the database panicked"
+        );
     }
 }

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use crate::domain::Id;
+use crate::domain::credential::Verdict;
+
 /// Collected while a request is carried out, wherever that happens.
 #[derive(Debug, Default)]
 pub struct Noted(Mutex<Notes>);
@@ -12,6 +15,21 @@ struct Notes {
     /// First and last number of each stretch of records.
     recorded: Vec<(i64, i64)>,
     outcomes: BTreeMap<String, usize>,
+    failed: Option<(usize, String)>,
+    judged: Option<(Verdict, Option<Id>)>,
+}
+
+/// What was noted, at the end of the request.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// The numbers of the first and the last record.
+    pub span: Option<(i64, i64)>,
+    /// How often the operations of a job came to what: `201:3,400/invalidValue:1`.
+    pub outcomes: Option<String>,
+    /// The first of them that failed: its place, and the detail that its client got.
+    pub failed: Option<(usize, String)>,
+    /// What a verification told, and of which key, if there is one.
+    pub judged: Option<(Verdict, Option<Id>)>,
 }
 
 impl Noted {
@@ -39,17 +57,27 @@ impl Noted {
         *self.notes().outcomes.entry(name).or_default() += 1;
     }
 
-    /// The numbers of the first and the last record.
-    pub fn span(&self) -> Option<(i64, i64)> {
-        let notes = self.notes();
-        let first = notes.recorded.iter().map(|(first, _)| *first).min()?;
-        Some((first, notes.recorded.iter().map(|(_, last)| *last).max()?))
+    /// Notes the first operation of a job that failed: its place, and the detail that its client gets.
+    pub(super) fn failed(&self, place: usize, detail: &str) {
+        self.notes().failed = Some((place, detail.to_owned()));
     }
 
-    /// How often the operations of a job came to what: `201:3,400/invalidValue:1`.
-    pub fn outcomes(&self) -> Option<String> {
+    /// Notes what a verification told, and of which key.
+    pub(super) fn judged(&self, verdict: Verdict, key: Option<Id>) {
+        self.notes().judged = Some((verdict, key));
+    }
+
+    /// All of it.
+    pub fn told(&self) -> Told {
         let notes = self.notes();
-        let texts: Vec<String> = notes.outcomes.iter().map(|(name, count)| format!("{name}:{count}")).collect();
-        (!texts.is_empty()).then(|| texts.join(","))
+        let first = notes.recorded.iter().map(|(first, _)| *first).min();
+        let last = notes.recorded.iter().map(|(_, last)| *last).max();
+        let texts = || notes.outcomes.iter().map(|(name, count)| format!("{name}:{count}")).collect::<Vec<_>>();
+        Told {
+            span: first.zip(last),
+            outcomes: (!notes.outcomes.is_empty()).then(|| texts().join(",")),
+            failed: notes.failed.clone(),
+            judged: notes.judged,
+        }
     }
 }

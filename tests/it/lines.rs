@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use crate::support::app::for_each_app;
-use crate::support::server::{Answer, BULK, Installation, PATCH, Server, USER, raw};
+use crate::support::server::{Answer, BULK, GROUP, Installation, PATCH, Server, USER, raw};
 
 /// The lines that a server wrote until it ended.
 struct Lines(Vec<Value>);
@@ -89,9 +89,12 @@ fn a_request_has_one_line_that_says_who_and_what_and_why_not() {
         let line = lines.about(&filtered);
         assert_eq!(line["code"], "invalidFilter", "{line}");
         assert!(line["why"].as_str().unwrap().starts_with("filter: "), "{line}");
-        assert_eq!(lines.about(&bulk)["outcomes"], "201:2,409/uniqueness:1");
+        let expected =
+            json!({"outcomes": "201:2,409/uniqueness:1", "failed": 0, "why": "userName: the value is taken"});
+        assert_eq!(shown(&lines.about(&bulk), &["outcomes", "failed", "why"]), expected);
         assert_eq!(lines.about(&lacking)["code"], "forbidden");
-        assert_eq!(lines.about(&absent)["message"], "no such endpoint or method");
+        let expected = json!({"message": "no such endpoint or method", "method": "GET", "path": "/nowhere/…"});
+        assert_eq!(shown(&lines.about(&absent), &["message", "method", "path"]), expected);
         assert_eq!(shown(&lines.about(&read), &["by", "connection"]), json!({"by": "user", "connection": null}));
         assert_eq!(lines.about(&unread)["from"], "127.0.0.1");
         // Probes are nobody's news.
@@ -100,6 +103,106 @@ fn a_request_has_one_line_that_says_who_and_what_and_why_not() {
         for value in ["okafor", "mira", "555-0100", "eve\""] {
             assert!(!text.contains(value), "{value}");
         }
+    }
+}
+
+#[test]
+fn a_path_that_is_no_endpoint_is_named_without_keys() {
+    let place = Installation::sqlite();
+    let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+    let (idp, key) = (server.idp(), server.keys().admin);
+    let with_key = format!("/v1/key/{key}");
+    let cases = [
+        (idp.get("/scim/v2/User"), 404, "GET", "/scim/v2/User"),
+        (idp.delete("/scim/v2/Schemas"), 405, "DELETE", "/scim/v2/Schemas"),
+        (idp.post("/V1/Verify", &json!({})), 404, "POST", "/V1/Verify"),
+        (idp.get(&with_key), 400, "GET", "/v1/key/…"),
+    ];
+    let text = format!("BREW /v1/{key} HTTP/1.1\r\nHost: x\r\n\r\n");
+    let brewed = raw(server.address, text.as_bytes()).unwrap();
+    let lines = Lines::of(server);
+    for (answer, status, method, path) in cases {
+        let expected = json!({"status": status, "method": method, "path": path});
+        assert_eq!(shown(&lines.about(&answer.expect(status)), &["status", "method", "path"]), expected);
+    }
+    let why = "a key must not be in a URL: revoke it, it is in logs by now";
+    let expected = json!({"method": null, "path": "/v1/…", "why": why});
+    assert_eq!(shown(&lines.about(&brewed), &["method", "path", "why"]), expected);
+    assert!(!format!("{:?}", lines.0).contains(&key[17..40]));
+}
+
+#[test]
+fn a_verification_names_the_verdict_and_the_key() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+        let admin = server.admin();
+        let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+        let (id, key) = (issued["id"].clone(), issued["key"].as_str().unwrap().to_owned());
+        let verify = |body| admin.post("/v1/verify", &body).expect(200);
+        let valid = verify(json!({"key": key}));
+        // From memory, too.
+        let again = verify(json!({"key": key}));
+        let lacking = verify(json!({"key": key, "permission": "billing:invoices:read"}));
+        let unknown =
+            verify(json!({"key": format!("{}{}", &key[..key.len() - 1], if key.ends_with('x') { 'y' } else { 'x' })}));
+        place.run(&["key", "revoke", id.as_str().unwrap()]).expect(0);
+        let revoked = verify(json!({"key": key}));
+        let refused = admin.post("/v1/verify", &json!({})).expect(422);
+        let lines = Lines::of(server);
+        for (answer, verdict, of) in [
+            (valid, json!("VALID"), &id),
+            (again, json!("VALID"), &id),
+            (lacking, json!("INSUFFICIENT_PERMISSIONS"), &id),
+            (unknown, json!("NOT_FOUND"), &Value::Null),
+            (revoked, json!("REVOKED"), &id),
+            (refused, Value::Null, &Value::Null),
+        ] {
+            let line = lines.about(&answer);
+            assert_eq!(shown(&line, &["verdict", "verified"]), json!({"verdict": verdict, "verified": of}));
+        }
+        assert!(!format!("{:?}", lines.0).contains(&key[17..60]));
+    }
+}
+
+#[test]
+fn what_fails_inside_a_job_has_its_cause_in_the_log() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+        place.sql("ALTER TABLE unique_values RENAME TO others");
+        let one = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": {"schemas": [USER], "userName": name}});
+        let broken = json!({"method": "POST", "path": "/Nobodies", "bulkId": "z", "data": {}});
+        let circle = |name: &str, other: &str| {
+            let member = json!([{"value": format!("bulkId:{other}")}]);
+            let group = json!({"schemas": [GROUP], "displayName": name, "members": member});
+            json!({"method": "POST", "path": "/Groups", "bulkId": name, "data": group})
+        };
+        let job = json!({"schemas": [BULK], "Operations": [broken, one("ben"), circle("a", "b"), circle("b", "a")]});
+        let bulk = server.idp().post("/scim/v2/Bulk", &job).expect(200);
+        let statuses: Vec<Value> =
+            bulk.json()["Operations"].as_array().unwrap().iter().map(|one| one["status"].clone()).collect();
+        assert_eq!(
+            (&statuses[1], bulk.json()["Operations"][1]["response"]["detail"].clone()),
+            (&json!("500"), json!("internal error"))
+        );
+        let lines = Lines::of(server);
+        let id = bulk.header("x-request-id").unwrap();
+        let causes: Vec<&str> = lines
+            .0
+            .iter()
+            .filter(|line| line["request"] == id && line["level"] == "error")
+            .map(|line| line["message"].as_str().unwrap())
+            .collect();
+        assert!(
+            causes
+                .iter()
+                .any(|text| text.starts_with("Operations[1]: internal error: database: ")
+                    && text.contains("unique_values")),
+            "{causes:?}"
+        );
+        assert!(causes.iter().any(|text| text.starts_with("Operations[2]: internal error: database: ")), "{causes:?}");
+        let line = lines.0.iter().find(|line| line["request"] == id && line["message"] == "Bulk").unwrap();
+        assert_eq!(line["failed"], 0, "{line}");
+        assert!(line["why"].as_str().unwrap().starts_with("path: "), "{line}");
     }
 }
 
@@ -152,6 +255,19 @@ fn failures_of_authentication_are_told_once_and_a_key_that_ended_aloud() {
         let expected = json!({"level": "warn", "connection": "default", "key": id, "key_status": "REVOKED"});
         assert_eq!(shown(&line, &["level", "connection", "key", "key_status"]), expected);
         assert!(line["key_since"].as_str().unwrap().ends_with('Z'), "{line}");
+        // What was counted is told before the server has gone, however short its last minute was.
+        let told = |name: &str, value: &Value| {
+            let sum = |line: &&Value| {
+                line["message"] == "more failures of authentication within a minute" && line[name] == *value
+            };
+            let found: Vec<&Value> = lines.0.iter().filter(sum).collect();
+            assert_eq!(found.len(), 1, "{found:?}");
+            shown(found[0], &["level", "failures", "why"])
+        };
+        let why = "the key is not valid";
+        assert_eq!(told("from", &json!("127.0.0.1")), json!({"level": "warn", "failures": 39, "why": why}));
+        assert_eq!(told("key", &json!(id)), json!({"level": "warn", "failures": 1, "why": why}));
+        assert_eq!(lines.count(|line| line["status"] == 401 && line["key"].is_null() && line["why"] == why), 1);
         assert!(!format!("{:?}", lines.0).contains(&key[17..60]));
     }
 }

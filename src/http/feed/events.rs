@@ -1,7 +1,7 @@
 //! Server-sent events (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
 use std::fmt::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::http::header::HeaderName;
 use actix_web::rt::time::timeout;
@@ -10,6 +10,7 @@ use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{EVENT_STREAM, Reader};
+use crate::http::handle::now;
 use crate::http::respond::Reply;
 use crate::service::Error;
 use crate::service::feed::Page;
@@ -28,7 +29,8 @@ pub(super) async fn answer(mut reader: Reader) -> Result<Reply, Error> {
     let place = reader.watch.place()?;
     reader.count = PIECE;
     let first = reader.read().await?;
-    let events = Events { reader, more: first.more, _place: place };
+    let sent = first.items.len();
+    let events = Events { reader, more: first.more, sent, begun: now(), why: "the client has gone", _place: place };
     let start = RETRY.to_owned() + &render(&first);
     let stream = stream::unfold((Some(start), Some(events)), |(start, events)| async move {
         match start {
@@ -43,7 +45,22 @@ pub(super) async fn answer(mut reader: Reader) -> Result<Reply, Error> {
 struct Events {
     reader: Reader,
     more: bool,
+    /// Changes that were handed over.
+    sent: usize,
+    begun: Instant,
+    /// Why it ends, if it ends now.
+    why: &'static str,
     _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Events {
+    /// The line about the request stood where the stream began.
+    fn drop(&mut self) {
+        let context = &self.reader.context;
+        let key = context.caller.key().map(|holder| holder.credential.to_string());
+        let (request, seconds) = (context.request.id.as_str(), self.begun.elapsed().as_secs());
+        log::info!(request, key, seconds, events = self.sent, why = self.why; "a stream of changes has ended");
+    }
 }
 
 impl Events {
@@ -51,11 +68,19 @@ impl Events {
     async fn next(mut self) -> Option<(Result<Bytes, actix_web::Error>, Option<Events>)> {
         match self.piece().await {
             Ok(Some(piece)) => Some((Ok(Bytes::from(piece)), Some(self))),
-            Ok(None) => None,
+            Ok(None) => {
+                self.why = "the server stops";
+                None
+            }
             // The client learns why when it comes back.
-            Err(Error::KeyRefused(_) | Error::Lacking(_) | Error::Forbidden(_)) => None,
+            Err(error @ (Error::KeyRefused(_) | Error::Lacking(_) | Error::Forbidden(_))) => {
+                self.why = if matches!(error, Error::KeyRefused(_)) { "the key has ended" } else { "the key may not" };
+                None
+            }
             Err(error) => {
-                log::error!("a stream of changes was cut off: {}", crate::http::error::causes(&error));
+                self.why = "it was cut off";
+                let request = self.reader.context.request.id.as_str();
+                log::error!(request; "a stream of changes was cut off: {}", error.causes());
                 Some((Err(actix_web::error::ErrorInternalServerError("cut off")), None))
             }
         }
@@ -77,6 +102,7 @@ impl Events {
         }
         let page = self.reader.read().await?;
         self.more = page.more;
+        self.sent += page.items.len();
         Ok(Some(render(&page)))
     }
 }

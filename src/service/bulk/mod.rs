@@ -97,6 +97,11 @@ impl Service {
             tolerances,
         };
         job.run(plan, request.fail_on_errors);
+        let failed = job.results.iter().find(|(_, result)| result.status >= 400);
+        if let Some((place, result)) = failed {
+            let detail = result.response.as_ref().and_then(|body| body.get("detail")?.as_str());
+            context.noted.failed(*place, detail.unwrap_or_default());
+        }
         for result in job.results.values() {
             let kind = result.response.as_ref().and_then(|body| body.get("scimType")?.as_str());
             let name = kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{kind}", result.status));
@@ -154,7 +159,7 @@ impl Job<'_> {
                 let bulk_id = operation.bulk_id.clone();
                 match self.prepare(operation) {
                     Ok(work) => Ok((*index, echo, bulk_id, work)),
-                    Err(error) => Err(Box::new(echo.failed(&error.to_scim()))),
+                    Err(error) => Err(Box::new(echo.failed(&self.refusal(*index, &error)))),
                 }
             });
             match operation {
@@ -176,10 +181,19 @@ impl Job<'_> {
                     }
                     outcome.result(echo)
                 }
-                Err(error) => echo.failed(&error.to_scim()),
+                Err(error) => echo.failed(&self.refusal(index, &error)),
             };
             self.results.insert(index, result);
         }
+    }
+
+    /// What the client is told of an operation that failed; the cause of a failure of ours goes to the log.
+    fn refusal(&self, index: usize, error: &Error) -> scim::Error {
+        if error.is_failure() {
+            let request = self.context.request.id.as_str();
+            ::log::error!(request; "Operations[{index}]: {}", error.causes());
+        }
+        error.to_scim()
     }
 
     /// Resolves the references of an operation and finds out what it is, before any transaction.
@@ -257,7 +271,9 @@ impl Job<'_> {
                 }
             }
             Err(error) => {
-                let detail = format!("the circle of references was not created: {}", error.to_scim().detail);
+                let first = echoes.first().map_or(0, |(index, _)| *index);
+                let detail = self.refusal(first, &error).detail;
+                let detail = format!("the circle of references was not created: {detail}");
                 let error = scim::Error::status(409, detail);
                 for (index, echo) in echoes {
                     self.results.insert(index, echo.failed(&error));

@@ -40,16 +40,19 @@ impl Service {
     pub fn verify(&self, context: &Context, body: &Value) -> Result<Value, Error> {
         authorize(&context.caller, Operation::KeyVerify, None)?;
         let asked = parse(body)?;
-        let not_found = json!({"valid": false, "code": Verdict::NotFound.code()});
+        let not_found = || {
+            context.noted.judged(Verdict::NotFound, None);
+            Ok(json!({"valid": false, "code": Verdict::NotFound.code()}))
+        };
         let stamp = self.stamp()?;
-        let Some(found) = self.prove(asked.key)? else { return Ok(not_found) };
+        let Some(found) = self.prove(asked.key)? else { return not_found() };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
-            return Ok(not_found);
+            return not_found();
         }
         let mut verdict = found.verdict(self.now_in(found.holder.tenant.key));
         if verdict == Verdict::NotFound {
-            return Ok(not_found);
+            return not_found();
         }
         let holder = Arc::clone(&found.holder);
         let (mut permission, mut detail) = (None, None);
@@ -62,6 +65,7 @@ impl Service {
                 verdict = Verdict::InsufficientPermissions;
             }
         }
+        context.noted.judged(verdict, Some(holder.stored.credential.id));
         Ok(answer(&holder, verdict, permission.as_ref(), detail))
     }
 
@@ -119,11 +123,13 @@ fn needed(policy: &Policy, may: &May<'_>) -> Result<Permission, String> {
     let permission = match may {
         May::Permission(permission) => permission.clone(),
         May::Request { api, method, path } => {
-            let known = policy.apis().get(*api).ok_or("there is no such api")?;
-            known.route(method, path).ok_or("no route of this api is asked for")?
+            let known = policy.apis().get(*api).ok_or("no api has this name")?;
+            known
+                .route(method, path)
+                .ok_or_else(|| format!("no route of the api {} has this method and path", known.name))?
         }
     };
-    if policy.knows(&permission) { Ok(permission) } else { Err(format!("no api has {permission}")) }
+    if policy.knows(&permission) { Ok(permission) } else { Err(format!("no api registers {permission}")) }
 }
 
 /// Reads a question. A member that nobody would look at is refused, and so is `null`: whoever asks for more

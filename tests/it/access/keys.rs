@@ -87,9 +87,10 @@ fn a_grant_names_what_an_api_offers_and_the_owner_holds() {
             app.service.issue_key_on_host(&app.host(), owner, "", &[permission.to_owned()], None)
         };
         on_host("keyroll:keys:issue").unwrap();
+        let map = "keyroll mapping create --role keyroll.provisioner --user mira@example.com --reason TEXT";
         assert_eq!(
             on_host("keyroll:users:read").unwrap_err().to_string(),
-            "the owner does not hold keyroll:users:read"
+            format!("the owner does not hold keyroll:users:read: role keyroll.provisioner gives it: {map}")
         );
         assert_eq!(on_host("billing:x:y").unwrap_err().to_string(), "billing:x:y: api billing has no such permission");
     });
@@ -154,11 +155,11 @@ fn what_a_key_may_do() {
         };
         let known = detail(json!({"permission": "keyroll:users:read"}));
         let unknown = detail(json!({"permission": "billing:invoice:read"}));
-        assert_eq!((known, unknown), (Value::Null, json!("UNKNOWN_PERMISSION: no api has billing:invoice:read")));
+        assert_eq!((known, unknown), (Value::Null, json!("UNKNOWN_PERMISSION: no api registers billing:invoice:read")));
         let api = json!({"api": "none", "method": "GET", "path": "/"});
-        assert_eq!(detail(api), json!("UNKNOWN_PERMISSION: there is no such api"));
+        assert_eq!(detail(api), json!("UNKNOWN_PERMISSION: no api has this name"));
         let route = json!({"api": "billing", "method": "GET", "path": "/v9/none"});
-        assert_eq!(detail(route), json!("UNKNOWN_PERMISSION: no route of this api is asked for"));
+        assert_eq!(detail(route), json!("UNKNOWN_PERMISSION: no route of the api billing has this method and path"));
         assert_eq!(app.verify(&viewer), VALID);
         let answer = app.admin().post("/v1/verify", json!({"key": viewer, "permission": READ})).expect(200);
         let id = app.with_key(&viewer).get("/v1/whoami").expect(200)["key_id"].clone();

@@ -183,6 +183,34 @@ fn a_stream_ends_when_its_key_stops_to_work_without_a_record() {
 }
 
 #[test]
+fn the_end_of_a_stream_is_logged_with_how_much_it_was() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-level", "info"], &[]);
+        let admin = server.admin();
+        let all = last(&admin) + 1;
+        let open = || {
+            let mut events = Events::open(&admin, "", None);
+            (0..all).for_each(|_| drop(events.next().unwrap()));
+            events
+        };
+        let said = |why: &str| format!("events={all} why=\"{why}\"");
+        drop(open());
+        // Something to send is how the server finds that nobody is there.
+        server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira"})).expect(201);
+        let logged = server.await_log("a stream of changes has ended");
+        assert!(logged.contains("why=\"the client has gone\""), "{logged}");
+        let mut events = Events::open(&admin, &format!("?after={}", last(&admin) - all), None);
+        (0..all).for_each(|_| drop(events.next().unwrap()));
+        server.terminate();
+        assert_eq!(events.next(), None);
+        let (_, _, logged) = server.wait();
+        let line = logged.lines().find(|line| line.contains("the server stops")).unwrap();
+        assert!(line.contains("a stream of changes has ended request=") && line.contains(" key="), "{line}");
+        assert!(line.contains(" seconds=") && line.contains(&said("the server stops")), "{line}");
+    }
+}
+
+#[test]
 fn writers_at_once_are_told_in_order_and_once() {
     const WRITERS: usize = 8;
     const EACH: usize = 40;
