@@ -10,6 +10,7 @@ pub mod error;
 pub mod filter;
 pub mod json;
 mod leaving;
+mod members;
 pub mod message;
 pub mod patch;
 pub mod path;

@@ -187,9 +187,7 @@ impl Tolerances {
 
     /// The same as [`Tolerances::spare`] of an operation that has no path: it is named by its place.
     pub(super) fn spare_operation(&mut self, error: Error, index: usize) -> Result<(), Error> {
-        if !self.dialect.is_lenient() || error.status != 400 {
-            return Err(error);
-        }
+        self.bears(error.clone())?;
         self.dropped.add(format!("Operations[{index}]"));
         self.beside.get_or_insert(error);
         Ok(())
@@ -200,12 +198,23 @@ impl Tolerances {
     /// # Errors
     /// The error itself, where the dialect drops nothing or where it is about a limit.
     pub(super) fn spare(&mut self, error: Error, path: &str) -> Result<(), Error> {
-        if !self.dialect.is_lenient() || error.status != 400 {
-            return Err(error);
-        }
+        self.bears(error.clone())?;
         self.drop_path(path);
         self.beside.get_or_insert(error);
         Ok(())
+    }
+
+    /// Whether an error may be set aside at all.
+    ///
+    /// # Errors
+    /// The error itself, as [`Tolerances::spare`].
+    pub(super) fn bears(&self, error: Error) -> Result<(), Error> {
+        if self.dialect.is_lenient() && error.status == 400 { Ok(()) } else { Err(error) }
+    }
+
+    /// Takes what was set aside and not decided yet: the state that it leads to decides.
+    pub(super) fn put_off(&mut self) -> Option<Error> {
+        self.beside.take()
     }
 
     /// Notes that a path keeps its value because of [`Tolerance::Beside`].

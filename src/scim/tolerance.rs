@@ -88,7 +88,7 @@ tolerances! {
     /// `add` on an element that does not exist creates it from the `eq` terms of its filter.
     AddCreates = "entra-005", [Auto, Entra, Okta];
     /// A complex attribute as a bare string, or as a list of one: `manager`.
-    ComplexBare = "entra-006", [Auto, Entra];
+    ComplexBare = "entra-006", [Auto, Entra, Okta];
     /// `""` unassigns an attribute that is not required.
     EmptyText = "entra-007", [Auto, Entra, Okta];
     /// Path-less values whose keys are paths: `name.givenName`, `emails[type eq "work"].value`.
@@ -127,8 +127,15 @@ tolerances! {
     OtherOp = "auto-011", [Auto, Entra, Okta];
     /// `active` several times in one object: if one of them says not active, that holds.
     SeveralActive = "auto-012", [Auto, Entra, Okta];
-    /// A word without quotes after `eq`, in filters and value paths: `userName eq akadmin` (authentik, and an example
-    /// of Microsoft's).
+    /// A `remove` without a path whose value names members.
+    PathlessRemove = "auto-014", [Auto, Entra, Okta];
+    /// The `value` of members where the members are meant: `members[value eq "…"].value`, `members.value`.
+    MemberValue = "auto-015", [Auto, Entra, Okta];
+    /// The id of a member or an owner in another spelling: in upper case, with blanks around it; that of a member also
+    /// as a list of one, or by `$ref` alone.
+    MemberSpelling = "auto-016", [Auto, Entra, Okta];
+    /// A word without double quotes after `eq`, bare or in single ones, in filters and value paths:
+    /// `userName eq akadmin` (authentik, and an example of Microsoft's).
     UnquotedText = "authentik-001", [Auto, Entra, Okta];
     /// ServiceProviderConfig without `RolesAndEntitlements`, for a client (scim2-client) that refuses members
     /// of drafts.

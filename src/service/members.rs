@@ -39,6 +39,8 @@ pub(super) struct Plan {
     gone: Vec<(ResourceKey, Id)>,
     /// Whether those who come are none yet, and those who go are some.
     exact: bool,
+    /// Whoever should go and is no member.
+    absent: Vec<Id>,
 }
 
 impl Plan {
@@ -60,7 +62,9 @@ impl Plan {
             let present = store::members::among(change.conn, change.key(), self.group, &keys)?;
             let present: HashSet<ResourceKey> = present.into_iter().collect();
             self.come.retain(|one| !present.contains(&one.key));
-            self.gone.retain(|(key, _)| present.contains(key));
+            let (gone, absent) = std::mem::take(&mut self.gone).into_iter().partition(|(key, _)| present.contains(key));
+            self.gone = gone;
+            self.absent(absent);
             self.exact = true;
         }
         Ok(Effect { adds: !self.come.is_empty(), removes: !self.gone.is_empty() })
@@ -71,12 +75,18 @@ impl Plan {
         std::mem::take(&mut self.come).into_iter().map(|one| one.id).collect()
     }
 
-    /// Carries it out: whoever goes has gone before anybody comes.
-    pub(super) fn carry_out(self, change: &mut Change<'_>) -> Result<Delta, Error> {
+    /// Carries it out: whoever goes has gone before anybody comes. Who was none is named: somebody else may be meant.
+    pub(super) fn carry_out(mut self, change: &mut Change<'_>, tolerances: &mut Tolerances) -> Result<Delta, Error> {
         let mut delta = Delta::default();
-        remove(change, self.group, self.gone, &mut delta)?;
+        let absent = remove(change, self.group, std::mem::take(&mut self.gone), &mut delta)?;
+        self.absent(absent);
         insert(change, self.group, &self.come, &mut delta)?;
+        self.absent.iter().for_each(|id| note_absent(&id.to_string(), tolerances));
         Ok(delta)
+    }
+
+    fn absent(&mut self, gone: Vec<(ResourceKey, Id)>) {
+        self.absent.extend(gone.into_iter().map(|(_, id)| id));
     }
 }
 
@@ -85,6 +95,13 @@ impl Plan {
 pub(super) struct Effect {
     pub(super) adds: bool,
     pub(super) removes: bool,
+}
+
+impl Effect {
+    /// Whether anybody comes or goes.
+    pub(super) fn is_any(self) -> bool {
+        self.adds || self.removes
+    }
 }
 
 /// Those whom a request names, in its order, and where they are in the end.
@@ -127,7 +144,7 @@ pub(super) fn plan(
     for row in rows {
         match row {
             RowChange::Add(members) => wanted.put(resolve(change, &members, tolerances)?, true),
-            RowChange::Remove(ids) => wanted.put(known(change, &ids)?, false),
+            RowChange::Remove(ids) => wanted.put(known(change, &ids, tolerances)?, false),
             RowChange::RemoveAll => wanted.begin_anew(),
             RowChange::RemoveWhere(bound) => {
                 let mut found = named_where(change, &bound, &wanted)?;
@@ -158,7 +175,7 @@ pub(super) fn plan(
     } else {
         gone.extend(left.into_iter().map(|(one, _)| (one.key, one.id)));
     }
-    let mut plan = Plan { group, come, gone, exact: wanted.whole };
+    let mut plan = Plan { group, come, gone, exact: wanted.whole, absent: vec![] };
     without_circles(change, &mut plan, named, tolerances)?;
     Ok(plan)
 }
@@ -223,21 +240,23 @@ fn insert(change: &mut Change<'_>, group: ResourceKey, found: &[Found], delta: &
     Ok(())
 }
 
+/// Takes members out; gives those that were none.
 fn remove(
     change: &mut Change<'_>,
     group: ResourceKey,
     found: Vec<(ResourceKey, Id)>,
     delta: &mut Delta,
-) -> Result<(), Error> {
+) -> Result<Vec<(ResourceKey, Id)>, Error> {
     if found.is_empty() {
-        return Ok(());
+        return Ok(vec![]);
     }
     let (tenant, seq) = (change.key(), change.seq()?);
     let keys: Vec<ResourceKey> = found.iter().map(|(key, _)| *key).collect();
     let removed: HashSet<ResourceKey> =
         store::members::remove(change.conn, tenant, group, &keys, seq)?.into_iter().collect();
-    delta.removed.extend(found.iter().filter(|(key, _)| removed.contains(key)).map(|(_, id)| *id));
-    Ok(())
+    let (gone, absent): (Vec<_>, Vec<_>) = found.into_iter().partition(|(key, _)| removed.contains(key));
+    delta.removed.extend(gone.into_iter().map(|(_, id)| id));
+    Ok(absent)
 }
 
 /// The members for which the test holds, read in chunks.
@@ -275,7 +294,7 @@ struct Found {
 fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Tolerances) -> Result<Vec<Found>, Error> {
     let mut ids = Vec::with_capacity(members.len());
     let mut seen = HashSet::new();
-    let mut unknown = |value: &str| {
+    let unknown = |value: &str, tolerances: &mut Tolerances| {
         if !tolerances.allow(Tolerance::UnknownReference) {
             return Err(scim::Error::value(format!("members: no resource has the id {value:?}")));
         }
@@ -283,16 +302,16 @@ fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Toleranc
         Ok(())
     };
     for named in members {
-        match Id::parse(&named.value) {
+        match spelt(&named.value, tolerances) {
             Some(id) if seen.insert(id) => ids.push(id),
             Some(_) => {}
-            None => unknown(&named.value)?,
+            None => unknown(&named.value, tolerances)?,
         }
     }
     let rows = store::resources::by_ids(change.conn, change.key(), &ids)?;
     if rows.len() != ids.len() {
         let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
-        ids.iter().filter(|id| !known.contains(id)).try_for_each(|id| unknown(&id.to_string()))?;
+        ids.iter().filter(|id| !known.contains(id)).try_for_each(|id| unknown(&id.to_string(), tolerances))?;
     }
     Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
 }
@@ -302,8 +321,33 @@ fn is_group(type_name: &str) -> bool {
 }
 
 /// The resources among these ids that exist: removing somebody who is not there is no error.
-fn known(change: &mut Change<'_>, ids: &[String]) -> Result<Vec<Found>, Error> {
-    let ids: Vec<Id> = ids.iter().filter_map(|id| Id::parse(id)).collect();
+fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances) -> Result<Vec<Found>, Error> {
+    let mut ids = Vec::with_capacity(named.len());
+    for value in named {
+        match spelt(value, tolerances) {
+            Some(id) => ids.push(id),
+            None => note_absent(value, tolerances),
+        }
+    }
     let rows = store::resources::by_ids(change.conn, change.key(), &ids)?;
+    if rows.len() != ids.len() {
+        let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
+        ids.iter().filter(|id| !known.contains(id)).for_each(|id| note_absent(&id.to_string(), tolerances));
+    }
     Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
+}
+
+/// An id as a client spells it: ours are in lower case, and some clients turn them into their own.
+pub(super) fn spelt(text: &str, tolerances: &mut Tolerances) -> Option<Id> {
+    Id::parse(text).or_else(|| {
+        let found = Id::parse(&text.trim().to_ascii_lowercase())?;
+        tolerances.allow(Tolerance::MemberSpelling).then_some(found)
+    })
+}
+
+/// Names an id that should go and is no member. That is no error (RFC 7644 §3.5.2.2), in no dialect.
+fn note_absent(id: &str, tolerances: &mut Tolerances) {
+    if tolerances.allow(Tolerance::RemoveAbsent) {
+        tolerances.drop_id(id);
+    }
 }

@@ -1,10 +1,12 @@
 //! Nothing beside the point keeps a leaver alive, or somebody in a group or outside it.
 
 mod answers;
+mod beside;
 mod empty;
 mod limits;
 mod malformed;
 mod members;
+mod spelling;
 mod words;
 
 use keyroll::scim::tolerance::Dialect;

@@ -195,6 +195,12 @@ impl<'p> Parser<'p> {
         {
             return Ok(Literal::Bool(value));
         }
+        if let Some(text) = single_quoted(word)
+            && operator == Operator::Eq
+            && self.tolerances.allow(Tolerance::UnquotedText)
+        {
+            return Ok(Literal::Text(text.to_owned()));
+        }
         // RFC 7644 §3.4.2.2: values are JSON; its unquoted and single-quoted examples are not.
         match serde_json::from_str::<Number>(word) {
             Ok(number) => Ok(Literal::Number(number)),
@@ -238,8 +244,17 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
 /// letter case its word; a logical word is one where nothing else can be meant.
 fn is_unquoted(word: &str) -> bool {
     let is_json = word.eq_ignore_ascii_case("null") || serde_json::from_str::<&RawValue>(word).is_ok();
-    let is_plain = word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'));
-    is_plain && !is_json
+    is_plain(word) && !is_json
+}
+
+/// The text between single quotes.
+fn single_quoted(word: &str) -> Option<&str> {
+    let text = word.strip_prefix('\'')?.strip_suffix('\'')?;
+    (!text.is_empty() && is_plain(text)).then_some(text)
+}
+
+fn is_plain(word: &str) -> bool {
+    word.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'@' | b'-'))
 }
 
 fn is_logical(word: &str) -> bool {

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::super::attribute::{Attribute, Mutability};
 use super::super::error::Error;
+use super::super::members::is_nothing;
 use super::super::path::AttrRef;
 use super::super::schema::{COMMON, ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
@@ -23,13 +24,24 @@ pub fn apply(
     tolerances: &mut Tolerances,
 ) -> Result<Applied, Error> {
     let mut patch = Patch { document: document.clone(), rtype, tolerances, rows: vec![], members: 0 };
-    let mut decided = false;
+    let (mut decided, mut nobody) = (false, None);
     for operation in operations {
         let decides = operation.target.decides(rtype);
         match patch.operation(operation).map_err(|error| in_operation(operation.index, error)) {
+            // Who comes in is beside who goes; what takes somebody away is never set aside.
+            Err(error) if decides && rtype.rows.is_some() && operation.op == Op::Add => {
+                patch.tolerances.bears(error.clone())?;
+                nobody.get_or_insert(error);
+            }
             Err(error) if decides => return Err(error),
             Err(error) => patch.tolerances.spare(error, &operation.target.name())?,
             Ok(()) => decided |= decides,
+        }
+    }
+    if let (Some(error), Some(attribute)) = (nobody, rtype.rows) {
+        match decided {
+            true => patch.tolerances.drop_beside(&attribute.name),
+            false => return Err(error),
         }
     }
     let (after, rows, tolerances) = (validate::ordered(patch.document, rtype), patch.rows, patch.tolerances);
@@ -39,7 +51,7 @@ pub fn apply(
     let touched = differences(document, &after, rtype);
     let changed = !touched.is_empty();
     let document = if changed { after } else { document.clone() };
-    Ok(Applied { document, rows, touched, changed, leaves })
+    Ok(Applied { document, rows, touched, changed, leaves, members: decided && rtype.rows.is_some() })
 }
 
 /// The document after all operations. Where they leave it incomplete, and that may be set aside, only what
@@ -200,14 +212,23 @@ fn single(
     }
     match given_object(attribute, value, &at, tolerances)? {
         None => settled(attribute, old.as_ref(), None, &at),
-        // Without any part it says what null says; adding nothing takes nothing away.
-        Some(given) if given.is_empty() && operation.op == Op::Replace => settled(attribute, old.as_ref(), None, &at),
+        // Without any part it says what null says; adding nothing takes nothing away. So it does if all of its parts
+        // are nothing, and unknown at that.
+        Some(given) if operation.op == Op::Replace && is_void(attribute, &given) => {
+            given.iter().try_for_each(|(key, value)| unknown::part(&at, key, value, tolerances))?;
+            settled(attribute, old.as_ref(), None, &at)
+        }
         Some(given) => {
             let mut members = object(old);
             merge(&mut members, attribute, given, &at, tolerances)?;
             whole_or_nothing(attribute, members, &at)
         }
     }
+}
+
+/// Whether nothing is given for any part that the attribute has, nor for one that it does not have.
+fn is_void(attribute: &Attribute, given: &Map<String, Value>) -> bool {
+    given.iter().all(|(key, value)| attribute.sub(key).is_none() && is_nothing(value))
 }
 
 fn whole_or_nothing(attribute: &Attribute, members: Map<String, Value>, at: &str) -> Result<Option<Value>, Error> {

@@ -148,14 +148,80 @@ fn members_are_immutable() {
     );
     group(
         Auto,
-        r#"[{"op":"add","path":"members.value","value":"v"}]"#,
+        r#"[{"op":"replace","path":"members.value","value":"v"}]"#,
         "mutability Operations[0]: members.value: is immutable",
     );
+    for (op, path) in
+        [("add", "members.value"), ("remove", "members.value"), ("remove", r#"members[value eq \"u\"].value"#)]
+    {
+        group(
+            Rfc,
+            &format!(r#"[{{"op":"{op}","path":"{path}","value":"v"}}]"#),
+            "mutability Operations[0]: members.value: is immutable",
+        );
+    }
     group(
-        Auto,
+        Strict,
         r#"[{"op":"add","path":"members","value":[{"value":"a"},{"display":"v"}]}]"#,
         "invalidValue Operations[0]: members[1].value: is required",
     );
+}
+
+#[test]
+fn members_are_whom_a_client_means() {
+    let a = r#"Member { value: "a", type_hint: None }"#;
+    let add = |value: &str| format!(r#"[{{"op":"add","path":"members","value":{value}}}]"#);
+    group(Auto, &add(r#"[{"value":"a"},{"display":"v"},{},null]"#), &format!("Add([{a}]) | auto-009"));
+    group(Okta, &add(r#"["a"]"#), &format!("Add([{a}]) | entra-006"));
+    for spelt in [r#"{"value":["a"]}"#, r#"{"value":null,"$ref":"https://x/Users/a"}"#] {
+        group(Auto, &add(&format!("[{spelt}]")), &format!("Add([{a}]) | auto-016"));
+        group(
+            Entra,
+            &format!(r#"[{{"op":"remove","path":"members","value":[{spelt}]}}]"#),
+            r#"Remove(["a"]) | entra-003, auto-016"#,
+        );
+        group(Rfc, &add(&format!("[{spelt}]")), "invalidValue Operations[0]: members[0].value: is required");
+    }
+    let nobody = "invalidValue Operations[0]: members[0].value: is required";
+    group(Auto, &add("[5]"), "invalidValue Operations[0]: members[0]: expected an object");
+    for value in [
+        r#"[{"display":"x"}]"#,
+        r#"[{"value":5}]"#,
+        r#"[{"value":["a","b"]}]"#,
+        r#"[{"$ref":"x"}]"#,
+        r#"{"value":{"value":"a"}}"#,
+    ] {
+        group(Auto, &add(value), nobody);
+        // Beside a removal it is left out; a removal that names nobody is not.
+        let beside = |op: &str| {
+            format!(
+                r#"[{{"op":"{op}","path":"members","value":{value}}},{{"op":"remove","path":"members[value eq \"a\"]"}}]"#
+            )
+        };
+        group(Auto, &beside("add"), r#"Remove(["a"]) | auto-009"#);
+        group(Okta, &beside("remove"), &format!("{nobody} | entra-003"));
+        group(Rfc, &beside("add"), nobody);
+    }
+    for (operation, expected) in [
+        (r#"{"op":"add","path":"members.value","value":"a"}"#, format!("Add([{a}]) | entra-006, auto-015")),
+        (
+            r#"{"op":"remove","path":"members.value","value":"a"}"#,
+            r#"Remove(["a"]) | entra-003, entra-006, auto-015"#.to_owned(),
+        ),
+        (r#"{"op":"remove","path":"members[value eq \"a\"].value"}"#, r#"Remove(["a"]) | auto-015"#.to_owned()),
+        (r#"{"op":"remove","path":"members[value eq 'a']"}"#, r#"Remove(["a"]) | authentik-001"#.to_owned()),
+        (r#"{"op":"remove","value":{"members":[{"value":"a"}]}}"#, r#"Remove(["a"]) | entra-003, auto-014"#.to_owned()),
+    ] {
+        group(Auto, &format!("[{operation}]"), &expected);
+    }
+    // Nobody is named: that is not everybody.
+    group(Auto, r#"[{"op":"remove","path":"members.value"}]"#, "mutability Operations[0]: members.value: is immutable");
+    for value in [r#"{"members":null}"#, r#"{"title":"x"}"#, "{}", r#""x""#] {
+        let whole = format!(r#"[{{"op":"remove","value":{value}}}]"#);
+        group(Auto, &whole, "noTarget Operations[0]: path: is missing, and remove needs one");
+    }
+    let whole = r#"[{"op":"remove","value":{"members":[{"value":"a"}]}}]"#;
+    group(Rfc, whole, "noTarget Operations[0]: path: is missing, and remove needs one");
     group(
         Auto,
         r#"[{"op":"add","path":"members","value":["u"]}]"#,

@@ -73,6 +73,8 @@ pub struct Applied {
     pub changed: bool,
     /// Whether the patch says of a principal that it is not active.
     pub leaves: bool,
+    /// Whether it says who is in a group.
+    pub members: bool,
 }
 
 /// A change to the rows of a resource: the members of a group.

@@ -5,10 +5,11 @@
 
 use std::collections::HashSet;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
+use super::super::members::is_nothing;
 use super::super::path::{AttrRef, resolve};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
@@ -156,7 +157,7 @@ impl<'r> Reader<'r> {
     /// One operation for each member of the value (RFC 7644 §3.5.2.1, §3.5.2.3).
     fn without_path(&mut self, verb: &Verb, value: Option<Value>) -> Result<(), Error> {
         let op = match verb.op_with(value.as_ref()) {
-            Ok(Op::Remove) => {
+            Ok(Op::Remove) if !self.names_members(value.as_ref()) => {
                 // RFC 7644 §3.5.2.2: MUST fail. Whatever it was to remove, nobody is active by that.
                 let error = Error::new(ScimType::NoTarget, "path: is missing, and remove needs one");
                 let value = value.filter(|_| !self.rtype.principal);
@@ -188,6 +189,15 @@ impl<'r> Reader<'r> {
         Ok(())
     }
 
+    /// Whether it is clear what a removal without a path is about: the members that its value names.
+    fn names_members(&mut self, value: Option<&Value>) -> bool {
+        let Some(rows) = self.rtype.rows else { return false };
+        let names = |key: &str| self.rtype.attribute(key).is_some_and(|attribute| std::ptr::eq(attribute, rows));
+        let members = value.and_then(Value::as_object).into_iter().flatten();
+        let is_clear = members.filter(|(_, value)| !value.is_null()).any(|(key, _)| names(key));
+        is_clear && self.tolerances.allow(Tolerance::PathlessRemove)
+    }
+
     /// The attributes under the URN of a schema.
     fn container(
         &mut self,
@@ -199,7 +209,12 @@ impl<'r> Reader<'r> {
         let extension = self.rtype.extension(&schema.id);
         let object = match value {
             // Adding nothing takes nothing away.
-            Value::Object(object) if object.is_empty() && op == Op::Replace => return self.drop_extension(extension),
+            Value::Object(object) if op == Op::Replace && is_void(schema, &object) => {
+                for (key, value) in &object {
+                    self.path_key(&format!("{}:{key}", schema.id), value)?;
+                }
+                return self.drop_extension(extension);
+            }
             Value::Object(object) => object,
             Value::Null => return self.drop_extension(extension),
             Value::Array(list) if list.is_empty() => return self.drop_extension(extension),
@@ -271,6 +286,11 @@ impl<'r> Reader<'r> {
         }
         Target::parse(key, Some(value), self.rtype, self.tolerances)
     }
+}
+
+/// Whether nothing is given for any attribute of a schema, nor for one that it does not have.
+fn is_void(schema: &Schema, given: &Map<String, Value>) -> bool {
+    given.iter().all(|(key, value)| schema.attribute(key).is_none() && is_nothing(value))
 }
 
 fn is_one_object(list: &[Value]) -> bool {

@@ -1,14 +1,19 @@
 //! Operations on the attribute whose values are rows: the members of a group. No member list is ever
 //! read to change it, so these become changes that the store carries out.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::attribute::Attribute;
 use super::super::error::Error;
+use super::super::filter::{Bound, Filter};
+use super::super::members::{id, member, named};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
 use super::target::listed_ids;
 use super::{Member, Op, Operation, RowChange, Target};
+
+/// The sub-attribute that names a member.
+const VALUE: &str = "value";
 
 /// What an operation on `rows` asks for; `None` if nothing. `total` counts the members of the request.
 pub(super) fn change(
@@ -19,35 +24,57 @@ pub(super) fn change(
 ) -> Result<Option<RowChange>, Error> {
     let name = &rows.name;
     match (&operation.target, operation.op) {
+        // Where the id of a member is to come or to go, the member is meant.
+        (Target::Elements { sub: Some(sub), filter, written, .. }, Op::Remove)
+            if sub.name == VALUE && tolerances.allow(Tolerance::MemberValue) =>
+        {
+            Ok(Some(chosen(filter, written)))
+        }
+        (Target::Attribute(attr), Op::Add | Op::Remove)
+            if attr.sub.is_some_and(|sub| sub.name == VALUE)
+                && operation.value.as_ref().is_some_and(|value| !value.is_null())
+                && tolerances.allow(Tolerance::MemberValue) =>
+        {
+            listed(name, operation, total, tolerances)
+        }
         // RFC 7643 §8.7.1: the parts of a member are immutable; members come and go whole.
         (Target::Attribute(attr), _) if attr.sub.is_some() => Err(Error::mutability(format!("{attr}: is immutable"))),
         (Target::Elements { attr, sub: Some(sub), .. }, _) => {
             Err(Error::mutability(format!("{attr}.{}: is immutable", sub.name)))
         }
-        (Target::Elements { filter, written, .. }, Op::Remove) => {
-            Ok(Some(listed_ids(written).map_or_else(|| RowChange::RemoveWhere(filter.clone()), RowChange::Remove)))
-        }
+        (Target::Elements { filter, written, .. }, Op::Remove) => Ok(Some(chosen(filter, written))),
         (Target::Elements { .. }, Op::Replace) => Err(Error::mutability(format!("{name}: a member is immutable"))),
         (Target::Elements { .. }, Op::Add) => Err(Error::path(format!("{name}: add takes no filter"))),
         (_, Op::Remove) => match &operation.value {
             None | Some(Value::Null) => Ok(Some(RowChange::RemoveAll)),
-            Some(_) if !tolerances.allow(Tolerance::RemoveValues) => {
-                Err(Error::value(format!("{name}: remove takes no value")))
-            }
-            Some(value) => {
-                let gone = members(name, value, total, tolerances)?;
-                Ok((!gone.is_empty()).then(|| RowChange::Remove(gone.into_iter().map(|m| m.value).collect())))
-            }
+            Some(_) => listed(name, operation, total, tolerances),
         },
-        (_, op) => {
-            let value = operation.value.as_ref().unwrap_or(&Value::Null);
-            let given = members(name, value, total, tolerances)?;
-            match op {
-                Op::Replace => Ok(Some(RowChange::Replace(given))),
-                _ => Ok((!given.is_empty()).then_some(RowChange::Add(given))),
-            }
-        }
+        _ => listed(name, operation, total, tolerances),
     }
+}
+
+/// The change of those whom a value lists.
+fn listed(
+    name: &str,
+    operation: &Operation,
+    total: &mut usize,
+    tolerances: &mut Tolerances,
+) -> Result<Option<RowChange>, Error> {
+    if operation.op == Op::Remove && !tolerances.allow(Tolerance::RemoveValues) {
+        return Err(Error::value(format!("{name}: remove takes no value")));
+    }
+    let given = members(name, operation.value.as_ref().unwrap_or(&Value::Null), total, tolerances)?;
+    Ok(match operation.op {
+        Op::Replace => Some(RowChange::Replace(given)),
+        _ if given.is_empty() => None,
+        Op::Add => Some(RowChange::Add(given)),
+        Op::Remove => Some(RowChange::Remove(given.into_iter().map(|one| one.value).collect())),
+    })
+}
+
+/// The removal of those whom a filter chooses.
+fn chosen(filter: &Bound, written: &Filter) -> RowChange {
+    listed_ids(written).map_or_else(|| RowChange::RemoveWhere(filter.clone()), RowChange::Remove)
 }
 
 /// Reads an array of members, or one.
@@ -62,20 +89,9 @@ fn members(name: &str, value: &Value, total: &mut usize, tolerances: &mut Tolera
     if *total > ROWS_MAX {
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
-    elements.iter().enumerate().map(|(index, element)| member(name, index, element, tolerances)).collect()
-}
-
-fn member(name: &str, index: usize, element: &Value, tolerances: &mut Tolerances) -> Result<Member, Error> {
-    let missing = || Error::value(format!("{name}[{index}].value: is required"));
-    let (value, type_hint) = match element {
-        Value::Object(object) => (text(object, "value"), text(object, "type")),
-        Value::String(id) if tolerances.allow(Tolerance::ComplexBare) => (Some(id.as_str()), None),
-        _ => return Err(Error::value(format!("{name}[{index}]: expected an object"))),
-    };
-    let value = value.filter(|id| !id.is_empty()).ok_or_else(missing)?;
-    Ok(Member { value: value.to_owned(), type_hint: type_hint.map(str::to_owned) })
-}
-
-fn text<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o str> {
-    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).and_then(|(_, value)| value.as_str())
+    named(name, elements, tolerances, |index, element, tolerances| {
+        let value = id(name, index, element, tolerances)?.to_owned();
+        let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);
+        Ok(Member { value, type_hint })
+    })
 }

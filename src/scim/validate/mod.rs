@@ -29,7 +29,8 @@ pub struct Incoming {
     pub unassigned: Vec<String>,
     /// Whether it says of a principal that it is not active.
     pub leaves: bool,
-    /// What is wrong with a required attribute that was left out for it: a creation cannot do without.
+    /// What is wrong with an attribute that was left out for it, and may only stay so where the rest says who has
+    /// access: a creation cannot do without.
     pub lacking: Option<Error>,
 }
 
@@ -59,7 +60,11 @@ pub fn document(
         reader.top_level(&key, value)?;
     }
     reader.active()?;
-    let Reader { document, unassigned, decided, lacking, tolerances, .. } = reader;
+    let Reader { document, unassigned, decided, mut lacking, tolerances, .. } = reader;
+    // A group's body says who is in it even where it does not name members: nobody.
+    if resource_type.rows.is_some() && !decided {
+        lacking = lacking.or(tolerances.put_off());
+    }
     let inactive = resource_type.principal && document.get("active") != Some(&Value::Bool(true));
     tolerances.settle(decided && inactive, decided && resource_type.rows.is_some())?;
     Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves: decided && inactive, lacking })

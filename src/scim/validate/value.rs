@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::scim::attribute::{Attribute, Kind};
 use crate::scim::error::Error;
+use crate::scim::members;
 use crate::scim::schema::registry;
 use crate::scim::text;
 use crate::scim::tolerance::{Tolerance, Tolerances};
@@ -41,6 +42,9 @@ pub fn value(
     if elements.len() > max {
         return Err(Error::value(format!("{at}: has {} values, at most {max} are accepted", elements.len())));
     }
+    if tolerances.dialect().is_lenient() && is_rows(attribute) {
+        return rows(attribute, elements, at, tolerances);
+    }
     let mut kept = Vec::with_capacity(elements.len());
     for (index, item) in elements.into_iter().enumerate() {
         let at = format!("{at}[{index}]");
@@ -73,8 +77,30 @@ pub fn element(
 
 /// The most elements that one request may give an attribute.
 pub fn elements_max(attribute: &Attribute) -> usize {
-    let rows = registry().types.iter().any(|t| t.rows.is_some_and(|rows| std::ptr::eq(rows, attribute)));
-    if rows { ROWS_MAX } else { ELEMENTS_MAX }
+    if is_rows(attribute) { ROWS_MAX } else { ELEMENTS_MAX }
+}
+
+fn is_rows(attribute: &Attribute) -> bool {
+    registry().types.iter().any(|t| t.rows.is_some_and(|rows| std::ptr::eq(rows, attribute)))
+}
+
+/// Members as the lenient dialects take them: whoever is named. The rest of an element is the server's to say.
+fn rows(
+    attribute: &Attribute,
+    elements: Vec<Value>,
+    at: &str,
+    tolerances: &mut Tolerances,
+) -> Result<Option<Value>, Error> {
+    let kept = members::named(at, elements, tolerances, |index, item, tolerances| {
+        for (name, value) in item.as_object().into_iter().flatten() {
+            if attribute.sub(name).is_none() {
+                unknown::part(&format!("{at}[{index}]"), name, value, tolerances)?;
+            }
+        }
+        let id = members::id(at, index, &item, tolerances)?;
+        Ok(Value::Object(Map::from_iter([("value".to_owned(), Value::from(id))])))
+    })?;
+    Ok(if kept.is_empty() { None } else { Some(Value::Array(kept)) })
 }
 
 fn single(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {

@@ -11,6 +11,7 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
 use crate::service::cascade::{self, Consequence};
 use crate::service::concerned::Concerned;
+use crate::service::members::spelt;
 use crate::service::{Change, Error, credentials};
 use crate::store;
 
@@ -19,7 +20,7 @@ pub(super) const OWNERS: &str = "owners";
 
 /// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
 /// whom no connection knows, may answer for the agents of admins. Others are dropped, or refused; gives whether
-/// any was dropped.
+/// the document is another one then.
 pub(super) fn keep_known_sponsors(
     change: &mut Change<'_>,
     document: &mut Map<String, Value>,
@@ -29,13 +30,19 @@ pub(super) fn keep_known_sponsors(
         owner.get("value").and_then(Value::as_str).unwrap_or_default()
     }
     let Some(owners) = document.get_mut(OWNERS).and_then(Value::as_array_mut) else { return Ok(false) };
+    let mut respelt = false;
+    for value in owners.iter_mut().filter_map(|owner| owner.get_mut("value")) {
+        if let Some(id) = value.as_str().and_then(|text| spelt(text, tolerances).filter(|id| id.to_string() != text)) {
+            (*value, respelt) = (id.to_string().into(), true);
+        }
+    }
     let ids: Vec<Id> = owners.iter().filter_map(|owner| Id::parse(text(owner))).collect();
     let found = store::principals::many(change.conn, change.key(), &ids)?;
     let is_admin = change.context.caller.connection().is_none();
     let is_user = |p: &Principal| p.kind == PrincipalKind::User && (is_admin || !p.local) && p.deleted_at.is_none();
     let users: HashSet<Id> = found.iter().filter(|(p, _)| is_user(p)).map(|(p, _)| p.id).collect();
     let is_known = |owner: &Value| Id::parse(text(owner)).is_some_and(|id| users.contains(&id));
-    let Some(index) = owners.iter().position(|owner| !is_known(owner)) else { return Ok(false) };
+    let Some(index) = owners.iter().position(|owner| !is_known(owner)) else { return Ok(respelt) };
     if !tolerances.allow(Tolerance::UnknownReference) {
         let id = owners.get(index).map(text).unwrap_or_default();
         return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {id:?}")).into());

@@ -13,8 +13,8 @@ use super::{Loaded, changed};
 use crate::domain::log::Entry;
 use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
-use crate::scim::tolerance::Tolerances;
-use crate::scim::{ResourceType, validate};
+use crate::scim::tolerance::{Tolerance, Tolerances};
+use crate::scim::{self, ResourceType, validate};
 use crate::service::cascade;
 use crate::service::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
 use crate::service::history::Ending;
@@ -35,6 +35,10 @@ pub(super) struct Draft {
     pub(super) unassigned: Vec<String>,
     /// Whether the client says of a principal that it is not active.
     pub(super) leaves: bool,
+    /// Whether a patch says who is in a group. What a whole body says of that counts by its effect.
+    pub(super) members: bool,
+    /// What may only be left out beside that.
+    pub(super) lacking: Option<scim::Error>,
 }
 
 /// A new resource, checked and taken apart: nobody else's write waits for that.
@@ -92,7 +96,7 @@ pub(super) fn create(
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
     }
     store::index::add(change.conn, tenant, key, &index)?;
-    let delta = members::plan(change, key, draft.rows, tolerances)?.carry_out(change)?;
+    let delta = members::plan(change, key, draft.rows, tolerances)?.carry_out(change, tolerances)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None);
         cascade::decide(None, &mut principal, change.now);
@@ -160,7 +164,7 @@ pub(super) fn update(
         let (old, new) = (Some(&before.document), Some(&draft.document));
         store::index::write(change.conn, tenant, resource_type, key, old, new)?;
     }
-    let delta = plan.carry_out(change)?;
+    let delta = plan.carry_out(change, tolerances)?;
     if !paths.is_empty() {
         put(change, key, &draft.document)?;
     } else if !delta.is_empty() {
@@ -211,8 +215,14 @@ fn complete(
     tolerances: &mut Tolerances,
 ) -> Result<Plan, Error> {
     let mut plan = members::plan(change, before.resource.key, std::mem::take(&mut draft.rows), tolerances)?;
-    if draft.leaves {
-        keep_own_names(change, resource_type, connection, before, &mut draft.document, tolerances)?;
+    let is_beside = draft.leaves || draft.members || plan.effect(change)?.is_any();
+    match draft.lacking.take() {
+        Some(error) if !is_beside => return Err(error.into()),
+        Some(_) => _ = tolerances.allow(Tolerance::Beside),
+        None => {}
+    }
+    if is_beside {
+        keep_own_names(change, resource_type, connection, before, draft, tolerances)?;
     }
     if before.document.get(OWNERS) != draft.document.get(OWNERS) {
         keep_known_sponsors(change, &mut draft.document, tolerances)?;

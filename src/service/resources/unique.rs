@@ -3,6 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Loaded;
+use super::save::Draft;
 use super::write::{EXTERNAL_ID, check_reserved};
 use crate::domain::{Connection, Operation};
 use crate::scim::tolerance::Tolerances;
@@ -61,19 +62,20 @@ fn taken(
     Ok(scim::Error::new(scim::ScimType::Uniqueness, detail).into())
 }
 
-/// A leaver's new name is not claimed but left out where somebody else has it, or nobody may: it keeps its own,
-/// and leaves.
+/// Beside what says who has access, a new name is not claimed but left out where somebody else has it, or nobody
+/// may: a leaver keeps its own and leaves, a group keeps its own and changes its members.
 pub(super) fn keep_own_names(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     connection: Option<&Connection>,
     before: &Loaded,
-    after: &mut Map<String, Value>,
+    draft: &mut Draft,
     tolerances: &mut Tolerances,
 ) -> Result<(), Error> {
     if !tolerances.dialect().is_lenient() {
         return Ok(());
     }
+    let after = &mut draft.document;
     for attribute in &resource_type.schema.attributes {
         let (name, old) = (&attribute.name, before.document.get(&attribute.name));
         let new = after.get(name).filter(|new| Some(*new) != old);
@@ -92,7 +94,21 @@ pub(super) fn keep_own_names(
         }
     }
     *after = validate::ordered(std::mem::take(after), resource_type);
+    let called = draft.external_id.as_deref().filter(|new| before.external_id.as_deref() != Some(*new));
+    if let (Some(connection), Some(new)) = (connection.filter(|one| one.unique_external_ids), called) {
+        let scope = external_scope(resource_type, connection);
+        let holder = store::unique::holder(change.conn, change.key(), &scope, new)?;
+        if holder.is_some_and(|holder| holder != before.resource.key) {
+            draft.external_id.clone_from(&before.external_id);
+            tolerances.drop_beside(EXTERNAL_ID);
+        }
+    }
     Ok(())
+}
+
+/// Where the connection calls no two resources the same, if it asks for that.
+fn external_scope(resource_type: &ResourceType, connection: &Connection) -> String {
+    format!("{}.{EXTERNAL_ID}@{}", resource_type.name, connection.key)
 }
 
 /// Where a value must be unique: names of principals in the tenant, names of groups in their connection,
@@ -122,7 +138,7 @@ pub(super) fn set_external_id(
     if old == new {
         return Ok(());
     }
-    let (scope, tenant) = (format!("{}.{EXTERNAL_ID}@{}", resource_type.name, connection.key), change.key());
+    let (scope, tenant) = (external_scope(resource_type, connection), change.key());
     if let Some(old) = old {
         store::unique::release(change.conn, tenant, &scope, old, key)?;
     }

@@ -156,14 +156,11 @@ pub(in crate::service) fn replace_in(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     id: &str,
-    mut incoming: Incoming,
+    incoming: Incoming,
     conditions: &Conditions,
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
     let before = load(change, resource_type, id, conditions)?;
-    if let Some(error) = incoming.lacking.take().filter(|_| !incoming.leaves) {
-        return Err(error.into());
-    }
     let mut draft = draft(incoming, resource_type)?;
     // RFC 7644 §3.5.1 lets a server guess an omitted `active`; guessing either way is wrong.
     let keep = resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE);
@@ -195,19 +192,27 @@ pub(in crate::service) fn patch_in(
     let applied = patch::apply(&document, operations, resource_type, tolerances)?;
     let mut document = applied.document;
     let external_id = take_external_id(&mut document);
-    let draft = Draft { document, external_id, rows: applied.rows, unassigned: vec![], leaves: applied.leaves };
+    let draft = Draft {
+        document,
+        external_id,
+        rows: applied.rows,
+        unassigned: vec![],
+        leaves: applied.leaves,
+        members: applied.members,
+        lacking: None,
+    };
     update(change, resource_type, before, draft, tolerances)
 }
 
 /// What a POST or PUT body becomes: the document, and what has rows of its own.
 fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
-    let Incoming { mut document, unassigned, leaves, .. } = incoming;
+    let Incoming { mut document, unassigned, leaves, lacking } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
         Some(members) => vec![RowChange::Replace(members_of(&members)?)],
         None => vec![],
     };
-    Ok(Draft { document, external_id, rows, unassigned, leaves })
+    Ok(Draft { document, external_id, rows, unassigned, leaves, members: false, lacking })
 }
 
 /// The members that a body names; one without a value refuses it.

@@ -69,6 +69,7 @@ fn a_malformed_operation_keeps_nobody_in_a_group_or_outside_it() {
             .collect();
         let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[&ids[0]])).expect(201).id());
         let join = json!({"op": "add", "path": "members", "value": [{"value": ids[1]}]});
+        idp.patch(&team, patch(json!([join]))).expect(200);
         for odd in [json!({"op": "remove"}), json!("x"), json!({"op": "replace", "path": 7, "value": "x"})] {
             assert_eq!(idp.patch(&team, patch(json!([odd]))).status, 400, "{odd}");
             let gone = json!({"op": "delete", "path": format!("members[value eq \"{}\"]", ids[1])});

@@ -17,10 +17,10 @@ fn sorted<'n>(names: &[&'n str]) -> Vec<&'n str> {
 /// What else may be wrong with members, or beside them.
 fn beside_members(app: &TestApp, idp: &Actor<'_>, path: &str, ids: &[String]) {
     let unknown = app.id(999);
-    // Removing one who is not there is no error, and needs no tolerance.
+    // Removing one who is not there is no error, and is named.
     let gone = idp.patch(path, remove(&format!("members[value eq \"{unknown}\"]"))).expect(200);
-    assert_eq!(gone.header("keyroll-tolerance"), "");
-    // Who names nobody is refused as before: the rest would be taken for the whole list.
+    assert_eq!(gone.header("keyroll-tolerance"), "auto-002");
+    // A list that names nobody is refused: what is left of it would be taken for all of it.
     for nobody in [json!([{}]), json!([null]), json!([""]), json!([{"display": "x"}]), json!({})] {
         for body in
             [replace("members", nobody.clone()), patch(json!([{"op": "replace", "value": {"members": nobody}}]))]

@@ -1,0 +1,91 @@
+//! Members as clients name them. One that names nobody is left out where others are named, like one that nobody
+//! knows: it keeps no leaver in a group, and no joiner outside. Where nobody is named, the list means something else.
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::tolerance::{Tolerance, Tolerances};
+
+/// Collects what is named in a list: `read` gives what it makes of one element.
+///
+/// # Errors
+/// What is wrong with the first that names nobody, where the dialect drops nothing and where nobody is named.
+pub(super) fn named<T, M>(
+    name: &str,
+    elements: impl IntoIterator<Item = T>,
+    tolerances: &mut Tolerances,
+    mut read: impl FnMut(usize, T, &mut Tolerances) -> Result<M, Error>,
+) -> Result<Vec<M>, Error> {
+    let (mut found, mut nobody) = (vec![], None);
+    for (index, element) in elements.into_iter().enumerate() {
+        match read(index, element, tolerances) {
+            Ok(one) => found.push(one),
+            Err(error) if error.status == 400 && tolerances.dialect().is_lenient() => {
+                nobody.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    match nobody {
+        Some(error) if found.is_empty() => Err(error),
+        Some(_) => {
+            tolerances.drop_beside(name);
+            Ok(found)
+        }
+        None => Ok(found),
+    }
+}
+
+/// The id that an element of `members` names.
+///
+/// # Errors
+/// 400 if it names nobody.
+pub(super) fn id<'e>(
+    name: &str,
+    index: usize,
+    element: &'e Value,
+    tolerances: &mut Tolerances,
+) -> Result<&'e str, Error> {
+    let missing = || Error::value(format!("{name}[{index}].value: is required"));
+    let found = match element {
+        Value::Object(object) => match member(object, "value").filter(|value| !is_nothing(value)) {
+            Some(value) => text(value, tolerances),
+            None => reference(object, tolerances),
+        },
+        Value::String(id) if tolerances.allow(Tolerance::ComplexBare) => Some(id.as_str()),
+        _ => return Err(Error::value(format!("{name}[{index}]: expected an object"))),
+    };
+    found.filter(|id| !id.is_empty()).ok_or_else(missing)
+}
+
+fn text<'e>(value: &'e Value, tolerances: &mut Tolerances) -> Option<&'e str> {
+    match value {
+        Value::String(id) => Some(id.as_str()),
+        Value::Array(list) => match list.as_slice() {
+            [one] if !one.is_array() && tolerances.allow(Tolerance::MemberSpelling) => text(one, tolerances),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// The end of `$ref`, where nothing else names anybody.
+fn reference<'e>(object: &'e Map<String, Value>, tolerances: &mut Tolerances) -> Option<&'e str> {
+    let (_, id) = member(object, "$ref")?.as_str()?.rsplit_once('/')?;
+    (!id.is_empty() && tolerances.allow(Tolerance::MemberSpelling)).then_some(id)
+}
+
+pub(super) fn member<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o Value> {
+    object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+/// Whether a value says that there is none (RFC 7643 §2.5), in any way of saying it.
+pub(super) fn is_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(list) => list.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        _ => false,
+    }
+}

@@ -1,0 +1,120 @@
+//! A leaver is out of a group however the removal is spelt, as long as it is clear who is meant.
+
+use keyroll::scim::tolerance::Dialect;
+use serde_json::{Value, json};
+
+use super::{EXACT, LENIENT, last_write, send, speaking};
+use crate::support::app::*;
+
+/// Removals of one member, and the tolerance that each needs.
+fn removals(id: &str) -> Vec<(Value, &'static str)> {
+    let upper = id.to_ascii_uppercase();
+    let listed = |value: Value| json!({"op": "remove", "path": "members", "value": value});
+    vec![
+        (json!({"op": "remove", "path": format!("members[value eq \"{id}\"].value")}), "auto-015"),
+        (json!({"op": "remove", "path": "members.value", "value": id}), "auto-015"),
+        (json!({"op": "remove", "path": format!("members[value eq '{id}']")}), "authentik-001"),
+        (json!({"op": "remove", "value": {"members": [{"value": id}]}}), "auto-014"),
+        (json!({"op": "remove", "path": format!("members[value eq \"{upper}\"]")}), "auto-016"),
+        (json!({"op": "remove", "path": format!("members[value eq \"{id} \"]")}), "auto-016"),
+        (listed(json!([{"value": upper}])), "auto-016"),
+        (listed(json!([{"value": format!(" {id}")}])), "auto-016"),
+        (listed(json!([{"value": [id]}])), "auto-016"),
+        (listed(json!([{"$ref": format!("https://example.com/scim/v2/Users/{id}")}])), "auto-016"),
+        (listed(json!([id])), "entra-006"),
+    ]
+}
+
+#[test]
+fn a_removal_removes_however_it_is_spelt() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let hire = |name: &str| idp.post("/Users", user(&format!("{name}{}", dialect.name()))).expect(201).id();
+            let (stays, leaver, inner) =
+                (hire("stays"), hire("leaver"), idp.post("/Groups", group("inner", &[])).expect(201).id());
+            let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&stays])).expect(201).id());
+            // A job takes the same way for every dialect, and so does a group in it.
+            let ways: &[(&str, &str)] = match dialect {
+                Dialect::Auto => &[("alone", &leaver), ("Bulk", &leaver), ("alone", &inner)],
+                _ => &[("alone", &leaver)],
+            };
+            for (way, id) in ways {
+                for (removal, tolerance) in removals(id) {
+                    idp.patch(&path, add("members", json!([{"value": id}]))).expect(200);
+                    let (status, _, tolerances, answer) = send(&idp, way, "PATCH", &path, &patch(json!([removal])));
+                    assert_eq!(status, 200, "{removal}: {answer}");
+                    assert!(tolerances.split(", ").any(|name| name == tolerance), "{removal}: {tolerances}");
+                    assert_eq!(idp.get(&path).expect(200).members(), [stays.as_str()], "{removal}");
+                    assert_eq!(last_write(app, "group.patched")["change"]["removed"], json!([id]));
+                }
+            }
+            // Whoever comes in is spelt in as many ways.
+            for value in [json!([{"value": leaver.to_ascii_uppercase()}]), json!([{"value": [leaver]}])] {
+                let joined = idp.patch(&path, add("members", value)).expect(200);
+                assert_eq!(
+                    (joined.members(), joined.header("keyroll-tolerance")),
+                    (vec![stays.as_str(), &leaver], "auto-016")
+                );
+                let put = and(group("team", &[]), json!({"members": [{"value": stays.to_ascii_uppercase()}]}));
+                let put = idp.put(&path, put).expect(200);
+                assert_eq!((put.members(), put.header("keyroll-tolerance")), (vec![stays.as_str()], "auto-016"));
+            }
+        }
+    });
+}
+
+#[test]
+fn the_exact_dialects_take_one_spelling() {
+    for_each_app(|app| {
+        for dialect in EXACT {
+            let idp = speaking(app, dialect);
+            let leaver = idp.post("/Users", user(&format!("leaver{}", dialect.name()))).expect(201).id();
+            let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&leaver])).expect(201).id());
+            for (removal, _) in removals(&leaver) {
+                let answer = idp.patch(&path, patch(json!([removal])));
+                // An id in another spelling is nobody's.
+                assert!(matches!(answer.status, 200 | 400), "{removal} {answer}");
+                assert_eq!(idp.get(&path).expect(200).members(), [leaver.as_str()], "{removal}");
+            }
+        }
+    });
+}
+
+#[test]
+fn whoever_is_no_member_is_named() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let hire = |name: &str| idp.post("/Users", user(name)).expect(201).id();
+        let (member, other, unknown) = (hire("member"), hire("other"), app.id(999));
+        let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&member])).expect(201).id());
+        let before = app.log().len();
+        for id in [&other, &unknown] {
+            let same = idp.patch(&path, remove(&format!("members[value eq \"{id}\"]"))).expect(200);
+            assert_eq!((same.header("keyroll-tolerance"), same.members()), ("auto-002", vec![member.as_str()]));
+        }
+        assert_eq!(app.log().len(), before);
+        let listed = json!([{"op": "remove", "path": "members", "value": [{"value": other}, {"value": member}, {"value": unknown}]}]);
+        let left = idp.patch(&path, patch(listed)).expect(200);
+        assert_eq!((left.header("keyroll-tolerance"), left.members()), ("entra-003, auto-002", vec![]));
+        let mut absent = [other.clone(), unknown.clone()];
+        absent.sort();
+        let change = last_write(app, "group.patched")["change"].clone();
+        assert_eq!((&change["removed"], &change["unknown"]), (&json!([member]), &json!(absent)));
+    });
+}
+
+#[test]
+fn an_owner_is_found_in_another_spelling() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let owner = idp.post("/Users", user("owner")).expect(201).id();
+        let spelt = json!([{"value": owner.to_ascii_uppercase()}]);
+        let made = idp.post("/Agents", and(agent("bot"), json!({"owners": spelt}))).expect(201);
+        assert_eq!((&made["owners"][0]["value"], made.header("keyroll-tolerance")), (&json!(owner), "auto-016"));
+        let path = format!("/Agents/{}", made.id());
+        idp.patch(&path, remove("owners")).expect(200);
+        let back = idp.patch(&path, replace("owners", spelt)).expect(200);
+        assert_eq!((&back["owners"][0]["value"], back.header("keyroll-tolerance")), (&json!(owner), "auto-016"));
+    });
+}
