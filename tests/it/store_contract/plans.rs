@@ -175,6 +175,10 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
     assert_eq!(on_sqlite("DELETE FROM resource_index WHERE resource = ? AND +tenant = ?"), None);
     assert_eq!(on_sqlite("SELECT id FROM principals WHERE tenant = ? AND name = ?"), alone("principals"));
     assert_eq!(on_sqlite("SELECT r.id FROM resources r"), Some("r is read whole on SQLite".to_owned()));
+    assert_eq!(
+        on_sqlite("SELECT absent FROM resources WHERE tenant = ?"),
+        Some("cannot be planned (no such column: absent)".to_owned())
+    );
     let again = "SELECT (SELECT max(s.value) FROM resource_index s WHERE s.tenant = ? AND s.path = ? AND s.cut = r.key) \
                  FROM resources r WHERE r.key = ?";
     assert_eq!(
@@ -192,9 +196,14 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
             "SELECT id FROM resources WHERE tenant = $1 AND id IN (SELECT decode(unnest(CAST($2 AS text[])), 'hex'))",
             Some("a Hash Join"),
         ),
+        (
+            "SELECT absent FROM resources WHERE tenant = $1",
+            Some("cannot be planned (column \"absent\" does not exist)"),
+        ),
     ] {
         let Some(whys) = plans::on_full_postgres(text) else { return };
-        let expected = expected.map(|why| format!("{why} on PostgreSQL without statistics"));
+        let on = |why: &str| if why.starts_with("cannot") { "" } else { " on PostgreSQL without statistics" };
+        let expected = expected.map(|why| format!("{why}{}", on(why)));
         assert_eq!(first(whys), expected, "{text}");
     }
 }

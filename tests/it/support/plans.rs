@@ -122,12 +122,19 @@ struct SqliteStep {
 /// What is wrong with a statement on this SQLite database.
 pub fn on_sqlite(conn: &mut SqliteConnection, text: &str) -> Option<String> {
     let steps = diesel::sql_query(format!("EXPLAIN QUERY PLAN {text}")).load::<SqliteStep>(conn);
-    // Some tests have tables of their own.
-    let steps = steps.ok()?;
+    let steps = match steps {
+        Ok(steps) => steps,
+        Err(error) => return Some(unplanned(text, &error)),
+    };
     let steps: Vec<Step> = steps.into_iter().map(|s| Step { id: s.id, parent: s.parent, detail: s.detail }).collect();
     let offence = sqlite_offence(text, &steps)?;
     let plan: Vec<&str> = steps.iter().map(|step| step.detail.as_str()).collect();
     Some(format!("{offence} on SQLite\n{text}\n{}", plan.join("\n")))
+}
+
+/// What cannot be planned is an offence as well, or the guard would be blind to it.
+fn unplanned(text: &str, error: &dyn std::error::Error) -> String {
+    format!("cannot be planned ({error})\n{text}")
 }
 
 #[derive(QueryableByName)]
@@ -147,7 +154,9 @@ fn on_postgres(full: &full::Full, texts: &[String]) -> Vec<String> {
 
 fn on_session(conn: &mut PgConnection, state: &str, text: &str) -> Option<String> {
     // For any values, as the server's own sessions plan it.
-    conn.batch_execute(&format!("PREPARE looked_at AS {text}")).map_err(|error| println!("{error}: {text}")).ok()?;
+    if let Err(error) = conn.batch_execute(&format!("PREPARE looked_at AS {text}")) {
+        return Some(unplanned(text, &error));
+    }
     let values = (1..).take_while(|n| text.contains(&format!("${n}"))).count();
     let values = if values == 0 { String::new() } else { format!("({})", vec!["NULL"; values].join(", ")) };
     let explain = diesel::sql_query(format!("EXPLAIN (FORMAT JSON) EXECUTE looked_at{values}"));
