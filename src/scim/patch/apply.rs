@@ -28,8 +28,7 @@ pub fn apply(
     for operation in operations {
         let decides = operation.target.decides(rtype);
         match patch.operation(operation).map_err(|error| in_operation(operation.index, error)) {
-            // Who comes in is beside who goes; what takes somebody away is never set aside.
-            Err(error) if decides && rtype.rows.is_some() && operation.op == Op::Add => {
+            Err(error) if decides && rows::is_beside(operation, rtype) => {
                 patch.tolerances.bears(error.clone())?;
                 nobody.get_or_insert(error);
             }

@@ -62,7 +62,11 @@ impl<'r> Reader<'r> {
         let done = match &path {
             Some(path) => {
                 let done = self.at_path(&verb, path, value);
-                self.spare(path, done)
+                // Whoever comes in by a path that nobody understands is beside who goes.
+                match (done, &verb) {
+                    (Err(error), Verb::Plain(Op::Add)) if self.rtype.rows.is_some() => self.set_by(path, error),
+                    (done, _) => self.spare(path, done),
+                }
             }
             None => self.without_path(&verb, value),
         };
@@ -103,12 +107,14 @@ impl<'r> Reader<'r> {
     /// Sets a failure aside, unless it is about what says who has access.
     fn spare(&mut self, path: &str, done: Result<(), Error>) -> Result<(), Error> {
         match done {
-            Err(error) if !decides(self.rtype, path) => {
-                let placed = in_operation(self.index, error.clone());
-                self.tolerances.spare(placed, path).map_err(|_| error)
-            }
+            Err(error) if !decides(self.rtype, path) => self.set_by(path, error),
             done => done,
         }
+    }
+
+    fn set_by(&mut self, path: &str, error: Error) -> Result<(), Error> {
+        let placed = in_operation(self.index, error.clone());
+        self.tolerances.spare(placed, path).map_err(|_| error)
     }
 
     /// Sets a whole operation aside, unless its value says who has access.

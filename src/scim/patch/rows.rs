@@ -7,6 +7,7 @@ use super::super::attribute::Attribute;
 use super::super::error::Error;
 use super::super::filter::{Bound, Filter};
 use super::super::members::{id, member, named};
+use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
 use super::target::listed_ids;
@@ -51,6 +52,17 @@ pub(super) fn change(
         },
         _ => listed(name, operation, total, tolerances),
     }
+}
+
+/// Whether an operation is beside who goes, if it cannot be done: it lets somebody in, or is about what a member is
+/// called. What may take somebody away is never set aside.
+pub(super) fn is_beside(operation: &Operation, rtype: &ResourceType) -> bool {
+    let sub = match &operation.target {
+        Target::Attribute(attr) => attr.sub,
+        Target::Elements { sub, .. } => *sub,
+        Target::Extension(_) => None,
+    };
+    rtype.rows.is_some() && (operation.op == Op::Add || sub.is_some_and(|sub| sub.name != VALUE))
 }
 
 /// The change of those whom a value lists.

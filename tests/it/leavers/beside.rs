@@ -59,6 +59,18 @@ fn writes(team: &Team) -> Vec<(&'static str, Value, Vec<&'static str>)> {
         let put = and(group("x", &[stays]), json!({"displayName": value, "externalId": name}));
         found.push(("PUT", put, vec!["displayName"]));
     }
+    let one = |part: &str| format!("members[value eq \"{stays}\"].{part}");
+    for (odd, name) in [
+        (set(&one("display"), json!("S")), "members"),
+        (json!({"op": "remove", "path": one("type")}), "members"),
+        (set("members.display", json!("S")), "members"),
+        (json!({"op": "add", "path": one("display"), "value": "S"}), "members"),
+        (json!({"op": "add", "path": "members[type eq \"User\"]", "value": {"value": team.joiner}}), "members"),
+        (json!({"op": "add", "path": "members[shoe eq 1]", "value": {"value": team.joiner}}), "members"),
+        (json!({"op": "add", "path": "members.shoe", "value": team.joiner}), "members.shoe"),
+    ] {
+        found.push(("PATCH", patch(json!([odd, gone])), vec![name]));
+    }
     found.push(("PATCH", patch(json!([gone, set("externalId", json!("taken"))])), vec!["externalId"]));
     for odd in [
         json!([{"display": "x"}]),
@@ -166,6 +178,36 @@ fn a_name_alone_is_refused_as_before() {
         let emptied = idp.put(&path, none.clone()).expect(200);
         assert_eq!((emptied.members(), &emptied["displayName"]), (vec![], &json!(name)));
         assert_eq!(idp.put(&path, none).status, 400);
+    });
+}
+
+#[test]
+fn what_may_take_somebody_away_is_never_left_out() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let Team { leaver, stays, path, .. } = team(&idp, "a");
+        let gone = json!({"op": "remove", "path": format!("members[value eq \"{leaver}\"]")});
+        let of = |part: &str| format!("members[value eq \"{stays}\"]{part}");
+        let before = idp.get(&path).expect(200).body;
+        for odd in [
+            json!({"op": "remove", "path": "members[shoe eq 1]"}),
+            json!({"op": "remove", "path": "members[value eq"}),
+            json!({"op": "remove", "path": of(".shoe")}),
+            json!({"op": "remove", "path": "members", "value": [{"display": "x"}]}),
+            json!({"op": "replace", "path": "members", "value": [{"display": "x"}]}),
+            json!({"op": "replace", "path": of(""), "value": {"value": leaver}}),
+            json!({"op": "replace", "path": of(".value"), "value": leaver}),
+            json!({"op": "replace", "path": "active", "value": false}),
+        ] {
+            for body in [json!([gone, odd]), json!([odd, gone])] {
+                assert_eq!(idp.patch(&path, patch(body)).status, 400, "{odd}");
+            }
+        }
+        for members in [json!([{"display": "x"}]), json!(5), json!({}), json!([{"value": stays, "active": false}])] {
+            let put = and(group("x", &[]), json!({"members": members}));
+            assert_eq!(idp.put(&path, put).status, 400, "{members}");
+        }
+        assert_eq!(idp.get(&path).expect(200).body, before);
     });
 }
 
