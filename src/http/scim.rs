@@ -47,7 +47,8 @@ fn body(service: &Service, call: &Call) -> Result<Value, Error> {
     if call.body.is_empty() {
         return Err(scim::Error::syntax("the request has no body").into());
     }
-    Ok(json::parse(&call.body, &service.tolerances(call.context()?).json_limits())?)
+    let tolerances = service.tolerances(call.context()?);
+    Ok(json::parse(&tolerances.json_bytes(&call.body), &tolerances.json_limits())?)
 }
 
 /// What a change is about, and what of it the answer shall show. That cannot keep it from being made where the

@@ -4,6 +4,7 @@
 //! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
 //! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
 
+mod mended;
 mod tree;
 
 use std::borrow::Cow;
@@ -16,6 +17,7 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+pub use self::mended::mended;
 pub use self::tree::{Build, Members, Tree};
 use super::error::Error;
 
@@ -33,6 +35,8 @@ pub struct Limits {
     /// The one name that may stand several times in an object: its values become a list, and whoever reads them
     /// decides.
     pub repeated: Option<&'static str>,
+    /// Whether a text may hold U+0000, which no database keeps: whoever reads it leaves it out. See [`mended`].
+    pub unstorable: bool,
 }
 
 impl Default for Limits {
@@ -43,6 +47,7 @@ impl Default for Limits {
             number_digits_max: 40,
             memory_bytes_max: 64 << 20,
             repeated: None,
+            unstorable: false,
         }
     }
 }
@@ -228,12 +233,13 @@ impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
 
     fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<T, E> {
         self.take(value.len())?;
-        Ok(T::text(Cow::Borrowed(text(value)?)))
+        Ok(T::text(Cow::Borrowed(if self.limits.unstorable { value } else { text(value)? })))
     }
 
     fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<T, E> {
         self.take(value.len())?;
-        Ok(T::text(Cow::Owned(text::<_, E>(value)?.to_owned())))
+        let value = if self.limits.unstorable { value } else { text(value)? };
+        Ok(T::text(Cow::Owned(value.to_owned())))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<T, A::Error> {

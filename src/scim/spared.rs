@@ -1,9 +1,10 @@
 //! What a request needed beside the RFCs: the tolerances that it used, and what they dropped.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::error::Error;
-use super::json::Limits;
+use super::json::{Limits, mended};
 use super::tolerance::{Dialect, Tolerance};
 
 /// Names in one list at most.
@@ -89,11 +90,16 @@ impl Tolerances {
         self.dialect
     }
 
-    /// How JSON is read. Where it is borne, `active` may stand several times in an object: see
-    /// [`Tolerance::SeveralActive`].
+    /// How JSON is read. Where it is borne, `active` may stand several times in an object (see
+    /// [`Tolerance::SeveralActive`]), and a text may be one that nobody can keep (see [`Tolerance::OverLimit`]).
     pub fn json_limits(&self) -> Limits {
-        let bears = Tolerance::SeveralActive.dialects().contains(&self.dialect);
-        Limits { repeated: bears.then_some("active"), ..Limits::default() }
+        let repeated = Some("active").filter(|_| self.dialect.is_lenient());
+        Limits { repeated, unstorable: self.dialect.is_lenient(), ..Limits::default() }
+    }
+
+    /// The bytes that are read so.
+    pub fn json_bytes<'b>(&self, bytes: &'b [u8]) -> Cow<'b, [u8]> {
+        if self.dialect.is_lenient() { mended(bytes) } else { Cow::Borrowed(bytes) }
     }
 
     /// The most bytes of one text.

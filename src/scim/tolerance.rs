@@ -117,7 +117,8 @@ tolerances! {
     EmptyPath = "auto-006", [Auto, Entra, Okta];
     /// Members and owners whose id nobody has are dropped.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
-    /// A text over its limit is dropped.
+    /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
+    /// are no UTF-8.
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];

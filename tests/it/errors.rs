@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;
+use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -230,8 +231,7 @@ fn bodies_that_cannot_be_read() {
             "{\"userName\":\"a\",\"username\":\"b\"}",
             "malformed JSON: the key \"username\" is there twice at line 1 column 26",
         ),
-        ("{\"userName\":\"a\\u0000\"}", "malformed JSON: a string holds U+0000 at line 1 column 21"),
-        ("{\"userName\":\"\\ud800\"}", "malformed JSON: unexpected end of hex escape at line 1 column 20"),
+        ("{\"a\\u0000\":1}", "malformed JSON: a string holds U+0000 at line 1 column 10"),
         ("\u{feff}{}", "malformed JSON: it starts with a byte order mark"),
         ("[]", "expected a resource as an object, got an array"),
         ("\"x\"", "expected a resource as an object, got a string"),
@@ -241,12 +241,25 @@ fn bodies_that_cannot_be_read() {
         let answer = idp.send("POST", "/Users", &[], body);
         assert_eq!(answer.scim_error(400, "invalidSyntax"), detail);
     }
-    let invalid = idp.send("POST", "/Users", &[], b"{\"userName\":\"\xff\"}");
-    invalid.scim_error(400, "invalidSyntax");
+    // What is required cannot be left out.
+    for text in [&b"a\\u0000"[..], b"\\ud800", b"\xff"] {
+        let invalid = idp.send("POST", "/Users", &[], [&b"{\"userName\":\""[..], text, b"\"}"].concat());
+        let told = "userName: holds U+0000, half a character, or bytes that are no UTF-8";
+        assert_eq!(invalid.scim_error(400, "invalidValue"), told);
+    }
+    let rfc = app.connect(Dialect::Rfc);
+    for (text, told) in [
+        (&b"a\\u0000"[..], "malformed JSON: a string holds U+0000 at line 1 column 21"),
+        (b"\\ud800", "malformed JSON: unexpected end of hex escape at line 1 column 20"),
+        (b"\xff", "malformed JSON: invalid unicode code point at line 1 column 14"),
+    ] {
+        let invalid = rfc.send("POST", "/Users", &[], [&b"{\"userName\":\""[..], text, b"\"}"].concat());
+        assert_eq!(invalid.scim_error(400, "invalidSyntax"), told);
+    }
     for (body, detail) in [("", "malformed JSON"), ("{", "malformed JSON"), ("[]", "the body must be a JSON object")] {
         assert!(admin.send("POST", "/v1/keys", &[], body).problem(400, "malformed").starts_with(detail), "{body}");
     }
-    assert_eq!(app.actions(), Vec::<String>::new());
+    assert_eq!(app.actions(), ["credential.issued"]);
 }
 
 #[test]

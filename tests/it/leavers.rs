@@ -7,6 +7,7 @@ mod limits;
 mod malformed;
 mod members;
 mod spelling;
+mod unreadable;
 mod words;
 
 use keyroll::scim::tolerance::Dialect;

@@ -93,15 +93,15 @@ pub struct BulkOperation {
 impl BulkOperation {
     /// Reads one operation, the `index`th of its job. A refusal is the operation's result: it names
     /// what could be read.
-    pub fn parse(raw: &RawValue, index: usize, limits: &Limits) -> Result<Self, Box<BulkResult>> {
+    pub fn parse(raw: &RawValue, index: usize, tolerances: &Tolerances) -> Result<Self, Box<BulkResult>> {
         let mut echo = BulkResult::default();
-        let read = Self::read(raw, index, limits, &mut echo);
+        let read = Self::read(raw, index, tolerances, &mut echo);
         read.map_err(|error| Box::new(echo.failed(&error)))
     }
 
-    fn read(raw: &RawValue, index: usize, limits: &Limits, echo: &mut BulkResult) -> Result<Self, Error> {
+    fn read(raw: &RawValue, index: usize, tolerances: &Tolerances, echo: &mut BulkResult) -> Result<Self, Error> {
         let at = |what: &str| Error::syntax(format!("Operations[{index}]{what}"));
-        let operation = json::parse(raw.get().as_bytes(), limits)?;
+        let operation = json::parse(raw.get().as_bytes(), &tolerances.json_limits())?;
         let Value::Object(mut operation) = operation else { return Err(at(": expected an object")) };
         let text = |name: &str| match member(&operation, name) {
             None | Some(Value::Null) => Ok(None),
@@ -114,7 +114,10 @@ impl BulkOperation {
         let method = BulkMethod::ALL.into_iter().find(|m| m.name().eq_ignore_ascii_case(named));
         let method = method.ok_or_else(|| at(".method: expected POST, PUT, PATCH or DELETE"))?;
         echo.method = Some(method.name().to_owned());
-        echo.version = text("version")?;
+        // Some clients write each member of what they know, though it is empty.
+        let is_told = |text: &String| !text.is_empty() || !tolerances.dialect().is_lenient();
+        echo.version = text("version")?.filter(is_told);
+        echo.bulk_id = echo.bulk_id.take().filter(|id| method == BulkMethod::Post || is_told(id));
         if echo.bulk_id.as_ref().is_some_and(String::is_empty) {
             return Err(at(".bulkId: is empty"));
         }
@@ -227,7 +230,7 @@ mod tests {
     /// The operation as text, or its result.
     fn operation(raw: &str, expected: &str) {
         let raw: &RawValue = serde_json::from_str(raw).unwrap();
-        let got = match BulkOperation::parse(raw, 3, &Limits::default()) {
+        let got = match BulkOperation::parse(raw, 3, &Tolerances::new(Dialect::Rfc)) {
             Ok(o) => {
                 let data = o.data.map(|d| d.to_string()).unwrap_or_default();
                 format!("{} {} {:?} {:?} {data}", o.method.name(), o.path, o.bulk_id, o.version)

@@ -20,21 +20,30 @@ pub fn within_limit(
     if fits(&value, tolerances.text_bytes_max()) { Ok(Some(value)) } else { cut(attribute, value, at, tolerances) }
 }
 
-/// Whether no text in a value is longer than this.
+/// Whether no text in a value is longer than this, and every one can be kept.
 pub fn fits(value: &Value, max: usize) -> bool {
     match value {
-        Value::String(text) => text.len() <= max,
+        Value::String(text) => flaw(text, max).is_none(),
         Value::Array(items) => items.iter().all(|item| fits(item, max)),
         Value::Object(members) => members.values().all(|member| fits(member, max)),
         _ => true,
     }
 }
 
+/// What is wrong with a text.
+fn flaw(text: &str, max: usize) -> Option<String> {
+    if text.len() > max {
+        return Some(format!("has {} bytes, at most {max} are accepted", text.len()));
+    }
+    text.contains('\0').then(|| "holds U+0000, half a character, or bytes that are no UTF-8".to_owned())
+}
+
 fn cut(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {
     match value {
-        Value::String(text) if text.len() > tolerances.text_bytes_max() => {
-            over(text.len(), at, attribute.required, tolerances).map(|()| None)
-        }
+        Value::String(text) => match flaw(&text, tolerances.text_bytes_max()) {
+            Some(flaw) => over(&flaw, at, attribute.required, tolerances).map(|()| None),
+            None => Ok(Some(Value::String(text))),
+        },
         Value::Array(items) => {
             let mut kept = Vec::with_capacity(items.len());
             let said_something = !items.is_empty();
@@ -62,23 +71,19 @@ fn object(
             continue;
         };
         let at = format!("{at}.{}", sub.name);
-        match &member {
+        let flaw = member.as_str().and_then(|text| flaw(text, tolerances.text_bytes_max()));
+        match flaw.filter(|_| attribute.multi_valued && sub.name == "value") {
             // Without its value an element says nothing.
-            Value::String(text)
-                if attribute.multi_valued && sub.name == "value" && text.len() > tolerances.text_bytes_max() =>
-            {
-                return over(text.len(), &at, false, tolerances).map(|()| None);
-            }
-            _ => kept.extend(cut(sub, member, &at, tolerances)?.map(|member| (name, member))),
+            Some(flaw) => return over(&flaw, &at, false, tolerances).map(|()| None),
+            None => kept.extend(cut(sub, member, &at, tolerances)?.map(|member| (name, member))),
         }
     }
     Ok(Some(Value::Object(kept)))
 }
 
-fn over(bytes: usize, at: &str, required: bool, tolerances: &mut Tolerances) -> Result<(), Error> {
+fn over(flaw: &str, at: &str, required: bool, tolerances: &mut Tolerances) -> Result<(), Error> {
     if required || !tolerances.allow(Tolerance::OverLimit) {
-        let max = tolerances.text_bytes_max();
-        return Err(Error::value(format!("{at}: has {bytes} bytes, at most {max} are accepted")));
+        return Err(Error::value(format!("{at}: {flaw}")));
     }
     tolerances.drop_path(at);
     Ok(())

@@ -81,7 +81,8 @@ impl Service {
     pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
         let mut tolerances = self.tolerances(context);
         authorize(&context.caller, Operation::Bulk, None)?;
-        let request = BulkRequest::parse(body, &Limits::default(), &mut tolerances)?;
+        let body = tolerances.json_bytes(body);
+        let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
         let max = self.settings().limits.bulk_operations_max;
         if request.operations.len() > max {
             let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
@@ -227,7 +228,7 @@ impl Job<'_> {
 
     fn parse(&self, index: usize) -> Result<BulkOperation, Box<BulkResult>> {
         match self.operations.get(index) {
-            Some(raw) => BulkOperation::parse(raw, index, &self.tolerances.json_limits()),
+            Some(raw) => BulkOperation::parse(raw, index, &self.tolerances),
             None => Err(Box::default()),
         }
     }

@@ -183,8 +183,8 @@ impl Tarjan<'_> {
 
 /// The bulkId of an operation, whether it creates something, and which bulkIds it refers to.
 fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
-    // Whether it may stand several times is asked when the operation is carried out.
-    let limits = Limits { repeated: Some("active"), ..Limits::default() };
+    // What the dialect bears is asked when the operation is carried out.
+    let limits = Limits { repeated: Some("active"), unstorable: true, ..Limits::default() };
     let Ok(value) = json::parse(raw.get().as_bytes(), &limits) else { return (None, false, vec![]) };
     let Value::Object(mut operation) = value else { return (None, false, vec![]) };
     let mut member = |name: &str| {
@@ -199,7 +199,8 @@ fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
     if let Some(path) = text("path") {
         references::find_in_path(&path, &mut found);
     }
-    let (method, bulk_id) = (text("method").unwrap_or_default(), text("bulkId"));
+    // An empty one names nothing, so several of them are no contradiction.
+    let (method, bulk_id) = (text("method").unwrap_or_default(), text("bulkId").filter(|id| !id.is_empty()));
     if let Some(data) = member("data") {
         references::find(data, &mut found);
     }
