@@ -224,6 +224,7 @@ fn wording(detail: &str) -> String {
         let known = own.is_empty() && word.len() <= 3
             || WORDS.contains(own)
             || is_compound(own)
+            || Id::parse(own).is_some()
             || COUNTED.contains(&before) && own.bytes().all(|byte| byte.is_ascii_digit())
             || words.peek().is_some_and(|next| PAIRS.contains(&(own, core(next))))
             || PAIRS.contains(&(before, own));
@@ -300,6 +301,10 @@ mod tests {
             ),
             ("malformed JSON: it starts with a byte order mark", "malformed JSON: it starts with a byte order mark"),
             ("emails: 2 values are primary, at most one may be", "emails: … values are primary, at most one may be"),
+            (
+                "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
+                "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
+            ),
             ("hunter2 says that somebody leaves", "… says that somebody leaves"),
         ] {
             assert_eq!(wording(detail), expected);

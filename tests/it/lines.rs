@@ -89,8 +89,7 @@ fn a_request_has_one_line_that_says_who_and_what_and_why_not() {
         let line = lines.about(&filtered);
         assert_eq!(line["code"], "invalidFilter", "{line}");
         assert!(line["why"].as_str().unwrap().starts_with("filter: "), "{line}");
-        let expected =
-            json!({"outcomes": "201:2,409/uniqueness:1", "failed": 0, "why": "userName: the value is taken"});
+        let expected = json!({"outcomes": "201:2,409/uniqueness:1", "failed": 0, "why": format!("userName: the value is taken by {id}")});
         assert_eq!(shown(&lines.about(&bulk), &["outcomes", "failed", "why"]), expected);
         assert_eq!(lines.about(&lacking)["code"], "forbidden");
         let expected = json!({"message": "no such endpoint or method", "method": "GET", "path": "/nowhere/…"});
