@@ -16,6 +16,8 @@ pub(super) const RECORD_IDS_MAX: usize = 1_000;
 pub(super) struct Concerned {
     mappings: BTreeSet<Id>,
     roles: BTreeSet<String>,
+    /// Of these mappings, those that no group has the name for any more.
+    orphaned: BTreeSet<Id>,
 }
 
 impl Concerned {
@@ -27,12 +29,18 @@ impl Concerned {
         }
     }
 
+    /// Notes a mapping that applies to nothing from now on.
+    pub(super) fn orphan(&mut self, policy: &Policy, mapping: usize) {
+        self.orphaned.extend(policy.mapped(mapping).map(|mapped| mapped.mapping.id));
+    }
+
     /// What a change of a role concerns: the roles that include it, and every mapping that gives it.
     pub(super) fn by_role(policy: &Policy, role: &str) -> Concerned {
         let includes = |outer: &&String| *outer != role && policy.gives(outer, role);
         Concerned {
             mappings: policy.mappings_giving(role).map(|one| one.mapping.id).collect(),
             roles: policy.roles().keys().filter(includes).cloned().collect(),
+            ..Concerned::default()
         }
     }
 
@@ -56,8 +64,9 @@ impl Concerned {
 
     /// Adds what is concerned to a record.
     pub(super) fn on(self, mut entry: Entry) -> Entry {
-        let mappings = self.mappings.iter().map(Id::to_string).collect();
-        for (name, list) in [("mappings", mappings), ("roles", Vec::from_iter(self.roles))] {
+        let ids = |ids: &BTreeSet<Id>| ids.iter().map(Id::to_string).collect();
+        let (mappings, orphaned) = (ids(&self.mappings), ids(&self.orphaned));
+        for (name, list) in [("mappings", mappings), ("roles", Vec::from_iter(self.roles)), ("orphaned", orphaned)] {
             entry = listed(entry, name, list);
         }
         entry

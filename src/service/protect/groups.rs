@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{Write, keyroll, refusal, refused};
 use crate::domain::access::GroupFacts;
+use crate::domain::mapping::Source;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
@@ -101,12 +102,35 @@ pub(super) fn consider(change: &mut Change<'_>, policy: &Policy, write: &Write<'
     {
         return Err(refused(change, write, &gives.permissions(policy), WHAT));
     }
+    if gives.renames {
+        note_orphans(change, policy, &gives, &mut concerned)?;
+    }
     let (gave, gives) = (gives.before(), gives.after());
     match write.adds || write.removes {
         true => concerned.add(policy, gave.union(&gives).copied()),
         false => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
     }
     Ok(concerned)
+}
+
+/// Notes the mappings by the name that a group had: if no other group has it, they give nothing to anybody, which
+/// nobody sees who does not look for it.
+fn note_orphans(
+    change: &mut Change<'_>,
+    policy: &Policy,
+    gives: &Gives,
+    concerned: &mut Concerned,
+) -> Result<(), Error> {
+    let tenant = change.key();
+    for at in gives.own_before.iter().filter(|at| !gives.own_after.contains(at)) {
+        let Some(Source::Group { group }) = policy.mapped(*at).map(|mapped| &mapped.mapping.source) else { continue };
+        let named = store::candidates::named(change.conn, tenant, &[group])?;
+        let others = store::facts::groups(change.conn, tenant, &named, policy.has_external_ids())?;
+        if !others.values().any(|other| policy.of_group(other).contains(at)) {
+            concerned.orphan(policy, *at);
+        }
+    }
+    Ok(())
 }
 
 /// What a request makes of a group's names; its members are in its [`Plan`].

@@ -77,3 +77,32 @@ fn a_change_of_the_catalogue_is_recorded_with_who_builds_on_it() {
         assert_eq!(last(app, "api.replaced"), expected);
     });
 }
+
+#[test]
+fn a_name_that_a_mapping_waits_for_is_recorded_when_it_goes() {
+    for_each_app(|app| {
+        billing(app);
+        let (idp, admin) = (app.idp(), app.admin());
+        let team = format!("/Groups/{}", idp.post("/Groups", group("Finance", &[])).expect(201).id());
+        let map = |source: Value| {
+            let mapping = json!({"role": "billing.viewer", "source": {"group": source}});
+            admin.post("/v1/mappings", mapping).expect(201).id()
+        };
+        let by_name = map(json!({"displayName": "finance"}));
+        map(json!({"id": team.rsplit('/').next().unwrap()}));
+        let renamed = |name: &str, group: &str| {
+            idp.patch(group, replace("displayName", name)).expect(200);
+            last(app, "group.patched")
+        };
+        let concerned = json!({"paths": ["displayName"], "mappings": [by_name], "roles": ["billing.viewer"]});
+        // Another letter case is the same name.
+        assert_eq!(renamed("FINANCE", &team), json!({"paths": ["displayName"]}));
+        assert_eq!(renamed("Money", &team), and(concerned.clone(), json!({"orphaned": [by_name]})));
+        // By that name it applies again; the group's id is no name.
+        assert_eq!(renamed("Finance", &team), concerned);
+        // Where another group has the name, the mapping goes on.
+        app.sql("UPDATE connections SET unique_group_names = FALSE");
+        idp.post("/Groups", group("finance", &[])).expect(201);
+        assert_eq!(renamed("Money", &team), concerned);
+    });
+}
