@@ -164,17 +164,3 @@ pub fn count_up_to(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, limit
     let binds = [Bind::Int(group.0), Bind::Int(tenant.0), Bind::Int(limit)];
     Ok(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().next().unwrap_or(0))
 }
-
-/// Whether a resource is a direct member of a group.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn contains(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, member: ResourceKey) -> Result<bool> {
-    let query = memberships::table
-        .select(memberships::key)
-        .filter(memberships::tenant.eq(tenant.0))
-        .filter(memberships::group_key.eq(group.0))
-        .filter(memberships::member_key.eq(member.0))
-        .filter(memberships::until_seq.is_null());
-    Ok(on!(conn, |c| query.get_result::<i64>(c).optional())?.is_some())
-}

@@ -42,14 +42,14 @@ fn members_come_and_go_once() {
         assert_eq!(read(store, |conn| members::count_up_to(conn, tenant, group, 2)), 2);
         assert_eq!(read(store, |conn| members::count_up_to(conn, tenant, group, 101)), 3);
         assert_eq!(read(store, |conn| members::count_up_to(conn, other, group, 101)), 0);
-        assert!(read(store, |conn| members::contains(conn, tenant, group, a)));
-        assert!(!read(store, |conn| members::contains(conn, other, group, a)));
+        assert_eq!(read(store, |conn| members::among(conn, tenant, group, &[a])), [a]);
+        assert_eq!(read(store, |conn| members::among(conn, other, group, &[a])), []);
 
         let foreign = write(store, move |conn| members::remove(conn, other, group, &[a], 3));
         assert_eq!(foreign, vec![]);
         assert_eq!(write(store, move |conn| members::remove(conn, tenant, group, &[a, group], 3)), vec![a]);
         assert_eq!(write(store, move |conn| members::remove(conn, tenant, group, &[a], 3)), vec![]);
-        assert!(!read(store, |conn| members::contains(conn, tenant, group, a)));
+        assert_eq!(read(store, |conn| members::among(conn, tenant, group, &[a])), []);
         assert_eq!(join(store, tenant, group, &[a], 4), vec![a]);
         assert_eq!(write(store, move |conn| members::clear(conn, tenant, group, 5)), 3);
         assert_eq!(keys(page(None, 10)), vec![]);
@@ -84,7 +84,7 @@ fn a_member_leaves_every_group() {
         left.sort();
         assert_eq!(left, vec![groups[0], groups[2]]);
         assert_eq!(write(store, move |conn| members::remove_everywhere(conn, tenant, a, 3)), vec![]);
-        assert!(read(store, |conn| members::contains(conn, tenant, groups[0], b)));
+        assert_eq!(read(store, |conn| members::among(conn, tenant, groups[0], &[b])), [b]);
     });
 }
 

@@ -99,6 +99,10 @@ fn a_climb_through_groups_reads_no_table_whole() {
     reads(&store, "groups of a page", 6_500, |conn| Ok(members::groups_of(conn, tenant, page)?.len()));
     reads(&store, "the past", 2_500, |conn| Ok(facts::edges(conn, tenant, page, 1)?.len()));
     reads(&store, "a circle", 100, |conn| Ok(members::circles(conn, tenant, users[0], &outermost[..1])?.len()));
+    reads(&store, "those of a page", 150, |conn| {
+        let team = members::direct_groups(conn, tenant, users[0])?[0];
+        Ok(members::among(conn, tenant, team, page)?.len())
+    });
     reads(&store, "inside", 100, |conn| Ok(candidates::inside(conn, tenant, &outermost)?.len()));
 }
 
