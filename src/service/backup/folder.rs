@@ -55,6 +55,11 @@ impl Draft {
             return Err(Error::Refused(format!("{} is there already: name another folder", target.display())));
         }
         let path = target.with_file_name(format!(".{name}.{id}.part"));
+        let around = target.parent().filter(|around| *around != Path::new("") && !around.is_dir());
+        if let Some(around) = around {
+            let text = format!("cannot make {}: {} is no folder: make it first", target.display(), around.display());
+            return Err(Error::Refused(text));
+        }
         DirBuilder::new().mode(0o700).create(&path).map_err(failed("make", target))?;
         Ok(Draft { path, target: target.to_owned(), is_whole: false })
     }

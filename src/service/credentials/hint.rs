@@ -2,8 +2,12 @@
 //! over the network cannot run it, and gets the refusal alone.
 
 use crate::domain::nearest::least;
+use crate::domain::role::ADMIN;
 use crate::domain::{Permission, Principal};
 use crate::service::{Change, Error};
+use crate::store;
+
+const EVERYTHING: &str = "keyroll:*:*";
 
 /// The refusal, with a hint for the host.
 fn hinted(change: &Change<'_>, refusal: String, hint: impl FnOnce() -> String) -> String {
@@ -16,12 +20,17 @@ fn hinted(change: &Change<'_>, refusal: String, hint: impl FnOnce() -> String) -
 /// Why nobody gets a key that does not fit what its owner may do.
 pub(super) fn lacking(change: &mut Change<'_>, owner: &Principal, permission: &Permission) -> Result<Error, Error> {
     let policy = change.policy()?;
-    let role = least(&policy, permission);
+    // Who needs one permission is not advised to take all there are.
+    let is_all = |role: &&str| *role == ADMIN && permission.as_str() != EVERYTHING;
+    let (role, alone) = match least(&policy, permission) {
+        Some(role) if is_all(&role) => (None, "no role but keyroll.admin"),
+        role => (role, "no role"),
+    };
     let map = |role: &str| format!("keyroll mapping create --role {role} --user {} --reason TEXT", called(owner));
     Ok(Error::Forbidden(hinted(change, format!("the owner does not hold {permission}"), || match role {
         Some(role) => format!("role {role} gives it: {}", map(role)),
         None => format!(
-            "no role gives it: keyroll role create ROLE --permission '{permission}' makes one, {} gives it",
+            "{alone} gives it: keyroll role create ROLE --permission '{permission}' makes one, {} gives it",
             map("ROLE")
         ),
     })))
@@ -43,10 +52,12 @@ pub(super) fn unsponsored(change: &Change<'_>, owner: &Principal) -> String {
 }
 
 /// Why a name is nobody's.
-pub(super) fn nobody(change: &Change<'_>, name: &str) -> String {
-    hinted(change, format!("no user and no agent is named {name}"), || {
-        "keyroll user list shows everybody, keyroll agent create NAME --sponsor WHO makes an agent".to_owned()
-    })
+pub(super) fn nobody(change: &mut Change<'_>, name: &str) -> Result<String, Error> {
+    let is_connection = store::connections::by_name(change.conn, change.key(), name)?.is_some();
+    Ok(hinted(change, format!("no user and no agent is named {name}"), || match is_connection {
+        true => format!("a connection is: keyroll key issue --connection {name}"),
+        false => "keyroll user list shows everybody, keyroll agent create NAME --sponsor WHO makes an agent".to_owned(),
+    }))
 }
 
 /// A principal as a command takes it: by its name, unless a shell would read that in another way.

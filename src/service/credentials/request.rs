@@ -125,7 +125,10 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
         }
         Owner::Named(name) => {
             let found = users::by_name(change.conn, tenant, name)?;
-            found.map(|id| (id, None)).ok_or_else(|| missing(hint::nobody(change, name)))
+            match found {
+                Some(id) => Ok((id, None)),
+                None => Err(missing(hint::nobody(change, name)?)),
+            }
         }
         Owner::Connection(name) => {
             let connection = store::connections::by_name(change.conn, tenant, name)?;

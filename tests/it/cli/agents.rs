@@ -62,6 +62,17 @@ fn a_refusal_names_the_command_that_makes_the_key_possible() {
         assert_eq!(refused("shop-api", grant), said);
         run(map);
         issue("shop-api", grant).expect(0);
+        // Nobody is advised to become an admin for the sake of one permission.
+        let make = "keyroll role create ROLE --permission 'keyroll:users:*'";
+        let map = "keyroll mapping create --role ROLE --user shop-api --reason TEXT";
+        let alone = "no role but keyroll.admin gives it";
+        let said = format!("the owner does not hold keyroll:users:*: {alone}: {make} makes one, {map} gives it");
+        assert_eq!(refused("shop-api", "keyroll:users:*"), said);
+        let everything = refused("shop-api", "keyroll:*:*");
+        assert!(everything.contains(": role keyroll.admin gives it: keyroll mapping create "), "{everything}");
+        let connection = place.run(&["key", "issue", "--owner", "default"]).expect(1).stderr;
+        let said = "no user and no agent is named default: a connection is: keyroll key issue --connection default";
+        assert_eq!(connection, format!("keyroll: {said}\n"));
         // Whom a shell would misread is named by id; where no role gives it, one is made.
         place.run(&["api", "create", "shop", "--permission", "orders:read"]).expect(0);
         let body = json!({"schemas": [USER], "userName": "$(reboot)"});

@@ -243,6 +243,9 @@ fn what_is_broken_or_foreign_is_not_restored() {
     let written = place.run(&["backup", &text]).expect(0);
     assert!(written.stdout.contains("root.key and signing.key are not in it"), "{written:?}");
     assert_eq!(refusal(place.run(&["backup", &text])), format!("{text} is there already: name another folder"));
+    let nowhere = folder.path().join("no").display().to_string();
+    let said = format!("cannot make {nowhere}/where: {nowhere} is no folder: make it first");
+    assert_eq!(refusal(place.run(&["backup", &format!("{nowhere}/where")])), said);
     holds_no_key(&place, &good);
     let empty = Installation::sqlite();
     let refuses = |name: &str, why: &str, spoil: &dyn Fn(&Path)| refuses_spoilt(&empty, &good, name, why, spoil);
