@@ -151,6 +151,10 @@ pub(super) fn plan(
                 if !wanted.whole {
                     found.extend(scan(change, group, |element, _| matches(&bound, element))?);
                 }
+                // Nobody was meant, or somebody who is spelt otherwise: either is named.
+                if found.is_empty() {
+                    tolerances.allow(Tolerance::RemoveAbsent);
+                }
                 wanted.put(found, false);
             }
             RowChange::Replace(members) => {

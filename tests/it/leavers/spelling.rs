@@ -93,6 +93,17 @@ fn whoever_is_no_member_is_named() {
             let same = idp.patch(&path, remove(&format!("members[value eq \"{id}\"]"))).expect(200);
             assert_eq!((same.header("keyroll-tolerance"), same.members()), ("auto-002", vec![member.as_str()]));
         }
+        for odd in [
+            format!("members[value eq \"{}\" and type eq \"User\"]", member.to_ascii_uppercase()),
+            "members[type eq \"Agent\"]".to_owned(),
+        ] {
+            let same = idp.patch(&path, remove(&odd)).expect(200);
+            assert_eq!(
+                (same.header("keyroll-tolerance"), same.members()),
+                ("auto-002", vec![member.as_str()]),
+                "{odd}"
+            );
+        }
         assert_eq!(app.log().len(), before);
         let listed = json!([{"op": "remove", "path": "members", "value": [{"value": other}, {"value": member}, {"value": unknown}]}]);
         let left = idp.patch(&path, patch(listed)).expect(200);
