@@ -99,7 +99,7 @@ tolerances! {
     BareExtensionName = "entra-010", [Auto, Entra];
     /// Unknown attributes are dropped.
     UnknownAttribute = "auto-001", [Auto, Rfc, Entra, Okta];
-    /// `schemas` is missing.
+    /// `schemas` is missing, or does not name what the message is.
     SchemasMissing = "okta-001", [Auto, Entra, Okta];
     /// A PATCH of `password`, which no schema here has, changes nothing.
     Password = "okta-003", [Auto, Entra, Okta];
@@ -113,7 +113,8 @@ tolerances! {
     ListOfOne = "auto-004", [Auto, Entra, Okta];
     /// A PATCH without operations changes nothing.
     NoOperations = "auto-005", [Auto, Entra, Okta];
-    /// A PATCH path that is `""` is no path; nor is one that is no text, beside a value that says who has access.
+    /// A PATCH path that is `""` or the URN of the type's own schema is no path; nor is one that is no text, beside a
+    /// value that says who has access.
     EmptyPath = "auto-006", [Auto, Entra, Okta];
     /// Members and owners whose id nobody has are dropped.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
@@ -122,7 +123,7 @@ tolerances! {
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];
-    /// `Operations` that is one operation, and no list of them.
+    /// `Operations` that is one operation, and no list of them, of a PATCH or a job.
     BareOperation = "auto-010", [Auto, Entra, Okta];
     /// An `op` that is missing or another word (`update`, `delete`), where only one thing can be meant by it.
     OtherOp = "auto-011", [Auto, Entra, Okta];

@@ -250,7 +250,7 @@ fn odd_operations_fail_alone() {
             (post(&format!("/Users/{mira}"), "c", user("c@example.com")), "400", "path: POST goes to a resource type"),
             (json!({"method": "DELETE", "path": "/Users"}), "400", "path: DELETE goes to a resource"),
             (json!({"method": "DELETE", "path": format!("/Users/{mira}/x")}), "400", ""),
-            (json!({"method": "DELETE", "path": format!("Users/{mira}")}), "400", ""),
+            (json!({"method": "DELETE", "path": format!("../Users/{mira}")}), "400", ""),
             (json!({"method": "GET", "path": format!("/Users/{mira}")}), "400", ""),
             (
                 json!({"method": "POST", "path": "/Users", "data": user("d@example.com")}),
@@ -281,7 +281,6 @@ fn odd_operations_fail_alone() {
         for (job, scim_type) in [
             (bulk(json!([])), "invalidSyntax"),
             (json!({"schemas": [BULK]}), "invalidSyntax"),
-            (and(bulk(json!([7])), json!({"failOnErrors": "1"})), "invalidValue"),
             (
                 bulk(json!([post("/Users", "a", user("x@example.com")), post("/Users", "a", user("y@example.com"))])),
                 "invalidValue",

@@ -142,7 +142,7 @@ fn filters_are_refused() {
             "userName",
             "userName eq",
             "userName is \"x\"",
-            "userName eq 'x'",
+            "userName co 'x'",
             "shoeSize eq 7",
             "password eq \"x\"",
             "userName eq \"a\" or password pr",

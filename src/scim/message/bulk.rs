@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::{BULK_REQUEST_URN, BULK_RESPONSE_URN, expect_schema, member};
 use crate::scim::error::Error;
 use crate::scim::json::{self, Limits};
-use crate::scim::tolerance::Tolerances;
+use crate::scim::tolerance::{Tolerance, Tolerances};
 
 /// The envelope of a job.
 #[derive(Debug)]
@@ -27,20 +27,25 @@ impl<'b> BulkRequest<'b> {
         let raw = |name: &str| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, raw)| *raw);
         let read = |name: &str| raw(name).map(|raw| json::parse(raw.get().as_bytes(), limits)).transpose();
         expect_schema(read("schemas")?.as_ref(), BULK_REQUEST_URN, tolerances)?;
+        let is_lenient = tolerances.dialect().is_lenient();
         let fail_on_errors = match read("failOnErrors")? {
             None | Some(Value::Null) => None,
             Some(value) => {
-                let count =
-                    value.as_u64().ok_or_else(|| Error::value("failOnErrors: expected an integer from 0 on"))?;
+                let text = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
+                let count = value.as_u64().or_else(|| text.trim_end_matches(".0").parse().ok().filter(|_| is_lenient));
+                // What cannot be read stops no job: what is left undone by it may be a removal.
+                let count = count.or_else(|| is_lenient.then_some(0));
+                let count = count.ok_or_else(|| Error::value("failOnErrors: expected an integer from 0 on"))?;
                 // RFC 7644 §3.7 gives 0 no meaning; it reads as no threshold.
                 Some(count).filter(|count| *count > 0)
             }
         };
         let operations = raw("Operations").ok_or_else(|| Error::syntax("Operations: is missing"))?;
-        if !operations.get().starts_with('[') {
-            return Err(Error::syntax("Operations: expected an array"));
-        }
-        let operations = json::raw_array(operations)?;
+        let operations = match operations.get().as_bytes().first() {
+            Some(b'[') => json::raw_array(operations)?,
+            Some(b'{') if tolerances.allow(Tolerance::BareOperation) => vec![operations],
+            _ => return Err(Error::syntax("Operations: expected an array")),
+        };
         if operations.is_empty() {
             return Err(Error::syntax("Operations: is empty"));
         }
@@ -124,7 +129,10 @@ impl BulkOperation {
         if method == BulkMethod::Post && echo.bulk_id.is_none() {
             return Err(at(".bulkId: is missing, and POST needs one"));
         }
-        let path = text("path")?.ok_or_else(|| at(".path: is missing"))?;
+        let mut path = text("path")?.ok_or_else(|| at(".path: is missing"))?;
+        if tolerances.dialect().is_lenient() && path.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            path.insert(0, '/');
+        }
         if !path.starts_with('/') {
             return Err(at(".path: expected a path that starts with /"));
         }

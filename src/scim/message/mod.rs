@@ -97,7 +97,7 @@ pub fn expect_schema(listed: Option<&Value>, urn: &str, tolerances: &mut Toleran
         Some(Value::Array(listed)) => listed.as_slice(),
         Some(one) => std::slice::from_ref(one),
     };
-    if listed.iter().any(is_urn) || listed.is_empty() && tolerances.allow(Tolerance::SchemasMissing) {
+    if listed.iter().any(is_urn) || tolerances.allow(Tolerance::SchemasMissing) {
         return Ok(());
     }
     Err(Error::syntax(format!("schemas: {urn} is missing")))
@@ -143,6 +143,7 @@ mod tests {
         assert_eq!(checked(Dialect::Rfc, json!("urn:X")), "ok");
         assert_eq!(checked(Dialect::Rfc, json!(null)), "schemas: urn:X is missing");
         assert_eq!(checked(Dialect::Okta, json!([])), "okokta-001");
-        assert_eq!(checked(Dialect::Okta, json!(["urn:y"])), "schemas: urn:X is missing");
+        assert_eq!(checked(Dialect::Okta, json!(["urn:y"])), "okokta-001");
+        assert_eq!(checked(Dialect::Rfc, json!(["urn:y"])), "schemas: urn:X is missing");
     }
 }

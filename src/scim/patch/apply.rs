@@ -24,7 +24,7 @@ pub fn apply(
     tolerances: &mut Tolerances,
 ) -> Result<Applied, Error> {
     let mut patch = Patch { document: document.clone(), rtype, tolerances, rows: vec![], members: 0 };
-    let (mut decided, mut nobody) = (false, None);
+    let (mut decided, mut nobody, mut unclear) = (false, None, None);
     for operation in operations {
         let decides = operation.target.decides(rtype);
         match patch.operation(operation).map_err(|error| in_operation(operation.index, error)) {
@@ -32,10 +32,24 @@ pub fn apply(
                 patch.tolerances.bears(error.clone())?;
                 nobody.get_or_insert(error);
             }
+            // What comes after it may yet say who is active, and holds then.
+            Err(error) if decides && rtype.principal => {
+                patch.tolerances.bears(error.clone())?;
+                unclear.get_or_insert(error);
+            }
             Err(error) if decides => return Err(error),
             Err(error) => patch.tolerances.spare(error, &operation.target.name())?,
-            Ok(()) => decided |= decides,
+            Ok(()) if decides => {
+                decided = true;
+                if let Some(error) = unclear.take() {
+                    patch.tolerances.spare(error, ACTIVE)?;
+                }
+            }
+            Ok(()) => {}
         }
+    }
+    if let Some(error) = unclear {
+        return Err(error);
     }
     if let (Some(error), Some(attribute)) = (nobody, rtype.rows) {
         match decided {

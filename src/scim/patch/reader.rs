@@ -49,6 +49,11 @@ impl<'r> Reader<'r> {
             None | Some(Value::Null) => None,
             Some(Value::String(path)) if path.trim().is_empty() && self.tolerances.allow(Tolerance::EmptyPath) => None,
             Some(Value::String(path)) => Some(path),
+            Some(Value::Array(mut list))
+                if matches!(list.as_slice(), [Value::String(_)]) && self.tolerances.allow(Tolerance::ListOfOne) =>
+            {
+                list.pop().and_then(|path| path.as_str().map(str::to_owned))
+            }
             Some(_) => {
                 let value = value.as_ref().unwrap_or(&Value::Null);
                 if !self.tells(value) || !self.tolerances.allow(Tolerance::EmptyPath) {
@@ -130,14 +135,20 @@ impl<'r> Reader<'r> {
     fn tells(&self, value: &Value) -> bool {
         match value {
             Value::Array(list) => list.iter().any(|one| self.tells(one)),
+            Value::Object(members) if self.is_operation(members) => true,
             Value::Object(members) => members.iter().any(|(name, value)| {
                 decides(self.rtype, name)
-                    || name.eq_ignore_ascii_case("path") && value.as_str().is_some_and(|path| decides(self.rtype, path))
                     || (self.rtype.schema_by_urn(name).is_some() || name.eq_ignore_ascii_case("value"))
                         && self.tells(value)
             }),
             _ => false,
         }
+    }
+
+    /// Whether members are those of an operation whose path says who has access.
+    fn is_operation(&self, members: &Map<String, Value>) -> bool {
+        let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
+        path.and_then(|(_, path)| path.as_str()).is_some_and(|path| decides(self.rtype, path))
     }
 
     fn at_path(&mut self, verb: &Verb, path: &str, value: Option<Value>) -> Result<(), Error> {
@@ -146,6 +157,13 @@ impl<'r> Reader<'r> {
         if is_password && self.tolerances.allow(Tolerance::Password) {
             self.tolerances.drop_path(path);
             return Ok(());
+        }
+        let schema = self.rtype.schema;
+        if op != Op::Remove
+            && schema.id.eq_ignore_ascii_case(path.trim())
+            && self.tolerances.allow(Tolerance::EmptyPath)
+        {
+            return self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new());
         }
         let Some(target) = Target::parse(path, value.as_ref(), self.rtype, self.tolerances)? else { return Ok(()) };
         match (target, op) {
@@ -182,6 +200,10 @@ impl<'r> Reader<'r> {
                 return self.set_aside(error, &other.unwrap_or_default());
             }
         };
+        if self.is_operation(&object) {
+            let error = Error::value("value: is an operation itself, and names who has access");
+            return if self.rtype.principal { self.tolerances.spare_leaving("value", error) } else { Err(error) };
+        }
         let mut seen = HashSet::new();
         for (key, value) in object {
             if let Some(schema) = self.rtype.schema_by_urn(&key) {

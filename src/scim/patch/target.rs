@@ -13,8 +13,8 @@ use super::super::error::Error;
 use super::super::filter::{self, Bound, Filter, Literal, Operator};
 use super::super::path::{AttrRef, Name, resolve};
 use super::super::schema::{ResourceType, Schema};
-use super::super::tolerance::Tolerances;
-use super::super::unknown;
+use super::super::tolerance::{Tolerance, Tolerances};
+use super::super::{leaving, unknown};
 
 /// What an operation changes.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,6 +54,13 @@ impl Target {
             // Who is taken out of a group by a path that nobody understands is still in it.
             if decides(rtype, path) && rtype.rows.is_some() {
                 return Err(refusal);
+            }
+            // Of `active` itself a no is never dropped.
+            let says_no = value.is_some_and(|value| leaving::found("active", value).is_some());
+            if decides(rtype, path) && says_no {
+                tolerances.spare_leaving(path, refusal)?;
+                tolerances.allow(Tolerance::UnknownAttribute);
+                return Ok(None);
             }
             unknown::path(rtype, path, value, tolerances, refusal).map(|()| None)
         };

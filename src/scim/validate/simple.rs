@@ -145,7 +145,7 @@ pub(super) mod tests {
 
     #[test]
     fn truth_is_understood_in_other_words() {
-        for no in [r#"" False ""#, r#""0""#, "0", r#""no""#, r#""OFF""#] {
+        for no in [r#"" False ""#, r#""0""#, "0", "0.0", r#""no""#, r#""OFF""#] {
             check(Auto, "active", no, "false | entra-002");
             check(Auto, "emails", &format!(r#"[{{"primary":{no}}}]"#), r#"[{"primary":false}] | entra-002"#);
             check(Rfc, "active", no, &format!("active: expected a boolean, got a {}", kind(no)));
@@ -178,6 +178,7 @@ pub(super) mod tests {
         check(Auto, "active", "[[false]]", "false | auto-004");
         check(Auto, "active", r#"{"value":"False"}"#, "false | entra-002, auto-004");
         check(Auto, "active", r#"[{"Value":[0],"type":"x"}]"#, "false | entra-002, auto-004");
+        check(Auto, "active", r#"{"active":false}"#, "false | auto-004");
         check(Auto, "active", "[[]]", "- | auto-004");
         check(Auto, "active", r#"{"value":null}"#, "- | auto-004");
         check(Auto, "active", r#"" ""#, "- | entra-007");

@@ -47,7 +47,9 @@ fn read(value: &Value, is_state: bool, tolerances: &mut Tolerances) -> Result<Op
             _ => Err(()),
         },
         Value::Object(members) => {
-            let value = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("value"));
+            let is_it =
+                |name: &str| name.eq_ignore_ascii_case("value") || is_state && name.eq_ignore_ascii_case("active");
+            let value = members.iter().find(|(name, _)| is_it(name));
             let (_, value) = value.filter(|_| tolerances.allow(Tolerance::ListOfOne)).ok_or(())?;
             read(value, is_state, tolerances)
         }
@@ -57,7 +59,8 @@ fn read(value: &Value, is_state: bool, tolerances: &mut Tolerances) -> Result<Op
             allow(tolerances.allow(Tolerance::BooleanText), Some(found))
         }
         Value::Number(number) => {
-            let found = word(&number.to_string(), is_state).ok_or(())?;
+            let text = number.to_string();
+            let found = word(text.strip_suffix(".0").unwrap_or(&text), is_state).ok_or(())?;
             allow(tolerances.allow(Tolerance::BooleanText), Some(found))
         }
     }

@@ -114,6 +114,14 @@ fn what_can_be_meant_in_one_way_only_is_carried_out() {
                 "entra-008, auto-012",
             ),
             (and(one(off()), json!({"active": false})), "auto-001"),
+            (one(json!({"op": "replace", "path": ["active"], "value": false})), "auto-004"),
+            (one(json!({"op": "replace", "path": "active", "value": {"active": false}})), "auto-004"),
+            (one(json!({"op": "replace", "path": USER, "value": {"active": false}})), "auto-006"),
+            // What comes last holds, whatever was meant before.
+            (patch(json!([{"op": "replace", "path": "active", "value": "perhaps"}, off()])), "auto-009"),
+            // What is dropped is dropped beside the leaving only: see below.
+            (patch(json!([{"op": "replace", "path": "active.now", "value": false}, off()])), "auto-001"),
+            (patch(json!([off(), {"op": "replace", "value": {"path": "active", "value": false}}])), ""),
         ];
         for dialect in LENIENT {
             let idp = speaking(app, dialect);
@@ -173,6 +181,90 @@ fn active_in_two_spellings_is_not_active_if_either_says_so() {
             let who = hire(app, &idp, dialect.name());
             let body = format!(r#"{{"schemas":["{USER}"],"userName":"{}","active":true,"Active":false}}"#, who.name);
             idp.send("PUT", &who.path, &[], body).scim_error(400, "invalidSyntax");
+            assert_eq!(app.verify(&who.key), "VALID");
+        }
+    });
+}
+
+#[test]
+fn a_no_about_active_is_never_swallowed() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for odd in [
+                json!({"op": "replace", "path": "active.now", "value": false}),
+                json!({"op": "replace", "path": "active[value eq true]", "value": "False"}),
+                json!({"op": "replace", "path": USER, "value": false}),
+                json!({"op": "replace", "value": {"path": "active", "value": false}}),
+                json!({"op": "replace", "value": {"op": "replace", "path": "active", "value": false}}),
+            ] {
+                let alone = idp.patch(&who.path, patch(json!([odd])));
+                assert_eq!(alone.status, 400, "{odd} {alone}");
+                let beside = json!({"op": "replace", "path": "title", "value": "x"});
+                assert_eq!(idp.patch(&who.path, patch(json!([beside, odd]))).status, 400, "{odd}");
+            }
+            assert_eq!(app.verify(&who.key), "VALID");
+            // Nobody comes back by what is not understood, nor by what comes before it.
+            let back = json!({"op": "replace", "path": "active", "value": true});
+            let unclear = json!({"op": "replace", "path": "active", "value": "perhaps"});
+            idp.patch(&who.path, patch(json!([unclear, back]))).scim_error(400, "invalidValue");
+            idp.patch(&who.path, patch(json!([off(), unclear]))).scim_error(400, "invalidValue");
+            let since = json!({"op": "replace", "path": "active.since", "value": "2026-11-29"});
+            assert_eq!(idp.patch(&who.path, patch(json!([since]))).expect(200).header("keyroll-tolerance"), "auto-001");
+        }
+    });
+}
+
+#[test]
+fn a_job_is_carried_out_whatever_is_odd_about_it() {
+    for_each_app(|app| {
+        let change = |who: &super::Hired| json!({"method": "PATCH", "path": who.path, "data": patch(json!([off()]))});
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            for (n, odd) in [
+                json!({"failOnErrors": "1"}),
+                json!({"failOnErrors": -1}),
+                json!({"failOnErrors": 1.0}),
+                json!({"failOnErrors": true}),
+                json!({"schemas": "x"}),
+                json!({"schemas": [PATCH]}),
+                json!({"Operations": {}}),
+                json!({"Operations": []}),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let who = hire(app, &idp, &format!("{}{n}", dialect.name()));
+                let mut job = and(bulk(json!([change(&who)])), odd.clone());
+                if odd["Operations"].is_object() {
+                    job["Operations"] = change(&who);
+                }
+                if odd["Operations"].is_array() {
+                    job["Operations"] = json!([and(change(&who), json!({"path": who.path.trim_start_matches('/')}))]);
+                }
+                let done = idp.post("/Bulk", job.clone()).expect(200);
+                assert_eq!(done["Operations"][0]["status"], json!("200"), "{job} {done}");
+                assert_eq!(app.verify(&who.key), "OWNER_INACTIVE", "{odd}");
+            }
+            // A threshold that can be read is one.
+            let who = hire(app, &idp, &format!("{}-stop", dialect.name()));
+            let missing = json!({"method": "DELETE", "path": "/Users/nobody"});
+            let job = and(bulk(json!([missing, change(&who)])), json!({"failOnErrors": "1"}));
+            assert_eq!(idp.post("/Bulk", job).expect(200)["Operations"].as_array().unwrap().len(), 1);
+            assert_eq!(app.verify(&who.key), "VALID");
+        }
+        for dialect in EXACT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            let job = bulk(json!([change(&who)]));
+            for odd in [json!({"failOnErrors": "1"}), json!({"schemas": [PATCH]}), json!({"Operations": change(&who)})]
+            {
+                assert_eq!(idp.post("/Bulk", and(job.clone(), odd)).status, 400);
+            }
+            let path = who.path.trim_start_matches('/');
+            let done = idp.post("/Bulk", bulk(json!([and(change(&who), json!({"path": path}))]))).expect(200);
+            assert_eq!(done["Operations"][0]["status"], json!("400"));
             assert_eq!(app.verify(&who.key), "VALID");
         }
     });
