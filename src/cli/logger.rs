@@ -176,4 +176,15 @@ mod tests {
             &format!(r#"{start}:"m"}}"#),
         );
     }
+
+    #[test]
+    fn what_a_stop_makes_of_the_socket_is_not_told() {
+        let told = |target: &str, text: &str| {
+            !is_of_stop(&Record::builder().target(target).args(format_args!("{text}")).build())
+        };
+        let closed = "Error accepting connection: Invalid argument (os error 22)";
+        assert!(!told("actix_server::accept", closed));
+        assert!(told("actix_server::accept", "Error accepting connection: Too many open files (os error 24)"));
+        assert!(told("keyroll::store", closed));
+    }
 }
