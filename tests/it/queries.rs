@@ -77,7 +77,7 @@ fn m2_only_words_and_only_after_eq() {
         "userName sw akadmin",
         "userName gt akadmin",
         "userName eq and title pr",
-        "userName eq 'akadmin'",
+        "userName ne 'akadmin'",
         "userName eq ak:admin",
         "userName eq ak admin",
         "userName eq",
