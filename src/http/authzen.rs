@@ -2,23 +2,29 @@
 
 use super::handle::Call;
 use super::respond::Reply;
-use crate::domain::Operation;
-use crate::scim::json::{self, Limits};
+use crate::scim::json::{self, Limits, Tree};
 use crate::service::{Error, Service};
 
-/// Answers an operation of AuthZEN; `None` for any other.
-pub(super) fn carry_out(service: &Service, call: &Call) -> Result<Option<Reply>, Error> {
-    let body = || json::parse(&call.body, &Limits::default());
-    let value = match call.operation {
-        Operation::AccessEvaluate => service.evaluate(call.context()?, &body()?)?,
-        Operation::AccessEvaluations => service.evaluate_all(call.context()?, &body()?)?,
-        Operation::SearchSubjects => service.search_subjects(call.context()?, &body()?)?,
-        Operation::SearchResources => service.search_resources(call.context()?, &body()?)?,
-        Operation::SearchActions => service.search_actions(call.context()?, &body()?)?,
-        Operation::AccessConfiguration => {
-            return Ok(Some(Reply::public("application/json", &service.authzen_configuration())));
-        }
-        _ => return Ok(None),
-    };
-    Ok(Some(Reply::json(200, &value)))
+fn body(call: &Call) -> Result<Tree<'_>, Error> {
+    Ok(json::parse(&call.body, &Limits::default())?)
+}
+
+pub(super) fn evaluate(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &service.evaluate(call.context()?, &body(call)?)?))
+}
+
+pub(super) fn evaluate_all(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &service.evaluate_all(call.context()?, &body(call)?)?))
+}
+
+pub(super) fn search_subjects(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &service.search_subjects(call.context()?, &body(call)?)?))
+}
+
+pub(super) fn search_resources(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &service.search_resources(call.context()?, &body(call)?)?))
+}
+
+pub(super) fn search_actions(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &service.search_actions(call.context()?, &body(call)?)?))
 }

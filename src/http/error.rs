@@ -7,20 +7,23 @@ use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Value, json};
 
 use super::respond::SCIM_JSON;
+use crate::domain::operation::Surface;
 use crate::scim;
 use crate::service::Error;
 
 /// The response to a refused or failed request. The cause of a failure goes to the log, once.
-pub(super) fn render(error: &Error, path: &str, request_id: &str) -> HttpResponse {
+pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpResponse {
     if error.is_failure() {
         log::error!(request = request_id; "{}", error.causes());
     }
     let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
     let detail = if failed { format!("internal error, request {request_id}") } else { error.to_string() };
-    let mut response = match Dress::of(path) {
-        Dress::Scim => respond(error.status(), SCIM_JSON, &scim::Error { detail, ..error.to_scim() }.body()),
-        Dress::AuthZen => respond(authzen_status(error), "application/json", &Value::from(detail)),
-        Dress::Problem => respond(error.status(), "application/problem+json", &problem(error, detail, request_id)),
+    let mut response = match surface {
+        Surface::Scim => respond(error.status(), SCIM_JSON, &scim::Error { detail, ..error.to_scim() }.body()),
+        Surface::AuthZen => respond(authzen_status(error), "application/json", &Value::from(detail)),
+        Surface::V1 | Surface::Open | Surface::Host => {
+            respond(error.status(), "application/problem+json", &problem(error, detail, request_id))
+        }
     };
     let headers = response.headers_mut();
     let mut insert = |name, value: String| {
@@ -53,28 +56,6 @@ fn challenge(error: &Error) -> String {
 }
 
 const REALM: &str = "Bearer realm=\"keyroll\"";
-
-/// Whose clients read an error.
-enum Dress {
-    Scim,
-    AuthZen,
-    Problem,
-}
-
-impl Dress {
-    fn of(path: &str) -> Dress {
-        if path.starts_with("/scim") {
-            Dress::Scim
-        } else if path.starts_with(AUTHZEN) {
-            Dress::AuthZen
-        } else {
-            Dress::Problem
-        }
-    }
-}
-
-/// What the paths of AuthZEN begin with.
-pub(super) const AUTHZEN: &str = "/access/";
 
 /// AuthZEN knows one status for whatever is wrong with a request's body.
 fn authzen_status(error: &Error) -> u16 {

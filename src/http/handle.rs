@@ -9,19 +9,17 @@ use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
-use futures_util::future::{Either, LocalBoxFuture, poll_immediate, select};
+use futures_util::future::poll_immediate;
 
 use super::line::{Asked, Line};
 use super::respond::Reply;
 use super::routes::Target;
-use super::wire::Departure;
 use super::{
-    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, admin, auth, error, extract, feed, look, origin, parameters, ready, recall,
-    scim, snapshot, turn,
+    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, auth, error, extract, look, operations, origin, recall, routes, v1,
 };
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
-use crate::domain::operation::{Keys, Place};
+use crate::domain::operation::{Keys, Place, Surface};
 use crate::service::{Context, Error, Service, Told, authorize};
 
 pub(super) const REQUEST_ID: &str = "x-request-id";
@@ -63,7 +61,7 @@ pub(super) async fn handle(
     known: &mut bool,
 ) -> HttpResponse {
     let started = now();
-    let template = target.template;
+    let surface = target.operation.surface();
     let id = request_id(request, shared);
     let line = Line::default();
     let work = AssertUnwindSafe(answer(request, payload, shared, target, &id, known, &line)).catch_unwind();
@@ -78,9 +76,9 @@ pub(super) async fn handle(
     };
     let (mut response, refused) = match response {
         Ok(response) => (response, None),
-        Err(error) => (error::render(&error, template, &id), Some(error)),
+        Err(error) => (error::render(&error, surface, &id), Some(error)),
     };
-    name(&mut response, echo(request, template).unwrap_or(&id));
+    name(&mut response, echo(request, surface).unwrap_or(&id));
     let method = if request.method() == Method::HEAD { "HEAD" } else { target.method };
     let from = origin::of(request, shared);
     let asked = Asked { id: &id, method: Some(method), target: Some(target), path: target.path, from, started };
@@ -97,7 +95,7 @@ async fn answer(
     known: &mut bool,
     line: &Line,
 ) -> Result<Reply, Error> {
-    let Target { operation, template, .. } = *target;
+    let (operation, surface) = (target.operation, target.operation.surface());
     if !shared.admits(request.peer_addr().map(|address| address.ip())) {
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
@@ -107,11 +105,11 @@ async fn answer(
     context.iter().for_each(|context| line.identify(context));
     if !context.as_ref().is_some_and(|context| bears_with_answers(shared, target, context)) {
         head.check_query()?;
-        if template.starts_with("/scim/") {
+        if surface == Surface::Scim {
             extract::check_accept(request)?;
         }
     }
-    if template.starts_with("/scim/") {
+    if surface == Surface::Scim {
         if let Some(context) = &context {
             shared.service.count_request(&context.caller)?;
         }
@@ -119,8 +117,8 @@ async fn answer(
         // Who may not is not told what is wrong with the body.
         authorize(&context.caller, operation, None)?;
     }
-    if template.starts_with("/v1/") {
-        parameters::check(operation, &head)?;
+    if surface == Surface::V1 {
+        v1::check_parameters(operation, &head)?;
     }
     let mut read = pin!(extract::body(request, payload, shared, operation));
     let (body, _permit) = match poll_immediate(&mut read).await {
@@ -139,13 +137,13 @@ async fn answer(
     };
     let told = |seen: Option<Seen>| seen.and_then(|seen| seen.told);
     let first = Call { operation, context, request: head, body: body.clone(), told: told(seen) };
-    let reply = carry_out(request, shared, template, first, seen).await?;
+    let reply = carry_out(request, shared, first, seen).await?;
     if seen.is_none_or(Seen::is_fresh) || changes(operation) {
         return Ok(reply);
     }
     // What it was answered by has grown old meanwhile: by now the caller may have left, or whom it asked about.
     (context, seen) = authenticate(request, shared, target, id).await?.unzip();
-    if let Some(context) = context.as_ref().filter(|_| !template.starts_with("/scim/")) {
+    if let Some(context) = context.as_ref().filter(|_| surface != Surface::Scim) {
         authorize(&context.caller, operation, None)?;
     }
     if !decides(operation) {
@@ -153,14 +151,14 @@ async fn answer(
     }
     let head = extract::Head::read(request, target)?;
     let second = Call { operation, context, request: head, body, told: told(seen) };
-    let reply = carry_out(request, shared, template, second, seen).await?;
+    let reply = carry_out(request, shared, second, seen).await?;
     if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
 }
 
 /// Whether a change is carried out though what its answer should look like cannot be had: nobody lives on for that.
 /// RFC 9110 §12.5.1 lets a server disregard Accept, and of a query only what shapes the answer concerns a change.
 fn bears_with_answers(shared: &Shared, target: &Target<'_>, context: &Context) -> bool {
-    let is_change = target.template.starts_with("/scim/") && changes(target.operation);
+    let is_change = target.operation.surface() == Surface::Scim && changes(target.operation);
     is_change && shared.service.tolerances(context).dialect().is_lenient()
 }
 
@@ -175,25 +173,16 @@ fn decides(operation: Operation) -> bool {
     operation.place() == Place::Inline || operation == Operation::AccessEvaluations
 }
 
-/// Carries an operation out where it belongs. What memory mostly answers is not waited for.
+/// Carries an operation out. What memory mostly answers is not waited for.
 async fn carry_out(
     request: &HttpRequest,
     shared: &web::Data<Shared>,
-    template: &str,
     call: Call,
     seen: Option<Seen>,
 ) -> Result<Reply, Error> {
-    let operation = call.operation;
-    // Boxed one by one: a future has the size of the largest that it may hold, and is moved about whole.
-    let answer: LocalBoxFuture<'_, Result<Reply, Error>> = match operation {
-        Operation::Changes => Box::pin(feed::answer(request, shared, call)),
-        Operation::Ready => Box::pin(async move { ready::answer(shared, &call).await }),
-        Operation::MappingList => Box::pin(snapshot::answer(request, shared, call)),
-        Operation::Search | Operation::SearchAll => Box::pin(unless_gone(request, search(shared, call))),
-        _ if template.starts_with("/scim/") => Box::pin(scim::answer(shared, call)),
-        _ => Box::pin(admin::answer(shared, call)),
-    };
-    match seen.filter(|seen| seen.told.is_some() && operation.place() == Place::Inline) {
+    let is_quick = call.operation.place() == Place::Inline;
+    let answer = operations::carry_out(request, shared, call);
+    match seen.filter(|seen| seen.told.is_some() && is_quick) {
         Some(seen) => in_time(seen.asked, answer).await,
         None => answer.await,
     }
@@ -219,30 +208,6 @@ struct Seen {
 impl Seen {
     fn is_fresh(self) -> bool {
         self.asked.elapsed() <= AGE_MAX
-    }
-}
-
-/// What is read for a client for as long as it waits. One that has ended its side of the connection has gone: its
-/// search gives its place to somebody else.
-async fn unless_gone(request: &HttpRequest, work: impl Future<Output = Result<Reply, Error>>) -> Result<Reply, Error> {
-    let Some(departure) = request.conn_data::<Departure>() else { return work.await };
-    match select(pin!(work), pin!(departure.seen())).await {
-        Either::Left((done, _)) => done,
-        Either::Right(_) => Err(Error::Busy("nobody waits for the answer any more")),
-    }
-}
-
-/// A search; one that no index answers waits until it is its turn. That may be long: who asks is looked at again
-/// before the answer leaves, as after any other that took so long.
-async fn search(shared: &Shared, call: Call) -> Result<Reply, Error> {
-    let later = Call { told: None, ..call.clone() };
-    match scim::answer(shared, call).await {
-        Err(Error::Crowded) => {
-            let service = shared.service.in_turn(turn(&shared.service).await?);
-            let shared = Shared { service, ..shared.clone() };
-            Box::pin(scim::answer(&shared, later)).await
-        }
-        done => done,
     }
 }
 
@@ -283,9 +248,9 @@ fn request_id(request: &HttpRequest, shared: &Shared) -> String {
 
 /// The client's request id as an answer of AuthZEN returns it (Authorization API 1.0 §10.1.3): any text but a
 /// key. It goes there and nowhere else: what is logged and recorded is [`request_id`].
-fn echo<'r>(request: &'r HttpRequest, path: &str) -> Option<&'r str> {
+fn echo(request: &HttpRequest, surface: Surface) -> Option<&str> {
     let sent = request.headers().get(REQUEST_ID)?.to_str().ok()?;
-    let usable = path.starts_with(error::AUTHZEN) && (1..=ECHO_MAX).contains(&sent.len());
+    let usable = surface == Surface::AuthZen && (1..=ECHO_MAX).contains(&sent.len());
     (usable && !extract::holds_key(sent)).then_some(sent)
 }
 
@@ -318,10 +283,10 @@ fn refusal(status: u16, detail: &str) -> Error {
 /// The answer where there is no operation, and one line about it. A method that nobody has heard of is the client's
 /// own word: it stays out. A key in the URL is in logs by now, wherever it leads.
 fn absent(request: &HttpRequest, shared: &Shared, path: &str, refusal: Error) -> HttpResponse {
-    let id = request_id(request, shared);
+    let (id, surface) = (request_id(request, shared), routes::surface(path));
     let in_url = extract::check_url(request).err();
-    let mut response = error::render(in_url.as_ref().unwrap_or(&refusal), path, &id);
-    name(&mut response, echo(request, path).unwrap_or(&id));
+    let mut response = error::render(in_url.as_ref().unwrap_or(&refusal), surface, &id);
+    name(&mut response, echo(request, surface).unwrap_or(&id));
     let method = METHODS.into_iter().find(|known| request.method().as_str() == *known);
     let asked = Asked { id: &id, method, target: None, path, from: origin::of(request, shared), started: now() };
     Line::default().write(shared, &asked, &response, in_url.as_ref());

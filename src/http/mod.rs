@@ -3,11 +3,8 @@
 //! `routes` finds the operation in the table of them; `handle` is the one path that every
 //! request takes: request id → peer → key → rate → body → operation → answer → one line in the log.
 
-mod admin;
-mod agents;
 mod auth;
 mod authzen;
-mod catalogue;
 mod connections;
 mod error;
 mod extract;
@@ -18,8 +15,9 @@ mod handle;
 mod line;
 mod listen;
 mod minutes;
+mod open;
+mod operations;
 mod origin;
-mod parameters;
 mod ready;
 mod respond;
 mod routes;
@@ -28,6 +26,7 @@ mod signals;
 mod snapshot;
 mod unread;
 mod unsent;
+mod v1;
 mod wire;
 
 use std::net::IpAddr;

@@ -12,6 +12,7 @@ use super::connections::Link;
 use super::handle::{handle, method_not_allowed, not_found};
 use super::{Shared, unread};
 use crate::domain::Operation;
+use crate::domain::operation::Surface;
 
 /// Every template with its methods. Fixed segments go before variable ones: `/Me` is no endpoint and
 /// `.search` is no id.
@@ -67,6 +68,14 @@ fn routes() -> Router<Resource> {
         }
     }
     router
+}
+
+/// The surface that a path without an operation would be part of, by its first segment.
+pub(super) fn surface(path: &str) -> Surface {
+    let first = |path: &'_ str| path.split('/').nth(1).map(str::to_owned);
+    let is_near =
+        |operation: &&Operation| operation.routes().iter().any(|(_, template)| first(template) == first(path));
+    Operation::ALL.iter().find(is_near).map_or(Surface::Open, |operation| operation.surface())
 }
 
 /// Answers any request.

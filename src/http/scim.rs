@@ -1,12 +1,17 @@
 //! The SCIM operations: from a call to the service and back.
 
+use std::pin::pin;
+
+use actix_web::HttpRequest;
+use futures_util::future::{Either, select};
 use serde_json::Value;
 
 use super::handle::Call;
+use super::operations::run;
 use super::respond::Reply;
-use super::{Shared, recall};
+use super::wire::Departure;
+use super::{Shared, turn};
 use crate::domain::Operation;
-use crate::domain::operation::Place;
 use crate::scim::json;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
@@ -14,29 +19,36 @@ use crate::service::body::Body;
 use crate::service::resources::{Answer, Wanted};
 use crate::service::{Error, Service, registry};
 
-/// Answers a SCIM request.
-pub(super) async fn answer(shared: &Shared, call: Call) -> Result<Reply, Error> {
-    if call.operation == Operation::Discover {
-        return discover(&shared.service, &call);
+/// A search; one that no index answers waits until it is its turn, and as long as its client does. That may be long:
+/// who asks is looked at again before the answer leaves, as after any other that took so long.
+pub(super) async fn wait_and_search(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
+    let work = Box::pin(async {
+        let later = Call { told: None, ..call.clone() };
+        match run(shared, call, search).await {
+            Err(Error::Crowded) => {
+                let service = shared.service.in_turn(turn(&shared.service).await?);
+                let shared = Shared { service, ..shared.clone() };
+                Box::pin(run(&shared, later, search)).await
+            }
+            done => done,
+        }
+    });
+    unless_gone(request, work).await
+}
+
+/// What is read for a client for as long as it waits. One that has ended its side of the connection has gone: its
+/// search gives its place to somebody else.
+async fn unless_gone(request: &HttpRequest, work: impl Future<Output = Result<Reply, Error>>) -> Result<Reply, Error> {
+    let Some(departure) = request.conn_data::<Departure>() else { return work.await };
+    match select(pin!(work), pin!(departure.seen())).await {
+        Either::Left((done, _)) => done,
+        Either::Right(_) => Err(Error::Busy("nobody waits for the answer any more")),
     }
-    let place = match (call.operation, call.request.parameter("filter")) {
-        (Operation::Search, Some(filter)) if shared.service.is_lookup(filter) => Place::Inline,
-        (operation, _) => operation.place(),
-    };
-    recall(&shared.service, call.told_for(place), place, move |service| match call.operation {
-        Operation::Create => create(service, &call),
-        Operation::Read => read(service, &call),
-        Operation::Replace => replace(service, &call),
-        Operation::Patch => patch(service, &call),
-        Operation::Delete => delete(service, &call),
-        Operation::Search | Operation::SearchAll => search(service, &call),
-        Operation::Roles | Operation::Entitlements => catalogue(service, &call),
-        Operation::Me => me(service, &call),
-        Operation::MeWrite => Err(service.refuse_me(call.context()?)),
-        Operation::Bulk => bulk(service, &call),
-        _ => Err(Error::NotFound),
-    })
-    .await
+}
+
+/// Refuses to write the owner's resource by the name of `/Me`.
+pub(super) fn refuse_me(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Err(service.refuse_me(call.context()?))
 }
 
 fn resource_type(call: &Call) -> Result<&'static ResourceType, Error> {
@@ -66,13 +78,13 @@ fn represent(answer: Answer, status: u16) -> Reply {
     Reply::scim(status, answer.body).about(&answer.location, &answer.etag, answer.tolerances)
 }
 
-fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let answer = service.create_resource(call.context()?, resource_type, body(service, call)?, &wanted)?;
     Ok(represent(answer, 201))
 }
 
-fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = (resource_type(call)?, call.request.wanted()?);
     let request = &call.request;
     let answer = service.read_resource(call.context()?, resource_type, &request.id, &wanted, &request.conditions)?;
@@ -84,21 +96,21 @@ fn unless_modified(answer: Answer) -> Reply {
     Reply::scim(status, answer.body).about(&answer.location, &answer.etag, answer.tolerances)
 }
 
-fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let (context, request) = (call.context()?, &call.request);
     let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.replace_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
 }
 
-fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let (context, request) = (call.context()?, &call.request);
     let (body, conditions) = (body(service, call)?, &request.conditions);
     Ok(represent(service.patch_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
 }
 
-fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, request) = (resource_type(call)?, &call.request);
     service.delete_resource(call.context()?, resource_type, &request.id, &request.conditions)?;
     Ok(Reply::empty(204))
@@ -122,7 +134,7 @@ fn search_request(service: &Service, call: &Call) -> Result<SearchRequest, Error
     Ok(SearchRequest::from_query(&call.request.query)?)
 }
 
-fn catalogue(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn catalogue(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
     if request.id.is_empty() {
         let found = service.search_catalogue(context, call.operation, &search_request(service, call)?)?;
@@ -132,18 +144,18 @@ fn catalogue(service: &Service, call: &Call) -> Result<Reply, Error> {
     Ok(represent(answer, 200))
 }
 
-fn me(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn me(service: &Service, call: &Call) -> Result<Reply, Error> {
     let wanted = call.request.wanted()?;
     Ok(unless_modified(service.read_me(call.context()?, &wanted, &call.request.conditions)?))
 }
 
-fn bulk(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn bulk(service: &Service, call: &Call) -> Result<Reply, Error> {
     let done = service.bulk(call.context()?, &call.body)?;
     Ok(Reply::scim(200, Some(done.body)).tolerating(done.tolerances))
 }
 
 /// Discovery (RFC 7644 §4) ignores every parameter but `filter`, which it refuses.
-fn discover(service: &Service, call: &Call) -> Result<Reply, Error> {
+pub(super) fn discover(service: &Service, call: &Call) -> Result<Reply, Error> {
     if call.request.query.iter().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
         return Err(Error::Forbidden("discovery cannot be filtered (RFC 7644 §4)".to_owned()));
     }

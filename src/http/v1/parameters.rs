@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use super::extract::Head;
 use crate::domain::Operation;
+use crate::http::extract::Head;
 use crate::service::Error;
 
 /// Refuses parameters that nobody looks at, and one that is there twice: a misspelt `at` would answer for the
@@ -11,7 +11,7 @@ use crate::service::Error;
 ///
 /// # Errors
 /// 400, naming the parameter.
-pub(super) fn check(operation: Operation, head: &Head) -> Result<(), Error> {
+pub(in crate::http) fn check(operation: Operation, head: &Head) -> Result<(), Error> {
     let (known, mut seen) = (known(operation), HashSet::new());
     for (name, _) in &head.query {
         if !known.contains(&name.as_str()) {

@@ -1,0 +1,139 @@
+//! Who carries out each operation, and where its work runs.
+
+use actix_web::{HttpRequest, web};
+use futures_util::future::LocalBoxFuture;
+
+use super::handle::Call;
+use super::respond::Reply;
+use super::v1::{access, agents, apis, check_conditions, keys, mappings, roles, users};
+use super::{Shared, authzen, feed, open, ready, recall, scim, snapshot};
+use crate::domain::Operation;
+use crate::domain::operation::{Place, Surface};
+use crate::service::{Error, Service};
+
+/// The longest body that is read on the thread that took the request.
+const INLINE_BODY_BYTES: usize = 64 << 10;
+
+/// An answer that is still to come.
+pub(super) type Coming<'c> = LocalBoxFuture<'c, Result<Reply, Error>>;
+
+/// Who carries an operation out.
+enum Handler {
+    /// One call of the service, wherever its work runs.
+    Call(fn(&Service, &Call) -> Result<Reply, Error>),
+    /// Whoever waits for more than that.
+    Wait(for<'c> fn(&'c HttpRequest, &'c web::Data<Shared>, Call) -> Coming<'c>),
+    /// Nobody here: only the command line does it.
+    Host,
+}
+
+impl Handler {
+    /// Everything that the server can do: what nobody carries out does not compile.
+    fn of(operation: Operation) -> Handler {
+        use Handler::{Call, Host, Wait};
+        match operation {
+            Operation::Create => Call(scim::create),
+            Operation::Read => Call(scim::read),
+            Operation::Replace => Call(scim::replace),
+            Operation::Patch => Call(scim::patch),
+            Operation::Delete => Call(scim::delete),
+            Operation::Search | Operation::SearchAll => Wait(|r, s, call| Box::pin(scim::wait_and_search(r, s, call))),
+            Operation::Roles | Operation::Entitlements => Call(scim::catalogue),
+            Operation::Me => Call(scim::me),
+            Operation::MeWrite => Call(scim::refuse_me),
+            Operation::Bulk => Call(scim::bulk),
+            Operation::Discover => Call(scim::discover),
+            Operation::KeyIssue => Call(keys::issue),
+            Operation::KeyList => Call(keys::list),
+            Operation::KeyRead => Call(keys::read),
+            Operation::KeyRevoke => Call(keys::revoke),
+            Operation::KeyVerify => Call(keys::verify),
+            Operation::Whoami => Call(keys::whoami),
+            Operation::UserList => Call(users::list),
+            Operation::UserRead => Call(users::read),
+            Operation::UserSuspend => Call(users::suspend),
+            Operation::UserActivate => Call(users::activate),
+            Operation::UserDelete => Call(users::delete),
+            Operation::AgentList => Call(agents::list),
+            Operation::AgentRead => Call(agents::read),
+            Operation::AgentCreate => Call(agents::create),
+            Operation::AgentReplace => Call(agents::replace),
+            Operation::AgentSuspend => Call(agents::suspend),
+            Operation::AgentActivate => Call(agents::activate),
+            Operation::AgentDelete => Call(agents::delete),
+            Operation::ApiList => Call(apis::list),
+            Operation::ApiRead => Call(apis::read),
+            Operation::ApiCreate => Call(apis::create),
+            Operation::ApiReplace => Call(apis::replace),
+            Operation::ApiDelete => Call(apis::delete),
+            Operation::RoleList => Call(roles::list),
+            Operation::RoleRead => Call(roles::read),
+            Operation::RoleCreate => Call(roles::create),
+            Operation::RoleReplace => Call(roles::replace),
+            Operation::RoleDelete => Call(roles::delete),
+            Operation::RoleHolders => Call(roles::holders),
+            Operation::MappingList => Wait(|r, s, call| Box::pin(snapshot::answer(r, s, call))),
+            Operation::MappingRead => Call(mappings::read),
+            Operation::MappingCreate => Call(mappings::create),
+            Operation::MappingReplace => Call(mappings::replace),
+            Operation::MappingDelete => Call(mappings::delete),
+            Operation::UserAccess => Call(access::user),
+            Operation::AgentAccess => Call(access::agent),
+            Operation::AccessExplain => Call(access::explain),
+            Operation::Changes => Wait(|r, s, call| Box::pin(feed::answer(r, s, call))),
+            Operation::AccessEvaluate => Call(authzen::evaluate),
+            Operation::AccessEvaluations => Call(authzen::evaluate_all),
+            Operation::SearchSubjects => Call(authzen::search_subjects),
+            Operation::SearchResources => Call(authzen::search_resources),
+            Operation::SearchActions => Call(authzen::search_actions),
+            Operation::AccessConfiguration => Call(open::authzen_configuration),
+            Operation::SigningKeys => Call(open::signing_keys),
+            Operation::Health => Call(open::health),
+            Operation::Ready => Wait(|_, s, call| Box::pin(async move { ready::answer(s, &call).await })),
+            Operation::Init
+            | Operation::Apply
+            | Operation::LogVerify
+            | Operation::LogTail
+            | Operation::Backup
+            | Operation::Restore => Host,
+        }
+    }
+}
+
+/// Carries an operation out where it belongs. Boxed one by one: a future has the size of the largest that it may
+/// hold, and is moved about whole.
+pub(super) fn carry_out<'c>(request: &'c HttpRequest, shared: &'c web::Data<Shared>, call: Call) -> Coming<'c> {
+    match Handler::of(call.operation) {
+        Handler::Call(work) => Box::pin(run(shared, call, work)),
+        Handler::Wait(work) => work(request, shared, call),
+        Handler::Host => Box::pin(async { Err(Error::NotFound) }),
+    }
+}
+
+/// Calls the service.
+pub(super) async fn run(
+    shared: &Shared,
+    call: Call,
+    work: impl Fn(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
+) -> Result<Reply, Error> {
+    let surface = call.operation.surface();
+    if surface == Surface::V1 {
+        check_conditions(&call)?;
+    }
+    // No database is asked: while it hangs, so may every thread of the pool.
+    if surface == Surface::Open || call.operation == Operation::Discover {
+        return work(&shared.service, &call);
+    }
+    let place = place(&shared.service, &call);
+    recall(&shared.service, call.told_for(place), place, move |service| work(service, &call)).await
+}
+
+/// Where a call's work runs: a search that an index answers is a look-up, and a large body takes longer to read than
+/// any look-up that follows.
+fn place(service: &Service, call: &Call) -> Place {
+    match (call.operation, call.request.parameter("filter")) {
+        (Operation::Search, Some(filter)) if service.is_lookup(filter) => Place::Inline,
+        _ if call.operation.place() == Place::Inline && call.body.len() > INLINE_BODY_BYTES => Place::Blocking,
+        _ => call.operation.place(),
+    }
+}

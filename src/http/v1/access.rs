@@ -1,0 +1,24 @@
+//! What somebody may do, and why: `/v1/users/{id}/access`, `/v1/agents/{id}/access`, `/v1/access/explain`.
+
+use super::{body, ok};
+use crate::domain::principal::PrincipalKind;
+use crate::http::handle::Call;
+use crate::http::respond::Reply;
+use crate::service::{Error, Service};
+
+pub(in crate::http) fn user(service: &Service, call: &Call) -> Result<Reply, Error> {
+    report(service, call, PrincipalKind::User)
+}
+
+pub(in crate::http) fn agent(service: &Service, call: &Call) -> Result<Reply, Error> {
+    report(service, call, PrincipalKind::Agent)
+}
+
+fn report(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Reply, Error> {
+    let text = service.read_access(call.context()?, kind, &call.request.id, call.request.parameter("at"))?;
+    Ok(Reply::json_text(text))
+}
+
+pub(in crate::http) fn explain(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.explain_access(call.context()?, &body(call)?)?)
+}

@@ -1,0 +1,34 @@
+//! `/v1/agents`.
+
+use super::{body, created, empty, ok, reason};
+use crate::http::handle::Call;
+use crate::http::respond::Reply;
+use crate::service::{Error, Service};
+
+pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.list_agents(call.context()?, call.request.count()?, call.request.cursor())?)
+}
+
+pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.read_agent(call.context()?, &call.request.id)?)
+}
+
+pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(created("agents", &service.create_agent(call.context()?, &body(call)?)?))
+}
+
+pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.replace_agent(call.context()?, &call.request.id, &body(call)?)?)
+}
+
+pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.hold_agent(call.context()?, &call.request.id, true, reason(call)?.as_deref())?)
+}
+
+pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.hold_agent(call.context()?, &call.request.id, false, reason(call)?.as_deref())?)
+}
+
+pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
+    empty(service.delete_agent(call.context()?, &call.request.id)?)
+}

@@ -1,0 +1,27 @@
+//! `/v1/apis`.
+
+use super::{body, empty, ok, replaced, tagged};
+use crate::http::handle::Call;
+use crate::http::respond::Reply;
+use crate::service::{Error, Service};
+
+pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.list_apis(call.context()?)?)
+}
+
+pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+    super::read(service.read_api(call.context()?, &call.request.id, &call.request.conditions)?)
+}
+
+pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
+    tagged("apis", service.create_api(call.context()?, &body(call)?)?)
+}
+
+pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (context, request) = (call.context()?, &call.request);
+    replaced(service.replace_api(context, &request.id, &body(call)?, &request.conditions)?)
+}
+
+pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
+    empty(service.delete_api(call.context()?, &call.request.id, &call.request.conditions)?)
+}

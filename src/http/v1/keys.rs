@@ -1,0 +1,38 @@
+//! `/v1/keys`, `/v1/verify`, `/v1/whoami`.
+
+use super::{body, ok, reason};
+use crate::http::handle::Call;
+use crate::http::respond::Reply;
+use crate::service::credentials::Filter;
+use crate::service::{Error, Service};
+
+pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
+    Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?))
+}
+
+pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request = &call.request;
+    let filter = Filter {
+        owner: request.parameter("owner"),
+        class: request.parameter("class"),
+        status: request.parameter("status"),
+        expires_before: request.parameter("expires_before"),
+    };
+    ok(&service.list_keys(call.context()?, &filter, request.count()?, request.cursor())?)
+}
+
+pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.read_key(call.context()?, &call.request.id)?)
+}
+
+pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.revoke_key(call.context()?, &call.request.id, reason(call)?.as_deref())?)
+}
+
+pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.verify(call.context()?, &body(call)?)?)
+}
+
+pub(in crate::http) fn whoami(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.whoami(call.context()?))
+}

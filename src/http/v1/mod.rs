@@ -1,0 +1,86 @@
+//! `/v1`: a file for each noun, in it a function for each operation, from a call to the service and back.
+
+pub(super) mod access;
+pub(super) mod agents;
+pub(super) mod apis;
+pub(super) mod keys;
+pub(super) mod mappings;
+mod parameters;
+pub(super) mod roles;
+pub(super) mod users;
+
+use actix_web::http::header::LOCATION;
+use serde_json::{Value, json};
+
+pub(super) use self::parameters::check as check_parameters;
+use super::handle::Call;
+use super::respond::Reply;
+use crate::domain::Operation;
+use crate::scim::json::{self, Limits};
+use crate::service::Error;
+use crate::service::body::Body;
+use crate::service::catalogue::Tagged;
+
+/// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).
+///
+/// # Errors
+/// 412.
+pub(super) fn check_conditions(call: &Call) -> Result<(), Error> {
+    use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
+    let is_tagged =
+        matches!(call.operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete);
+    let is_named = call.request.conditions.if_match.as_deref().is_some_and(|tags| tags.trim() != "*");
+    if is_named && call.operation.writes() && !is_tagged {
+        return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
+    }
+    Ok(())
+}
+
+/// The body, which is a JSON object.
+fn body(call: &Call) -> Result<Value, Error> {
+    let value: Value = json::parse(&call.body, &Limits::default())?;
+    if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
+}
+
+/// The reason that may stand in a body that need not be there.
+fn reason(call: &Call) -> Result<Option<String>, Error> {
+    let body = if call.body.is_empty() { json!({}) } else { body(call)? };
+    if let Some((unknown, _)) = body.as_object().into_iter().flatten().find(|(name, _)| *name != REASON) {
+        return Err(Error::invalid(format!("/{unknown}"), format!("{unknown}: no such member")));
+    }
+    match body.get(REASON) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Error::invalid(format!("/{REASON}"), format!("{REASON}: expected a text"))),
+    }
+}
+
+const REASON: &str = "reason";
+
+fn ok(value: &Value) -> Result<Reply, Error> {
+    Ok(Reply::json(200, value))
+}
+
+/// 200 with what the client may keep, or 304 if it has that.
+fn read(found: Tagged) -> Result<Reply, Error> {
+    let body = found.value.map(|value| Body::text(value.to_string()));
+    Ok(Reply::private("application/json", body).tagged(&found.etag))
+}
+
+fn replaced(Tagged { etag, value }: Tagged) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &value.unwrap_or_default()).tagged(&etag))
+}
+
+/// 201, with where it is from now on.
+fn created(list: &str, value: &Value) -> Reply {
+    let name = ["id", "name"].into_iter().find_map(|member| value.get(member).and_then(Value::as_str));
+    Reply::json(201, value).with(LOCATION, format!("/v1/{list}/{}", name.unwrap_or_default()))
+}
+
+fn tagged(list: &str, Tagged { etag, value }: Tagged) -> Result<Reply, Error> {
+    Ok(created(list, &value.unwrap_or_default()).tagged(&etag))
+}
+
+fn empty((): ()) -> Result<Reply, Error> {
+    Ok(Reply::empty(204))
+}

@@ -1,0 +1,33 @@
+//! `/v1/roles`.
+
+use super::{body, empty, ok, replaced, tagged};
+use crate::http::handle::Call;
+use crate::http::respond::Reply;
+use crate::service::{Error, Service};
+
+pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.list_roles(call.context()?)?)
+}
+
+pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
+    super::read(service.read_role(call.context()?, &call.request.id, &call.request.conditions)?)
+}
+
+pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
+    tagged("roles", service.create_role(call.context()?, &body(call)?)?)
+}
+
+pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (context, request) = (call.context()?, &call.request);
+    replaced(service.replace_role(context, &request.id, &body(call)?, &request.conditions)?)
+}
+
+pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
+    empty(service.delete_role(call.context()?, &call.request.id, &call.request.conditions)?)
+}
+
+pub(in crate::http) fn holders(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request = &call.request;
+    let page = (request.count()?, request.cursor());
+    Ok(Reply::json_text(service.role_holders(call.context()?, &request.id, request.parameter("at"), page)?))
+}
