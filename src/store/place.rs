@@ -87,10 +87,13 @@ pub(super) fn look(path: &Path) -> Result<Found> {
         foreign(path, &format!("cannot be read as a database (its owner is user {}): {reason}", about.uid()), CHECK)
     };
     // As if nobody could change the file: no lock is taken, and neither a journal nor a log beside it is looked at.
-    let contents = Contents::read(path, "&immutable=1").map_err(unread)?;
-    let contents = match contents.is_empty() && has_log(path) {
-        true => Contents::read(path, "").map_err(unread)?,
-        false => contents,
+    // By itself it may be torn: whoever puts its log back, or was killed while doing so, has changed some of its
+    // pages and not yet the others (<https://sqlite.org/wal.html> §2.1). Only with the log they are one database.
+    let has_log = has_log(path);
+    let contents = match Contents::read(path, "&immutable=1") {
+        Ok(contents) if !(has_log && contents.is_empty()) => contents,
+        Err(error) if !has_log => return Err(unread(error)),
+        _ => Contents::read(path, "").map_err(unread)?,
     };
     contents.judge(path)
 }

@@ -1,7 +1,7 @@
 //! A typing error in the database URL harms nobody's file.
 
 use std::fs;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -9,9 +9,10 @@ use std::time::SystemTime;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, SqliteConnection};
+use serde_json::json;
 
 use super::{mode, refusal, set_mode};
-use crate::support::server::Installation;
+use crate::support::server::{Installation, USER};
 
 /// Questions, changes, and what makes a new database: none may touch what is not its own.
 const COMMANDS: [&[&str]; 5] =
@@ -124,4 +125,37 @@ fn an_empty_file_and_a_database_from_before_it_was_marked_are_taken() {
     let server = place.serve(&[]);
     drop(server);
     place.run(&["log", "verify"]).expect(0);
+}
+
+/// The pages of the log go back one by one, and whoever is killed meanwhile leaves a file that says nothing without
+/// its log.
+#[test]
+fn a_stop_while_the_log_is_put_back_is_no_obstacle() {
+    let place = Installation::sqlite();
+    let mut server = place.serve(&[]);
+    server.kill();
+    // The first start's log lies in the file by now; the next one's grows the database.
+    place.run(&["log", "verify"]).expect(0);
+    let path = place.data_dir().join("keyroll.db");
+    let pages = |bytes: &[u8]| u32::from_be_bytes(bytes[28..32].try_into().unwrap());
+    let before = pages(&fs::read(&path).unwrap());
+    let mut server = place.serve(&[]);
+    let mira = json!({"schemas": [USER], "userName": "mira@ex.test", "title": "t".repeat(60_000)});
+    server.idp().post("/scim/v2/Users", &mira).expect(201);
+    server.kill();
+    let first = last_first_page(&fs::read(place.data_dir().join("keyroll.db-wal")).unwrap());
+    assert!(pages(&first) > before + 10, "{before} {}", pages(&first));
+    fs::OpenOptions::new().write(true).open(&path).unwrap().write_all_at(&first, 0).unwrap();
+    let restored = place.serve(&[]);
+    assert_eq!(restored.printed, Vec::<String>::new(), "the data is there: no new keys");
+    drop(restored);
+    place.run(&["log", "verify"]).expect(0);
+    place.run(&["user", "show", "mira@ex.test"]).expect(0);
+}
+
+/// What a log holds of the first page at its end (<https://sqlite.org/fileformat.html> §4.1).
+fn last_first_page(log: &[u8]) -> Vec<u8> {
+    let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
+    let frames = log[32..].chunks_exact(24 + page);
+    frames.filter(|frame| frame[..4] == [0, 0, 0, 1]).last().unwrap()[24..].to_vec()
 }
