@@ -7,7 +7,7 @@ use keyroll::domain::log::{Head, NO_HASH, Record};
 use keyroll::store::credentials::{self, Part, StoredCredential};
 use keyroll::store::{Error, log, principals};
 
-use super::fixture::{at, connection, credential, id, principal, read, tenant, write};
+use super::fixture::{at, connection, credential, id, principal, read, refused, tenant, write};
 use crate::support::for_each_database;
 
 #[test]
@@ -35,7 +35,10 @@ fn principals_read_back_in_full() {
         assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "principal 11")), None);
         assert_eq!(read(store, |c| principals::local_by_name(c, other, "operator")), None);
         let update = changed.clone();
-        assert!(store.write(move |c| principals::update(c, other, &principal(10), &update, 2)).is_err());
+        assert_eq!(
+            refused(store.write(move |c| principals::update(c, other, &principal(10), &update, 2))),
+            "not found"
+        );
         let list = |after: Option<u64>, limit| {
             let after = after.map(id);
             let page = read(store, |c| principals::list(c, tenant, after.as_ref(), limit));
@@ -73,12 +76,12 @@ fn a_credential_is_found_with_everything_about_its_holder() {
         assert!(read(store, |c| credentials::find(c, other, &id(20))).is_none());
         // P1: no credential without an owner, and no taking it away.
         let orphan = credential(22, 99);
-        assert!(store.write(move |c| credentials::insert(c, key, &orphan, &[])).is_err());
+        assert_eq!(refused(store.write(move |c| credentials::insert(c, key, &orphan, &[]))), "a reference is missing");
         let delete = store.write(|c| {
             use diesel::RunQueryDsl;
             diesel::sql_query("DELETE FROM principals").execute(c).map_err(Error::from)
         });
-        assert!(delete.is_err());
+        assert_eq!(refused(delete), "a reference is missing");
     });
 }
 
@@ -102,7 +105,10 @@ fn credentials_change_and_are_listed() {
         let expected = StoredCredential { credential: changed, mac: vec![9; 32] };
         assert_eq!(read(store, |c| credentials::find(c, tenant, &id(20))), Some(expected.clone()));
         assert_eq!(write(store, move |c| credentials::lock(c, tenant, &id(20))), Some(expected));
-        assert!(store.write(move |c| credentials::revoke(c, tenant, &credential(29, 10), None)).is_err());
+        assert_eq!(
+            refused(store.write(move |c| credentials::revoke(c, tenant, &credential(29, 10), None))),
+            "not found"
+        );
 
         let live = read(store, |c| credentials::of_owner(c, tenant, &id(10)));
         assert_eq!(live.into_iter().map(|s| s.credential.id).collect::<Vec<_>>(), vec![id(22)]);
@@ -137,7 +143,7 @@ fn the_log_keeps_its_bytes_and_its_head() {
     for_each_database(|store| {
         let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
         let start = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
-        assert!(store.read(|c| log::head(c, tenant)).is_err());
+        assert_eq!(refused(store.read(|c| log::head(c, tenant))), "not found");
         let first = start.clone();
         write(store, move |c| {
             log::start(c, tenant, &first)?;
@@ -157,7 +163,7 @@ fn the_log_keeps_its_bytes_and_its_head() {
             vec![(tenant, 5, -7), (other, 0, 0)]
         );
         let head = last.clone();
-        assert!(store.write(move |c| log::append(c, tenant, &[record(4)], &head)).is_err());
+        assert_eq!(refused(store.write(move |c| log::append(c, tenant, &[record(4)], &head))), "taken");
     });
 }
 

@@ -24,6 +24,23 @@ pub fn write<T: Send + 'static>(store: &Store, work: impl Fn(&mut Conn) -> Resul
     store.write(work).unwrap()
 }
 
+/// Why the database refused, as far as its kinds tell.
+pub fn refused<T: std::fmt::Debug>(done: Result<T, Error>) -> &'static str {
+    use diesel::result::{DatabaseErrorKind as Kind, Error as Diesel};
+    match done.unwrap_err() {
+        Error::Database(Diesel::NotFound) => "not found",
+        Error::Database(Diesel::DatabaseError(Kind::UniqueViolation, _)) => "taken",
+        Error::Database(Diesel::DatabaseError(Kind::ForeignKeyViolation, _)) => "a reference is missing",
+        // SQLite, where the statement does not say which row is meant.
+        Error::Database(Diesel::DatabaseError(Kind::Unknown, about))
+            if about.message() == "FOREIGN KEY constraint failed" =>
+        {
+            "a reference is missing"
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Reads with the store's own error.
 pub fn read<T>(store: &Store, work: impl Fn(&mut Conn) -> Result<T, Error>) -> T {
     store.read(work).unwrap()

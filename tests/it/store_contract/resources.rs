@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use keyroll::store::resources::{self, NewResource};
 use keyroll::store::{Error, ResourceKey, connections, external_ids, tenants, unique};
 
-use super::fixture::{at, connection, id, read, resource, tenant, write};
+use super::fixture::{at, connection, id, read, refused, resource, tenant, write};
 use crate::support::for_each_database;
 
 #[test]
@@ -16,7 +16,7 @@ fn tenants_and_connections_read_back() {
         assert_eq!(read(store, tenants::all), vec![one.clone(), two.clone()]);
         assert_eq!(read(store, |c| tenants::by_name(c, "tenant 2")), Some(two.clone()));
         assert_eq!(read(store, |c| tenants::by_name(c, "Tenant 2")), None);
-        assert!(store.write(|c| tenants::insert(c, &id(3), "tenant 1", at(0))).is_err());
+        assert_eq!(refused(store.write(|c| tenants::insert(c, &id(3), "tenant 1", at(0)))), "taken");
 
         let made = connection(store, one.key, 10);
         assert!(made.key > 0);
@@ -67,7 +67,7 @@ fn a_resource_lives_and_is_counted() {
         assert_eq!((found.document.as_str(), found.display.as_deref()), (r#"{"a":1}"#, Some("A")));
         let foreign = store.write(move |c| resources::update(c, other, key, "{}", None, at(8)));
         assert!(matches!(foreign, Err(Error::Database(diesel::result::Error::NotFound))));
-        assert!(store.write(move |c| super::fixture::add(c, tenant, "Group", 10)).is_err());
+        assert_eq!(refused(store.write(move |c| super::fixture::add(c, tenant, "Group", 10))), "taken");
         assert_eq!(read(store, |c| resources::count(c, tenant, "Group")), 0);
     });
 }
@@ -87,7 +87,7 @@ fn deleting_takes_everything_derived_and_never_gives_the_key_again() {
         assert_eq!(read(store, |c| resources::count(c, tenant, "User")), 0);
         assert_eq!(read(store, |c| unique::holder(c, tenant, "userName", "mira")), None);
         assert_eq!(read(store, |c| external_ids::of_resources(c, tenant, &[key])), vec![]);
-        assert!(store.write(move |c| resources::delete(c, tenant, &again)).is_err());
+        assert_eq!(refused(store.write(move |c| resources::delete(c, tenant, &again))), "not found");
         assert_eq!(read(store, |c| resources::count(c, tenant, "User")), 0);
         assert!(resource(store, tenant, "User", 11) > key);
     });

@@ -190,15 +190,18 @@ fn a_panicking_read_costs_no_reader() {
     for_each_database(|store| {
         for _ in 0..30 {
             let read = || store.read(snapshot_panics);
-            assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).is_err());
+            let panic = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_err();
+            assert_eq!(panic.downcast_ref::<&str>(), Some(&PANIC));
         }
         assert!(names(store).is_empty());
         assert!(read(store, |conn| keyroll::store::snapshot(conn, |_| Ok::<_, Error>(true))));
     });
 }
 
+const PANIC: &str = "a read panics: this is a test";
+
 fn snapshot_panics(conn: &mut Conn) -> Result<(), Error> {
-    keyroll::store::snapshot(conn, |_| panic!("a read panics: this is a test"))
+    keyroll::store::snapshot(conn, |_| std::panic::panic_any(PANIC))
 }
 
 #[test]
