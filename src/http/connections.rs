@@ -7,16 +7,19 @@
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::net::{IpAddr, Shutdown, TcpStream};
+use std::io::ErrorKind;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use actix_web::HttpRequest;
 use actix_web::dev::Extensions;
-use actix_web::{HttpRequest, rt};
+use actix_web::rt::net::TcpStream;
 use rlimit::Resource;
 use socket2::SockRef;
+use tokio::io::Interest;
 
 /// More than these are never held, however many files may be open: each takes some 25 KiB.
 const CONNECTIONS_MAX: usize = 10_000;
@@ -24,7 +27,7 @@ const CONNECTIONS_MAX: usize = 10_000;
 const FILES_BESIDE: usize = 96;
 /// The same for each worker.
 const FILES_OF_WORKER: usize = 8;
-/// A connection is one file for the server and one for whoever may have to cut it.
+/// A connection is one file for the server and one for whoever has to cut it, or waits for its end.
 const FILES_OF_CONNECTION: usize = 2;
 /// What is left to a single peer that may not talk to the server.
 const STRANGERS_SHARE: usize = 8;
@@ -50,7 +53,7 @@ struct Open {
 }
 
 struct Entry {
-    socket: TcpStream,
+    socket: Arc<TcpStream>,
     /// The peer, if it may not talk to the server.
     stranger: Option<IpAddr>,
     state: Arc<State>,
@@ -66,6 +69,7 @@ struct State {
 /// A connection's place among the others, as long as it is open.
 pub(super) struct Link {
     number: u64,
+    socket: Arc<TcpStream>,
     state: Arc<State>,
     connections: Arc<Connections>,
 }
@@ -92,16 +96,16 @@ impl Connections {
 
     /// Takes in a connection; what is kept of it goes to its requests. `admits` says who may talk.
     pub(super) fn enter(self: &Arc<Self>, io: &dyn Any, kept: &mut Extensions, admits: impl Fn(IpAddr) -> bool) {
-        let Some(stream) = io.downcast_ref::<rt::net::TcpStream>() else { return };
+        let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
         // The kernel ends it when sent data stays unacknowledged, or unsent data behind a closed window, for so
         // long: whatever is answered, only progress counts, and no time in all.
         if let Err(error) = SockRef::from(stream).set_tcp_user_timeout(Some(self.stall)) {
             log::warn!("a client that takes nothing will not be cut off: {error}");
         }
         let stranger = stream.peer_addr().ok().map(|peer| peer.ip()).filter(|peer| !admits(*peer));
-        match stream.as_fd().try_clone_to_owned() {
+        match stream.as_fd().try_clone_to_owned().and_then(|socket| TcpStream::from_std(socket.into())) {
             Ok(socket) => {
-                kept.insert(self.place(TcpStream::from(socket), stranger));
+                kept.insert(self.place(socket, stranger));
             }
             // Nobody could cut it: it does not stay.
             Err(error) => {
@@ -112,11 +116,11 @@ impl Connections {
     }
 
     fn place(self: &Arc<Self>, socket: TcpStream, stranger: Option<IpAddr>) -> Link {
-        let state = Arc::new(State::default());
+        let (socket, state) = (Arc::new(socket), Arc::new(State::default()));
         let mut open = self.open();
         let number = open.next;
         open.next += 1;
-        open.all.insert(number, Entry { socket, stranger, state: Arc::clone(&state) });
+        open.all.insert(number, Entry { socket: Arc::clone(&socket), stranger, state: Arc::clone(&state) });
         open.unknown.insert(number);
         if let Some(peer) = stranger {
             open.strangers.entry(peer).or_default().insert(number);
@@ -124,7 +128,7 @@ impl Connections {
         if let Some(victim) = open.victim(self.max, stranger) {
             open.cut(victim);
         }
-        Link { number, state, connections: Arc::clone(self) }
+        Link { number, socket, state, connections: Arc::clone(self) }
     }
 }
 
@@ -155,7 +159,7 @@ impl Open {
     fn cut(&mut self, number: u64) {
         if let Some(entry) = self.leave(number) {
             // What is being read or written on it fails at once.
-            let _ = entry.socket.shutdown(Shutdown::Both);
+            let _ = SockRef::from(&*entry.socket).shutdown(Shutdown::Both);
             self.cut += 1;
             // An attack must not fill the log as well.
             if self.cut.is_power_of_two() {
@@ -191,6 +195,18 @@ impl Link {
         Work(self)
     }
 
+    /// Waits until the client has ended its side: it waits for no answer any more. The server sees that as well, and
+    /// tells nobody while a request is being answered.
+    pub(super) async fn departed(&self) {
+        while let Ok(found) = self.socket.ready(Interest::READABLE).await {
+            if found.is_read_closed() {
+                return;
+            }
+            // Another request is there, which is the server's to read: the next event is waited for.
+            let _ = self.socket.try_io(Interest::READABLE, || Err::<(), _>(ErrorKind::WouldBlock.into()));
+        }
+    }
+
     /// Says whether the last request showed a key that works.
     pub(super) fn recognise(&self, known: bool) {
         if self.state.known.swap(known, Ordering::Relaxed) == known {
@@ -223,23 +239,30 @@ impl Drop for Work<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-    use std::net::TcpListener;
+    use std::io::{Read, Write};
+    use std::net::{self, TcpListener};
+    use std::pin::pin;
+
+    use actix_web::rt::Runtime;
+    use futures_util::future::poll_immediate;
 
     use super::*;
 
     /// The server's ends of new connections, and the clients'.
-    struct Sockets(TcpListener);
+    struct Sockets(TcpListener, Runtime);
 
     impl Sockets {
-        fn pair(&self) -> (TcpStream, TcpStream) {
-            let client = TcpStream::connect(self.0.local_addr().unwrap()).unwrap();
-            (self.0.accept().unwrap().0, client)
+        fn pair(&self) -> (TcpStream, net::TcpStream) {
+            let client = net::TcpStream::connect(self.0.local_addr().unwrap()).unwrap();
+            let server = self.0.accept().unwrap().0;
+            server.set_nonblocking(true).unwrap();
+            let _here = self.1.tokio_runtime().enter();
+            (TcpStream::from_std(server).unwrap(), client)
         }
     }
 
     fn connections(max: usize) -> (Arc<Connections>, Sockets) {
-        let sockets = Sockets(TcpListener::bind("127.0.0.1:0").unwrap());
+        let sockets = Sockets(TcpListener::bind("127.0.0.1:0").unwrap(), Runtime::new().unwrap());
         (Arc::new(Connections { max, stall: Duration::from_secs(30), open: Mutex::default() }), sockets)
     }
 
@@ -295,6 +318,23 @@ mod tests {
         assert_eq!(connections.open().all.len(), 16);
         drop(held);
         assert!(numbers(&connections).is_empty() && connections.open().strangers.is_empty());
+    }
+
+    #[test]
+    fn a_client_that_has_ended_its_side_is_noticed_whatever_it_sent_before() {
+        let (connections, sockets) = connections(3);
+        let (server, mut client) = sockets.pair();
+        let link = connections.place(server, None);
+        client.write_all(b"GET / HTTP/1.1").unwrap();
+        sockets.1.block_on(async {
+            link.socket.readable().await.unwrap();
+            let mut departed = pin!(link.departed());
+            assert_eq!(poll_immediate(&mut departed).await, None);
+            client.shutdown(Shutdown::Write).unwrap();
+            departed.await;
+            // What was sent is left to be read.
+            assert_eq!(link.socket.try_read(&mut [0; 32]).unwrap(), 14);
+        });
     }
 
     #[test]

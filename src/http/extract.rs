@@ -24,8 +24,8 @@ const LARGE_BODY_BYTES: usize = 1 << 20;
 const LARGE_BODIES_MAX: usize = 4;
 /// All header fields together.
 const HEADER_BYTES_MAX: usize = 16 << 10;
-/// Why a URL is refused that nobody reads to its end.
-pub(super) const URL_TOO_LONG: &str = "the URL is too long: it and the header fields may have 65536 bytes, and a filter \
+/// Why a URL is refused. One of more than 64 KiB is not even read: the server's own 400 or 431 is for it.
+const URL_TOO_LONG: &str = "the URL is too long: it and the header fields may have 65536 bytes, and a filter \
      16384; POST to .search takes what does not fit in a URL";
 
 /// The head of a request, as far as operations look at it.

@@ -27,7 +27,6 @@ mod snapshot;
 mod unread;
 mod unsent;
 mod v1;
-mod wire;
 
 use std::net::IpAddr;
 use std::num::NonZero;
@@ -35,10 +34,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use actix_web::dev::{Server, ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
 use actix_web::rt::signal::unix::{SignalKind, signal};
 use actix_web::rt::time::timeout;
-use actix_web::{App, web};
+use actix_web::{App, HttpServer, web};
 use ipnet::IpNet;
 use tokio::sync::oneshot;
 
@@ -139,16 +138,22 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         let told = signals::Told::listen()?;
         actix_web::rt::spawn(minutes::pass(shared.clone()));
-        let server = Server::build()
-            .workers(workers)
-            .max_concurrent_connections(per_worker)
-            .worker_max_blocking_threads(BLOCKING_THREADS)
-            .disable_signals()
-            .shutdown_timeout(SHUTDOWN_SECONDS);
-        let (address, shutdown) = (listening.address, server.graceful_shutdown_signal());
-        let service = move || wire::service(shared.clone(), Arc::clone(&connections), address, shutdown.clone());
         let (listener, own) = listening.into_parts()?;
-        let running = server.listen("keyroll", listener, service)?.run();
+        let gate = shared.clone();
+        let running = HttpServer::new(move || app(shared.clone()))
+            .on_connect(move |stream, kept| connections.enter(stream, kept, |peer| gate.admits(Some(peer))))
+            .workers(workers)
+            .max_connections(per_worker)
+            .worker_max_blocking_threads(BLOCKING_THREADS)
+            .client_request_timeout(HEADER_TIMEOUT)
+            .client_disconnect_timeout(DISCONNECT_TIMEOUT)
+            // The last piece of a long answer would wait until the client has acknowledged the one before, which
+            // clients put off for 40 ms.
+            .tcp_nodelay(true)
+            .disable_signals()
+            .shutdown_timeout(SHUTDOWN_SECONDS)
+            .listen(listener)?
+            .run();
         actix_web::rt::spawn(told.heed(running.handle(), own, watch));
         ready();
         let served = running.await;

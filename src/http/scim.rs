@@ -6,10 +6,10 @@ use actix_web::HttpRequest;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
+use super::connections::Link;
 use super::handle::Call;
 use super::operations::run;
 use super::respond::Reply;
-use super::wire::Departure;
 use super::{Shared, turn};
 use crate::domain::Operation;
 use crate::scim::json;
@@ -39,8 +39,8 @@ pub(super) async fn wait_and_search(request: &HttpRequest, shared: &Shared, call
 /// What is read for a client for as long as it waits. One that has ended its side of the connection has gone: its
 /// search gives its place to somebody else.
 async fn unless_gone(request: &HttpRequest, work: impl Future<Output = Result<Reply, Error>>) -> Result<Reply, Error> {
-    let Some(departure) = request.conn_data::<Departure>() else { return work.await };
-    match select(pin!(work), pin!(departure.seen())).await {
+    let Some(link) = Link::of(request) else { return work.await };
+    match select(pin!(work), pin!(link.departed())).await {
         Either::Left((done, _)) => done,
         Either::Right(_) => Err(Error::Busy("nobody waits for the answer any more")),
     }

@@ -129,7 +129,10 @@ fn a19_a_deep_filter_is_refused_cheaply() {
         let by_url = raw(target.server.address, request.as_bytes());
         if request.len() > 128 << 10 {
             // The server may hang up before it has read everything.
-            assert!(by_url.is_none_or(|answer| answer.status == 414));
+            assert!(by_url.is_none_or(|answer| answer.status == 431));
+        } else if by_url.as_ref().is_some_and(|answer| answer.body.is_empty()) {
+            // Nor does it read more than 64 KiB as a URL.
+            assert!(by_url.unwrap().status == 400 && line.len() > usize::from(u16::MAX));
         } else if request.len() > 64 << 10 {
             assert!(by_url.unwrap().error().starts_with("414 -: the URL is too long: "));
         } else if !expected.contains("column") {
@@ -445,10 +448,9 @@ fn what_is_no_text_is_refused_in_paths_queries_and_headers() {
         ask("GET /scim/v2/Users?%00=%00", &bearer).expect(200);
         let sort = ask("GET /scim/v2/Users?sortBy=%00", &bearer);
         assert_eq!(sort.error(), "400 invalidValue: sortBy: \0 is no attribute of this type");
-        let malformed = "400 -: the request's head or the framing of its body is malformed; a URL holds no blank, \", <, > or ` but percent-encoded \
-         (%20, %22, %3C, %3E, %60)";
-        assert_eq!(ask("GET /scim/v2/Users\0", &bearer).error(), malformed);
-        assert_eq!(ask("GET /scim/v2/Users", b"X-Any: a\0b\r\n").error(), malformed);
+        for unread in [ask("GET /scim/v2/Users\0", &bearer), ask("GET /scim/v2/Users", b"X-Any: a\0b\r\n")] {
+            assert_eq!((unread.status, unread.body.as_str()), (400, ""));
+        }
         let unauthenticated = "401 -: Authorization: expected Bearer and a key";
         assert_eq!(ask("GET /scim/v2/Users", b"Authorization: Bearer \xff\xfe\r\n").error(), unauthenticated);
         let tag = [&bearer[..], b"If-Match: \xff\"\r\n"].concat();

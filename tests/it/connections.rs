@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use keyroll::http;
@@ -88,6 +88,28 @@ fn without_a_key_a_connection_is_for_one_request() {
     stream.write_all(request("").as_bytes()).unwrap();
     assert_eq!(read_answer(&mut stream).unwrap().expect(200).header("connection"), Some("close"));
     assert!(is_ended(stream));
+}
+
+#[test]
+fn a_client_that_sends_no_more_still_has_its_answer() {
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    let create = |n: usize| {
+        let data = json!({"schemas": [USER], "userName": format!("user{n}")});
+        json!({"method": "POST", "path": "/Users", "bulkId": format!("b{n}"), "data": data})
+    };
+    let job = json!({"schemas": [BULK], "Operations": (0..300).map(create).collect::<Vec<_>>()}).to_string();
+    let (key, length) = (server.keys().provisioning, job.len());
+    let head = format!(
+        "POST /scim/v2/Bulk HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {key}\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let mut stream = connect(server.address);
+    stream.write_all((head + &job).as_bytes()).unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    assert_eq!(answer.matches("\"status\":\"201\"").count(), 300);
 }
 
 /// Connections whose requests were refused and go on for ever.

@@ -209,8 +209,8 @@ fn a_body_that_does_not_come_is_waited_for_as_long_as_was_said() {
             let mut text = body.to_string();
             text.pop();
             let chunks = stream::once(ready(Ok(web::Bytes::from(text)))).chain(stream::pending());
-            let (request, _) = head.to_request().replace_payload(Payload::from(chunks.boxed_local()));
-            let answer = Answer::of(request, &shared).expect(408);
+            let body = Payload::from(chunks.boxed_local());
+            let answer = Answer::with(head, Some(body), &shared).expect(408);
             assert_eq!(answer["detail"], json!("the body did not arrive in 0 seconds"), "{answer}");
         }
         assert_eq!(app.log(), before);

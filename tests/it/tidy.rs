@@ -34,15 +34,11 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("libsqlite3_sys", &["store"]),
     ("pq_sys", &["store"]),
     ("actix_web", &["http"]),
-    ("actix_http", &["http"]),
     ("actix_rt", &["http"]),
     ("tokio", &["http"]),
     ("clap", &["cli", "config"]),
     ("reqwest", &["client"]),
     ("ureq", &["client"]),
-    ("actix_codec", &["http"]),
-    ("actix_server", &["http"]),
-    ("actix_service", &["http"]),
     // Out of `client`, in through `http`.
     ("TcpStream", &["client", "http"]),
 ];

@@ -124,9 +124,10 @@ fn a_search_whose_client_has_gone_ends_and_gives_its_place_back() {
     let Some((server, path, mut other)) = endless() else { return };
     let idp = server.idp();
     let request = format!("GET {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {}\r\n\r\n", idp.key);
-    let ask = |_| {
+    // Some have sent their next requests already.
+    let ask = |n: usize| {
         let mut stream = connect(idp.address);
-        stream.write_all(request.as_bytes()).unwrap();
+        stream.write_all(request.repeat(1 + n % 2).as_bytes()).unwrap();
         stream
     };
     let clients: Vec<_> = (0..4).map(ask).collect();

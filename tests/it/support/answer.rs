@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::ops::Index;
 
-use actix_http::Request;
+use actix_web::dev::Payload;
 use actix_web::test::{TestRequest, init_service, read_body};
 use flate2::read::GzDecoder;
 use keyroll::http;
@@ -28,11 +28,15 @@ const SHOWN: &[&str] =
 impl Answer {
     /// Each in a System of its own, so that threads do not wait for each other.
     pub fn to(request: TestRequest, shared: &http::Shared) -> Answer {
-        Answer::of(request.to_request(), shared)
+        Answer::with(request, None, shared)
     }
 
     /// The same for a request whose body comes as it comes.
-    pub fn of(request: Request, shared: &http::Shared) -> Answer {
+    pub fn with(request: TestRequest, body: Option<Payload>, shared: &http::Shared) -> Answer {
+        let mut request = request.to_request();
+        if let Some(body) = body {
+            request = request.replace_payload(body).0;
+        }
         actix_web::rt::System::new().block_on(async {
             let service = init_service(http::app(shared.clone())).await;
             let response = actix_web::test::call_service(&service, request).await;
