@@ -193,7 +193,7 @@ static WORDS: LazyLock<HashSet<&'static str>> =
 const WORDS_MAX: usize = 60;
 
 /// Words that are names as well, and stand for themselves beside these alone.
-const PAIRS: [(&str, &str); 16] = [
+const PAIRS: [(&str, &str); 25] = [
     ("may", "have"),
     ("may", "stand"),
     ("upper", "case"),
@@ -210,6 +210,15 @@ const PAIRS: [(&str, &str); 16] = [
     ("every", "page"),
     ("many", "long"),
     ("too", "long"),
+    ("at", "line"),
+    ("trailing", "characters"),
+    ("not", "UTF-8"),
+    ("no", "UTF-8"),
+    ("holds", "U+0000"),
+    ("expected", "application/scim+json"),
+    ("only", "application/scim+json"),
+    ("or", "application/json"),
+    ("and", "application/json"),
 ];
 
 /// A number behind one of these is a place or a limit, and no value.
@@ -305,6 +314,25 @@ mod tests {
                 "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
                 "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
             ),
+            (
+                "malformed JSON: EOF while parsing an object at line 1 column 12",
+                "malformed JSON: EOF while parsing an object at line 1 column 12",
+            ),
+            (
+                "malformed JSON: trailing characters at line 2 column 1",
+                "malformed JSON: trailing characters at line 2 column 1",
+            ),
+            (
+                "Content-Type: expected application/scim+json or application/json",
+                "Content-Type: expected application/scim+json or application/json",
+            ),
+            ("Accept: application/okafor+json", "Accept: …"),
+            ("path: is not UTF-8", "path: is not UTF-8"),
+            (
+                "no synchronous standby is set, and without one nothing may be acknowledged",
+                "no synchronous standby is set, and without one nothing may be acknowledged",
+            ),
+            ("userName \"line\" is taken", "userName … is taken"),
             ("hunter2 says that somebody leaves", "… says that somebody leaves"),
         ] {
             assert_eq!(wording(detail), expected);
