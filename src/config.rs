@@ -114,6 +114,13 @@ impl Config {
         let named = std::env::var_os(STANDBY).is_some_and(|value| is_yes(&value.to_string_lossy()));
         let require_synchronous_standby =
             serving.require_synchronous_standby || named || file.require_synchronous_standby.unwrap_or_default();
+        if require_synchronous_standby && database_url.starts_with("sqlite:") {
+            return Err(
+                "--require-synchronous-standby: the embedded database has no standby: leave it out, or name a \
+                 PostgreSQL with --database-url postgres://…"
+                    .to_owned(),
+            );
+        }
         Ok(Config {
             data_dir,
             database_url,

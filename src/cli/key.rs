@@ -1,7 +1,7 @@
 //! `keyroll key`.
 
-use clap::Subcommand;
 use clap::builder::PossibleValuesParser;
+use clap::{ArgGroup, Subcommand};
 use serde_json::Value;
 
 use super::{Output, found, host, key_text, permission, principal, print};
@@ -14,12 +14,13 @@ use crate::service::{Error, Service};
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
     /// Issue a key; it is shown this once
+    #[command(group(ArgGroup::new("whose").required(true).args(["owner", "connection"])))]
     Issue {
         /// Whose key: an id, a userName, an agent's name, or operator
-        #[arg(long, value_name = "ID|NAME|operator", required_unless_present = "connection")]
+        #[arg(long, value_name = "ID|NAME|operator")]
         owner: Option<String>,
         /// A provisioning key of this connection
-        #[arg(long, value_name = "NAME", conflicts_with_all = ["owner", "grant"])]
+        #[arg(long, value_name = "NAME", conflicts_with = "grant")]
         connection: Option<String>,
         /// What the key may do at most, api:resource:action; without it the key proves who its owner is, and the operator's may do everything
         #[arg(long, value_name = "PERMISSION", value_parser = permission)]

@@ -20,9 +20,17 @@ pub(super) const IN_ARGUMENTS: &str = "a key's text is no argument: other users 
 const NOTHING_READ: &str = "nothing was read: give the key's text on standard input, in its first line: \
      keyroll key show - <FILE, or type it where it is asked for";
 
+/// What whoever gives the beginning of a key is told, as lists and hints show it.
+const SHOWN: &str = "keys may share their beginning: give the id, as keyroll key list tells it; or - and the key's text \
+     on standard input";
+
 /// An id as an argument, or `-`. A key's text that was cut or misspelt is none either.
 pub(super) fn argument(text: &str) -> Result<String, String> {
-    if resembles_key(text) { Err(IN_ARGUMENTS.to_owned()) } else { Ok(text.to_owned()) }
+    match text {
+        _ if resembles_key(text) => Err(IN_ARGUMENTS.to_owned()),
+        _ if ["kru_", "krs_", "krp_"].iter().any(|class| text.starts_with(class)) => Err(SHOWN.to_owned()),
+        _ => Ok(text.to_owned()),
+    }
 }
 
 /// Bytes of a line that are looked at: more than any key has.

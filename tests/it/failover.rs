@@ -138,7 +138,9 @@ fn without_a_synchronous_standby_nothing_is_acknowledged() {
     let other = place.through(Machine::url(&[&standby])).serve(&[]);
     assert_eq!(verdict(&other, &key), Some(json!("REVOKED")));
     let embedded = Installation::sqlite().start(&["--require-synchronous-standby"], &[]).outcome().err().unwrap();
-    assert_eq!(embedded.stderr, "keyroll: --require-synchronous-standby needs a database URL postgres://…\n");
+    let no_standby = "keyroll: --require-synchronous-standby: the embedded database has no standby: leave it out, or \
+                      name a PostgreSQL with --database-url postgres://…\n";
+    assert_eq!((embedded.code, embedded.stderr.as_str()), (2, no_standby));
 }
 
 #[test]

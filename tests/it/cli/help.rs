@@ -96,7 +96,7 @@ fn help_of_keys() {
     insta::assert_snapshot!(help(&["key", "issue"]), @r#"
     Issue a key; it is shown this once
 
-    Usage: keyroll key issue [OPTIONS]
+    Usage: keyroll key issue [OPTIONS] <--owner <ID|NAME|operator>|--connection <NAME>>
 
     Options:
           --owner <ID|NAME|operator>  Whose key: an id, a userName, an agent's name, or operator

@@ -150,6 +150,36 @@ fn most_of_a_key_is_repeated_nowhere() {
 }
 
 #[test]
+fn who_names_a_key_as_it_is_shown_is_told_where_its_id_stands() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let listed = place.run(&["key", "list", "--json"]).expect(0).json();
+    for key in listed["keys"].as_array().unwrap() {
+        let shown = key["display"].as_str().unwrap();
+        for text in [shown, shown.trim_end_matches('…')] {
+            for command in ["show", "revoke"] {
+                let said = place.run(&["key", command, text]).expect(2).stderr;
+                assert!(
+                    said.contains("keys may share their beginning: give the id, as keyroll key list tells it; "),
+                    "{said}"
+                );
+            }
+        }
+    }
+    assert_eq!(place.run(&["key", "list", "--json"]).expect(0).json(), listed);
+}
+
+#[test]
+fn who_issues_a_key_to_nobody_is_told_both_ways() {
+    let place = Installation::sqlite();
+    place.run(&["init"]).expect(0);
+    let said = place.run(&["key", "issue"]).expect(2).stderr;
+    assert!(said.contains("<--owner <ID|NAME|operator>|--connection <NAME>>"), "{said}");
+    place.run(&["key", "issue", "--owner", "operator", "--connection", "default"]).expect(2);
+    place.run(&["key", "issue", "--connection", "default", "--grant", "keyroll:users:read"]).expect(2);
+}
+
+#[test]
 fn a_provisioning_key_is_its_connections() {
     let place = Installation::sqlite();
     place.run(&["init"]).expect(0);
