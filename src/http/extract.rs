@@ -5,14 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actix_web::http::header::{
-    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH, IF_NONE_MATCH, TRANSFER_ENCODING, UPGRADE,
-    USER_AGENT,
+    ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 
-use super::Shared;
 use super::routes::Target;
+use super::{Shared, conditions};
 use crate::domain::Operation;
 use crate::domain::secret::PlainKey;
 use crate::scim;
@@ -81,7 +80,7 @@ impl Head {
             is_post: target.method == "POST",
             query,
             unread,
-            conditions: Conditions { if_match: list(request, &IF_MATCH), if_none_match: list(request, &IF_NONE_MATCH) },
+            conditions: conditions::read(request),
             user_agent: match target.operation {
                 Operation::Discover => list(request, &USER_AGENT).unwrap_or_default(),
                 _ => String::new(),
@@ -192,8 +191,7 @@ pub(super) fn holds_key(text: &str) -> bool {
     words.filter(|word| word.starts_with("kr")).any(|word| PlainKey::parse(word).is_some())
 }
 
-/// The values of a header that may be a list or stand several times. One that is no text stays a value:
-/// a condition that nobody can read must not pass as none.
+/// The values of a header that may be a list or stand several times. One that is no text stays a value.
 pub(super) fn list(request: &HttpRequest, name: &actix_web::http::header::HeaderName) -> Option<String> {
     let values: Vec<_> =
         request.headers().get_all(name).map(|value| String::from_utf8_lossy(value.as_bytes())).collect();

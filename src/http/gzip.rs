@@ -2,39 +2,30 @@
 
 use std::io::Write;
 
+use actix_web::HttpRequest;
+use actix_web::http::header::{AcceptEncoding, Encoding, Header, Preference, Quality};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::service::Error;
 
 /// Whether a client would rather have an answer packed. One that names gzip without saying how much it wants
-/// the plain one is given gzip.
-pub(super) fn is_wanted(accept_encoding: &str) -> bool {
-    let (mut gzip, mut identity, mut others) = (None, None, 0);
-    for item in accept_encoding.split(',') {
-        let mut parts = item.split(';').map(str::trim);
-        let coding = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let weight = weight(parts);
-        match coding.as_str() {
-            // RFC 9110 §8.4.1.3: an old name of the same.
-            "gzip" | "x-gzip" => gzip = Some(weight),
-            "identity" => identity = Some(weight),
-            "*" => others = weight,
-            _ => {}
-        }
-    }
-    let gzip = gzip.unwrap_or(others);
-    gzip > 0 && gzip >= identity.unwrap_or(0)
+/// the plain one is given gzip; what is no weight is not said.
+pub(super) fn is_wanted(request: &HttpRequest) -> bool {
+    let Ok(AcceptEncoding(items)) = AcceptEncoding::parse(request) else { return false };
+    let weight = |is_it: fn(&Preference<Encoding>) -> bool| {
+        items.iter().rfind(|item| is_it(&item.item)).map(|item| item.quality)
+    };
+    let gzip = weight(|one| one.item().is_some_and(is_gzip)).or_else(|| weight(Preference::is_any));
+    let plain = weight(|one| one.item() == Some(&Encoding::identity()));
+    gzip.is_some_and(|gzip| gzip > Quality::ZERO && Some(gzip) >= plain)
 }
 
-/// A weight in thousandths; what is no weight counts as "no".
-fn weight<'p>(mut parameters: impl Iterator<Item = &'p str>) -> u16 {
-    let Some(text) = parameters.find_map(|p| p.strip_prefix("q=").or_else(|| p.strip_prefix("Q="))) else {
-        return 1_000;
-    };
-    match text.parse::<f32>() {
-        Ok(weight) if (0.0..=1.0).contains(&weight) => (weight * 1_000.0).round() as u16,
-        _ => 0,
+fn is_gzip(coding: &Encoding) -> bool {
+    match coding {
+        // RFC 9110 §8.4.1.3: an old name of the same.
+        Encoding::Unknown(name) => name.eq_ignore_ascii_case("x-gzip"),
+        Encoding::Known(_) => *coding == Encoding::gzip(),
     }
 }
 
@@ -60,7 +51,14 @@ impl Packer {
 
 #[cfg(test)]
 mod tests {
+    use actix_web::http::header::ACCEPT_ENCODING;
+    use actix_web::test::TestRequest;
+
     use super::*;
+
+    fn is_wanted_by(value: &str) -> bool {
+        is_wanted(&TestRequest::default().insert_header((ACCEPT_ENCODING, value)).to_http_request())
+    }
 
     #[test]
     fn gzip_is_given_to_whoever_wants_it() {
@@ -77,7 +75,7 @@ mod tests {
             "identity;q=0, *",
             "gzip;q=0.5, identity;q=0.5",
         ] {
-            assert!(is_wanted(wanted), "{wanted}");
+            assert!(is_wanted_by(wanted), "{wanted}");
         }
         for refused in [
             "",
@@ -92,7 +90,7 @@ mod tests {
             "gzip;q=x",
             "notgzip",
         ] {
-            assert!(!is_wanted(refused), "{refused}");
+            assert!(!is_wanted_by(refused), "{refused}");
         }
     }
 }

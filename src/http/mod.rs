@@ -5,6 +5,7 @@
 
 mod auth;
 mod authzen;
+mod conditions;
 mod connections;
 mod error;
 mod extract;

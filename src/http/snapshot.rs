@@ -1,11 +1,10 @@
 //! `GET /v1/mappings`: a snapshot for services, plain, packed or signed, and 304 for whoever has it.
 
 use actix_web::HttpRequest;
-use actix_web::http::header::ACCEPT_ENCODING;
 
 use super::handle::Call;
 use super::respond::Reply;
-use super::{Shared, extract, gzip, look, recall};
+use super::{Shared, gzip, look, recall};
 use crate::domain::operation::Place;
 use crate::service::Error;
 use crate::service::catalogue::snapshot::Form;
@@ -34,9 +33,6 @@ fn form(request: &HttpRequest, call: &Call) -> Result<Form, Error> {
     match call.request.parameter("form") {
         Some("signed") => Ok(Form::Signed),
         Some(_) => Err(Error::Malformed("form: expected signed".to_owned())),
-        None => {
-            let wanted = extract::list(request, &ACCEPT_ENCODING).is_some_and(|list| gzip::is_wanted(&list));
-            Ok(if wanted { Form::Gzip } else { Form::Plain })
-        }
+        None => Ok(if gzip::is_wanted(request) { Form::Gzip } else { Form::Plain }),
     }
 }

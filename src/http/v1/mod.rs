@@ -20,6 +20,7 @@ use crate::scim::json::{self, Limits};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
+use crate::service::resources::Tags;
 
 /// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).
 ///
@@ -29,7 +30,7 @@ pub(super) fn check_conditions(call: &Call) -> Result<(), Error> {
     use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
     let is_tagged =
         matches!(call.operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete);
-    let is_named = call.request.conditions.if_match.as_deref().is_some_and(|tags| tags.trim() != "*");
+    let is_named = matches!(call.request.conditions.if_match, Some(Tags::These(_)));
     if is_named && call.operation.writes() && !is_tagged {
         return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
     }

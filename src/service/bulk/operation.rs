@@ -6,7 +6,7 @@ use crate::domain::Operation;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
-use crate::service::resources::{self, Conditions, Saved, create_in, patch_in, replace_in};
+use crate::service::resources::{self, Conditions, Saved, Tags, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
 
 fn refused(detail: String) -> Error {
@@ -75,7 +75,8 @@ impl Target {
         let Target { resource_type, id } = self;
         let id = id.unwrap_or_default();
         let data = operation.data.unwrap_or_default();
-        let conditions = Conditions { if_match: operation.version, if_none_match: None };
+        let conditions =
+            Conditions { if_match: operation.version.as_deref().map(Tags::of_version), if_none_match: None };
         let (saved, status) = match operation.method {
             BulkMethod::Post => {
                 let incoming = validate::document(data, resource_type, tolerances)?;

@@ -9,9 +9,38 @@ use crate::service::Error;
 #[derive(Clone, Debug, Default)]
 pub struct Conditions {
     /// `If-Match`.
-    pub if_match: Option<String>,
+    pub if_match: Option<Tags>,
     /// `If-None-Match`.
-    pub if_none_match: Option<String>,
+    pub if_none_match: Option<Tags>,
+}
+
+/// The versions that a condition names.
+#[derive(Clone, Debug)]
+pub enum Tags {
+    /// `*`: any.
+    Any,
+    /// By what stands between the quotes of their tags. What is no tag names none.
+    These(Vec<String>),
+}
+
+impl Tags {
+    /// The `version` of a Bulk operation (RFC 7644 §3.7).
+    pub(in crate::service) fn of_version(version: &str) -> Tags {
+        let version = version.trim();
+        if version == "*" {
+            return Tags::Any;
+        }
+        let quoted = version.strip_prefix("W/").unwrap_or(version);
+        let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        Tags::These(opaque.map(str::to_owned).into_iter().collect())
+    }
+
+    fn name(&self, wanted: &str) -> bool {
+        match self {
+            Tags::Any => true,
+            Tags::These(tags) => tags.iter().any(|tag| tag == wanted),
+        }
+    }
 }
 
 impl Conditions {
@@ -36,8 +65,8 @@ impl Conditions {
     /// The same for what has a tag that is no number: what stands between its quotes.
     pub(in crate::service) fn is_unmodified_as(&self, opaque: &str) -> Result<bool, Error> {
         match &self.if_match {
-            Some(tags) if !names(tags, opaque) => Err(Error::PreconditionFailed("the resource has another version")),
-            _ => Ok(self.if_none_match.as_ref().is_some_and(|tags| names(tags, opaque))),
+            Some(tags) if !tags.name(opaque) => Err(Error::PreconditionFailed("the resource has another version")),
+            _ => Ok(self.if_none_match.as_ref().is_some_and(|tags| tags.name(opaque))),
         }
     }
 }
@@ -47,27 +76,17 @@ pub(in crate::service) fn etag(version: i64) -> String {
     format!("W/\"{version}\"")
 }
 
-/// Whether a list of tags names this one, or is `*`. What is no tag names nothing.
-fn names(tags: &str, wanted: &str) -> bool {
-    let is_named = |tag: &str| {
-        let quoted = tag.strip_prefix("W/").unwrap_or(tag);
-        let opaque = quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-        opaque == Some(wanted)
-    };
-    tags.trim() == "*" || tags.split(',').map(str::trim).any(is_named)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::names;
+    use super::Tags;
 
     #[test]
     fn tags_compare_without_their_weakness() {
-        for tags in ["W/\"3\"", "\"3\"", "*", "W/\"1\", W/\"3\""] {
-            assert!(names(tags, "3"), "{tags}");
+        for version in ["W/\"3\"", " \"3\" ", "*"] {
+            assert!(Tags::of_version(version).name("3"), "{version}");
         }
-        for tags in ["W/\"4\"", "", "\"33\"", "W/3x", "3", "W/3", "W/\"3", "3\"", "\"\"3\"\"", "w/\"3\"", "\""] {
-            assert!(!names(tags, "3"), "{tags}");
+        for version in ["W/\"4\"", "", "\"33\"", "W/3x", "3", "W/3", "W/\"3", "3\"", "\"\"3\"\"", "w/\"3\"", "\""] {
+            assert!(!Tags::of_version(version).name("3"), "{version}");
         }
     }
 }
