@@ -24,7 +24,22 @@ const WORD_MAX: usize = 32;
 
 /// Where an unknown name or what lies in its value says that somebody leaves: the path, without the value.
 pub(super) fn found(name: &str, value: &Value) -> Option<String> {
-    within(&word(name, ""), value).map(|inner| format!("{name}{inner}"))
+    let words = if is_path(name) { vec![] } else { name.split(|c: char| !c.is_alphabetic()).collect() };
+    let words = words.into_iter().map(str::to_lowercase).chain([word(name, "")]);
+    words.into_iter().find_map(|word| within(&word, value)).map(|inner| format!("{name}{inner}"))
+}
+
+/// Whether a name has the form of a PATCH path (RFC 7644 §3.5.2 Figure 7). Of one that has not, nobody knows which
+/// word is what it names: any may be.
+fn is_path(name: &str) -> bool {
+    let is_plain = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-$.:/#".contains(c));
+    match (name.split_once('['), name.rsplit_once(']')) {
+        (Some((head, _)), Some((_, tail))) => {
+            let (head, tail) = (head.trim(), tail.trim());
+            !head.is_empty() && is_plain(head) && is_plain(tail)
+        }
+        _ => is_plain(name),
+    }
 }
 
 /// `word` is what the value is called. Each name is read once, however much lies under it.
@@ -139,6 +154,24 @@ mod tests {
         check("clearance", json!("disabled"), None);
         check("statusText", json!("disabled"), None);
         check("active.since", json!(false), None);
+    }
+
+    #[test]
+    fn any_word_of_what_is_no_path() {
+        for name in [
+            "active=false",
+            "active eq \"true\"",
+            "active,title",
+            "[active]",
+            "[\"active\"]",
+            "title active",
+            "active[",
+        ] {
+            check(name, json!(false), Some(name));
+            check(name, json!("True"), None);
+        }
+        check("shoes[status eq \"x\"].size", json!("inactive"), None);
+        check("mira vale's", json!(false), None);
     }
 
     #[test]

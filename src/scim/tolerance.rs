@@ -133,9 +133,11 @@ tolerances! {
     PathlessRemove = "auto-014", [Auto, Entra, Okta];
     /// The `value` of members where the members are meant: `members[value eq "…"].value`, `members.value`.
     MemberValue = "auto-015", [Auto, Entra, Okta];
-    /// The id of a member or an owner in another spelling: in upper case, with blanks around it; that of a member also
-    /// as a list of one, or by `$ref` alone.
+    /// The id of a member or an owner in another spelling: in upper case, with blanks around it, at the end of a URL;
+    /// that of a member also as a list of one, or by `$ref` alone.
     MemberSpelling = "auto-016", [Auto, Entra, Okta];
+    /// Operations of a job that have one bulkId: only what refers to it fails.
+    SharedBulkId = "auto-017", [Auto, Entra, Okta];
     /// A word without double quotes after `eq`, bare or in single ones, in filters and value paths:
     /// `userName eq akadmin` (authentik, and an example of Microsoft's).
     UnquotedText = "authentik-001", [Auto, Entra, Okta];

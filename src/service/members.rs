@@ -341,10 +341,12 @@ fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances)
     Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
 }
 
-/// An id as a client spells it: ours are in lower case, and some clients turn them into their own.
+/// An id as a client spells it: ours are in lower case, and some clients turn them into their own, or name a
+/// resource by its URL.
 pub(super) fn spelt(text: &str, tolerances: &mut Tolerances) -> Option<Id> {
     Id::parse(text).or_else(|| {
-        let found = Id::parse(&text.trim().to_ascii_lowercase())?;
+        let end = text.trim().rsplit('/').next().unwrap_or_default();
+        let found = Id::parse(&end.to_ascii_lowercase())?;
         tolerances.allow(Tolerance::MemberSpelling).then_some(found)
     })
 }

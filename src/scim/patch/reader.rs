@@ -306,6 +306,9 @@ impl<'r> Reader<'r> {
         let head = key.split_once('[').map_or(key, |(head, _)| head);
         if resolve(self.rtype, head.trim_end()).is_none() {
             let rtype = self.rtype;
+            if rtype.rows.is_some() && decides(rtype, key) && self.tolerances.dialect().is_lenient() {
+                return Err(Error::path(format!("value: {} has no such attribute: {key}", rtype.name)));
+            }
             let refusal = |what: &str| Error::syntax(format!("value: {} has no such {what}: {key}", rtype.name));
             return unknown::member(rtype, key, value, self.tolerances, refusal).map(|()| None);
         }

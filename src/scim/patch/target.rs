@@ -121,10 +121,31 @@ impl Target {
 pub(super) fn decides(rtype: &'static ResourceType, path: &str) -> bool {
     let head = path.split_once('[').map_or(path, |(head, _)| head).trim();
     let outer = head.rsplit_once('.').map_or(head, |(outer, _)| outer);
-    [head, outer].into_iter().any(|name| match resolve(rtype, name) {
+    let resolved = [head, outer].into_iter().any(|name| match resolve(rtype, name) {
         Some(Name::Attribute(attr)) => rtype.decides(attr.attribute),
         _ => false,
-    })
+    });
+    resolved || speaks_of_rows(rtype, path)
+}
+
+/// Whether a path that the type does not have speaks of its members all the same: `members/17`, `Group:members`,
+/// `member[value eq "…"]`. Dropping it would keep somebody inside whom it may take out.
+fn speaks_of_rows(rtype: &'static ResourceType, path: &str) -> bool {
+    let Some(rows) = rtype.rows else { return false };
+    let head = path.split_once('[').map_or(path, |(head, _)| head).trim();
+    let text = if head.is_empty() { path } else { head };
+    let own = &rtype.schema.id;
+    let rest = match text.get(..own.len()).filter(|urn| urn.eq_ignore_ascii_case(own)) {
+        Some(urn) => text.get(urn.len()..).unwrap_or_default(),
+        // What the schema of somebody else calls members are not ours.
+        None if text.contains("://") || text.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")) => {
+            return false;
+        }
+        None => text,
+    };
+    let one = rows.name.strip_suffix('s').unwrap_or(&rows.name);
+    let mut words = rest.split(|c: char| !(c.is_alphanumeric() || "_-$".contains(c)));
+    words.any(|word| word.eq_ignore_ascii_case(&rows.name) || word.eq_ignore_ascii_case(one))
 }
 
 /// The element that a filter of `eq` terms joined by `and` describes, with values as written; `None` for

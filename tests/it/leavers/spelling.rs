@@ -21,8 +21,48 @@ fn removals(id: &str) -> Vec<(Value, &'static str)> {
         (listed(json!([{"value": format!(" {id}")}])), "auto-016"),
         (listed(json!([{"value": [id]}])), "auto-016"),
         (listed(json!([{"$ref": format!("https://example.com/scim/v2/Users/{id}")}])), "auto-016"),
+        (listed(json!([{"value": format!("https://example.com/scim/v2/Users/{id}")}])), "auto-016"),
+        (json!({"op": "remove", "path": format!("members[value eq \"/Users/{upper}\"]")}), "auto-016"),
         (listed(json!([id])), "entra-006"),
     ]
+}
+
+#[test]
+fn a_removal_that_nobody_understands_is_not_left_out() {
+    for_each_app(|app| {
+        for dialect in LENIENT.into_iter().chain(EXACT) {
+            let idp = speaking(app, dialect);
+            let hire = |name: &str| idp.post("/Users", user(&format!("{name}{}", dialect.name()))).expect(201).id();
+            let (stays, leaver) = (hire("stays"), hire("leaver"));
+            let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&stays, &leaver])).expect(201).id());
+            let at = |path: String| json!({"op": "remove", "path": path});
+            let odd = [
+                at(format!("members/{leaver}")),
+                at("/members/1".to_owned()),
+                at(format!("Group:members[value eq \"{leaver}\"]")),
+                at(format!("{GROUP}.members[value eq \"{leaver}\"]")),
+                at(format!("member[value eq \"{leaver}\"]")),
+                at(format!("[\"members\", \"{leaver}\"]")),
+                json!({"op": "replace", "path": "Group.Members", "value": [{"value": stays}]}),
+                json!({"op": "replace", "value": {"Group.members": [{"value": stays}]}}),
+            ];
+            let clear = at(format!("members[value eq \"{stays}\"]"));
+            for odd in odd.iter().filter(|odd| dialect != Dialect::Rfc || odd.get("path").is_some()) {
+                for job in [json!([odd]), json!([clear, odd])] {
+                    let (status, kind, ..) = send(&idp, "alone", "PATCH", &path, &patch(job));
+                    assert_eq!((status, kind.starts_with("invalid")), (400, true), "{dialect:?} {odd}");
+                }
+                let members = idp.get(&path).expect(200).members().len();
+                assert_eq!(members, 2, "{dialect:?} {odd}");
+            }
+            if LENIENT.contains(&dialect) {
+                // What somebody else's schema calls members are not ours.
+                let foreign = at("urn:example:hr:Group:members".to_owned());
+                let left = idp.patch(&path, patch(json!([foreign, clear]))).expect(200);
+                assert_eq!((left.members(), left.header("keyroll-tolerance")), (vec![leaver.as_str()], "entra-009"));
+            }
+        }
+    });
 }
 
 #[test]

@@ -120,3 +120,30 @@ fn other_words_for_leaving_are_not_dropped_either() {
         }
     });
 }
+
+#[test]
+fn a_path_that_is_none_swallows_no_no() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            for path in ["active=false", "active eq \"true\"", "active,title", "[\"active\"]", "[active]"] {
+                let no = json!({"op": "replace", "path": path, "value": false});
+                for way in ["alone", "Bulk"] {
+                    let (status, _, _, answer) = send(&idp, way, "PATCH", &who.path, &patch(json!([no])));
+                    let detail = answer["detail"].as_str().unwrap_or_default();
+                    assert!(status == 400 && detail.contains("says that somebody leaves"), "{path}: {answer}");
+                }
+                assert_eq!(app.verify(&who.key), "VALID");
+                let yes = json!({"op": "replace", "path": path, "value": true});
+                assert_eq!(
+                    idp.patch(&who.path, patch(json!([yes]))).expect(200).header("keyroll-tolerance"),
+                    "auto-001"
+                );
+                idp.patch(&who.path, patch(json!([no, super::off()]))).expect(200);
+                assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+                idp.patch(&who.path, replace("active", true)).expect(200);
+            }
+        }
+    });
+}
