@@ -1,6 +1,7 @@
 //! Bulk jobs (RFC 7644 §3.7).
 
 use insta::assert_snapshot;
+use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -278,15 +279,55 @@ fn odd_operations_fail_alone() {
             }
         }
         assert_eq!(app.actions(), ["user.created", "user.created"]);
-        for (job, scim_type) in [
-            (bulk(json!([])), "invalidSyntax"),
-            (json!({"schemas": [BULK]}), "invalidSyntax"),
-            (
-                bulk(json!([post("/Users", "a", user("x@example.com")), post("/Users", "a", user("y@example.com"))])),
-                "invalidValue",
-            ),
-        ] {
+        for (job, scim_type) in [(bulk(json!([])), "invalidSyntax"), (json!({"schemas": [BULK]}), "invalidSyntax")] {
             idp.post("/Bulk", job).scim_error(400, scim_type);
+        }
+    });
+}
+
+#[test]
+fn a_shared_bulk_id_fails_who_refers_to_it() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let leaver = idp.post("/Users", user("leaver@example.com")).expect(201).id();
+        let key = app.issue(&leaver);
+        let (path, off) = (format!("/Users/{leaver}"), json!({"op": "replace", "path": "active", "value": false}));
+        let job = bulk(json!([
+            post("/Users", "a", user("x@example.com")),
+            post("/Users", "a", user("y@example.com")),
+            post("/Groups", "b", group("team", &["bulkId:a"])),
+            {"method": "PATCH", "path": path, "bulkId": "c", "data": patch(json!([off]))},
+            {"method": "PATCH", "path": path, "bulkId": "c", "data": replace("title", "gone")},
+        ]));
+        for dialect in [Dialect::Rfc, Dialect::Strict] {
+            let refused = app.connect(dialect).post("/Bulk", job.clone());
+            assert_eq!(refused.scim_error(400, "invalidValue"), "Operations[1].bulkId: a is there twice");
+        }
+        assert_eq!(app.verify(&key), "VALID");
+        let done = idp.post("/Bulk", job).expect(200);
+        assert_eq!(done.statuses(), ["201", "201", "409", "200", "200"]);
+        assert_eq!(done["Operations"][2]["response"]["detail"], "Operations[2]: bulkId:a was not created");
+        assert_eq!((app.verify(&key).as_str(), done.header("keyroll-tolerance")), ("OWNER_INACTIVE", "auto-017"));
+    });
+}
+
+#[test]
+fn a_path_may_be_a_location() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let exact = app.connect(Dialect::Rfc);
+        let hire = |name: &str| idp.post("/Users", user(name)).expect(201);
+        for (n, name) in ["a@example.com", "b@example.com"].into_iter().enumerate() {
+            let made = hire(name);
+            let (id, key) = (made.id(), app.issue(&made.id()));
+            let location = made["meta"]["location"].as_str().unwrap().to_owned();
+            let path = if n == 0 { location.clone() } else { format!("/scim/v2/Users/{id}") };
+            let job = bulk(json!([{"method": "DELETE", "path": path}]));
+            let refused = exact.post("/Bulk", job.clone()).expect(200);
+            assert_eq!((refused.statuses(), app.verify(&key)), (vec!["400"], "VALID".into()));
+            let done = idp.post("/Bulk", job).expect(200);
+            assert_eq!((done.statuses(), &done["Operations"][0]["location"]), (vec!["204"], &json!(location)));
+            assert_eq!(app.verify(&key), "REVOKED");
         }
     });
 }

@@ -11,6 +11,9 @@ use crate::scim::error::Error;
 use crate::scim::json::{self, Limits};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 
+/// What the base URL ends in.
+const BASE: &str = "/scim/v2/";
+
 /// The envelope of a job.
 #[derive(Debug)]
 pub struct BulkRequest<'b> {
@@ -130,8 +133,14 @@ impl BulkOperation {
             return Err(at(".bulkId: is missing, and POST needs one"));
         }
         let mut path = text("path")?.ok_or_else(|| at(".path: is missing"))?;
-        if tolerances.dialect().is_lenient() && path.starts_with(|c: char| c.is_ascii_alphabetic()) {
-            path.insert(0, '/');
+        if tolerances.dialect().is_lenient() {
+            if path.starts_with(|c: char| c.is_ascii_alphabetic()) {
+                path.insert(0, '/');
+            }
+            // RFC 7644 §3.7 has it from the base URL on; some clients send a resource's location.
+            if let Some((_, from_base)) = path.split_once(BASE) {
+                path = format!("/{from_base}");
+            }
         }
         if !path.starts_with('/') {
             return Err(at(".path: expected a path that starts with /"));

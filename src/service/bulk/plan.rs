@@ -1,6 +1,7 @@
 //! In which order a job's operations run: as written, but none before what it refers to.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 
 use serde_json::Value;
@@ -8,6 +9,7 @@ use serde_json::value::RawValue;
 
 use super::references;
 use crate::scim::json::{self, Limits};
+use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, Error};
 
 /// What to do next.
@@ -45,17 +47,23 @@ impl Plan {
     /// turn comes.
     ///
     /// # Errors
-    /// 400 if two operations have the same bulkId: nobody could tell which is meant.
-    pub(super) fn new(operations: &[&RawValue]) -> Result<Plan, Error> {
-        let mut by_bulk_id = HashMap::new();
+    /// 400 if two operations have the same bulkId: nobody could tell which is meant. Where the dialect bears it, only
+    /// those fail that refer to it.
+    pub(super) fn new(operations: &[&RawValue], tolerances: &mut Tolerances) -> Result<Plan, Error> {
+        let mut by_bulk_id: HashMap<String, (usize, bool)> = HashMap::new();
         let mut nodes: Vec<Node> = Vec::with_capacity(operations.len());
         let mut references = Vec::with_capacity(operations.len());
         for (index, raw) in operations.iter().enumerate() {
             let (bulk_id, creates, found) = read(raw);
-            if let Some(bulk_id) = bulk_id.clone()
-                && by_bulk_id.insert(bulk_id.clone(), (index, creates)).is_some()
-            {
-                return Err(scim::Error::value(format!("Operations[{index}].bulkId: {bulk_id} is there twice")));
+            if let Some(bulk_id) = bulk_id.clone() {
+                let detail = format!("Operations[{index}].bulkId: {bulk_id} is there twice");
+                match by_bulk_id.entry(bulk_id) {
+                    Entry::Occupied(mut other) if tolerances.allow(Tolerance::SharedBulkId) => {
+                        other.get_mut().1 = false
+                    }
+                    Entry::Occupied(_) => return Err(scim::Error::value(detail)),
+                    Entry::Vacant(place) => _ = place.insert((index, creates)),
+                }
             }
             nodes.push(Node { bulk_id, ..Node::default() });
             references.push(found);
@@ -212,12 +220,14 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::scim::tolerance::Dialect;
 
     /// Runs a plan in which the named operations fail; gives the steps.
     fn check(operations: Value, failing: &[usize], expected: &[Step]) {
         let raw: Vec<Box<RawValue>> =
             operations.as_array().unwrap().iter().map(|o| serde_json::value::to_raw_value(o).unwrap()).collect();
-        let mut plan = Plan::new(&raw.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap();
+        let operations: Vec<_> = raw.iter().map(AsRef::as_ref).collect();
+        let mut plan = Plan::new(&operations, &mut Tolerances::new(Dialect::Auto)).unwrap();
         let mut steps = vec![];
         while let Some(step) = plan.next() {
             match &step {
@@ -267,7 +277,16 @@ mod tests {
     #[test]
     fn a_bulk_id_names_one_operation() {
         let raw = [post("a", &[]), post("a", &[])].map(|o| serde_json::value::to_raw_value(&o).unwrap());
-        let error = Plan::new(&raw.iter().map(AsRef::as_ref).collect::<Vec<_>>()).unwrap_err();
+        let operations: Vec<_> = raw.iter().map(AsRef::as_ref).collect();
+        let error = Plan::new(&operations, &mut Tolerances::new(Dialect::Rfc)).unwrap_err();
         assert_eq!(error.detail, "Operations[1].bulkId: a is there twice");
+    }
+
+    #[test]
+    fn a_shared_bulk_id_names_nobody() {
+        let shared = json!([post("a", &[]), post("a", &[]), post("b", &["a"]), post("c", &["b"]), post("d", &[])]);
+        let vain = [Step::Orphan(2, "a".into()), Step::Orphan(3, "b".into())];
+        let [first, second] = vain;
+        check(shared, &[], &[Step::One(0), Step::One(1), first, second, Step::One(4)]);
     }
 }
