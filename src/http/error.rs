@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::respond::SCIM_JSON;
 use crate::domain::operation::Surface;
+use crate::domain::secret::without_keys;
 use crate::scim;
 use crate::service::Error;
 
@@ -18,6 +19,7 @@ pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpR
     }
     let failed = matches!(error, Error::Internal(_) | Error::Refused(_));
     let detail = if failed { format!("internal error, request {request_id}") } else { error.to_string() };
+    let detail = without_keys(&detail).into_owned();
     let mut response = match surface {
         Surface::Scim => respond(error.status(), SCIM_JSON, &scim::Error { detail, ..error.to_scim() }.body()),
         Surface::AuthZen => respond(authzen_status(error), "application/json", &Value::from(detail)),

@@ -113,6 +113,13 @@ impl Story<'_> {
             idp.patch(&format!("/scim/v2/Users/{person}"), &patch).expect(200);
             let operation = json!({"method": "PATCH", "path": format!("/Users/{person}"), "data": patch});
             idp.post("/scim/v2/Bulk", &json!({"schemas": [BULK], "Operations": [operation]})).expect(200);
+            // What a refusal says of a path, or of the word in the place of the verb, is no place for one either.
+            for (op, path) in [("add", format!("emails[type eq \"{key}")), (key, "active".to_owned())] {
+                let patch = json!({"schemas": [PATCH], "Operations": [{"op": op, "path": path, "value": true}]});
+                idp.patch(&format!("/scim/v2/Users/{person}"), &patch).expect(400);
+                let operation = json!({"method": "PATCH", "path": format!("/Users/{person}"), "data": patch});
+                idp.post("/scim/v2/Bulk", &json!({"schemas": [BULK], "Operations": [operation]})).expect(200);
+            }
             let odd =
                 [("X-Request-Id", key), ("User-Agent", key), ("X-API-Key", key), ("Cookie", key), ("Referer", key)];
             let answer = idp.send("GET", "/v1/whoami", &odd, "").unwrap().expect(200);

@@ -20,6 +20,7 @@ use super::body::{Body, PIECE_BYTES, Rest};
 use super::resources::{self, Conditions, Saved, create_in, patch_in};
 use super::{Change, Context, Error, Service, Work, authorize};
 use crate::domain::Operation;
+use crate::domain::secret::without_keys;
 use crate::scim::json::Limits;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_frame};
 use crate::scim::tolerance::Tolerances;
@@ -88,7 +89,7 @@ impl Service {
             let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
             return Err(scim::Error::status(413, detail).into());
         }
-        let plan = Plan::new(&request.operations)?;
+        let plan = Plan::new(&request.operations, &mut tolerances)?;
         let mut job = Job {
             service: self,
             context,
@@ -194,7 +195,9 @@ impl Job<'_> {
             let request = self.context.request.id.as_str();
             ::log::error!(request; "Operations[{index}]: {}", error.causes());
         }
-        error.to_scim()
+        let error = error.to_scim();
+        // Whoever reads a client's log of what was refused finds no key there.
+        scim::Error { detail: without_keys(&error.detail).into_owned(), ..error }
     }
 
     /// Resolves the references of an operation and finds out what it is, before any transaction.
