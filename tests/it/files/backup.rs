@@ -99,6 +99,8 @@ fn a_backup_restores_into_either_database() {
             assert_eq!(last["seq"], newest + 1);
             let restored = to.serve(&[]);
             assert_eq!(restored.printed, Vec::<String>::new());
+            // No write has told it yet that they are kept.
+            assert_eq!(restored.client("").get("/readyz").expect(200).json()["status"], "ready");
             assert_eq!(verdict(&restored, &key), "VALID");
             let shown = restored.idp().get(&format!("/scim/v2/Users/{mira}")).expect(200).json();
             assert_eq!(shown["userName"], "Mira \"x\" Ünal\n");
