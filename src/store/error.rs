@@ -87,6 +87,9 @@ impl From<Diesel> for Error {
             (Kind::Other, Diesel::BrokenTransactionManager) => {
                 Error::Unavailable("the transaction was lost".to_owned())
             }
+            (Kind::Other, Diesel::DatabaseError(_, about)) if about.message().starts_with(NO_RIGHTS) => {
+                Error::Refused(without_rights(about.message()))
+            }
             (Kind::Other, _) => Error::Database(error),
             (Kind::NotOurs, Diesel::DatabaseError(_, about)) => {
                 Error::Refused(format!("the database file cannot be used: {}", about.message()))
@@ -103,6 +106,15 @@ impl From<diesel::r2d2::PoolError> for Error {
     fn from(error: diesel::r2d2::PoolError) -> Error {
         Error::Unavailable(error.to_string())
     }
+}
+
+/// How PostgreSQL tells a role what it may not do (42501, whose code Diesel hides).
+const NO_RIGHTS: &str = "permission denied for";
+
+/// What PostgreSQL said, and if that was about rights, who has them.
+pub(super) fn without_rights(message: &str) -> String {
+    let fix = "name the role in the database URL that made Keyroll's tables; for a new database, the role that owns it";
+    if message.starts_with(NO_RIGHTS) { format!("{message}: {fix}") } else { message.to_owned() }
 }
 
 const MOVED: &str = "the database file was moved, deleted or replaced while it was open: put it back, or stop the \

@@ -5,7 +5,7 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Bind, Conn};
-use super::error::{Error, Result};
+use super::error::{Error, Result, without_rights};
 use super::index;
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -116,7 +116,7 @@ pub(super) fn revert(conn: &mut Conn) -> Result<()> {
 }
 
 fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Refused(format!("the database could not be migrated: {error}"))
+    Error::Refused(format!("the database could not be migrated: {}", without_rights(&error.to_string())))
 }
 
 fn pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>

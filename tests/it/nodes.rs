@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::client::{connect, read_answer};
 use crate::support::postgres::wait_for_locks;
-use crate::support::server::{GROUP, Installation, PATCH, Server, USER};
+use crate::support::server::{GROUP, Installation, Output, PATCH, Server, USER};
 
 /// Two servers that start at the same moment.
 fn two(first: &Installation, second: &Installation) -> (Server, Server) {
@@ -214,6 +214,23 @@ fn a_node_with_other_keys_does_not_start_and_names_the_file_to_copy() {
         stranger.serve(&[]).idp().get("/scim/v2/Users").expect(200);
         server.idp().get("/scim/v2/Users").expect(200);
     }
+}
+
+#[test]
+fn a_role_without_rights_is_told_which_one_has_them() {
+    let Some(place) = Installation::postgres() else { return };
+    place.sql("CREATE ROLE stranger LOGIN");
+    let stranger = place.through(place.database_url().replace("user=keyroll", "user=stranger"));
+    let refused = |what: &str, output: Output| {
+        let fix =
+            "name the role in the database URL that made Keyroll's tables; for a new database, the role that owns it";
+        assert_eq!((output.code, output.stderr), (1, format!("keyroll: {what}: {fix}\n")));
+    };
+    let could_not = "the database could not be migrated: permission denied for schema public";
+    refused(could_not, stranger.run(&["init"]));
+    place.run(&["init"]).expect(0);
+    refused("permission denied for table installation", stranger.run(&["key", "list"]));
+    refused("permission denied for table installation", stranger.start(&[], &[]).outcome().err().unwrap());
 }
 
 #[test]
