@@ -7,9 +7,9 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value, json};
 
-use super::catalogue::fields::Fields;
-use super::resources::{self, Conditions, create_in, replace_in, stored_document};
-use super::{Change, Context, Error, Service, registry, users};
+use crate::service::catalogue::fields::Fields;
+use crate::service::resources::{self, Conditions, create_in, replace_in, stored_document};
+use crate::service::{Change, Context, Error, Service, registry, users};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::ResourceType;
 use crate::scim::text::{fold, render_time};
@@ -110,7 +110,7 @@ impl Service {
     /// 404 if there is none, 422 for a reason that is no code.
     pub fn hold_agent(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
         let operation = if hold { Operation::AgentSuspend } else { Operation::AgentActivate };
-        reason.map_or(Ok(()), super::credentials::check_reason)?;
+        reason.map_or(Ok(()), crate::service::credentials::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         self.perform(context, operation, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;

@@ -7,9 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use chrono::{DateTime, Utc};
 
-use super::cache::{Known, Stamp};
-use super::credentials::is_intact;
-use super::{Context, Error, Service, liveness};
+use crate::service::cache::{Known, Stamp};
+use crate::service::credentials::is_intact;
+use crate::service::{Context, Error, Service, liveness};
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
@@ -17,7 +17,7 @@ use crate::domain::secret::PlainKey;
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Tenant};
 use crate::store::{self, Conn, credentials::Holder};
 
-pub(super) const REFUSED: Error = Error::KeyRefused(None);
+pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
 
 /// A key whose whole secret was proven and that does not work. Why is for the server's log; whoever holds it is
 /// told what anybody is told who holds none (attack case A01).
@@ -49,11 +49,11 @@ impl Dead {
 }
 
 /// What a look-up of a key found.
-pub(super) struct Found {
+pub(in crate::service) struct Found {
     /// Whether the whole secret matched and the row is as Keyroll wrote it.
-    pub(super) proven: bool,
+    pub(in crate::service) proven: bool,
     /// The row, with its owner.
-    pub(super) holder: Arc<Holder>,
+    pub(in crate::service) holder: Arc<Holder>,
     /// When it was about to be read.
     at: DateTime<Utc>,
     /// Whether a live User answers for the owner, if it needs one; looked at only once the secret matched.
@@ -64,7 +64,7 @@ pub(super) struct Found {
 
 impl Found {
     /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
-    pub(super) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
+    pub(in crate::service) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
         if !self.proven {
             return Verdict::NotFound;
         }
@@ -100,7 +100,7 @@ impl Service {
 
     /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
     /// has changed since.
-    pub(super) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
+    pub(in crate::service) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
         if let Some(Known { holder, key, at }) = self.known_caller(token) {
             return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
         }
@@ -110,7 +110,7 @@ impl Service {
     }
 
     /// The holder of a key that works, with what its owner may do now; remembered for the next request.
-    pub(super) fn key_holder(
+    pub(in crate::service) fn key_holder(
         &self,
         token: &str,
         found: Found,
@@ -136,13 +136,13 @@ impl Service {
     }
 
     /// The same caller as the database knows it inside a transaction.
-    pub(super) fn refresh(&self, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
+    pub(in crate::service) fn refresh(&self, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
         let Some(key) = known.key() else { return Ok(known.clone()) };
         Ok(self.look_up(conn, key)?.1)
     }
 
     /// A key that works as it is in the database, and its holder as a caller.
-    pub(super) fn look_up(&self, conn: &mut Conn, key: &KeyHolder) -> Result<(Credential, Caller), Error> {
+    pub(in crate::service) fn look_up(&self, conn: &mut Conn, key: &KeyHolder) -> Result<(Credential, Caller), Error> {
         let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
         let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
         let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
@@ -190,8 +190,8 @@ fn tell_edited(holder: &Holder) {
 }
 
 /// What a provisioning key may do: the SCIM part of Keyroll's own api, and nothing else.
-pub(super) fn scim_permissions() -> Permissions {
-    let types = super::registry().types.iter();
+pub(in crate::service) fn scim_permissions() -> Permissions {
+    let types = crate::service::registry().types.iter();
     let of_types =
         types.flat_map(|one| [Operation::Read, Operation::Create].map(|op| op.permission_for(&one.endpoint)));
     let of_catalogue = [Operation::Roles, Operation::Entitlements].map(|op| op.permission().to_owned());
@@ -199,7 +199,7 @@ pub(super) fn scim_permissions() -> Permissions {
 }
 
 /// The same as the access of a connection's agent: its authority is the connection's, not a role's.
-pub(super) fn scim_access() -> Arc<Permissions> {
+pub(in crate::service) fn scim_access() -> Arc<Permissions> {
     static ACCESS: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(scim_permissions()));
     Arc::clone(&ACCESS)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use super::{Error, registry};
+use crate::service::{Error, registry};
 use crate::domain::operation::Keys;
 use crate::domain::{Caller, Operation, Permission};
 use crate::scim::ResourceType;

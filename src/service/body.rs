@@ -5,17 +5,17 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use super::render::member;
-use super::{Error, Service};
+use crate::service::render::member;
+use crate::service::{Error, Service};
 use crate::domain::TenantKey;
 use crate::scim::project::Projection;
 use crate::store::{self, ResourceKey, members::Member};
 
 /// Members in one read: a short transaction each, so that a slow reader pins nothing (design §4).
-pub(super) const CHUNK: i64 = 1_000;
+pub(in crate::service) const CHUNK: i64 = 1_000;
 
 /// So many bytes make a piece: longer answers are read while they are sent.
-pub(super) const PIECE_BYTES: usize = 1 << 17;
+pub(in crate::service) const PIECE_BYTES: usize = 1 << 17;
 
 /// An answer, in parts.
 #[derive(Debug, Default)]
@@ -30,21 +30,21 @@ enum Part {
 }
 
 /// What of an answer is still to be read.
-pub(super) trait Rest: fmt::Debug + Send {
+pub(in crate::service) trait Rest: fmt::Debug + Send {
     /// What comes next, not much more than a piece; `None` at the end.
     fn next(&mut self, service: &Service) -> Result<Option<Body>, Error>;
 }
 
 /// The members of a group behind the first chunk.
 #[derive(Debug)]
-pub(super) struct Members {
-    pub(super) tenant: TenantKey,
-    pub(super) group: ResourceKey,
+pub(in crate::service) struct Members {
+    pub(in crate::service) tenant: TenantKey,
+    pub(in crate::service) group: ResourceKey,
     /// The last that was sent; `None` once all were.
-    pub(super) after: Option<ResourceKey>,
-    pub(super) projection: Projection,
+    pub(in crate::service) after: Option<ResourceKey>,
+    pub(in crate::service) projection: Projection,
     /// Whether any member stands before.
-    pub(super) begun: bool,
+    pub(in crate::service) begun: bool,
 }
 
 impl Body {
@@ -54,7 +54,7 @@ impl Body {
     }
 
     /// An answer whose middle comes from elsewhere. What makes up to a piece is read at once.
-    pub(super) fn framed(
+    pub(in crate::service) fn framed(
         service: &Service,
         head: String,
         mut middle: impl Rest + 'static,
@@ -75,18 +75,18 @@ impl Body {
         Ok(body)
     }
 
-    pub(super) fn push(&mut self, text: &str) {
+    pub(in crate::service) fn push(&mut self, text: &str) {
         match self.parts.back_mut() {
             Some(Part::Text(last)) => last.push_str(text),
             _ => self.parts.push_back(Part::Text(text.to_owned())),
         }
     }
 
-    pub(super) fn push_rest(&mut self, rest: Box<dyn Rest>) {
+    pub(in crate::service) fn push_rest(&mut self, rest: Box<dyn Rest>) {
         self.parts.push_back(Part::Rest(rest));
     }
 
-    pub(super) fn append(&mut self, other: Body) {
+    pub(in crate::service) fn append(&mut self, other: Body) {
         for part in other.parts {
             match part {
                 // What is a piece by itself is not copied, and neither is the first text of all.
@@ -100,7 +100,7 @@ impl Body {
     }
 
     /// Whether it is long enough to be sent before more of it is read.
-    pub(super) fn is_piece(&self) -> bool {
+    pub(in crate::service) fn is_piece(&self) -> bool {
         let mut bytes = 0;
         self.parts.iter().any(|part| match part {
             Part::Text(text) => {
@@ -112,7 +112,7 @@ impl Body {
     }
 
     /// The whole answer, if all of it is one text.
-    pub(super) fn as_text(&self) -> Option<&str> {
+    pub(in crate::service) fn as_text(&self) -> Option<&str> {
         match (self.parts.front(), self.parts.len()) {
             (Some(Part::Text(text)), 1) => Some(text),
             _ => None,
@@ -179,7 +179,7 @@ impl Rest for Members {
 
 impl Service {
     /// One element of `members` as the projection shows it; `None` if nothing of it is shown.
-    pub(super) fn member_text(&self, one: &Member, projection: &Projection) -> Result<Option<String>, Error> {
+    pub(in crate::service) fn member_text(&self, one: &Member, projection: &Projection) -> Result<Option<String>, Error> {
         let element = member(self.scim_base_url(), one);
         if projection.is_default() {
             return Ok(Some(serde_json::to_string(&element)?));

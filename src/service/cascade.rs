@@ -6,7 +6,7 @@ use crate::domain::Principal;
 
 /// The consequence of a principal's change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Consequence {
+pub(in crate::service) enum Consequence {
     /// Its keys stay as they are.
     None,
     /// It stops being live: its keys are suspended by derivation, no key row changes.
@@ -18,7 +18,7 @@ pub(super) enum Consequence {
 /// Compares a principal before and after a change and sets `suspended_at`, which counts from the identity
 /// provider's deactivation alone: an admin's hold has no window. Also gives whether the window has passed:
 /// then the keys are revoked, whatever else holds them back.
-pub(super) fn decide(before: Option<&Principal>, after: &mut Principal, now: DateTime<Utc>) -> (Consequence, bool) {
+pub(in crate::service) fn decide(before: Option<&Principal>, after: &mut Principal, now: DateTime<Utc>) -> (Consequence, bool) {
     let was_active = before.is_none_or(|before| before.active);
     let late = !was_active && after.active && after.is_past_window(now);
     match (was_active, after.active) {

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 
-use super::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize};
 use crate::domain::log::{self, Entry, Head};
 use crate::domain::{Id, Operation, Tenant, TenantKey};
 use crate::scim::ResourceType;
@@ -32,7 +32,7 @@ pub struct Change<'c> {
 
 /// What a change does to what services read of roles and mappings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Touched {
+pub(in crate::service) enum Touched {
     /// Nothing.
     Nothing,
     /// A group that is mapped has another name, or comes, or goes.
@@ -42,7 +42,7 @@ pub(super) enum Touched {
 }
 
 impl<'c> Change<'c> {
-    pub(super) fn new(
+    pub(in crate::service) fn new(
         service: &'c Service,
         conn: &'c mut Conn,
         context: &'c Context,
@@ -92,18 +92,18 @@ impl<'c> Change<'c> {
     }
 
     /// The end of the log that this transaction found. Locks the log, as [`Change::seq`] does.
-    pub(super) fn locked_head(&mut self) -> Result<Head, Error> {
+    pub(in crate::service) fn locked_head(&mut self) -> Result<Head, Error> {
         self.seq()?;
         self.head.clone().ok_or_else(|| Error::internal("the log is not locked"))
     }
 
     /// Notes that what services read of roles and mappings is another after this change.
-    pub(super) fn touch_policy(&mut self, touched: Touched) {
+    pub(in crate::service) fn touch_policy(&mut self, touched: Touched) {
         self.touched = self.touched.max(touched);
     }
 
     /// Whether it has changed the catalogue.
-    pub(super) fn has_touched_catalogue(&self) -> bool {
+    pub(in crate::service) fn has_touched_catalogue(&self) -> bool {
         self.touched == Touched::Catalogue
     }
 
@@ -123,7 +123,7 @@ impl<'c> Change<'c> {
 
     /// Takes the end of the log, which is locked: the change is not earlier, and so is nothing that it has dated.
     /// Otherwise whoever reads what is later than all it has read would never read this.
-    pub(super) fn build_on(&mut self, head: Head) -> Result<(), Error> {
+    pub(in crate::service) fn build_on(&mut self, head: Head) -> Result<(), Error> {
         let millis = DateTime::<Utc>::timestamp_millis;
         let before = self.now;
         self.now = before.max(head.time);
@@ -136,7 +136,7 @@ impl<'c> Change<'c> {
     }
 
     /// Notes that a resource carries the time of this change.
-    pub(super) fn date(&mut self, resource: ResourceKey) {
+    pub(in crate::service) fn date(&mut self, resource: ResourceKey) {
         if self.head.is_none() {
             self.dated.push(resource);
         }
@@ -148,7 +148,7 @@ impl<'c> Change<'c> {
     }
 
     /// Appends the entries to the tenant's log.
-    pub(super) fn finish(mut self) -> Result<(), Error> {
+    pub(in crate::service) fn finish(mut self) -> Result<(), Error> {
         if self.entries.is_empty() {
             return Ok(());
         }

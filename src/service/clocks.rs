@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::Service;
+use crate::service::Service;
 use crate::domain::clock::Clock;
 
 /// How far a clock may go forward beside the monotonic one, between two looks.
@@ -17,7 +17,7 @@ const APART: &str = "this node's clock differs from the database's by more than 
 const JUMPED: &str = "this node's clock has jumped forward by more than ten minutes: set it right, or restart keyroll if it is right now";
 
 /// What is known of this node's clock.
-pub(super) struct Clocks {
+pub(in crate::service) struct Clocks {
     /// Both clocks at the last look at which they agreed.
     agreed: Mutex<(DateTime<Utc>, Duration)>,
     /// Whether the clock was too far from the database's when that last told its time.
@@ -25,7 +25,7 @@ pub(super) struct Clocks {
 }
 
 impl Clocks {
-    pub(super) fn new(clock: &dyn Clock) -> Clocks {
+    pub(in crate::service) fn new(clock: &dyn Clock) -> Clocks {
         Clocks { agreed: Mutex::new((clock.now(), clock.monotonic())), is_apart: AtomicBool::new(false) }
     }
 
@@ -43,7 +43,7 @@ impl Clocks {
 
 impl Service {
     /// Compares the clocks, when the database has just told its own.
-    pub(super) fn compare_clocks(&self) {
+    pub(in crate::service) fn compare_clocks(&self) {
         let (Some(told), Some(max)) = (self.inner.store.told_time(), self.inner.settings.limits.clock_skew_seconds_max)
         else {
             return;
@@ -56,7 +56,7 @@ impl Service {
     }
 
     /// Whether what is written now would carry a time that can be believed, else why not.
-    pub(super) fn believe_clock(&self) -> Result<(), &'static str> {
+    pub(in crate::service) fn believe_clock(&self) -> Result<(), &'static str> {
         if self.inner.clocks.is_apart.load(Ordering::Acquire) {
             return Err(APART);
         }

@@ -2,18 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use super::{Change, Error};
+use crate::service::{Change, Error};
 use crate::domain::access;
 use crate::domain::log::Entry;
 use crate::domain::{Id, Policy};
 use crate::scim::tolerance::Tolerances;
 
 /// Ids in one list of a record at most.
-pub(super) const RECORD_IDS_MAX: usize = 1_000;
+pub(in crate::service) const RECORD_IDS_MAX: usize = 1_000;
 
 /// Mappings and roles that a change concerns.
 #[derive(Debug, Default)]
-pub(super) struct Concerned {
+pub(in crate::service) struct Concerned {
     mappings: BTreeSet<Id>,
     roles: BTreeSet<String>,
     /// Of these mappings, those that no group has the name for any more.
@@ -22,7 +22,7 @@ pub(super) struct Concerned {
 
 impl Concerned {
     /// Some mappings, by their places, and all that they give.
-    pub(super) fn add(&mut self, policy: &Policy, mappings: impl IntoIterator<Item = usize>) {
+    pub(in crate::service) fn add(&mut self, policy: &Policy, mappings: impl IntoIterator<Item = usize>) {
         for mapped in mappings.into_iter().filter_map(|at| policy.mapped(at)) {
             self.mappings.insert(mapped.mapping.id);
             self.roles.extend(policy.gains(&mapped.mapping.role).iter().map(|gain| gain.role.clone()));
@@ -30,12 +30,12 @@ impl Concerned {
     }
 
     /// Notes a mapping that applies to nothing from now on.
-    pub(super) fn orphan(&mut self, policy: &Policy, mapping: usize) {
+    pub(in crate::service) fn orphan(&mut self, policy: &Policy, mapping: usize) {
         self.orphaned.extend(policy.mapped(mapping).map(|mapped| mapped.mapping.id));
     }
 
     /// What a change of a role concerns: the roles that include it, and every mapping that gives it.
-    pub(super) fn by_role(policy: &Policy, role: &str) -> Concerned {
+    pub(in crate::service) fn by_role(policy: &Policy, role: &str) -> Concerned {
         let includes = |outer: &&String| *outer != role && policy.gives(outer, role);
         Concerned {
             mappings: policy.mappings_giving(role).map(|one| one.mapping.id).collect(),
@@ -45,13 +45,13 @@ impl Concerned {
     }
 
     /// What a change of an api concerns: the roles that use it.
-    pub(super) fn by_api(policy: &Policy, api: &str) -> Concerned {
+    pub(in crate::service) fn by_api(policy: &Policy, api: &str) -> Concerned {
         let using = policy.roles().values().filter(|role| role.permissions.iter().any(|one| one.api() == api));
         Concerned { roles: using.map(|role| role.name.clone()).collect(), ..Concerned::default() }
     }
 
     /// What it concerns that a principal comes to life, or ceases to live: every mapping that applies to it.
-    pub(super) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Concerned, Error> {
+    pub(in crate::service) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Concerned, Error> {
         let (mut concerned, policy) = (Concerned::default(), change.policy()?);
         let tenant = change.key();
         let (facts, groups) = change.service.facts(change.conn, tenant, &policy, &[id], None)?;
@@ -63,7 +63,7 @@ impl Concerned {
     }
 
     /// Adds what is concerned to a record.
-    pub(super) fn on(self, mut entry: Entry) -> Entry {
+    pub(in crate::service) fn on(self, mut entry: Entry) -> Entry {
         let ids = |ids: &BTreeSet<Id>| ids.iter().map(Id::to_string).collect();
         let (mappings, orphaned) = (ids(&self.mappings), ids(&self.orphaned));
         for (name, list) in [("mappings", mappings), ("roles", Vec::from_iter(self.roles)), ("orphaned", orphaned)] {
@@ -74,7 +74,7 @@ impl Concerned {
 }
 
 /// Adds to a record what the request needed beside the RFCs: names of tolerances, attribute paths and ids.
-pub(super) fn tolerated(entry: Entry, tolerances: &Tolerances) -> Entry {
+pub(in crate::service) fn tolerated(entry: Entry, tolerances: &Tolerances) -> Entry {
     let names: Vec<String> = tolerances.names().into_iter().map(str::to_owned).collect();
     let mut entry = listed(entry, "tolerances", names);
     let lists =

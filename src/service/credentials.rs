@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 pub use self::list::Filter;
 pub use self::request::Owner;
-use super::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service};
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::log::Entry;
 use crate::domain::secret::{Keyring, PlainKey, holds_key_text};
@@ -19,16 +19,16 @@ use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal, Te
 use crate::store::{self, credentials::StoredCredential};
 
 /// What a new key shall be; its owner comes beside it.
-pub(super) struct NewKey {
-    pub(super) name: String,
-    pub(super) class: Class,
-    pub(super) grant: Grant,
-    pub(super) lifetime: TimeDelta,
-    pub(super) connection: Option<Id>,
+pub(in crate::service) struct NewKey {
+    pub(in crate::service) name: String,
+    pub(in crate::service) class: Class,
+    pub(in crate::service) grant: Grant,
+    pub(in crate::service) lifetime: TimeDelta,
+    pub(in crate::service) connection: Option<Id>,
 }
 
 /// Issues a key inside a change. The caller has locked the owner and checked that it may.
-pub(super) fn issue(change: &mut Change<'_>, owner: &Principal, new: NewKey) -> Result<(Credential, PlainKey), Error> {
+pub(in crate::service) fn issue(change: &mut Change<'_>, owner: &Principal, new: NewKey) -> Result<(Credential, PlainKey), Error> {
     let key = PlainKey::mint(new.class, change.service.entropy());
     let tenant = change.tenant();
     let credential = Credential {
@@ -67,7 +67,7 @@ fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Ut
 
 /// Revokes a key for good, inside a change; its record says why. A row that was changed from outside is not sealed
 /// anew: it stays refused, and the record says so instead of naming the owner that somebody wrote there.
-pub(super) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: &str) -> Result<(), Error> {
+pub(in crate::service) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: &str) -> Result<(), Error> {
     // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
     change.seq()?;
     let tenant = change.tenant();
@@ -87,12 +87,12 @@ pub(super) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: 
 }
 
 /// Whether a row is as Keyroll wrote it: who edits one by SQL kills the key instead of widening it.
-pub(super) fn is_intact(keyring: &Keyring, tenant: &Tenant, stored: &StoredCredential) -> bool {
+pub(in crate::service) fn is_intact(keyring: &Keyring, tenant: &Tenant, stored: &StoredCredential) -> bool {
     keyring.row_mac_matches(&stored.credential.canonical(&tenant.id), &stored.mac)
 }
 
 /// Revokes every key of an owner that is not revoked yet.
-pub(super) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason: &str) -> Result<(), Error> {
+pub(in crate::service) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason: &str) -> Result<(), Error> {
     for stored in store::credentials::of_owner(change.conn, change.key(), owner)? {
         revoke(change, stored, reason)?;
     }
@@ -185,7 +185,7 @@ fn checked_note(text: &str) -> Result<&str, Error> {
 }
 
 /// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
-pub(super) fn check_reason(reason: &str) -> Result<(), Error> {
+pub(in crate::service) fn check_reason(reason: &str) -> Result<(), Error> {
     if is_reason(reason) {
         return Ok(());
     }

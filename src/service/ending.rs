@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::{Error, Service};
+use crate::service::{Error, Service};
 use crate::domain::credential::Class;
 use crate::domain::{Connection, Id};
 use crate::store;

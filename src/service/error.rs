@@ -1,8 +1,8 @@
 //! What a use case answers when it does not do what was asked. HTTP renders it; nothing here knows how.
 
 #[cfg(doc)]
-use super::Service;
-use super::authenticate::Dead;
+use crate::service::Service;
+use crate::service::authenticate::Dead;
 use crate::domain::Permission;
 use crate::domain::log::Entry;
 use crate::scim;

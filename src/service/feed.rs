@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize};
 use crate::domain::log::Record;
 use crate::domain::{Operation, TenantKey};
 use crate::store::{self, Conn};

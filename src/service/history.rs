@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use chrono::TimeDelta;
 use serde_json::{Map, Value, json};
 
-use super::{Change, Error, Service, registry, sealed};
+use crate::service::{Change, Error, Service, registry, sealed};
 use crate::domain::{Id, TenantKey};
 use crate::store::history::PastResource;
 use crate::store::resources::Resource;
@@ -14,22 +14,22 @@ use crate::store::{self, Conn};
 
 /// A past document, opened.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Past {
+pub(in crate::service) struct Past {
     /// The document.
-    pub(super) document: Map<String, Value>,
+    pub(in crate::service) document: Map<String, Value>,
     /// What connections called it; of types that others are mapped by.
-    pub(super) external_ids: Vec<String>,
+    pub(in crate::service) external_ids: Vec<String>,
 }
 
 /// A state of a resource that a change is about to end.
-pub(super) struct Ending {
+pub(in crate::service) struct Ending {
     resource: Resource,
     external_ids: Vec<String>,
 }
 
 impl Ending {
     /// Looks at a resource before anything about it is changed.
-    pub(super) fn of(change: &mut Change<'_>, resource: &Resource) -> Result<Ending, Error> {
+    pub(in crate::service) fn of(change: &mut Change<'_>, resource: &Resource) -> Result<Ending, Error> {
         let mut external_ids = vec![];
         // Only groups are mapped by what a connection calls them; a person's external id is not kept.
         if registry().by_name(&resource.type_name).is_some_and(|one| one.rows.is_some()) {
@@ -41,12 +41,12 @@ impl Ending {
     }
 
     /// What connections call it.
-    pub(super) fn external_ids(&self) -> &[String] {
+    pub(in crate::service) fn external_ids(&self) -> &[String] {
         &self.external_ids
     }
 
     /// The same, and what they will be once one connection calls it otherwise.
-    pub(super) fn external_ids_with(&self, (old, new): (Option<&str>, Option<&str>)) -> (Vec<String>, Vec<String>) {
+    pub(in crate::service) fn external_ids_with(&self, (old, new): (Option<&str>, Option<&str>)) -> (Vec<String>, Vec<String>) {
         let mut after = self.external_ids.clone();
         if old != new {
             // Another connection may call it the same: its name stays.
@@ -59,7 +59,7 @@ impl Ending {
     }
 
     /// Keeps it as what was true until the record that comes next. Locks the log: see [`Change::seq`].
-    pub(super) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
+    pub(in crate::service) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
         let (tenant, seq) = (change.key(), change.seq()?);
         let document: &serde_json::value::RawValue = serde_json::from_str(&self.resource.document)?;
         let plain = serde_json::to_vec(&json!({"external_ids": self.external_ids}))?;
@@ -96,7 +96,7 @@ impl Service {
     }
 
     /// Opens past documents. Those whose key was deleted are gone: they read as empty.
-    pub(super) fn open_past(
+    pub(in crate::service) fn open_past(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::catalogue::mappings;
-use super::credentials::{NewKey, issue};
-use super::{Change, Context, Error, Service, authenticate};
+use crate::service::catalogue::mappings;
+use crate::service::credentials::{NewKey, issue};
+use crate::service::{Change, Context, Error, Service, authenticate};
 use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
 use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
@@ -48,7 +48,7 @@ impl Service {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn map_direct_grants(&self) -> Result<(), Error> {
+    pub(in crate::service) fn map_direct_grants(&self) -> Result<(), Error> {
         let tenants = self.read(|conn| {
             let mut found = vec![];
             for tenant in store::tenants::all(conn)? {
@@ -116,7 +116,7 @@ fn already_initialised(name: &str) -> Error {
 
 impl NewKey {
     /// A key for an identity provider.
-    pub(super) fn provisioning(connection: &Connection) -> NewKey {
+    pub(in crate::service) fn provisioning(connection: &Connection) -> NewKey {
         NewKey {
             name: connection.name.clone(),
             class: Class::Provisioning,

@@ -14,11 +14,11 @@ use crate::domain::secret::Keyring;
 use crate::store::installation::{ROOT, SIGNING};
 use crate::store::{self, Conn};
 
-use super::error::Error;
-use super::signing::SigningKey;
+use crate::service::error::Error;
+use crate::service::signing::SigningKey;
 
 /// The name of the file that holds the 32 bytes everything secret is derived from.
-pub(super) const ROOT_KEY: &str = "root.key";
+pub(in crate::service) const ROOT_KEY: &str = "root.key";
 /// A key, in bytes.
 const KEY_BYTES: usize = 32;
 /// The id of an installation, in bytes.
@@ -31,7 +31,7 @@ const SIGNING_KEY: &str = "signing.key";
 ///
 /// # Errors
 /// If `root.key` is missing and the database was made with one.
-pub(super) fn check_key_is_there(data_dir: &Path, database: &store::Settings) -> Result<(), Error> {
+pub(in crate::service) fn check_key_is_there(data_dir: &Path, database: &store::Settings) -> Result<(), Error> {
     let path = data_dir.join(ROOT_KEY);
     let is_new = database.url.strip_prefix("sqlite:").is_some_and(|file| !Path::new(file).exists());
     if is_new || path.exists() {
@@ -46,10 +46,10 @@ pub(super) fn check_key_is_there(data_dir: &Path, database: &store::Settings) ->
 }
 
 /// What `root.key` holds: 32 bytes, and behind them the id of the installation, once a database has it.
-pub(super) struct RootKey {
+pub(in crate::service) struct RootKey {
     key: [u8; KEY_BYTES],
     /// The installation that it is of.
-    pub(super) installation: Option<Id>,
+    pub(in crate::service) installation: Option<Id>,
 }
 
 impl RootKey {
@@ -57,7 +57,7 @@ impl RootKey {
     ///
     /// # Errors
     /// If the folder or the file cannot be made or read, or the file does not hold a key.
-    pub(super) fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<RootKey, Error> {
+    pub(in crate::service) fn open(data_dir: &Path, entropy: &dyn Entropy) -> Result<RootKey, Error> {
         let (key, rest) = open_key(data_dir, ROOT_KEY, entropy)?;
         Ok(RootKey { key, installation: rest })
     }
@@ -66,18 +66,18 @@ impl RootKey {
     ///
     /// # Errors
     /// If it is not, or does not hold a key.
-    pub(super) fn present(data_dir: &Path) -> Result<RootKey, Error> {
+    pub(in crate::service) fn present(data_dir: &Path) -> Result<RootKey, Error> {
         let (key, installation) = present(data_dir, ROOT_KEY)?;
         Ok(RootKey { key, installation })
     }
 
     /// What is derived from it.
-    pub(super) fn keyring(&self) -> Keyring {
+    pub(in crate::service) fn keyring(&self) -> Keyring {
         Keyring::derive(&self.key)
     }
 
     /// The id that a database without one gets: the file's own, or a new one.
-    pub(super) fn id(&self, entropy: &dyn Entropy) -> Result<Id, Error> {
+    pub(in crate::service) fn id(&self, entropy: &dyn Entropy) -> Result<Id, Error> {
         if let Some(id) = self.installation {
             return Ok(id);
         }
@@ -91,7 +91,7 @@ impl RootKey {
     ///
     /// # Errors
     /// If the file cannot be written, though others in its folder can.
-    pub(super) fn keep(&self, id: Id, data_dir: &Path) -> Result<(), Error> {
+    pub(in crate::service) fn keep(&self, id: Id, data_dir: &Path) -> Result<(), Error> {
         if self.installation == Some(id) {
             return Ok(());
         }
@@ -118,7 +118,7 @@ impl RootKey {
 ///
 /// # Errors
 /// If the file cannot be made or read, or the database was used with another one.
-pub(super) fn open_signing_key(
+pub(in crate::service) fn open_signing_key(
     store: &store::Store,
     data_dir: &Path,
     entropy: &dyn Entropy,
@@ -160,7 +160,7 @@ fn open_key(data_dir: &Path, name: &str, entropy: &dyn Entropy) -> Result<([u8; 
 ///
 /// # Errors
 /// If it is not, or is no key.
-pub(super) fn present_signing_key(data_dir: &Path) -> Result<SigningKey, Error> {
+pub(in crate::service) fn present_signing_key(data_dir: &Path) -> Result<SigningKey, Error> {
     SigningKey::from_seed(&present(data_dir, SIGNING_KEY)?.0)
 }
 
@@ -228,7 +228,7 @@ fn read(path: &Path) -> Result<Option<Held>, Error> {
 ///
 /// # Errors
 /// See [`check_root`].
-pub(super) fn known_root(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<Option<Id>, Error> {
+pub(in crate::service) fn known_root(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) -> Result<Option<Id>, Error> {
     if store::installation::fingerprint(conn, ROOT)?.is_none() {
         return Ok(None);
     }
@@ -241,7 +241,7 @@ pub(super) fn known_root(conn: &mut Conn, keyring: &Keyring, data_dir: &Path) ->
 ///
 /// # Errors
 /// If the database was made with another `root.key`.
-pub(super) fn check_root(conn: &mut Conn, keyring: &Keyring, id: &Id, data_dir: &Path) -> Result<Id, Error> {
+pub(in crate::service) fn check_root(conn: &mut Conn, keyring: &Keyring, id: &Id, data_dir: &Path) -> Result<Id, Error> {
     check_fingerprint(conn, (ROOT, ROOT_KEY), keyring.fingerprint(), data_dir)?;
     // Of nodes that start at once one is first; the others learn its id.
     store::installation::set_id(conn, id)?;

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{Error, registry};
+use crate::service::{Error, registry};
 use crate::domain::{Id, Principal, TenantKey};
 use crate::store::{self, Conn};
 
@@ -10,19 +10,19 @@ use crate::store::{self, Conn};
 const SPONSORS: (&str, &str) = ("Agent", "owners.value");
 
 /// Those of these principals that are live, sponsors considered: read for all of them at once.
-pub(super) fn live(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
+pub(in crate::service) fn live(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
     let agents: Vec<Id> = principals.iter().filter(|p| p.needs_sponsor()).map(|p| p.id).collect();
     let sponsored = sponsored(conn, tenant, &agents)?;
     Ok(principals.iter().filter(|p| p.is_live_with(sponsored.contains(&p.id))).map(|p| p.id).collect())
 }
 
 /// Whether a live User answers for a principal, if it needs one.
-pub(super) fn is_sponsored(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<bool, Error> {
+pub(in crate::service) fn is_sponsored(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<bool, Error> {
     Ok(!principal.needs_sponsor() || !sponsored(conn, tenant, &[principal.id])?.is_empty())
 }
 
 /// The agents that have a live sponsor.
-pub(super) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
+pub(in crate::service) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<HashSet<Id>, Error> {
     if agents.is_empty() {
         return Ok(HashSet::new());
     }
@@ -38,7 +38,7 @@ pub(super) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Re
 }
 
 /// The agents that name a User as their sponsor.
-pub(super) fn sponsored_by(conn: &mut Conn, tenant: TenantKey, sponsor: &Id) -> Result<Vec<Id>, Error> {
+pub(in crate::service) fn sponsored_by(conn: &mut Conn, tenant: TenantKey, sponsor: &Id) -> Result<Vec<Id>, Error> {
     let (type_name, path) = SPONSORS;
     let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
     let keys = store::index::referrers(conn, tenant, resource_type, path, &sponsor.to_string())?;

@@ -3,8 +3,8 @@
 use chrono::SecondsFormat;
 use serde_json::Value;
 
-use super::credentials::is_intact;
-use super::{Context, Error, Service, authorize};
+use crate::service::credentials::is_intact;
+use crate::service::{Context, Error, Service, authorize};
 use crate::domain::log::{ChainCheck, Head, Record};
 use crate::domain::secret::Keyring;
 use crate::domain::{Id, Operation, Tenant, TenantKey};
@@ -64,7 +64,7 @@ impl Service {
 }
 
 /// Checks a tenant's log, and its credentials.
-pub(super) fn verify(store: &Store, keyring: &Keyring, tenant: &Tenant) -> Result<Verification, Error> {
+pub(in crate::service) fn verify(store: &Store, keyring: &Keyring, tenant: &Tenant) -> Result<Verification, Error> {
     Ok(Verification { chain: verify_chain(store, tenant)?, credentials: verify_rows(store, keyring, tenant)? })
 }
 

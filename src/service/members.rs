@@ -7,8 +7,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
-use super::render::member;
-use super::{Change, Error, body};
+use crate::service::render::member;
+use crate::service::{Change, Error, body};
 use crate::domain::Id;
 use crate::scim::filter::{self, Bound};
 use crate::scim::patch::{Member as Named, RowChange};
@@ -19,21 +19,21 @@ use crate::store::{self, ResourceKey};
 
 /// What really changed: ids, for the log.
 #[derive(Debug, Default)]
-pub(super) struct Delta {
-    pub(super) added: Vec<Id>,
-    pub(super) removed: Vec<Id>,
+pub(in crate::service) struct Delta {
+    pub(in crate::service) added: Vec<Id>,
+    pub(in crate::service) removed: Vec<Id>,
 }
 
 impl Delta {
     /// Whether nothing changed.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::service) fn is_empty(&self) -> bool {
         self.added.is_empty() && self.removed.is_empty()
     }
 }
 
 /// What a request makes of the members of a group.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::service) struct Plan {
     group: ResourceKey,
     come: Vec<Found>,
     gone: Vec<(ResourceKey, Id)>,
@@ -45,17 +45,17 @@ pub(super) struct Plan {
 
 impl Plan {
     /// Whether anybody may come by it; who is to come may be there already.
-    pub(super) fn may_add(&self) -> bool {
+    pub(in crate::service) fn may_add(&self) -> bool {
         !self.come.is_empty()
     }
 
     /// Whether anybody may go by it.
-    pub(super) fn may_remove(&self) -> bool {
+    pub(in crate::service) fn may_remove(&self) -> bool {
         !self.gone.is_empty()
     }
 
     /// Finds out who really comes and goes; gives whether anybody does, and how.
-    pub(super) fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error> {
+    pub(in crate::service) fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error> {
         if !self.exact && (self.may_add() || self.may_remove()) {
             let keys: Vec<ResourceKey> =
                 self.come.iter().map(|one| one.key).chain(self.gone.iter().map(|(key, _)| *key)).collect();
@@ -71,12 +71,12 @@ impl Plan {
     }
 
     /// Leaves out those who come; gives them.
-    pub(super) fn keep_out(&mut self) -> Vec<Id> {
+    pub(in crate::service) fn keep_out(&mut self) -> Vec<Id> {
         std::mem::take(&mut self.come).into_iter().map(|one| one.id).collect()
     }
 
     /// Carries it out: whoever goes has gone before anybody comes. Who was none is named: somebody else may be meant.
-    pub(super) fn carry_out(mut self, change: &mut Change<'_>, tolerances: &mut Tolerances) -> Result<Delta, Error> {
+    pub(in crate::service) fn carry_out(mut self, change: &mut Change<'_>, tolerances: &mut Tolerances) -> Result<Delta, Error> {
         let mut delta = Delta::default();
         let absent = remove(change, self.group, std::mem::take(&mut self.gone), &mut delta)?;
         self.absent(absent);
@@ -92,14 +92,14 @@ impl Plan {
 
 /// Whether members come, and whether any go.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Effect {
-    pub(super) adds: bool,
-    pub(super) removes: bool,
+pub(in crate::service) struct Effect {
+    pub(in crate::service) adds: bool,
+    pub(in crate::service) removes: bool,
 }
 
 impl Effect {
     /// Whether anybody comes or goes.
-    pub(super) fn is_any(self) -> bool {
+    pub(in crate::service) fn is_any(self) -> bool {
         self.adds || self.removes
     }
 }
@@ -134,7 +134,7 @@ impl Wanted {
 }
 
 /// Finds out what the changes make of a group, in their order. Nothing is written yet.
-pub(super) fn plan(
+pub(in crate::service) fn plan(
     change: &mut Change<'_>,
     group: ResourceKey,
     rows: Vec<RowChange>,
@@ -321,7 +321,7 @@ fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Toleranc
 }
 
 fn is_group(type_name: &str) -> bool {
-    super::registry().by_name(type_name).is_some_and(|one| one.rows.is_some())
+    crate::service::registry().by_name(type_name).is_some_and(|one| one.rows.is_some())
 }
 
 /// The resources among these ids that exist: removing somebody who is not there is no error.
@@ -343,7 +343,7 @@ fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances)
 
 /// An id as a client spells it: ours are in lower case, and some clients turn them into their own, or name a
 /// resource by its URL.
-pub(super) fn spelt(text: &str, tolerances: &mut Tolerances) -> Option<Id> {
+pub(in crate::service) fn spelt(text: &str, tolerances: &mut Tolerances) -> Option<Id> {
     Id::parse(text).or_else(|| {
         let end = text.trim().rsplit('/').next().unwrap_or_default();
         let found = Id::parse(&end.to_ascii_lowercase())?;

@@ -38,32 +38,32 @@ impl Noted {
     }
 
     /// How much is noted; see [`Noted::forget`].
-    pub(super) fn mark(&self) -> usize {
+    pub(in crate::service) fn mark(&self) -> usize {
         self.notes().recorded.len()
     }
 
     /// Forgets the records of a transaction that was not kept: those behind a mark.
-    pub(super) fn forget(&self, mark: usize) {
+    pub(in crate::service) fn forget(&self, mark: usize) {
         self.notes().recorded.truncate(mark);
     }
 
     /// Notes records that the log gets with the commit.
-    pub(super) fn recorded(&self, first: i64, last: i64) {
+    pub(in crate::service) fn recorded(&self, first: i64, last: i64) {
         self.notes().recorded.push((first, last));
     }
 
     /// Notes what one operation of a job came to.
-    pub(super) fn outcome(&self, name: String) {
+    pub(in crate::service) fn outcome(&self, name: String) {
         *self.notes().outcomes.entry(name).or_default() += 1;
     }
 
     /// Notes the first operation of a job that failed: its place, and the detail that its client gets.
-    pub(super) fn failed(&self, place: usize, detail: &str) {
+    pub(in crate::service) fn failed(&self, place: usize, detail: &str) {
         self.notes().failed = Some((place, detail.to_owned()));
     }
 
     /// Notes what a verification told, and of which key.
-    pub(super) fn judged(&self, verdict: Verdict, key: Option<Id>) {
+    pub(in crate::service) fn judged(&self, verdict: Verdict, key: Option<Id>) {
         self.notes().judged = Some((verdict, key));
     }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Context, Error, Service, authorize};
+use crate::service::{Change, Context, Error, Service, authorize};
 use crate::domain::Operation;
 use crate::domain::log::Entry;
 use crate::scim::ResourceType;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 
-use super::{Change, Error, Service};
+use crate::service::{Change, Error, Service};
 use crate::domain::log::Head;
 use crate::domain::policy::{Gone, News};
 use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
@@ -15,7 +15,7 @@ use crate::store::{self, Conn};
 
 /// The last policy of each tenant.
 #[derive(Default)]
-pub(super) struct Policies(Mutex<HashMap<TenantKey, Known>>);
+pub(in crate::service) struct Policies(Mutex<HashMap<TenantKey, Known>>);
 
 /// A policy, and the head of the log that it was read with.
 #[derive(Clone)]
@@ -34,14 +34,14 @@ impl Policies {
     }
 
     /// Forgets all of them.
-    pub(super) fn clear(&self) {
+    pub(in crate::service) fn clear(&self) {
         self.get().clear();
     }
 }
 
 impl Service {
     /// The policy of a state: the one before with what has changed since, as long as the log is the same one.
-    pub(super) fn policy(&self, conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<Arc<Policy>, Error> {
+    pub(in crate::service) fn policy(&self, conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<Arc<Policy>, Error> {
         let before = self.inner.policies.get().get(&tenant).cloned();
         let policy = match before {
             Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
@@ -57,7 +57,7 @@ impl Service {
     }
 
     /// The policy that a request answers by: without a read if nothing has changed that the request was told of.
-    pub(super) fn policy_seen(&self, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+    pub(in crate::service) fn policy_seen(&self, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
         match self.remembered_policy(tenant) {
             Some(known) => Ok(known),
             None => self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant))),
@@ -65,12 +65,12 @@ impl Service {
     }
 
     /// The policy that a request answers by, unless it must be read.
-    pub(super) fn remembered_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
+    pub(in crate::service) fn remembered_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
         self.known_policy(tenant, self.seen_policy_epoch(tenant)?)
     }
 
     /// The last policy that was read, and the number of its state.
-    pub(super) fn last_policy(&self, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
+    pub(in crate::service) fn last_policy(&self, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
         self.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
     }
 
@@ -79,13 +79,13 @@ impl Service {
     }
 
     /// The policy as the connection sees it now.
-    pub(super) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+    pub(in crate::service) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
         let head = store::log::head(conn, tenant)?;
         self.policy(conn, tenant, &head)
     }
 
     /// The policy as it was after a record.
-    pub(super) fn policy_at(&self, conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
+    pub(in crate::service) fn policy_at(&self, conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
         Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
     }
 }
@@ -95,7 +95,7 @@ impl Change<'_> {
     ///
     /// # Errors
     /// If the store fails.
-    pub(super) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
+    pub(in crate::service) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
         let (service, tenant, head) = (self.service, self.key(), self.locked_head()?);
         let found = service.policy(self.conn, tenant, &head)?;
         if !self.has_touched_catalogue() {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Context, Error, Service, resources};
+use crate::service::{Context, Error, Service, resources};
 use crate::domain::{Id, Tenant};
 use crate::scim::discovery::{self, Features};
 use crate::scim::tolerance::{Dialect, Tolerance, Tolerances};

@@ -5,20 +5,20 @@ use std::num::NonZeroU32;
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
 
-use super::{Error, Service};
+use crate::service::{Error, Service};
 use crate::domain::Caller;
 
 /// How many requests may come at once before the rate counts.
 const BURST: u32 = 1_000;
 
 /// Counts the requests of each connection.
-pub(super) struct Limiter {
+pub(in crate::service) struct Limiter {
     limiter: Option<DefaultKeyedRateLimiter<i64>>,
     clock: DefaultClock,
 }
 
 impl Limiter {
-    pub(super) fn new(per_minute: Option<u32>) -> Limiter {
+    pub(in crate::service) fn new(per_minute: Option<u32>) -> Limiter {
         let quota = |rate: NonZeroU32| {
             let burst = NonZeroU32::new(rate.get().min(BURST)).unwrap_or(rate);
             Quota::per_minute(rate).allow_burst(burst)

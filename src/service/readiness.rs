@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Error, Service};
+use crate::service::{Error, Service};
 use crate::store;
 
 /// What can be served, and what not, and why.

@@ -9,9 +9,9 @@ use std::fmt::Write;
 use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use super::body::{Body, CHUNK, Members};
-use super::resources::stored_document;
-use super::{Context, Error, Service, registry};
+use crate::service::body::{Body, CHUNK, Members};
+use crate::service::resources::stored_document;
+use crate::service::{Context, Error, Service, registry};
 use crate::domain::Id;
 use crate::scim::project::Projection;
 use crate::scim::reference;
@@ -23,7 +23,7 @@ use crate::store::{self, Conn, ResourceKey};
 
 /// What a page of resources shows beside their documents, read set-wise.
 #[derive(Debug, Default)]
-pub(super) struct Views {
+pub(in crate::service) struct Views {
     external_ids: HashMap<ResourceKey, String>,
     groups: HashMap<ResourceKey, Vec<GroupRef>>,
     /// Documents that refer to other resources, with what the references say of these.
@@ -32,15 +32,15 @@ pub(super) struct Views {
 
 /// What `meta` says of a resource.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Dated {
-    pub(super) id: Id,
-    pub(super) version: i64,
-    pub(super) created: DateTime<Utc>,
-    pub(super) modified: DateTime<Utc>,
+pub(in crate::service) struct Dated {
+    pub(in crate::service) id: Id,
+    pub(in crate::service) version: i64,
+    pub(in crate::service) created: DateTime<Utc>,
+    pub(in crate::service) modified: DateTime<Utc>,
 }
 
 impl Dated {
-    pub(super) fn of(resource: &Resource) -> Dated {
+    pub(in crate::service) fn of(resource: &Resource) -> Dated {
         let Resource { id, version, created, modified, .. } = *resource;
         Dated { id, version, created, modified }
     }
@@ -48,7 +48,7 @@ impl Dated {
 
 impl Service {
     /// Reads what the resources of a page show beside their documents.
-    pub(super) fn views(
+    pub(in crate::service) fn views(
         &self,
         conn: &mut Conn,
         context: &Context,
@@ -78,7 +78,7 @@ impl Service {
     }
 
     /// The same for one resource that was read with its externalId, or was written just now.
-    pub(super) fn view(
+    pub(in crate::service) fn view(
         &self,
         conn: &mut Conn,
         context: &Context,
@@ -119,7 +119,7 @@ impl Service {
     }
 
     /// The representation of one resource.
-    pub(super) fn render(
+    pub(in crate::service) fn render(
         &self,
         conn: &mut Conn,
         context: &Context,
@@ -181,7 +181,7 @@ impl Service {
     }
 
     /// What a representation ends with: `meta`.
-    pub(super) fn tail(&self, resource_type: &ResourceType, dated: &Dated) -> String {
+    pub(in crate::service) fn tail(&self, resource_type: &ResourceType, dated: &Dated) -> String {
         [
             ",\"meta\":{\"resourceType\":\"",
             &resource_type.name,
@@ -214,7 +214,7 @@ impl Service {
     }
 
     /// The whole view of a resource, but for its rows.
-    pub(super) fn full(
+    pub(in crate::service) fn full(
         &self,
         resource_type: &ResourceType,
         views: &Views,
@@ -257,7 +257,7 @@ impl Service {
 }
 
 /// One element of `members`; the type is what the id names, whatever the client said.
-pub(super) fn member(base: &str, one: &Member) -> Value {
+pub(in crate::service) fn member(base: &str, one: &Member) -> Value {
     let endpoint = registry().by_name(&one.type_name).map_or("", |resource_type| &resource_type.endpoint);
     let mut element = json!({
         "value": one.id,

@@ -3,14 +3,14 @@
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
-use super::Error;
+use crate::service::Error;
 use crate::domain::clock::Entropy;
 
 /// Seals bytes under a key; whoever opens them must name the same context.
 ///
 /// # Errors
 /// If the bytes are more than the cipher takes, which is far beyond any limit.
-pub(super) fn seal(key: &[u8; 32], context: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, Error> {
+pub(in crate::service) fn seal(key: &[u8; 32], context: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, Error> {
     let mut nonce = [0; 24];
     entropy.fill(&mut nonce);
     let sealed = XChaCha20Poly1305::new(key.into()).encrypt(&nonce.into(), Payload { msg: plain, aad: context });
@@ -19,7 +19,7 @@ pub(super) fn seal(key: &[u8; 32], context: &[u8], plain: &[u8], entropy: &dyn E
 }
 
 /// Opens what [`seal`] sealed under this key in this context; `None` for anything else.
-pub(super) fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+pub(in crate::service) fn open(key: &[u8; 32], context: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, sealed) = sealed.split_first_chunk::<24>()?;
     XChaCha20Poly1305::new(key.into()).decrypt(nonce.into(), Payload { msg: sealed, aad: context }).ok()
 }

@@ -8,14 +8,14 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Error, Service};
+use crate::service::{Error, Service};
 
 /// What stands before the 32 bytes of an Ed25519 key in PKCS #8 (RFC 8410 §7).
 const PKCS8: [u8; 16] =
     [0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x04, 0x22, 0x04, 0x20];
 
 /// The key that signs, and what the world may know of it.
-pub(super) struct SigningKey {
+pub(in crate::service) struct SigningKey {
     key: EncodingKey,
     id: String,
     published: Value,
@@ -26,7 +26,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// Never for 32 bytes; the crate could also be given other keys.
-    pub(super) fn from_seed(seed: &[u8; 32]) -> Result<SigningKey, Error> {
+    pub(in crate::service) fn from_seed(seed: &[u8; 32]) -> Result<SigningKey, Error> {
         let key = EncodingKey::from_ed_der(&[&PKCS8[..], seed].concat());
         let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA).map_err(Error::internal)?;
         // RFC 7638 §3: whoever has the public key can compute its id.
@@ -38,7 +38,7 @@ impl SigningKey {
     }
 
     /// What the database keeps of it: the hash of the public key, which is also its id.
-    pub(super) fn fingerprint(&self) -> [u8; 32] {
+    pub(in crate::service) fn fingerprint(&self) -> [u8; 32] {
         let mut fingerprint = [0; 32];
         let bytes = URL_SAFE_NO_PAD.decode(&self.id).unwrap_or_default();
         fingerprint.iter_mut().zip(bytes).for_each(|(to, from)| *to = from);

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::authenticate::REFUSED;
-use super::{Error, Service};
+use crate::service::authenticate::REFUSED;
+use crate::service::{Error, Service};
 use crate::domain::caller::KeyHolder;
 use crate::domain::credential::{Class, Verdict};
 use crate::domain::log::{Head, Record};
@@ -17,7 +17,7 @@ const CALLERS_MAX: usize = 64;
 
 /// The last state of each tenant that callers were looked up in.
 #[derive(Default)]
-pub(super) struct Standing(Mutex<HashMap<TenantKey, Known>>);
+pub(in crate::service) struct Standing(Mutex<HashMap<TenantKey, Known>>);
 
 /// Who stood how in one state.
 struct Known {
@@ -50,7 +50,7 @@ impl Standing {
 impl Service {
     /// The same as [`Service::refresh`] at the end of a log that is locked. Only a connection's key is
     /// kept: what others may hangs on groups, roles and sponsors too.
-    pub(super) fn refresh_at(&self, conn: &mut Conn, known: &Caller, head: &Head) -> Result<Caller, Error> {
+    pub(in crate::service) fn refresh_at(&self, conn: &mut Conn, known: &Caller, head: &Head) -> Result<Caller, Error> {
         let Some(key) = known.key().filter(|key| is_kept(key)) else {
             return self.refresh(conn, known);
         };
@@ -76,7 +76,7 @@ impl Service {
     }
 
     /// Carries over, to the end of a log that grew by these records, who stands there as before.
-    pub(super) fn carry_over(&self, tenant: TenantKey, before: &Head, records: &[Record], after: &Head) {
+    pub(in crate::service) fn carry_over(&self, tenant: TenantKey, before: &Head, records: &[Record], after: &Head) {
         let mut standing = self.inner.standing.known();
         let Some(state) = standing.get_mut(&tenant) else { return };
         if state.hash == before.hash && records.iter().all(|record| state.outlives(record)) {

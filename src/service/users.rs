@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::resources::{self, settle};
-use super::{Change, Context, Error, Service, credentials, liveness, registry};
+use crate::service::resources::{self, settle};
+use crate::service::{Change, Context, Error, Service, credentials, liveness, registry};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::text;
@@ -16,13 +16,13 @@ const PAGE_MAX: usize = 1_000;
 
 /// The scopes of the names of people and of agents.
 const USER_NAMES: &str = "User.userName";
-pub(super) const AGENT_NAMES: &str = "Agent.name";
+pub(in crate::service) const AGENT_NAMES: &str = "Agent.name";
 
 /// The id of the User with this userName, or of the Agent with this name.
 ///
 /// # Errors
 /// 409 if there are both: nothing tells which one is meant.
-pub(super) fn by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
+pub(in crate::service) fn by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
     among(conn, tenant, &[USER_NAMES, AGENT_NAMES], name)
 }
 
@@ -143,7 +143,7 @@ impl Service {
 ///
 /// # Errors
 /// 404 if there is none, 409 for a local one.
-pub(super) fn hold(change: &mut Change<'_>, id: &Id, hold: bool, reason: Option<&str>) -> Result<(), Error> {
+pub(in crate::service) fn hold(change: &mut Change<'_>, id: &Id, hold: bool, reason: Option<&str>) -> Result<(), Error> {
     let before = lock(change, &id.to_string())?;
     if before.local && hold {
         let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
@@ -154,7 +154,7 @@ pub(super) fn hold(change: &mut Change<'_>, id: &Id, hold: bool, reason: Option<
 }
 
 /// Finds a principal by id, by userName, by an agent's name, or the operator by its name.
-pub(super) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
+pub(in crate::service) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
     if let Some(id) = Id::parse(name) {
         return Ok(id);
     }
@@ -173,7 +173,7 @@ fn operator(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>
 }
 
 /// Finds a User by id, by userName, or the operator by its name; an agent of that name is not meant.
-pub(super) fn find_user(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>, Error> {
+pub(in crate::service) fn find_user(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>, Error> {
     let id = match (Id::parse(name), operator(conn, tenant, name)?) {
         (Some(id), _) | (None, Some(id)) => id,
         (None, None) => match among(conn, tenant, &[USER_NAMES], name)? {

@@ -32,14 +32,14 @@ pub(in crate::service) enum Place {
 }
 
 /// Candidates one after the other.
-pub(super) struct Batch {
-    pub(super) found: Vec<(Place, Id)>,
+pub(in crate::service::access) struct Batch {
+    pub(in crate::service::access) found: Vec<(Place, Id)>,
     /// Up to where these are all there are.
-    pub(super) until: Place,
+    pub(in crate::service::access) until: Place,
 }
 
 impl Batch {
-    pub(super) fn is_last(&self) -> bool {
+    pub(in crate::service::access) fn is_last(&self) -> bool {
         self.until == Place::Resource(END)
     }
 }
@@ -66,18 +66,18 @@ struct Stream<'p> {
 }
 
 /// The candidates of some mappings.
-pub(super) struct Candidates<'p> {
+pub(in crate::service::access) struct Candidates<'p> {
     locals: VecDeque<Id>,
     streams: Vec<Stream<'p>>,
     ready: VecDeque<ResourceKey>,
     until: ResourceKey,
     /// What it has cost so far: candidates, and documents that were read to find them.
-    pub(super) looked_at: usize,
+    pub(in crate::service::access) looked_at: usize,
 }
 
 impl<'p> Candidates<'p> {
     /// Those of some mappings of a policy behind a place.
-    pub(super) fn new(
+    pub(in crate::service::access) fn new(
         conn: &mut Conn,
         tenant: TenantKey,
         policy: &'p Policy,
@@ -104,7 +104,7 @@ impl<'p> Candidates<'p> {
     }
 
     /// The next candidates, at most so many; none may be among them though others follow.
-    pub(super) fn next(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<Batch, Error> {
+    pub(in crate::service::access) fn next(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<Batch, Error> {
         if !self.locals.is_empty() {
             let found: Vec<_> = self.locals.drain(..limit.min(self.locals.len())).collect();
             self.looked_at += found.len();

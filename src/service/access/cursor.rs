@@ -1,6 +1,6 @@
 //! Cursors of pages of principals: sealed, and good for one question alone.
 
-use super::candidates::Place;
+use crate::service::access::candidates::Place;
 use crate::domain::Id;
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::{self, ScimType};

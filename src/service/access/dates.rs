@@ -8,7 +8,7 @@ use std::hash::Hash;
 
 use serde_json::Value;
 
-use super::facts::{At, sponsors};
+use crate::service::access::facts::{At, sponsors};
 use crate::domain::access::{self, Dates, Facts, GroupFacts, Groups, Hit, ResourceFacts};
 use crate::domain::log;
 use crate::domain::mapping::{GroupName, Source};
@@ -25,7 +25,7 @@ const CHUNK: i64 = 32;
 
 /// Since when links hold that are the same for everybody: found once for all principals of an answer.
 #[derive(Default)]
-pub(super) struct Shared {
+pub(in crate::service::access) struct Shared {
     named: HashMap<Hit, i64>,
     /// Whether a group was ever another: most were not, and all of them are asked about at once.
     changed: HashMap<i64, bool>,
@@ -50,7 +50,7 @@ impl Shared {
 
 impl Service {
     /// Dates the links of some hits. Also gives since when the principal is live.
-    pub(super) fn dates(
+    pub(in crate::service::access) fn dates(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
@@ -194,7 +194,7 @@ impl Service {
     }
 
     /// When some records were written.
-    pub(super) fn times(
+    pub(in crate::service::access) fn times(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,

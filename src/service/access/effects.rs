@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::candidates::Place;
-use super::holders::{Holders, Sought, render_principal};
-use super::moment::Moment;
+use crate::service::access::candidates::Place;
+use crate::service::access::holders::{Holders, Sought, render_principal};
+use crate::service::access::moment::Moment;
 use crate::domain::access::{self, Facts};
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Policy, TenantKey};

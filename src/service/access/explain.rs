@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::moment::Moment;
-use super::report::Standing;
-use super::shown::About;
+use crate::service::access::moment::Moment;
+use crate::service::access::report::Standing;
+use crate::service::access::shown::About;
 use crate::domain::access::{self, Facts, GroupFacts};
 use crate::domain::mapping::{GroupName, Person, Source};
 use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};

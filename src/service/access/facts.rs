@@ -225,7 +225,7 @@ fn states(conn: &mut Conn, tenant: TenantKey, ids: &[Id], at: At) -> Result<Hash
 }
 
 /// A principal as it was at a moment, and whether it was there by then; `None` if there never was one.
-pub(super) fn principal(
+pub(in crate::service::access) fn principal(
     conn: &mut Conn,
     tenant: TenantKey,
     id: &Id,

@@ -5,18 +5,18 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::candidates::Batch;
-use super::dates::Shared;
-use super::moment::Moment;
-use super::shown::{About, ShownReason, is_false};
-use super::walk::Walk;
+use crate::service::access::candidates::Batch;
+use crate::service::access::dates::Shared;
+use crate::service::access::moment::Moment;
+use crate::service::access::shown::{About, ShownReason, is_false};
+use crate::service::access::walk::Walk;
 use crate::domain::access::{self, Facts, Groups, Hit, Reason};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
 use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn};
 
-pub(in crate::service) use super::candidates::Place;
+pub(in crate::service) use crate::service::access::candidates::Place;
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
@@ -65,7 +65,7 @@ pub(in crate::service) struct Holders {
 }
 
 /// The size of a page in `/v1`.
-pub(super) fn page_size(count: Option<usize>) -> usize {
+pub(in crate::service::access) fn page_size(count: Option<usize>) -> usize {
     count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
 }
 
@@ -237,6 +237,6 @@ struct ShownHolder<'s> {
 }
 
 /// A principal, as answers name it.
-pub(super) fn render_principal(facts: &Facts) -> Value {
+pub(in crate::service::access) fn render_principal(facts: &Facts) -> Value {
     json!({"type": facts.kind.name(), "id": facts.id})
 }

@@ -3,28 +3,28 @@
 mod candidates;
 mod cursor;
 mod dates;
-pub(super) mod effects;
+pub(in crate::service) mod effects;
 mod explain;
-pub(super) mod facts;
-pub(super) mod held;
-pub(super) mod holders;
-pub(super) mod moment;
+pub(in crate::service) mod facts;
+pub(in crate::service) mod held;
+pub(in crate::service) mod holders;
+pub(in crate::service) mod moment;
 mod removal;
-pub(super) mod report;
+pub(in crate::service) mod report;
 mod shown;
 mod walk;
 
 use std::sync::Arc;
 
-use super::cache::{Effective, Stamp};
-use super::{Error, Service};
+use crate::service::cache::{Effective, Stamp};
+use crate::service::{Error, Service};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey, access};
 use crate::store::Conn;
 
 impl Service {
     /// What a principal may do now; from memory if nothing that decides it has changed.
-    pub(super) fn effective(&self, tenant: TenantKey, id: Id, stamp: Stamp) -> Result<Arc<Effective>, Error> {
+    pub(in crate::service) fn effective(&self, tenant: TenantKey, id: Id, stamp: Stamp) -> Result<Arc<Effective>, Error> {
         if let Some(known) = self.known_access(tenant, id, self.now_in(tenant)) {
             return Ok(known);
         }
@@ -33,7 +33,7 @@ impl Service {
     }
 
     /// The same, as a connection sees it.
-    pub(super) fn effective_in(&self, conn: &mut Conn, tenant: TenantKey, id: Id) -> Result<Effective, Error> {
+    pub(in crate::service) fn effective_in(&self, conn: &mut Conn, tenant: TenantKey, id: Id) -> Result<Effective, Error> {
         let (policy, facts, groups) = self.facts_now(conn, tenant, &[id])?;
         let Some(facts) = facts.first() else {
             return Ok(Effective::new(PrincipalKind::User, Permissions::default(), None));

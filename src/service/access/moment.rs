@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::facts::At;
+use crate::service::access::facts::At;
 use crate::domain::{Policy, TenantKey, moment};
 use crate::service::{Error, Service};
 use crate::store::{self, Conn};
@@ -12,9 +12,9 @@ use crate::store::{self, Conn};
 /// A moment, and the policy that holds then.
 pub(in crate::service) struct Moment {
     /// The last record of a past state.
-    pub(super) at: At,
+    pub(in crate::service::access) at: At,
     /// The time by which grants have run out or not.
-    pub(super) time: DateTime<Utc>,
+    pub(in crate::service::access) time: DateTime<Utc>,
     /// The last record that is seen.
     pub(in crate::service) as_of_seq: i64,
     /// Roles and mappings.

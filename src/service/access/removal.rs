@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::holders::{Sought, page_size, render_principal};
+use crate::service::access::holders::{Sought, page_size, render_principal};
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;

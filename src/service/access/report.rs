@@ -5,11 +5,11 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::dates::Shared;
-use super::facts::{self, At};
-use super::holders::render_principal;
-use super::moment::Moment;
-use super::shown::{About, ShownReason, is_false};
+use crate::service::access::dates::Shared;
+use crate::service::access::facts::{self, At};
+use crate::service::access::holders::render_principal;
+use crate::service::access::moment::Moment;
+use crate::service::access::shown::{About, ShownReason, is_false};
 use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
@@ -21,7 +21,7 @@ pub(in crate::service) struct Standing {
     /// As it was then.
     pub(in crate::service) principal: Principal,
     /// Whether it was there by then.
-    pub(super) existed: bool,
+    pub(in crate::service::access) existed: bool,
     pub(in crate::service) policy: Arc<Policy>,
     pub(in crate::service) facts: Facts,
     pub(in crate::service) groups: Groups,
@@ -62,7 +62,7 @@ impl Service {
     }
 
     /// How a principal stands at a moment.
-    pub(super) fn standing(
+    pub(in crate::service::access) fn standing(
         &self,
         conn: &mut Conn,
         tenant: TenantKey,

@@ -10,16 +10,16 @@ use crate::domain::{Id, Policy};
 use crate::scim::text::render_time;
 
 /// What reasons refer to.
-pub(super) struct About<'s> {
-    pub(super) policy: &'s Policy,
-    pub(super) groups: &'s Groups,
+pub(in crate::service::access) struct About<'s> {
+    pub(in crate::service::access) policy: &'s Policy,
+    pub(in crate::service::access) groups: &'s Groups,
     /// When records were written, by their numbers.
-    pub(super) times: &'s HashMap<i64, String>,
+    pub(in crate::service::access) times: &'s HashMap<i64, String>,
 }
 
 /// Why a principal holds a role.
 #[derive(Serialize)]
-pub(super) struct ShownReason<'s> {
+pub(in crate::service::access) struct ShownReason<'s> {
     /// The role, where reasons of several stand together.
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'s str>,
@@ -39,7 +39,7 @@ pub(super) struct ShownReason<'s> {
 
 /// Leaves out what is only said if it is so.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-pub(super) fn is_false(flag: &bool) -> bool {
+pub(in crate::service::access) fn is_false(flag: &bool) -> bool {
     !flag
 }
 
@@ -72,11 +72,11 @@ impl<'s> About<'s> {
     }
 
     /// The same, with the role that it is a reason for.
-    pub(super) fn reason_for(&self, role: &'s str, reason: &'s Reason) -> ShownReason<'s> {
+    pub(in crate::service::access) fn reason_for(&self, role: &'s str, reason: &'s Reason) -> ShownReason<'s> {
         ShownReason { role: Some(role), ..self.reason(reason) }
     }
 
-    pub(super) fn reasons(&self, reasons: &'s [Reason]) -> Vec<ShownReason<'s>> {
+    pub(in crate::service::access) fn reasons(&self, reasons: &'s [Reason]) -> Vec<ShownReason<'s>> {
         reasons.iter().map(|reason| self.reason(reason)).collect()
     }
 }

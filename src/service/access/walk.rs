@@ -2,15 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use super::candidates::{Batch, Candidates, Place};
-use super::moment::Moment;
+use crate::service::access::candidates::{Batch, Candidates, Place};
+use crate::service::access::moment::Moment;
 use crate::domain::{Id, TenantKey};
 use crate::service::Error;
 use crate::store::candidates::END;
 use crate::store::{self, Conn};
 
 /// A walk over principals, each once, in an order that holds from page to page.
-pub(super) enum Walk<'p> {
+pub(in crate::service::access) enum Walk<'p> {
     /// The candidates of some mappings, by index.
     Candidates(Candidates<'p>),
     /// Everybody who ever was, by id: indexes tell nothing of what documents and groups were called then.
@@ -24,7 +24,7 @@ pub(super) enum Walk<'p> {
 
 impl<'p> Walk<'p> {
     /// The walk that finds whom some mappings concern at a moment, from a place on.
-    pub(super) fn new(
+    pub(in crate::service::access) fn new(
         conn: &mut Conn,
         tenant: TenantKey,
         moment: &'p Moment,
@@ -39,7 +39,7 @@ impl<'p> Walk<'p> {
     }
 
     /// The next ones, at most so many.
-    pub(super) fn next(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<Batch, Error> {
+    pub(in crate::service::access) fn next(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<Batch, Error> {
         match self {
             Walk::Candidates(candidates) => candidates.next(conn, tenant, limit),
             Walk::Everybody { after, looked_at } => {
@@ -54,7 +54,7 @@ impl<'p> Walk<'p> {
     }
 
     /// What it has cost so far: principals, and documents that were read to find them.
-    pub(super) fn looked_at(&self) -> usize {
+    pub(in crate::service::access) fn looked_at(&self) -> usize {
         match self {
             Walk::Candidates(candidates) => candidates.looked_at,
             Walk::Everybody { looked_at, .. } => *looked_at,

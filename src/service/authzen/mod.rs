@@ -11,8 +11,8 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use self::request::{Entities, Question, Refused, refuse};
-use super::access::held::{Standings, Subject};
-use super::{Context, Error, Service, authorize};
+use crate::service::access::held::{Standings, Subject};
+use crate::service::{Context, Error, Service, authorize};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
 use crate::scim::json::Tree;

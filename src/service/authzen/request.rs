@@ -9,19 +9,19 @@ use crate::service::Error;
 use crate::service::access::held::Subject;
 
 /// Why something is no request.
-pub(super) type Refused = String;
+pub(in crate::service::authzen) type Refused = String;
 
 /// A question: may the subject do this?
 #[derive(Clone, Debug)]
-pub(super) struct Question {
-    pub(super) subject: Subject,
+pub(in crate::service::authzen) struct Question {
+    pub(in crate::service::authzen) subject: Subject,
     /// `None` for what is no permission in Keyroll's letters: nobody holds it.
-    pub(super) permission: Option<Permission>,
+    pub(in crate::service::authzen) permission: Option<Permission>,
 }
 
 /// The entities of a request: its own, and where it lacks one, the default.
 #[derive(Clone, Copy)]
-pub(super) struct Entities<'b> {
+pub(in crate::service::authzen) struct Entities<'b> {
     own: &'b Members<'b>,
     defaults: Option<&'b Members<'b>>,
 }
@@ -31,7 +31,7 @@ impl<'b> Entities<'b> {
     ///
     /// # Errors
     /// 400 if it is no object.
-    pub(super) fn of(body: &'b Tree<'b>) -> Result<Entities<'b>, Error> {
+    pub(in crate::service::authzen) fn of(body: &'b Tree<'b>) -> Result<Entities<'b>, Error> {
         match body {
             Tree::Object(own) => Ok(Entities { own, defaults: None }),
             _ => Err(refuse("the body must be a JSON object".to_owned())),
@@ -39,7 +39,7 @@ impl<'b> Entities<'b> {
     }
 
     /// Those of one evaluation among many, with the request's own as defaults.
-    pub(super) fn item(self, item: &'b Tree<'b>) -> Result<Entities<'b>, Refused> {
+    pub(in crate::service::authzen) fn item(self, item: &'b Tree<'b>) -> Result<Entities<'b>, Refused> {
         match item {
             Tree::Object(own) => Ok(Entities { own, defaults: Some(self.own) }),
             _ => Err("expected an object".to_owned()),
@@ -47,13 +47,13 @@ impl<'b> Entities<'b> {
     }
 
     /// A member that is not null.
-    pub(super) fn member(self, name: &str) -> Option<&'b Tree<'b>> {
+    pub(in crate::service::authzen) fn member(self, name: &str) -> Option<&'b Tree<'b>> {
         let present = |from: &'b Members<'b>| from.get(name).filter(|value| **value != Tree::Null);
         present(self.own).or_else(|| self.defaults.and_then(present))
     }
 
     /// A member that is an object, if it is there.
-    pub(super) fn object(self, name: &str) -> Result<Option<&'b Members<'b>>, Refused> {
+    pub(in crate::service::authzen) fn object(self, name: &str) -> Result<Option<&'b Members<'b>>, Refused> {
         match self.member(name) {
             None => Ok(None),
             Some(Tree::Object(members)) => Ok(Some(members)),
@@ -62,7 +62,7 @@ impl<'b> Entities<'b> {
     }
 
     /// A text inside an entity; both must be there.
-    pub(super) fn text(self, entity: &str, name: &str) -> Result<&'b str, Refused> {
+    pub(in crate::service::authzen) fn text(self, entity: &str, name: &str) -> Result<&'b str, Refused> {
         let members = self.object(entity)?.ok_or_else(|| format!("{entity}: is required"))?;
         if !matches!(members.get("properties"), None | Some(Tree::Null | Tree::Object(_))) {
             return Err(format!("{entity}.properties: expected an object"));
@@ -75,7 +75,7 @@ impl<'b> Entities<'b> {
     }
 
     /// The subject, by Keyroll's id.
-    pub(super) fn subject(self) -> Result<Subject, Refused> {
+    pub(in crate::service::authzen) fn subject(self) -> Result<Subject, Refused> {
         let (kind, id) = (self.text("subject", "type")?, self.text("subject", "id")?);
         let parsed = Id::parse(id);
         Ok(match (kind, PrincipalKind::parse(kind), parsed) {
@@ -87,7 +87,7 @@ impl<'b> Entities<'b> {
     }
 
     /// The whole question: `resource.type` is `api:resource`, `action.name` is the action (design §6).
-    pub(super) fn question(self) -> Result<Question, Refused> {
+    pub(in crate::service::authzen) fn question(self) -> Result<Question, Refused> {
         let subject = self.subject()?;
         let action = self.text("action", "name")?;
         let resource = self.text("resource", "type")?;
@@ -98,7 +98,7 @@ impl<'b> Entities<'b> {
 }
 
 /// The permission that a resource type and an action name; `None` if they name none, or many.
-pub(super) fn permission(resource: &str, action: &str) -> Option<Permission> {
+pub(in crate::service::authzen) fn permission(resource: &str, action: &str) -> Option<Permission> {
     // A colon in either would move the border between them.
     if action.contains(':') || resource.len() + action.len() > PERMISSION_BYTES_MAX {
         return None;
@@ -107,13 +107,13 @@ pub(super) fn permission(resource: &str, action: &str) -> Option<Permission> {
 }
 
 /// The type of a subject that is a key.
-pub(super) const KEY: &str = "key";
+pub(in crate::service::authzen) const KEY: &str = "key";
 
 /// Nothing longer is a permission; what is longer need not be copied to find that out.
 const PERMISSION_BYTES_MAX: usize = 256;
 
 /// 400, with the sentence.
-pub(super) fn refuse(refused: Refused) -> Error {
+pub(in crate::service::authzen) fn refuse(refused: Refused) -> Error {
     Error::Malformed(refused)
 }
 

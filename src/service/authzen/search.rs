@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::request::{Entities, KEY, Refused, permission, refuse};
+use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permission};
@@ -17,7 +17,7 @@ use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, ResourceKey};
 
 /// The page that a search asks for.
-pub(super) struct Page {
+pub(in crate::service::authzen) struct Page {
     /// What its token is bound to.
     question: [u8; 16],
     /// How many results it holds at most.

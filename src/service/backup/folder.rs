@@ -10,7 +10,7 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use super::manifest::Manifest;
+use crate::service::backup::manifest::Manifest;
 use crate::domain::Id;
 use crate::domain::log::hex;
 use crate::service::Error;
@@ -28,7 +28,7 @@ fn failed(what: &str, path: &Path) -> impl Fn(io::Error) -> Error {
 }
 
 /// Removes a file and what SQLite keeps beside it, if they are there.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
+pub(in crate::service::backup) fn remove(path: &Path) -> Result<(), Error> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
@@ -41,14 +41,14 @@ pub(super) fn remove(path: &Path) -> Result<(), Error> {
 }
 
 /// A folder in the making; it vanishes unless it is finished.
-pub(super) struct Draft {
+pub(in crate::service::backup) struct Draft {
     path: PathBuf,
     target: PathBuf,
     is_whole: bool,
 }
 
 impl Draft {
-    pub(super) fn new(target: &Path, id: Id) -> Result<Draft, Error> {
+    pub(in crate::service::backup) fn new(target: &Path, id: Id) -> Result<Draft, Error> {
         let name = target.file_name().and_then(|name| name.to_str());
         let name = name.ok_or_else(|| Error::Refused("name a folder for the backup".to_owned()))?;
         if fs::symlink_metadata(target).is_ok() {
@@ -65,7 +65,7 @@ impl Draft {
     }
 
     /// The file of the data, empty.
-    pub(super) fn data(&self) -> Result<Data, Error> {
+    pub(in crate::service::backup) fn data(&self) -> Result<Data, Error> {
         let path = self.path.join(DATA);
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&path);
         let file = file.map_err(failed("write", &path))?;
@@ -74,7 +74,7 @@ impl Draft {
     }
 
     /// Makes it durable and gives it its name.
-    pub(super) fn finish(mut self, manifest: &[u8]) -> Result<(), Error> {
+    pub(in crate::service::backup) fn finish(mut self, manifest: &[u8]) -> Result<(), Error> {
         let done = || {
             let mut file =
                 OpenOptions::new().write(true).create_new(true).mode(0o600).open(self.path.join(MANIFEST))?;
@@ -134,19 +134,19 @@ impl<R: Read> Read for Hashed<R> {
 }
 
 /// The data in the making.
-pub(super) struct Data {
+pub(in crate::service::backup) struct Data {
     path: PathBuf,
     out: BufWriter<GzEncoder<Hashed<File>>>,
 }
 
 impl Data {
-    pub(super) fn line(&mut self, line: &str) -> io::Result<()> {
+    pub(in crate::service::backup) fn line(&mut self, line: &str) -> io::Result<()> {
         self.out.write_all(line.as_bytes())?;
         self.out.write_all(b"\n")
     }
 
     /// Makes it durable; gives its hash and its bytes.
-    pub(super) fn end(self) -> Result<(String, u64), Error> {
+    pub(in crate::service::backup) fn end(self) -> Result<(String, u64), Error> {
         let failed = failed("write", &self.path);
         let compressed = self.out.into_inner().map_err(|error| failed(error.into_error()))?;
         let Hashed { inner, hash, bytes } = compressed.finish().map_err(&failed)?;
@@ -156,7 +156,7 @@ impl Data {
 }
 
 /// The manifest's bytes.
-pub(super) fn manifest(folder: &Path) -> Result<Vec<u8>, Error> {
+pub(in crate::service::backup) fn manifest(folder: &Path) -> Result<Vec<u8>, Error> {
     if let Some(what) = flaw(folder)? {
         return Err(Error::Refused(format!("{} {what}", folder.display())));
     }
@@ -198,7 +198,7 @@ fn flaw(folder: &Path) -> Result<Option<&'static str>, Error> {
 }
 
 /// The data of a backup that is read.
-pub(super) struct Source {
+pub(in crate::service::backup) struct Source {
     path: PathBuf,
     lines: BufReader<GzDecoder<Hashed<BufReader<File>>>>,
     /// The hash that was written, and the bytes.
@@ -206,7 +206,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    pub(super) fn open(folder: &Path, manifest: &Manifest) -> Result<Source, Error> {
+    pub(in crate::service::backup) fn open(folder: &Path, manifest: &Manifest) -> Result<Source, Error> {
         let path = folder.join(DATA);
         let file = File::open(&path).map_err(failed("read", &path))?;
         let hashed = Hashed { inner: BufReader::new(file), hash: Sha256::new(), bytes: 0 };
@@ -216,7 +216,7 @@ impl Source {
 
     /// Its lines, in order. Behind the last one stands a failure if they were not made of the bytes that were
     /// written: whoever reads to the end has used no others.
-    pub(super) fn lines(&mut self) -> impl Iterator<Item = io::Result<String>> {
+    pub(in crate::service::backup) fn lines(&mut self) -> impl Iterator<Item = io::Result<String>> {
         let mut is_over = false;
         std::iter::from_fn(move || {
             if is_over {
@@ -238,7 +238,7 @@ impl Source {
     ///
     /// # Errors
     /// [`Error::Refused`], which names the file, if it is something else.
-    pub(super) fn whole(mut self) -> Result<(), Error> {
+    pub(in crate::service::backup) fn whole(mut self) -> Result<(), Error> {
         self.compare().map_err(|error| Error::Refused(format!("the backup is broken: {error}")))
     }
 

@@ -12,50 +12,50 @@ use crate::domain::{Id, Tenant};
 use crate::service::Error;
 
 /// The form of the folder that this version writes and reads.
-pub(super) const FORMAT: u32 = 1;
+pub(in crate::service::backup) const FORMAT: u32 = 1;
 
 /// `manifest.json`, without its MAC.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// [`FORMAT`].
-    pub(super) format: u32,
+    pub(in crate::service::backup) format: u32,
     /// The version that wrote it.
-    pub(super) keyroll: String,
+    pub(in crate::service::backup) keyroll: String,
     /// What its tables have come through.
-    pub(super) migrations: Vec<String>,
+    pub(in crate::service::backup) migrations: Vec<String>,
     /// When it was begun.
-    pub(super) made_at: String,
+    pub(in crate::service::backup) made_at: String,
     /// The installation.
-    pub(super) installation: Option<Id>,
+    pub(in crate::service::backup) installation: Option<Id>,
     /// The fingerprint of `root.key`.
-    pub(super) root_key: String,
+    pub(in crate::service::backup) root_key: String,
     /// That of `signing.key`.
-    pub(super) signing_key: String,
+    pub(in crate::service::backup) signing_key: String,
     /// Where each tenant's log ends.
-    pub(super) logs: Vec<LogEnd>,
+    pub(in crate::service::backup) logs: Vec<LogEnd>,
     /// How many rows there are.
-    pub(super) rows: u64,
+    pub(in crate::service::backup) rows: u64,
     /// How many bytes the data has.
-    pub(super) bytes: u64,
+    pub(in crate::service::backup) bytes: u64,
     /// Their hash.
-    pub(super) sha256: String,
+    pub(in crate::service::backup) sha256: String,
 }
 
 /// Where a log ends.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct LogEnd {
+pub(in crate::service::backup) struct LogEnd {
     tenant: Id,
     name: String,
     /// The number of the newest record.
-    pub(super) seq: i64,
+    pub(in crate::service::backup) seq: i64,
     hash: String,
     time: String,
 }
 
 impl LogEnd {
-    pub(super) fn new(tenant: &Tenant, head: &Head) -> LogEnd {
+    pub(in crate::service::backup) fn new(tenant: &Tenant, head: &Head) -> LogEnd {
         let (hash, time) = (hex(&head.hash), render_time(head.time));
         LogEnd { tenant: tenant.id, name: tenant.name.clone(), seq: head.next_seq - 1, hash, time }
     }
@@ -74,7 +74,7 @@ impl Manifest {
     ///
     /// # Errors
     /// If they cannot be written as JSON, which their types rule out.
-    pub(super) fn seal(&self, keyring: &Keyring) -> Result<Vec<u8>, Error> {
+    pub(in crate::service::backup) fn seal(&self, keyring: &Keyring) -> Result<Vec<u8>, Error> {
         let manifest = serde_json::value::to_raw_value(self)?;
         let mac = hex(&keyring.backup_mac(manifest.get().as_bytes()));
         Ok(serde_json::to_vec(&Sealed { manifest, mac })?)
@@ -84,7 +84,7 @@ impl Manifest {
     ///
     /// # Errors
     /// [`Error::Refused`] if it is not whole, of another form, of another `root.key`, or was changed.
-    pub(super) fn open(bytes: &[u8], keyring: &Keyring) -> Result<Manifest, Error> {
+    pub(in crate::service::backup) fn open(bytes: &[u8], keyring: &Keyring) -> Result<Manifest, Error> {
         let refused = |what: &str| Error::Refused(format!("manifest.json: {what}: nothing was done"));
         let damaged = || refused("it is not as it was written: it was damaged or changed: take another copy");
         let newer = || refused("it was written by a newer version of keyroll: install that version");
@@ -108,7 +108,7 @@ impl Manifest {
     }
 
     /// What people and scripts are told.
-    pub(super) fn to_json(&self, folder: &Path) -> Value {
+    pub(in crate::service::backup) fn to_json(&self, folder: &Path) -> Value {
         json!({
             "folder": folder.display().to_string(),
             "made_at": self.made_at,

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use self::folder::{Draft, Source};
 pub use self::manifest::Manifest;
 use self::manifest::{FORMAT, LogEnd};
-use super::{Context, Error, Service, Settings, authorize, installation};
+use crate::service::{Context, Error, Service, Settings, authorize, installation};
 use crate::domain::Operation;
 use crate::domain::log::{hex, render_time};
 use crate::domain::secret::Keyring;

@@ -5,8 +5,8 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use super::folder::Source;
-use super::{check, open};
+use crate::service::backup::folder::Source;
+use crate::service::backup::{check, open};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::{self, Entry, Head, RequestRef};
 use crate::domain::{Caller, Id, Operation};

@@ -15,13 +15,13 @@ fn refused(detail: String) -> Error {
 
 /// The endpoint or resource that a path names.
 #[derive(Clone)]
-pub(super) struct Target {
-    pub(super) resource_type: &'static ResourceType,
+pub(in crate::service::bulk) struct Target {
+    pub(in crate::service::bulk) resource_type: &'static ResourceType,
     id: Option<String>,
 }
 
 impl Target {
-    pub(super) fn parse(operation: &BulkOperation) -> Result<Target, Error> {
+    pub(in crate::service::bulk) fn parse(operation: &BulkOperation) -> Result<Target, Error> {
         let target = Target::at(&operation.path)?;
         match (operation.method, &target.id) {
             (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
@@ -52,12 +52,12 @@ impl Target {
     }
 
     /// A path in our spelling, if it names a resource.
-    pub(super) fn canonical(path: &str) -> Option<String> {
+    pub(in crate::service::bulk) fn canonical(path: &str) -> Option<String> {
         let Target { resource_type, id } = Target::at(path).ok()?;
         Some(format!("{}/{}", resource_type.endpoint, id?))
     }
 
-    pub(super) fn operation(&self, method: BulkMethod) -> Operation {
+    pub(in crate::service::bulk) fn operation(&self, method: BulkMethod) -> Operation {
         match method {
             BulkMethod::Post => Operation::Create,
             BulkMethod::Put => Operation::Replace,
@@ -66,7 +66,7 @@ impl Target {
         }
     }
 
-    pub(super) fn apply(
+    pub(in crate::service::bulk) fn apply(
         self,
         change: &mut Change<'_>,
         operation: BulkOperation,
@@ -102,16 +102,16 @@ impl Target {
 }
 
 /// What an operation came to.
-pub(super) struct Outcome {
+pub(in crate::service::bulk) struct Outcome {
     status: u16,
     location: String,
     version: Option<String>,
     /// The id of a resource that it created.
-    pub(super) created: Option<String>,
+    pub(in crate::service::bulk) created: Option<String>,
 }
 
 impl Outcome {
-    pub(super) fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
+    pub(in crate::service::bulk) fn of(service: &Service, resource_type: &ResourceType, saved: &Saved, status: u16) -> Outcome {
         Outcome {
             status,
             location: service.location(resource_type, &saved.sight.resource.id),
@@ -120,7 +120,7 @@ impl Outcome {
         }
     }
 
-    pub(super) fn result(self, echo: BulkResult) -> BulkResult {
+    pub(in crate::service::bulk) fn result(self, echo: BulkResult) -> BulkResult {
         BulkResult { status: self.status, location: Some(self.location), version: self.version, ..echo }
     }
 }

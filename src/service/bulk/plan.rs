@@ -7,14 +7,14 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::references;
+use crate::service::bulk::references;
 use crate::scim::json::{self, Limits};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, Error};
 
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(in crate::service::bulk) enum Step {
     /// An operation all of whose references are known.
     One(usize),
     /// Operations that refer to each other in a circle.
@@ -25,7 +25,7 @@ pub(super) enum Step {
 
 /// The operations that have not run yet, and who waits for whom.
 #[derive(Debug)]
-pub(super) struct Plan {
+pub(in crate::service::bulk) struct Plan {
     nodes: Vec<Node>,
     ready: BinaryHeap<Reverse<usize>>,
     pending: BTreeSet<usize>,
@@ -49,7 +49,7 @@ impl Plan {
     /// # Errors
     /// 400 if two operations have the same bulkId: nobody could tell which is meant. Where the dialect bears it, only
     /// those fail that refer to it.
-    pub(super) fn new(operations: &[&RawValue], tolerances: &mut Tolerances) -> Result<Plan, Error> {
+    pub(in crate::service::bulk) fn new(operations: &[&RawValue], tolerances: &mut Tolerances) -> Result<Plan, Error> {
         let mut by_bulk_id: HashMap<String, (usize, bool)> = HashMap::new();
         let mut nodes: Vec<Node> = Vec::with_capacity(operations.len());
         let mut references = Vec::with_capacity(operations.len());
@@ -91,7 +91,7 @@ impl Plan {
 
     /// The next operations that can run one after the other in one commit: in the order in which they were
     /// written, up to the first that waits or has nothing to wait for.
-    pub(super) fn batch(&mut self, most: usize) -> Vec<usize> {
+    pub(in crate::service::bulk) fn batch(&mut self, most: usize) -> Vec<usize> {
         let mut batch = vec![];
         for index in self.pending.iter().copied().take(most) {
             let is_next = self.ready.peek() == Some(&Reverse(index));
@@ -105,7 +105,7 @@ impl Plan {
     }
 
     /// The next step; `None` when everything has run.
-    pub(super) fn next(&mut self) -> Option<Step> {
+    pub(in crate::service::bulk) fn next(&mut self) -> Option<Step> {
         while let Some(Reverse(index)) = self.ready.pop() {
             // Members of a circle become ready one by one while the whole of it is noted as run.
             if !self.pending.contains(&index) {
@@ -128,7 +128,7 @@ impl Plan {
     }
 
     /// Notes that an operation has run; whoever waited only for it is ready.
-    pub(super) fn done(&mut self, index: usize, succeeded: bool) {
+    pub(in crate::service::bulk) fn done(&mut self, index: usize, succeeded: bool) {
         if !self.pending.remove(&index) {
             return;
         }

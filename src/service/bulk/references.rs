@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::scim::message::PATCH_URN;
 
 /// What `bulkId` stands for which id.
-pub(super) type Ids = HashMap<String, String>;
+pub(in crate::service::bulk) type Ids = HashMap<String, String>;
 
 const PREFIX: &str = "bulkId:";
 
@@ -15,12 +15,12 @@ const PREFIX: &str = "bulkId:";
 type Act<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
 
 /// Every bulkId that the body of an operation refers to.
-pub(super) fn find(mut data: Value, found: &mut Vec<String>) {
+pub(in crate::service::bulk) fn find(mut data: Value, found: &mut Vec<String>) {
     each_in_data(&mut data, &mut |name| note(name, found));
 }
 
 /// The bulkIds among the segments of an operation's path.
-pub(super) fn find_in_path(path: &str, found: &mut Vec<String>) {
+pub(in crate::service::bulk) fn find_in_path(path: &str, found: &mut Vec<String>) {
     each_segment(&mut path.to_owned(), &mut |name| note(name, found));
 }
 
@@ -30,12 +30,12 @@ fn note(name: &str, found: &mut Vec<String>) -> Option<String> {
 }
 
 /// Replaces every reference of a body whose id is known.
-pub(super) fn resolve(data: &mut Value, ids: &Ids) {
+pub(in crate::service::bulk) fn resolve(data: &mut Value, ids: &Ids) {
     each_in_data(data, &mut |name| ids.get(name).cloned());
 }
 
 /// Replaces the references in an operation's path.
-pub(super) fn resolve_path(path: &mut String, ids: &Ids) {
+pub(in crate::service::bulk) fn resolve_path(path: &mut String, ids: &Ids) {
     each_segment(path, &mut |name| ids.get(name).cloned());
 }
 
@@ -147,16 +147,16 @@ fn literal_len(text: &str) -> usize {
 
 /// What was taken out of a body: PATCH paths and the values that belong there.
 #[derive(Debug, Default)]
-pub(super) struct Stripped(Vec<(String, Value)>);
+pub(in crate::service::bulk) struct Stripped(Vec<(String, Value)>);
 
 impl Stripped {
     /// Whether nothing was taken out.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::service::bulk) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The PATCH that puts it back, its references replaced.
-    pub(super) fn patch(self, ids: &Ids) -> Value {
+    pub(in crate::service::bulk) fn patch(self, ids: &Ids) -> Value {
         let operation = |(path, value)| json!({"op": "add", "path": path, "value": value});
         let operations: Vec<Value> = self.0.into_iter().map(operation).collect();
         let mut patch = json!({"schemas": [PATCH_URN], "Operations": operations});
@@ -166,7 +166,7 @@ impl Stripped {
 }
 
 /// Takes the elements and attributes out of a body that still hold a reference.
-pub(super) fn strip(body: &mut Value) -> Stripped {
+pub(in crate::service::bulk) fn strip(body: &mut Value) -> Stripped {
     let mut stripped = Stripped::default();
     if let Value::Object(members) = body {
         strip_members(members, "", &mut stripped);

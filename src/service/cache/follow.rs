@@ -8,7 +8,7 @@ use crate::service::{Error, Service};
 use crate::store::log::End;
 use crate::store::{self, credentials::Holder};
 
-use super::{RECORDS_MAX, Stamp, State};
+use crate::service::cache::{RECORDS_MAX, Stamp, State};
 
 /// How often the end of the logs is read again if more is committed meanwhile.
 const LOOKS_MAX: usize = 4;

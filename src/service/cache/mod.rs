@@ -16,8 +16,8 @@ use quick_cache::sync::Cache as Sized;
 use sha2::{Digest, Sha256};
 
 pub use self::follow::Told;
-use super::Service;
-use super::render::Dated;
+use crate::service::Service;
+use crate::service::render::Dated;
 use crate::domain::caller::KeyHolder;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey};
@@ -41,7 +41,7 @@ const ROW_AGE_MAX: TimeDelta = TimeDelta::seconds(1);
 const RECORDS_MAX: i64 = 4_096;
 
 /// The memory of one server.
-pub(super) struct Cache {
+pub(in crate::service) struct Cache {
     state: Mutex<State>,
     /// Who holds it reads what has changed.
     turn: Mutex<()>,
@@ -54,12 +54,12 @@ pub(super) struct Cache {
 
 /// The holder of a key that worked.
 #[derive(Clone)]
-pub(super) struct Known {
-    pub(super) holder: Arc<Holder>,
+pub(in crate::service) struct Known {
+    pub(in crate::service) holder: Arc<Holder>,
     /// The same as a caller.
-    pub(super) key: Arc<KeyHolder>,
+    pub(in crate::service) key: Arc<KeyHolder>,
     /// When the row was read. Whatever else about the caller is found out anew makes it no younger.
-    pub(super) at: DateTime<Utc>,
+    pub(in crate::service) at: DateTime<Utc>,
 }
 
 /// A key that worked.
@@ -71,12 +71,12 @@ struct Remembered {
 
 /// A unique value as a look-up asks for it.
 #[derive(Clone, Debug)]
-pub(super) struct Name {
-    pub(super) tenant: TenantKey,
-    pub(super) connection: Option<i64>,
-    pub(super) type_name: &'static str,
-    pub(super) attribute: &'static str,
-    pub(super) value: String,
+pub(in crate::service) struct Name {
+    pub(in crate::service) tenant: TenantKey,
+    pub(in crate::service) connection: Option<i64>,
+    pub(in crate::service) type_name: &'static str,
+    pub(in crate::service) attribute: &'static str,
+    pub(in crate::service) value: String,
 }
 
 impl Name {
@@ -114,22 +114,22 @@ struct State {
 
 /// The state of the world that something was read in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Stamp {
+pub(in crate::service) struct Stamp {
     version: i64,
 }
 
 /// A document as one connection sees it.
-pub(super) struct Document {
-    pub(super) type_name: &'static str,
-    pub(super) connection: Option<i64>,
+pub(in crate::service) struct Document {
+    pub(in crate::service) type_name: &'static str,
+    pub(in crate::service) connection: Option<i64>,
     /// The text up to `meta`, which is made anew each time: it would be a quarter of what is kept.
-    pub(super) head: Box<str>,
-    pub(super) dated: Dated,
+    pub(in crate::service) head: Box<str>,
+    pub(in crate::service) dated: Dated,
     group_changes: u64,
 }
 
 impl Document {
-    pub(super) fn new(
+    pub(in crate::service) fn new(
         resource_type: &'static ResourceType,
         connection: Option<i64>,
         head: &str,
@@ -141,16 +141,16 @@ impl Document {
 
 /// What a principal may do at a moment.
 #[derive(Clone, Debug)]
-pub(super) struct Effective {
-    pub(super) kind: PrincipalKind,
-    pub(super) permissions: Arc<Permissions>,
+pub(in crate::service) struct Effective {
+    pub(in crate::service) kind: PrincipalKind,
+    pub(in crate::service) permissions: Arc<Permissions>,
     /// When the first of its mappings ends by itself.
-    pub(super) valid_until: Option<DateTime<Utc>>,
+    pub(in crate::service) valid_until: Option<DateTime<Utc>>,
     world: World,
 }
 
 impl Effective {
-    pub(super) fn new(kind: PrincipalKind, permissions: Permissions, valid_until: Option<DateTime<Utc>>) -> Effective {
+    pub(in crate::service) fn new(kind: PrincipalKind, permissions: Permissions, valid_until: Option<DateTime<Utc>>) -> Effective {
         Effective { kind, permissions: Arc::new(permissions), valid_until, world: World::default() }
     }
 }
@@ -231,7 +231,7 @@ impl Cache {
 
 impl Service {
     /// The holder of a key that was proven before, and whose sponsors are who they were then.
-    pub(super) fn known_caller(&self, token: &str) -> Option<Known> {
+    pub(in crate::service) fn known_caller(&self, token: &str) -> Option<Known> {
         let now = self.now();
         let state = self.inner.cache.state();
         let Remembered { known, life_changes } = state.callers.get(&Cache::caller_key(token))?;
@@ -241,7 +241,7 @@ impl Service {
     }
 
     /// Remembers the holder of a proven key, unless the world has moved on since it was read.
-    pub(super) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
+    pub(in crate::service) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
         let mut state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
             if state.callers.len() >= CALLERS_MAX {
@@ -253,39 +253,39 @@ impl Service {
     }
 
     /// Whose this unique value was, and in which version: true as long as that version is the current one.
-    pub(super) fn known_name(&self, name: &Name) -> Option<(Id, i64)> {
+    pub(in crate::service) fn known_name(&self, name: &Name) -> Option<(Id, i64)> {
         self.inner.cache.names.get(&name.key())
     }
 
     /// Remembers whose a unique value is.
-    pub(super) fn remember_name(&self, name: &Name, id: Id, version: i64) {
+    pub(in crate::service) fn remember_name(&self, name: &Name, id: Id, version: i64) {
         self.inner.cache.names.insert(name.key(), (id, version));
     }
 
     /// When the last record of a log was written, as far as this request has seen it.
-    pub(super) fn last_record_at(&self, tenant: TenantKey) -> Option<DateTime<Utc>> {
+    pub(in crate::service) fn last_record_at(&self, tenant: TenantKey) -> Option<DateTime<Utc>> {
         self.inner.cache.state().ends.get(&tenant).map(|end| end.time)
     }
 
     /// The state of roles and mappings that this request has seen.
-    pub(super) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
+    pub(in crate::service) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
         self.inner.cache.state().policy_epochs.get(&tenant).copied()
     }
 
     /// The number of the snapshot of mappings that this request has seen.
-    pub(super) fn seen_policy_seq(&self, tenant: TenantKey) -> Option<i64> {
+    pub(in crate::service) fn seen_policy_seq(&self, tenant: TenantKey) -> Option<i64> {
         self.inner.cache.state().policy_seqs.get(&tenant).copied()
     }
 
     /// What a principal may do, if it was found out before and nothing that decides it has changed.
-    pub(super) fn known_access(&self, tenant: TenantKey, id: Id, now: DateTime<Utc>) -> Option<Arc<Effective>> {
+    pub(in crate::service) fn known_access(&self, tenant: TenantKey, id: Id, now: DateTime<Utc>) -> Option<Arc<Effective>> {
         let known = self.inner.cache.accesses.get(&(tenant, id))?;
         let is_same = known.world == self.inner.cache.state().world(tenant, known.kind);
         (is_same && known.valid_until.is_none_or(|end| now < end)).then_some(known)
     }
 
     /// Remembers what a principal may do, unless the world has moved on since it was read.
-    pub(super) fn remember_access(&self, key: (TenantKey, Id), mut access: Effective, stamp: Stamp) -> Arc<Effective> {
+    pub(in crate::service) fn remember_access(&self, key: (TenantKey, Id), mut access: Effective, stamp: Stamp) -> Arc<Effective> {
         access.permissions = self.inner.cache.shared(access.permissions);
         let state = self.inner.cache.state();
         access.world = state.world(key.0, access.kind);
@@ -297,14 +297,14 @@ impl Service {
     }
 
     /// A document rendered before, as this connection sees it.
-    pub(super) fn known_document(&self, tenant: TenantKey, id: Id, connection: Option<i64>) -> Option<Arc<Document>> {
+    pub(in crate::service) fn known_document(&self, tenant: TenantKey, id: Id, connection: Option<i64>) -> Option<Arc<Document>> {
         let document = self.inner.cache.documents.get(&(tenant, id))?;
         let group_changes = self.inner.cache.state().group_changes(tenant);
         (document.connection == connection && document.group_changes == group_changes).then_some(document)
     }
 
     /// Remembers a rendered document, unless the world has moved on since it was read.
-    pub(super) fn remember_document(&self, key: (TenantKey, Id), mut document: Document, stamp: Stamp) {
+    pub(in crate::service) fn remember_document(&self, key: (TenantKey, Id), mut document: Document, stamp: Stamp) {
         let state = self.inner.cache.state();
         if state.version == Some(stamp.version) {
             document.group_changes = state.group_changes(key.0);

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::fields::Fields;
-use super::{Tagged, end, find, in_use, put, taken};
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
 use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
@@ -100,7 +100,7 @@ fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
 }
 
 /// Stores an api that was checked. The record names the roles that use it.
-pub(super) fn save(change: &mut Change<'_>, before: &Policy, api: &Api, operation: Operation) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn save(change: &mut Change<'_>, before: &Policy, api: &Api, operation: Operation) -> Result<(), Error> {
     let entry = Entry::new(operation.action(), "api", &api.name);
     put(change, Kind::Api, &api.name, api, Concerned::by_api(before, &api.name).on(entry))
 }
@@ -120,7 +120,7 @@ fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Resul
 }
 
 /// A new state of an api must know every permission of it that roles name.
-pub(super) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
     match user_of(policy, &api.name, |permission| api.knows(permission)) {
         Some(user) => Err(in_use(format!("role {user} uses a permission of api {} that would go", api.name))),
         None => Ok(()),
@@ -134,7 +134,7 @@ fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> boo
     user.map(|role| role.name.as_str())
 }
 
-pub(super) fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if name == KEYROLL {
         return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
     }

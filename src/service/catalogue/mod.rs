@@ -14,8 +14,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::change::Touched;
-use super::{Change, Error};
+use crate::service::change::Touched;
+use crate::service::{Change, Error};
 use crate::domain::log::Entry;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
 use crate::service::resources::Conditions;

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::fields::Fields;
-use super::{Tagged, check_held, end, find, in_use, put, taken};
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
@@ -131,13 +131,13 @@ fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Resul
 }
 
 /// Stores a role that was checked. The record names what gives it: the roles that include it, and mappings.
-pub(super) fn save(change: &mut Change<'_>, before: &Policy, role: &Role, operation: Operation) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn save(change: &mut Change<'_>, before: &Policy, role: &Role, operation: Operation) -> Result<(), Error> {
     let entry = Entry::new(operation.action(), "role", &role.name);
     put(change, Kind::Role, &role.name, role, Concerned::by_role(before, &role.name).on(entry))
 }
 
 /// What a definition must meet in the catalogue that it makes: the one `after` the change.
-pub(super) fn check(
+pub(in crate::service::catalogue) fn check(
     conn: &mut Conn,
     tenant: TenantKey,
     after: &Policy,
@@ -185,7 +185,7 @@ pub(in crate::service) fn unknown(policy: &Policy, permission: &Permission) -> S
     }
 }
 
-pub(super) fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if Role::is_built_in(name) {
         return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
     }

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::mappings::Shown;
+use crate::service::catalogue::mappings::Shown;
 use crate::domain::access::GroupFacts;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
@@ -80,7 +80,7 @@ struct Mappings {
 /// A group that a mapping means.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct MeantGroup<'s> {
+pub(in crate::service::catalogue) struct MeantGroup<'s> {
     id: Id,
     display_name: Option<&'s str>,
     external_ids: &'s [String],

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::fields::Fields;
+use crate::service::catalogue::fields::Fields;
 use crate::domain::Id;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
@@ -16,7 +16,7 @@ const NAME_MAX: usize = 1_000;
 const KINDS: [&str; 4] = ["group", "rule", "asserted", "person"];
 
 /// Reads a source.
-pub(super) fn parse(source: &Value) -> Result<Source, Error> {
+pub(in crate::service::catalogue) fn parse(source: &Value) -> Result<Source, Error> {
     let fields = Fields::of(source, "/source", &["group", "rule", "asserted", "person", "reason", "expires_at"])?;
     let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| fields.get(kind).is_some()).collect();
     let [kind] = kinds.as_slice() else {

@@ -18,7 +18,7 @@ fn hinted(change: &Change<'_>, refusal: String, hint: impl FnOnce() -> String) -
 }
 
 /// Why nobody gets a key that does not fit what its owner may do.
-pub(super) fn lacking(change: &mut Change<'_>, owner: &Principal, permission: &Permission) -> Result<Error, Error> {
+pub(in crate::service::credentials) fn lacking(change: &mut Change<'_>, owner: &Principal, permission: &Permission) -> Result<Error, Error> {
     let policy = change.policy()?;
     // Who needs one permission is not advised to take all there are.
     let is_all = |role: &&str| *role == ADMIN && permission.as_str() != EVERYTHING;
@@ -37,7 +37,7 @@ pub(super) fn lacking(change: &mut Change<'_>, owner: &Principal, permission: &P
 }
 
 /// Why an owner that is not live gets no key.
-pub(super) fn not_live(change: &Change<'_>, owner: &Principal) -> String {
+pub(in crate::service::credentials) fn not_live(change: &Change<'_>, owner: &Principal) -> String {
     hinted(change, format!("the owner {} is not live", owner.id), || match (owner.active, owner.admin_hold) {
         (true, true) => format!("an admin's hold suspends it: keyroll user activate {}", called(owner)),
         _ => "its identity provider does not say active: true, and it alone can".to_owned(),
@@ -45,14 +45,14 @@ pub(super) fn not_live(change: &Change<'_>, owner: &Principal) -> String {
 }
 
 /// Why an agent that nobody answers for gets no key.
-pub(super) fn unsponsored(change: &Change<'_>, owner: &Principal) -> String {
+pub(in crate::service::credentials) fn unsponsored(change: &Change<'_>, owner: &Principal) -> String {
     hinted(change, format!("the owner {} has no live sponsor", owner.id), || {
         format!("an admin's agent gets one by keyroll agent replace {0} {0} --sponsor WHO", called(owner))
     })
 }
 
 /// Why a name is nobody's.
-pub(super) fn nobody(change: &mut Change<'_>, name: &str) -> Result<String, Error> {
+pub(in crate::service::credentials) fn nobody(change: &mut Change<'_>, name: &str) -> Result<String, Error> {
     let is_connection = store::connections::by_name(change.conn, change.key(), name)?.is_some();
     Ok(hinted(change, format!("no user and no agent is named {name}"), || match is_connection {
         true => format!("a connection is: keyroll key issue --connection {name}"),

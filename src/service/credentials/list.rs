@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use super::is_intact;
+use crate::service::credentials::is_intact;
 use crate::domain::credential::{Class, Status};
 use crate::domain::secret::PlainKey;
 use crate::domain::{Credential, Id, Operation, Principal, TenantKey, duration};
@@ -147,7 +147,7 @@ impl Service {
     }
 
     /// The record of one key.
-    pub(super) fn shown(&self, conn: &mut Conn, context: &Context, stored: StoredCredential) -> Result<Value, Error> {
+    pub(in crate::service::credentials) fn shown(&self, conn: &mut Conn, context: &Context, stored: StoredCredential) -> Result<Value, Error> {
         let judged = self.judge_keys(conn, context, vec![stored])?;
         self.render_keys(conn, context.caller.tenant.key, &judged)?.pop().ok_or(Error::NotFound)
     }
@@ -321,7 +321,7 @@ fn instant(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
 }
 
 /// The record of a key in answers; never its secret.
-pub(super) fn render(
+pub(in crate::service::credentials) fn render(
     credential: &Credential,
     owner: Option<(&Principal, bool)>,
     status: Status,

@@ -4,8 +4,8 @@
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
-use super::list::render;
-use super::{NewKey, hint, issue};
+use crate::service::credentials::list::render;
+use crate::service::credentials::{NewKey, hint, issue};
 use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};

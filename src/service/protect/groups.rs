@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::{Write, keyroll, refusal, refused};
+use crate::service::protect::{Write, keyroll, refusal, refused};
 use crate::domain::access::GroupFacts;
 use crate::domain::mapping::Source;
 use crate::domain::{Id, Permissions, Policy};
@@ -70,8 +70,8 @@ impl Gives {
     }
 }
 
-/// Looks at what was done to a group: see [`super::consider`].
-pub(super) fn consider(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+/// Looks at what was done to a group: see [`crate::service::protect::consider`].
+pub(in crate::service::protect) fn consider(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
     let mut concerned = Concerned::default();
     if !policy.has_groups() {
         return Ok(concerned);
@@ -211,7 +211,7 @@ fn external_ids(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> R
 }
 
 /// The mappings of the groups that a group is in, and of those around them.
-pub(super) fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<usize>, Error> {
+pub(in crate::service::protect) fn around(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> Result<Vec<usize>, Error> {
     let tenant = change.key();
     let around = store::members::groups_of(change.conn, tenant, &[key])?;
     let keys: Vec<ResourceKey> = around.into_values().flatten().map(|group| group.key).collect();

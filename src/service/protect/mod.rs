@@ -12,9 +12,9 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use super::access::facts::{connection_names, sponsors};
-use super::concerned::Concerned;
-use super::{Change, Error, liveness};
+use crate::service::access::facts::{connection_names, sponsors};
+use crate::service::concerned::Concerned;
+use crate::service::{Change, Error, liveness};
 use crate::domain::access::{self, Facts, Groups, Hit, ResourceFacts};
 use crate::domain::log::Entry;
 use crate::domain::principal::PrincipalKind;
@@ -24,31 +24,31 @@ use crate::scim::text;
 use crate::store::ResourceKey;
 
 use self::groups::around;
-pub(super) use self::groups::{Asked, only_reduce};
+pub(in crate::service) use self::groups::{Asked, only_reduce};
 
 /// The attributes that others know a resource by.
 const NAMES: [&str; 3] = ["userName", "displayName", "name"];
 
 /// What a write does to one resource, as far as access depends on it.
-pub(super) struct Write<'w> {
-    pub(super) resource_type: &'static ResourceType,
-    pub(super) id: Id,
-    pub(super) key: ResourceKey,
+pub(in crate::service) struct Write<'w> {
+    pub(in crate::service) resource_type: &'static ResourceType,
+    pub(in crate::service) id: Id,
+    pub(in crate::service) key: ResourceKey,
     /// Which connection it comes from.
-    pub(super) connection: Option<i64>,
+    pub(in crate::service) connection: Option<i64>,
     /// The document before; `None` for a new resource.
-    pub(super) before: Option<&'w Map<String, Value>>,
+    pub(in crate::service) before: Option<&'w Map<String, Value>>,
     /// The document after; `None` for one that is deleted.
-    pub(super) after: Option<&'w Map<String, Value>>,
+    pub(in crate::service) after: Option<&'w Map<String, Value>>,
     /// What connections called it before, and call it after; `None` if the write leaves that as it is.
-    pub(super) external_ids: Option<(Vec<String>, Vec<String>)>,
+    pub(in crate::service) external_ids: Option<(Vec<String>, Vec<String>)>,
     /// Whether members come in, and whether any go.
-    pub(super) adds: bool,
-    pub(super) removes: bool,
+    pub(in crate::service) adds: bool,
+    pub(in crate::service) removes: bool,
 }
 
 /// Looks at a write that is done but not recorded yet: refuses it, or gives what its record must name.
-pub(super) fn consider(change: &mut Change<'_>, write: &Write<'_>) -> Result<Concerned, Error> {
+pub(in crate::service) fn consider(change: &mut Change<'_>, write: &Write<'_>) -> Result<Concerned, Error> {
     let policy = change.policy()?;
     if write.resource_type.rows.is_some() {
         groups::consider(change, &policy, write)
@@ -166,7 +166,7 @@ fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
     mapped.flat_map(|one| policy.keyroll_of(one).iter().cloned().collect::<Vec<_>>()).collect()
 }
 
-/// 403, with a record of it: see [`super::Service::perform`].
+/// 403, with a record of it: see [`crate::service::Service::perform`].
 fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &[Permissions], what: &str) -> Error {
     let entry = refusal(change, write.resource_type, write.id, permissions);
     let detail = format!("{what} is only reduced by an identity provider: an admin does this");

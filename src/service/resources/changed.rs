@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 /// The canonical paths of attributes whose values differ; those of extensions carry their URN.
-pub(super) fn paths(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
+pub(in crate::service::resources) fn paths(before: &Map<String, Value>, after: &Map<String, Value>) -> Vec<String> {
     let mut paths = vec![];
     for name in names(before, after) {
         let (old, new) = (before.get(name), after.get(name));

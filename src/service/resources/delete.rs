@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{Conditions, load, stored_document};
+use crate::service::resources::{Conditions, load, stored_document};
 use crate::domain::log::Entry;
 use crate::domain::{Id, Operation};
 use crate::scim::ResourceType;
@@ -139,7 +139,7 @@ impl Forgotten {
             },
             other => other,
         })?;
-        let paths = super::changed::paths(&before, &after);
+        let paths = crate::service::resources::changed::paths(&before, &after);
         change.record(concerned.on(Entry::new(format!("{kind}.patched"), kind, id).with("paths", paths)));
         self.ending.keep(change)
     }

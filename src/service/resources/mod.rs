@@ -10,16 +10,16 @@ mod write;
 
 use serde_json::{Map, Value};
 
-pub(super) use self::delete::delete;
-pub(super) use self::principal::settle;
-pub(super) use self::save::Saved;
-pub(super) use self::version::etag;
+pub(in crate::service) use self::delete::delete;
+pub(in crate::service) use self::principal::settle;
+pub(in crate::service) use self::save::Saved;
+pub(in crate::service) use self::version::etag;
 pub use self::version::{Conditions, Tags};
-pub(super) use self::write::{create_in, patch_in, replace_in};
-use super::body::Body;
-use super::cache::Document;
-use super::render::Dated;
-use super::{Change, Context, Error, Service, authorize};
+pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
+use crate::service::body::Body;
+use crate::service::cache::Document;
+use crate::service::render::Dated;
+use crate::service::{Change, Context, Error, Service, authorize};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
@@ -65,26 +65,26 @@ pub struct Answer {
 }
 
 /// A stored resource, read for a change.
-pub(super) struct Loaded {
-    pub(super) resource: Resource,
+pub(in crate::service) struct Loaded {
+    pub(in crate::service) resource: Resource,
     /// The stored document: attributes without id, meta, externalId and members.
-    pub(super) document: Map<String, Value>,
+    pub(in crate::service) document: Map<String, Value>,
     /// externalId, as this connection set it.
-    pub(super) external_id: Option<String>,
+    pub(in crate::service) external_id: Option<String>,
 }
 
 /// Parses what the store keeps.
-pub(super) fn stored_document(resource: &Resource) -> Result<Map<String, Value>, Error> {
+pub(in crate::service) fn stored_document(resource: &Resource) -> Result<Map<String, Value>, Error> {
     Ok(serde_json::from_str(&resource.document)?)
 }
 
 /// The dialect of the caller's connection; keys without one speak the default.
-pub(super) fn tolerances(context: &Context) -> Tolerances {
+pub(in crate::service) fn tolerances(context: &Context) -> Tolerances {
     Tolerances::new(context.caller.connection().map_or(Dialect::default(), |connection| connection.dialect))
 }
 
 /// Finds a resource by the id in a URL.
-pub(super) fn find(
+pub(in crate::service) fn find(
     conn: &mut Conn,
     tenant: TenantKey,
     resource_type: &ResourceType,
@@ -95,7 +95,7 @@ pub(super) fn find(
 }
 
 /// A resource as it stands inside a change.
-pub(super) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &str) -> Result<Saved, Error> {
+pub(in crate::service) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &str) -> Result<Saved, Error> {
     let tenant = change.key();
     let resource = find(change.conn, tenant, resource_type, id)?;
     Ok(Saved { sight: Sight { resource, external_id: None, is_member: false } })
@@ -103,7 +103,7 @@ pub(super) fn saved(change: &mut Change<'_>, resource_type: &ResourceType, id: &
 
 /// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
 /// may write it and which version the client has seen.
-pub(super) fn load(
+pub(in crate::service) fn load(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     id: &str,
@@ -233,7 +233,7 @@ impl Service {
             crate::domain::principal::PrincipalKind::User => "User",
             crate::domain::principal::PrincipalKind::Agent => "Agent",
         };
-        let resource_type = super::registry().by_name(name).ok_or(Error::NotFound)?;
+        let resource_type = crate::service::registry().by_name(name).ok_or(Error::NotFound)?;
         let projection = wanted.projection(resource_type)?;
         self.ask(context, Operation::Me, None, |conn| {
             let (tenant, id) = (context.caller.tenant.key, holder.owner.id);
@@ -251,7 +251,7 @@ impl Service {
     }
 
     /// The URL of a resource.
-    pub(super) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
+    pub(in crate::service) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
         let (base, mut buffer) = (self.scim_base_url(), Id::buffer());
         [base, &resource_type.endpoint, "/", id.encode(&mut buffer)].concat()
     }

@@ -16,12 +16,12 @@ use crate::service::{Change, Error, credentials};
 use crate::store;
 
 /// The attribute of an agent that names its sponsors.
-pub(super) const OWNERS: &str = "owners";
+pub(in crate::service::resources) const OWNERS: &str = "owners";
 
 /// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
 /// whom no connection knows, may answer for the agents of admins. Others are dropped, or refused; gives whether
 /// the document is another one then.
-pub(super) fn keep_known_sponsors(
+pub(in crate::service::resources) fn keep_known_sponsors(
     change: &mut Change<'_>,
     document: &mut Map<String, Value>,
     tolerances: &mut Tolerances,
@@ -56,7 +56,7 @@ pub(super) fn keep_known_sponsors(
 }
 
 /// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.
-pub(super) fn principal(
+pub(in crate::service::resources) fn principal(
     id: Id,
     document: &Map<String, Value>,
     resource_type: &ResourceType,
@@ -76,7 +76,7 @@ pub(super) fn principal(
 }
 
 /// Carries a change of the document over to the principal and its keys, in the same transaction.
-pub(super) fn follow(
+pub(in crate::service::resources) fn follow(
     change: &mut Change<'_>,
     resource_type: &ResourceType,
     id: &Id,

@@ -6,10 +6,10 @@
 
 use serde_json::{Map, Value};
 
-use super::principal::{OWNERS, follow, keep_known_sponsors, principal};
-use super::unique::{claim_unique, keep_own_names, set_external_id};
-use super::write::check_reserved;
-use super::{Loaded, changed};
+use crate::service::resources::principal::{OWNERS, follow, keep_known_sponsors, principal};
+use crate::service::resources::unique::{claim_unique, keep_own_names, set_external_id};
+use crate::service::resources::write::check_reserved;
+use crate::service::resources::{Loaded, changed};
 use crate::domain::log::Entry;
 use crate::domain::{Connection, Id};
 use crate::scim::patch::RowChange;
@@ -27,23 +27,23 @@ use crate::store::{self, ResourceKey};
 
 /// What a resource shall become.
 #[derive(Clone)]
-pub(super) struct Draft {
-    pub(super) document: Map<String, Value>,
-    pub(super) external_id: Option<String>,
-    pub(super) rows: Vec<RowChange>,
+pub(in crate::service::resources) struct Draft {
+    pub(in crate::service::resources) document: Map<String, Value>,
+    pub(in crate::service::resources) external_id: Option<String>,
+    pub(in crate::service::resources) rows: Vec<RowChange>,
     /// Attributes that the client cleared in so many words.
-    pub(super) unassigned: Vec<String>,
+    pub(in crate::service::resources) unassigned: Vec<String>,
     /// Whether the client says of a principal that it is not active.
-    pub(super) leaves: bool,
+    pub(in crate::service::resources) leaves: bool,
     /// Whether a patch says who is in a group. What a whole body says of that counts by its effect.
-    pub(super) members: bool,
+    pub(in crate::service::resources) members: bool,
     /// What may only be left out beside that.
-    pub(super) lacking: Option<scim::Error>,
+    pub(in crate::service::resources) lacking: Option<scim::Error>,
 }
 
 /// A new resource, checked and taken apart: nobody else's write waits for that.
 #[derive(Clone)]
-pub(super) struct Ready {
+pub(in crate::service::resources) struct Ready {
     draft: Draft,
     text: String,
     index: Vec<IndexRow>,
@@ -51,7 +51,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    pub(super) fn new(draft: Draft, resource_type: &'static ResourceType) -> Result<Ready, Error> {
+    pub(in crate::service::resources) fn new(draft: Draft, resource_type: &'static ResourceType) -> Result<Ready, Error> {
         validate::complete(&draft.document, resource_type)?;
         check_reserved(&draft.document)?;
         let mut paths = changed::paths(&Map::new(), &draft.document);
@@ -68,7 +68,7 @@ pub(in crate::service) struct Saved {
 }
 
 /// Stores a new resource.
-pub(super) fn create(
+pub(in crate::service::resources) fn create(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     mut ready: Ready,
@@ -136,7 +136,7 @@ pub(super) fn create(
 }
 
 /// Stores a changed resource; a change that changes nothing writes nothing (RFC 7644 §3.5.2.1).
-pub(super) fn update(
+pub(in crate::service::resources) fn update(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     before: Loaded,
@@ -257,7 +257,7 @@ fn display(document: &Map<String, Value>) -> Option<&str> {
 }
 
 /// One record for the resource; long lists of members go on in further ones.
-pub(super) fn record(
+pub(in crate::service::resources) fn record(
     change: &mut Change<'_>,
     resource_type: &ResourceType,
     id: &Id,

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::Loaded;
-use super::save::Draft;
-use super::write::{EXTERNAL_ID, check_reserved};
+use crate::service::resources::Loaded;
+use crate::service::resources::save::Draft;
+use crate::service::resources::write::{EXTERNAL_ID, check_reserved};
 use crate::domain::{Connection, Operation};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, Uniqueness, text, validate};
@@ -13,7 +13,7 @@ use crate::store::{self, ResourceKey};
 
 /// Claims the values that must be unique and releases those that are no longer there: the database,
 /// not a check, decides who is first.
-pub(super) fn claim_unique(
+pub(in crate::service::resources) fn claim_unique(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     connection: Option<&Connection>,
@@ -64,7 +64,7 @@ fn taken(
 
 /// Beside what says who has access, a new name is not claimed but left out where somebody else has it, or nobody
 /// may: a leaver keeps its own and leaves, a group keeps its own and changes its members.
-pub(super) fn keep_own_names(
+pub(in crate::service::resources) fn keep_own_names(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     connection: Option<&Connection>,
@@ -127,7 +127,7 @@ pub(in crate::service) fn scope(
 
 /// Sets what the connection calls a resource: unique only if the connection asks for that. What was claimed is given
 /// back even if no other is claimed: it would stand in everybody's way once the connection asks again.
-pub(super) fn set_external_id(
+pub(in crate::service::resources) fn set_external_id(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     connection: &Connection,

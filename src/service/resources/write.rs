@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::save::{Draft, Ready, Saved, create, update};
-use super::{Answer, Conditions, Wanted, load, version};
+use crate::service::resources::save::{Draft, Ready, Saved, create, update};
+use crate::service::resources::{Answer, Conditions, Wanted, load, version};
 use crate::domain::Operation;
 use crate::scim::patch::{self, RowChange};
 use crate::scim::tolerance::Tolerances;
@@ -29,7 +29,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
-        super::super::authorize(&context.caller, Operation::Create, Some(resource_type))?;
+        crate::service::authorize(&context.caller, Operation::Create, Some(resource_type))?;
         let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
         let (saved, tolerances) = self.perform(context, Operation::Create, Some(resource_type), move |change| {
             let mut tolerances = tolerances.clone();
@@ -54,7 +54,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
-        super::super::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
+        crate::service::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
         let (saved, tolerances) = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
@@ -80,7 +80,7 @@ impl Service {
     ) -> Result<Answer, Error> {
         let mut tolerances = self.tolerances(context);
         wanted.projection(resource_type)?;
-        super::super::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
+        crate::service::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
         let operations = patch::parse(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
         let (saved, tolerances) = self.perform(context, Operation::Patch, Some(resource_type), move |change| {
@@ -126,7 +126,7 @@ impl Service {
 }
 
 const ACTIVE: &str = "active";
-pub(super) const EXTERNAL_ID: &str = "externalId";
+pub(in crate::service::resources) const EXTERNAL_ID: &str = "externalId";
 
 /// Creates inside a change, by Bulk.
 pub(in crate::service) fn create_in(
@@ -232,7 +232,7 @@ fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {
 }
 
 /// Names that SCIM may not give to anybody (design §5).
-pub(super) fn check_reserved(document: &Map<String, Value>) -> Result<(), Error> {
+pub(in crate::service::resources) fn check_reserved(document: &Map<String, Value>) -> Result<(), Error> {
     let name = document.get("userName").and_then(Value::as_str).unwrap_or_default();
     if scim::text::fold(name).trim_start().starts_with("keyroll:") {
         let detail = "userName: names that start with keyroll: are reserved";

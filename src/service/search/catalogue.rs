@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::{Found, Part, parts};
+use crate::service::search::{Found, Part, parts};
 use crate::domain::mapping::Mapping;
 use crate::domain::{Operation, Permission, Policy, Role};
 use crate::scim::ResourceType;

@@ -4,7 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::Part;
+use crate::service::search::Part;
 use crate::scim::cursor::Cursor;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ScimType};
@@ -26,7 +26,7 @@ impl Service {
     }
 
     /// Where a search goes on; `place` finds what stands for the query of the cursor, if it is this search's.
-    pub(super) fn resume<T>(
+    pub(in crate::service::search) fn resume<T>(
         &self,
         cursor: &str,
         request: &SearchRequest,
@@ -47,7 +47,7 @@ impl Service {
     }
 
     /// The cursor of a search that goes on behind a position.
-    pub(super) fn cursor_behind(&self, end: Position, query: [u8; 16], count: usize) -> Result<String, Error> {
+    pub(in crate::service::search) fn cursor_behind(&self, end: Position, query: [u8; 16], count: usize) -> Result<String, Error> {
         self.seal_cursor(&Cursor {
             query,
             issued_at_seconds: self.now().timestamp(),
@@ -60,7 +60,7 @@ impl Service {
 
 /// Binds a cursor to the query, the tenant, the caller and the type that it stands in; `None` if it stands in
 /// an order over all types.
-pub(super) fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: Option<usize>) -> [u8; 16] {
+pub(in crate::service::search) fn query_hash(context: &Context, request: &SearchRequest, parts: &[Part], at: Option<usize>) -> [u8; 16] {
     let texts = [
         request.filter.as_deref().unwrap_or_default(),
         request.sort_by.as_deref().unwrap_or_default(),

@@ -3,7 +3,7 @@
 //! A search finds the keys of a page; documents are read a piece at a time, each in a short read of its own.
 //! What is deleted meanwhile is left out, and what is changed is shown as it is by then: a list is no snapshot.
 
-use super::{Part, Results};
+use crate::service::search::{Part, Results};
 use crate::domain::Id;
 use crate::scim::ResourceType;
 use crate::scim::message::{List, SearchRequest};
@@ -46,7 +46,7 @@ struct More {
 
 impl Service {
     /// The page as an answer. If it is of a single resource: which one, and its version.
-    pub(super) fn list(
+    pub(in crate::service::search) fn list(
         &self,
         context: &Context,
         request: &SearchRequest,

@@ -1,7 +1,7 @@
 //! Look-ups by a value that few have: what identity providers ask before every write. Answers by a unique one are
 //! remembered.
 
-use super::Found;
+use crate::service::search::Found;
 use crate::domain::Operation;
 use crate::scim::ResourceType;
 use crate::scim::filter::{self, Bound, Filter, Operand, Operator, Unknown};
@@ -17,7 +17,7 @@ const FILTER_BYTES_MAX: usize = 1_024;
 
 impl Service {
     /// The unique value that a request looks up, if that is all it does.
-    pub(super) fn name(
+    pub(in crate::service::search) fn name(
         &self,
         context: &Context,
         resource_type: &'static ResourceType,
@@ -51,7 +51,7 @@ impl Service {
     }
 
     /// The answer to a look-up whose result is remembered and has not changed since.
-    pub(super) fn known(
+    pub(in crate::service::search) fn known(
         &self,
         context: &Context,
         resource_type: Option<&'static ResourceType>,

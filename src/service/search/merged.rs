@@ -1,7 +1,7 @@
 //! A sorted search over several types: one order over all of them (RFC 7644 §3.4.2.3, §3.4.3).
 
-use super::cursor::query_hash;
-use super::{Part, Results, free_total};
+use crate::service::search::cursor::query_hash;
+use crate::service::search::{Part, Results, free_total};
 use crate::scim::message::SearchRequest;
 use crate::service::{Context, Error, Service};
 use crate::store::search::{self, Query, Start};
@@ -9,7 +9,7 @@ use crate::store::search::{self, Query, Start};
 impl Service {
     /// The page that a sorted request asks for. A type that does not know what to sort by has no value there:
     /// it comes last, and first in descending order.
-    pub(super) fn page_merged(
+    pub(in crate::service::search) fn page_merged(
         &self,
         context: &Context,
         parts: &[Part],

@@ -1,7 +1,7 @@
 //! Lists and searches: index paging, cursor paging, one type or all of them, one order over all of them.
 
 pub mod catalogue;
-pub(super) mod cursor;
+pub(in crate::service) mod cursor;
 mod listing;
 mod lookup;
 mod merged;
@@ -11,10 +11,10 @@ mod turns;
 use self::cursor::query_hash;
 use self::order::sort;
 pub use self::turns::Turn;
-pub(super) use self::turns::Turns;
-use super::body::Body;
-use super::resources::{Wanted, tolerances};
-use super::{Context, Error, Service, authorize, registry};
+pub(in crate::service) use self::turns::Turns;
+use crate::service::body::Body;
+use crate::service::resources::{Wanted, tolerances};
+use crate::service::{Context, Error, Service, authorize, registry};
 use crate::domain::Operation;
 use crate::scim::filter::{self, Bound, Unknown};
 use crate::scim::message::{List, SearchRequest};

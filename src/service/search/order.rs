@@ -7,14 +7,14 @@ use crate::store::search::Sort;
 
 /// Why a type has no order by what a request names; of several reasons the last one says most.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Unordered {
+pub(in crate::service::search) enum Unordered {
     Unknown,
     Complex,
     Rows,
 }
 
 impl Unordered {
-    pub(super) fn refusal(self, request: &SearchRequest, types: usize) -> scim::Error {
+    pub(in crate::service::search) fn refusal(self, request: &SearchRequest, types: usize) -> scim::Error {
         let why = match self {
             Unordered::Unknown if types > 1 => "is no attribute of any type",
             Unordered::Unknown => "is no attribute of this type",
@@ -26,7 +26,7 @@ impl Unordered {
 }
 
 /// What to sort by; a complex attribute is sorted by its `value` (RFC 7644 §3.4.2.3).
-pub(super) fn sort(resource_type: &'static ResourceType, request: &SearchRequest) -> Result<Option<Sort>, Unordered> {
+pub(in crate::service::search) fn sort(resource_type: &'static ResourceType, request: &SearchRequest) -> Result<Option<Sort>, Unordered> {
     let Some(text) = &request.sort_by else { return Ok(None) };
     let Some(Name::Attribute(named)) = path::resolve(resource_type, text) else { return Err(Unordered::Unknown) };
     // A multi-valued attribute is sorted by its primary or first value. Members have neither: they are listed

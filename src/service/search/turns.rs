@@ -90,7 +90,7 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::Crowded`] if there is none.
-    pub(super) fn enter_scan(&self) -> Result<Turn, Error> {
+    pub(in crate::service::search) fn enter_scan(&self) -> Result<Turn, Error> {
         if let Some(turn) = &self.turn {
             return Ok(turn.clone());
         }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use super::File;
+use crate::service::catalogue::apply::File;
 use crate::domain::mapping::Source;
 use crate::domain::policy::Mapped;
 use crate::domain::{Id, Policy, TenantKey};
@@ -17,20 +17,20 @@ const APPLY: &str = "apply";
 
 /// What a file does not name, built-in things and the mapping that is the way back in aside.
 #[derive(Default)]
-pub(super) struct Left {
-    pub(super) mappings: Vec<(Mapped, Stays)>,
-    pub(super) roles: Vec<(String, Stays)>,
-    pub(super) apis: Vec<(String, Stays)>,
+pub(in crate::service::catalogue::apply) struct Left {
+    pub(in crate::service::catalogue::apply) mappings: Vec<(Mapped, Stays)>,
+    pub(in crate::service::catalogue::apply) roles: Vec<(String, Stays)>,
+    pub(in crate::service::catalogue::apply) apis: Vec<(String, Stays)>,
 }
 
 /// Why something stays even if what the file does not name goes; `None` if nothing holds it.
-pub(super) type Stays = Option<String>;
+pub(in crate::service::catalogue::apply) type Stays = Option<String>;
 
 impl Left {
     /// Looks for it in the catalogue `before`; `after` has what the file says of apis and roles in it. `asked` are the
     /// file's mappings, `named` those that are there already. With `force`, mappings that were made on the host by
     /// other commands do not stay for that reason.
-    pub(super) fn find(
+    pub(in crate::service::catalogue::apply) fn find(
         (conn, tenant): (&mut Conn, TenantKey),
         (before, after): (&Policy, &Policy),
         file: &File,
@@ -88,7 +88,7 @@ impl Left {
     }
 
     /// Takes out what nothing holds.
-    pub(super) fn take(&mut self) -> Left {
+    pub(in crate::service::catalogue::apply) fn take(&mut self) -> Left {
         fn take<T>(list: &mut Vec<(T, Stays)>) -> Vec<(T, Stays)> {
             let (gone, kept) = std::mem::take(list).into_iter().partition(|one| one.1.is_none());
             *list = kept;
@@ -98,7 +98,7 @@ impl Left {
     }
 
     /// As it is told: what each is, and why `prune` leaves it.
-    pub(super) fn render(&self) -> Vec<Value> {
+    pub(in crate::service::catalogue::apply) fn render(&self) -> Vec<Value> {
         let named = |kind: &'static str| move |(name, stays): &(String, Stays)| json!({"kind": kind, "name": name, "stays": stays});
         let mapping = |(one, stays): &(Mapped, Stays)| {
             let source = mappings::render_source(&one.mapping.source);

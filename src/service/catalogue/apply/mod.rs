@@ -12,8 +12,8 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use self::plan::Plan;
-use super::fields::Fields;
-use super::{apis, mappings, roles};
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{apis, mappings, roles};
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
 use crate::service::{Context, Error, Service, users};
