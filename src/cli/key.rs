@@ -8,7 +8,7 @@ use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::credential::Status;
 use crate::domain::principal::OPERATOR;
 use crate::domain::{Id, duration};
-use crate::service::credentials::{self, Filter, Owner};
+use crate::service::keys::{self, Filter, Owner};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -128,15 +128,15 @@ fn duration(text: &str) -> Result<String, String> {
 
 /// The end of a list as an argument.
 fn end(text: &str) -> Result<String, String> {
-    let expected = || format!("expected {}", credentials::list::END);
-    credentials::list::is_end(text).then(|| text.to_owned()).ok_or_else(expected)
+    let expected = || format!("expected {}", keys::list::END);
+    keys::list::is_end(text).then(|| text.to_owned()).ok_or_else(expected)
 }
 
 /// A reason as an argument.
 fn reason(text: &str) -> Result<String, String> {
-    match credentials::is_reason(text) {
+    match keys::is_reason(text) {
         true => Ok(text.to_owned()),
-        false => credentials::note_flaw(text).map_or(Ok(text.to_owned()), |flaw| Err(format!("expected {flaw}"))),
+        false => keys::note_flaw(text).map_or(Ok(text.to_owned()), |flaw| Err(format!("expected {flaw}"))),
     }
 }
 

@@ -32,8 +32,8 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::secret::{holds_key_text, without_keys};
 use crate::domain::{Caller, Id, Permission};
 use crate::service::catalogue::Tagged;
+use crate::service::directory::resources::Conditions;
 use crate::service::init::DEFAULT;
-use crate::service::resources::Conditions;
 use crate::service::runtime::{SystemClock, SystemEntropy};
 use crate::service::{Context, Error, Limits, Service, Settings};
 

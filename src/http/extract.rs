@@ -16,7 +16,7 @@ use crate::domain::Operation;
 use crate::domain::secret::PlainKey;
 use crate::scim;
 use crate::service::Error;
-use crate::service::resources::{Conditions, Wanted};
+use crate::service::directory::resources::{Conditions, Wanted};
 
 /// A body larger than this is large: only so many are in memory at once.
 const LARGE_BODY_BYTES: usize = 1 << 20;

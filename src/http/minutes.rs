@@ -11,7 +11,7 @@ use super::handle::now;
 use super::{Shared, run};
 use crate::domain::operation::Place;
 use crate::service::Service;
-use crate::service::ending::Ending;
+use crate::service::keys::ending::Ending;
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -45,7 +45,7 @@ use tokio::sync::oneshot;
 use self::connections::Connections;
 pub use self::listen::{Listening, listen};
 use crate::domain::operation::Place;
-use crate::service::search::Turn;
+use crate::service::directory::search::Turn;
 use crate::service::{Error, Interest, Service, Told};
 
 /// What the HTTP side needs to know.

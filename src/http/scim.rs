@@ -16,7 +16,7 @@ use crate::scim::json;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
-use crate::service::resources::{Answer, Wanted};
+use crate::service::directory::resources::{Answer, Wanted};
 use crate::service::{Error, Service, registry};
 
 /// A search; one that no index answers waits until it is its turn, and as long as its client does. That may be long:

@@ -5,10 +5,10 @@ use std::fmt;
 
 use serde_json::{Map, Value};
 
-use crate::service::render::member;
-use crate::service::{Error, Service};
 use crate::domain::TenantKey;
 use crate::scim::project::Projection;
+use crate::service::directory::render::member;
+use crate::service::{Error, Service};
 use crate::store::{self, ResourceKey, members::Member};
 
 /// Members in one read: a short transaction each, so that a slow reader pins nothing (design §4).
@@ -179,7 +179,11 @@ impl Rest for Members {
 
 impl Service {
     /// One element of `members` as the projection shows it; `None` if nothing of it is shown.
-    pub(in crate::service) fn member_text(&self, one: &Member, projection: &Projection) -> Result<Option<String>, Error> {
+    pub(in crate::service) fn member_text(
+        &self,
+        one: &Member,
+        projection: &Projection,
+    ) -> Result<Option<String>, Error> {
         let element = member(self.scim_base_url(), one);
         if projection.is_default() {
             return Ok(Some(serde_json::to_string(&element)?));

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::service::Service;
 use crate::domain::clock::Clock;
+use crate::service::Service;
 
 /// How far a clock may go forward beside the monotonic one, between two looks.
 const JUMP_MAX: TimeDelta = TimeDelta::minutes(10);

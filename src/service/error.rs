@@ -1,11 +1,11 @@
 //! What a use case answers when it does not do what was asked. HTTP renders it; nothing here knows how.
 
-#[cfg(doc)]
-use crate::service::Service;
-use crate::service::authenticate::Dead;
 use crate::domain::Permission;
 use crate::domain::log::Entry;
 use crate::scim;
+#[cfg(doc)]
+use crate::service::Service;
+use crate::service::caller::authenticate::Dead;
 use crate::store;
 
 /// A refusal, or a failure of the server.

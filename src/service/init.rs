@@ -2,14 +2,15 @@
 
 use serde_json::{Value, json};
 
-use crate::service::catalogue::mappings;
-use crate::service::credentials::{NewKey, issue};
-use crate::service::{Change, Context, Error, Service, authenticate};
 use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
 use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};
 use crate::scim::tolerance::Dialect;
+use crate::service::caller::authenticate;
+use crate::service::catalogue::mappings;
+use crate::service::keys::{NewKey, issue};
+use crate::service::{Change, Context, Error, Service};
 use crate::store::{self, Conn};
 
 /// The name of the tenant and of the connection that `init` makes.

@@ -241,7 +241,12 @@ pub(in crate::service) fn known_root(conn: &mut Conn, keyring: &Keyring, data_di
 ///
 /// # Errors
 /// If the database was made with another `root.key`.
-pub(in crate::service) fn check_root(conn: &mut Conn, keyring: &Keyring, id: &Id, data_dir: &Path) -> Result<Id, Error> {
+pub(in crate::service) fn check_root(
+    conn: &mut Conn,
+    keyring: &Keyring,
+    id: &Id,
+    data_dir: &Path,
+) -> Result<Id, Error> {
     check_fingerprint(conn, (ROOT, ROOT_KEY), keyring.fingerprint(), data_dir)?;
     // Of nodes that start at once one is first; the others learn its id.
     store::installation::set_id(conn, id)?;

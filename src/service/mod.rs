@@ -4,55 +4,38 @@
 //! call the same functions.
 
 mod access;
-pub mod agents;
-pub mod authenticate;
-mod authorize;
 pub mod authzen;
 pub mod backup;
 pub mod body;
-pub mod bulk;
-mod cache;
-mod cascade;
+pub mod caller;
 pub mod catalogue;
 mod change;
 mod clocks;
-mod concerned;
-pub mod credentials;
-pub mod ending;
+pub mod directory;
 pub mod error;
-pub mod feed;
-mod history;
+mod impact;
 pub mod init;
 mod installation;
-mod liveness;
+pub mod keys;
 pub mod log;
-mod members;
+mod memory;
 pub mod noted;
-mod perform;
-mod policy;
-mod protect;
-mod provider;
-pub mod rate;
 mod readiness;
-mod render;
-pub mod resources;
+mod reports;
 pub mod runtime;
 mod sealed;
-pub mod search;
 mod signing;
-mod standing;
-pub mod users;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use self::authorize::authorize;
-pub use self::cache::Told;
+pub use self::caller::authorize::authorize;
 pub use self::change::Change;
+pub(crate) use self::change::perform::Work;
 pub use self::error::Error;
-pub(crate) use self::perform::Work;
+pub use self::memory::Told;
 pub use self::readiness::Readiness;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
@@ -128,7 +111,7 @@ pub struct Context {
     /// What it came to, for the server's own log.
     pub noted: Arc<noted::Noted>,
     /// The commit up to which this request has seen what is remembered.
-    seen: Option<cache::Stamp>,
+    seen: Option<memory::Stamp>,
 }
 
 impl Context {
@@ -149,7 +132,7 @@ pub struct Service {
     /// Whether anybody waits for the answer.
     interest: Interest,
     /// See [`Service::in_turn`].
-    turn: Option<search::Turn>,
+    turn: Option<directory::search::Turn>,
 }
 
 struct Inner {
@@ -161,12 +144,12 @@ struct Inner {
     clock: Arc<dyn Clock>,
     clocks: clocks::Clocks,
     entropy: Arc<dyn Entropy>,
-    rate: rate::Limiter,
-    turns: search::Turns,
-    cache: cache::Cache,
-    policies: policy::Policies,
+    rate: caller::rate::Limiter,
+    turns: directory::search::Turns,
+    cache: memory::Cache,
+    policies: access::policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
-    standing: standing::Standing,
+    standing: caller::standing::Standing,
 }
 
 impl Service {
@@ -190,7 +173,7 @@ impl Service {
         };
         root.keep(id, &settings.data_dir)?;
         let signing_key = installation::open_signing_key(&store, &settings.data_dir, entropy.as_ref())?;
-        let rate = rate::Limiter::new(settings.limits.requests_per_minute);
+        let rate = caller::rate::Limiter::new(settings.limits.requests_per_minute);
         let inner = Inner {
             scim_base_url: format!("{}/scim/v2", settings.public_url),
             settings,
@@ -201,11 +184,11 @@ impl Service {
             clock,
             entropy,
             rate,
-            turns: search::Turns::default(),
-            cache: cache::Cache::default(),
-            policies: policy::Policies::default(),
+            turns: directory::search::Turns::default(),
+            cache: memory::Cache::default(),
+            policies: access::policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),
-            standing: standing::Standing::default(),
+            standing: caller::standing::Standing::default(),
         };
         let interest = Interest::default();
         let service = Service { inner: Arc::new(inner), told: None, from_memory: false, interest, turn: None };

@@ -3,14 +3,19 @@
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305};
 
-use crate::service::Error;
 use crate::domain::clock::Entropy;
+use crate::service::Error;
 
 /// Seals bytes under a key; whoever opens them must name the same context.
 ///
 /// # Errors
 /// If the bytes are more than the cipher takes, which is far beyond any limit.
-pub(in crate::service) fn seal(key: &[u8; 32], context: &[u8], plain: &[u8], entropy: &dyn Entropy) -> Result<Vec<u8>, Error> {
+pub(in crate::service) fn seal(
+    key: &[u8; 32],
+    context: &[u8],
+    plain: &[u8],
+    entropy: &dyn Entropy,
+) -> Result<Vec<u8>, Error> {
     let mut nonce = [0; 24];
     entropy.fill(&mut nonce);
     let sealed = XChaCha20Poly1305::new(key.into()).encrypt(&nonce.into(), Payload { msg: plain, aad: context });

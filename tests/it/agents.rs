@@ -1,7 +1,7 @@
 //! Agents: machine identities.
 
 use keyroll::scim::tolerance::Dialect;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

@@ -12,7 +12,7 @@ use keyroll::domain::Operation;
 use keyroll::domain::operation::Keys;
 use keyroll::domain::principal::PrincipalKind;
 use keyroll::domain::role::{BUILT_IN_PREFIX, built_in};
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::app::{Answer, TestApp, for_each_app, user};
 use crate::support::postgres;
 use crate::support::server::Client;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 
 const READ: &str = "keyroll:changes:read";
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use keyroll::domain::clock::Clock;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

@@ -12,7 +12,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use futures_util::{StreamExt, stream};
 use keyroll::http;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::json;
 
 use crate::access::catalogue::billing;

@@ -70,8 +70,7 @@ fn a_connection_may_ask_for_unique_ones() {
         let idp = app.idp();
         app.connect(Dialect::Okta);
         app.sql("UPDATE connections SET unique_external_ids = TRUE");
-        let okta =
-            app.with_key(&app.issue_on_host(keyroll::service::credentials::Owner::Connection("okta".into()), &[]));
+        let okta = app.with_key(&app.issue_on_host(keyroll::service::keys::Owner::Connection("okta".into()), &[]));
         for (list, body) in types() {
             let first = idp.post(list, called(body("a"), "7")).expect(201).id();
             let taken = |answer: Answer| {

@@ -2,7 +2,7 @@
 
 use chrono::TimeDelta;
 use insta::assert_snapshot;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

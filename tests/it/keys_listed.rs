@@ -3,7 +3,7 @@
 use std::slice;
 
 use chrono::TimeDelta;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

@@ -7,9 +7,9 @@ use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection};
 use keyroll::domain::log::RequestRef;
-use keyroll::service::credentials::Owner;
+use keyroll::service::directory::resources::Wanted;
+use keyroll::service::keys::Owner;
 use keyroll::service::registry;
-use keyroll::service::resources::Wanted;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

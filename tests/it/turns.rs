@@ -11,7 +11,7 @@ use diesel::sql_types::BigInt;
 use keyroll::domain::log::RequestRef;
 use keyroll::scim::message::SearchRequest;
 use keyroll::scim::schema::registry;
-use keyroll::service::search::Turn;
+use keyroll::service::directory::search::Turn;
 use keyroll::service::{Context, Error, Service};
 use serde_json::json;
 

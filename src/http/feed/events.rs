@@ -13,7 +13,7 @@ use super::{EVENT_STREAM, Reader};
 use crate::http::handle::now;
 use crate::http::respond::Reply;
 use crate::service::Error;
-use crate::service::feed::Page;
+use crate::service::log::feed::Page;
 
 /// So often something is sent, so that neither side takes the other for gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);

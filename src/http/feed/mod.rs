@@ -19,7 +19,7 @@ use super::handle::Call;
 use super::respond::Reply;
 use super::{Shared, run};
 use crate::domain::operation::Place;
-use crate::service::feed::{Kinds, PAGE_MAX, Page, START};
+use crate::service::log::feed::{Kinds, PAGE_MAX, Page, START};
 use crate::service::{Context, Error, Service};
 
 /// How long a long-poll waits when it does not say, and at most: proxies give up after 30 s.

@@ -3,7 +3,7 @@
 use super::{body, ok, reason};
 use crate::http::handle::Call;
 use crate::http::respond::Reply;
-use crate::service::credentials::Filter;
+use crate::service::keys::Filter;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {

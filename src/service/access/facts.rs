@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
-use crate::service::resources::stored_document;
+use crate::service::directory::resources::stored_document;
 use crate::service::{Error, Service};
 use crate::store::around::{self, AT_ONCE, Around, Own};
 use crate::store::{self, Conn, ResourceKey};
@@ -225,7 +225,7 @@ fn states(conn: &mut Conn, tenant: TenantKey, ids: &[Id], at: At) -> Result<Hash
 }
 
 /// A principal as it was at a moment, and whether it was there by then; `None` if there never was one.
-pub(in crate::service::access) fn principal(
+pub(in crate::service) fn principal(
     conn: &mut Conn,
     tenant: TenantKey,
     id: &Id,

@@ -7,10 +7,11 @@ use crate::domain::access::Facts;
 use crate::domain::credential::{Class, Verdict};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Permission, Permissions, Policy, Principal, TenantKey, access};
-use crate::service::authenticate::scim_access;
-use crate::service::cache::Effective;
-use crate::service::credentials::is_intact;
-use crate::service::{Context, Error, Service, liveness};
+use crate::service::access::liveness;
+use crate::service::caller::authenticate::scim_access;
+use crate::service::keys::is_intact;
+use crate::service::memory::Effective;
+use crate::service::{Context, Error, Service};
 use crate::store::credentials::StoredCredential;
 use crate::store::{self, Conn};
 

@@ -1,30 +1,27 @@
-//! Access: what principals may do, and why. Computed from facts when it is asked for.
+//! What principals may do. Computed from facts when it is asked for.
 
-mod candidates;
-mod cursor;
-mod dates;
-pub(in crate::service) mod effects;
-mod explain;
 pub(in crate::service) mod facts;
 pub(in crate::service) mod held;
-pub(in crate::service) mod holders;
-pub(in crate::service) mod moment;
-mod removal;
-pub(in crate::service) mod report;
-mod shown;
-mod walk;
+pub(in crate::service) mod liveness;
+pub(in crate::service) mod past;
+pub(in crate::service) mod policy;
 
 use std::sync::Arc;
 
-use crate::service::cache::{Effective, Stamp};
-use crate::service::{Error, Service};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey, access};
+use crate::service::memory::{Effective, Stamp};
+use crate::service::{Error, Service};
 use crate::store::Conn;
 
 impl Service {
     /// What a principal may do now; from memory if nothing that decides it has changed.
-    pub(in crate::service) fn effective(&self, tenant: TenantKey, id: Id, stamp: Stamp) -> Result<Arc<Effective>, Error> {
+    pub(in crate::service) fn effective(
+        &self,
+        tenant: TenantKey,
+        id: Id,
+        stamp: Stamp,
+    ) -> Result<Arc<Effective>, Error> {
         if let Some(known) = self.known_access(tenant, id, self.now_in(tenant)) {
             return Ok(known);
         }
@@ -33,7 +30,12 @@ impl Service {
     }
 
     /// The same, as a connection sees it.
-    pub(in crate::service) fn effective_in(&self, conn: &mut Conn, tenant: TenantKey, id: Id) -> Result<Effective, Error> {
+    pub(in crate::service) fn effective_in(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        id: Id,
+    ) -> Result<Effective, Error> {
         let (policy, facts, groups) = self.facts_now(conn, tenant, &[id])?;
         let Some(facts) = facts.first() else {
             return Ok(Effective::new(PrincipalKind::User, Permissions::default(), None));

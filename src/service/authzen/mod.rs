@@ -11,11 +11,11 @@ use std::collections::HashSet;
 use serde_json::{Map, Value, json};
 
 use self::request::{Entities, Question, Refused, refuse};
-use crate::service::access::held::{Standings, Subject};
-use crate::service::{Context, Error, Service, authorize};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
 use crate::scim::json::Tree;
+use crate::service::access::held::{Standings, Subject};
+use crate::service::{Context, Error, Service, authorize};
 
 /// Evaluations in one request.
 pub const EVALUATIONS_MAX: usize = 1_000;

@@ -4,15 +4,15 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permission};
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::json::Tree;
 use crate::service::access::held::{Held, Standings, Subject};
-use crate::service::access::holders::{Holder, Place, Sought};
-use crate::service::search::cursor::question_hash;
+use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
+use crate::service::directory::search::cursor::question_hash;
+use crate::service::reports::holders::{Holder, Place, Sought};
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, ResourceKey};
 

@@ -10,10 +10,10 @@ use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 
-use crate::service::backup::manifest::Manifest;
 use crate::domain::Id;
 use crate::domain::log::hex;
 use crate::service::Error;
+use crate::service::backup::manifest::Manifest;
 use crate::service::installation::ROOT_KEY;
 
 const DATA: &str = "data.jsonl.gz";

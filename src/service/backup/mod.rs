@@ -14,11 +14,11 @@ use serde_json::{Value, json};
 use self::folder::{Draft, Source};
 pub use self::manifest::Manifest;
 use self::manifest::{FORMAT, LogEnd};
-use crate::service::{Context, Error, Service, Settings, authorize, installation};
 use crate::domain::Operation;
 use crate::domain::log::{hex, render_time};
 use crate::domain::secret::Keyring;
 use crate::service::log;
+use crate::service::{Context, Error, Service, Settings, authorize, installation};
 use crate::store::installation::{ROOT, SIGNING};
 use crate::store::{self, Store, archive};
 

@@ -5,11 +5,11 @@ use std::path::Path;
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 
-use crate::service::backup::folder::Source;
-use crate::service::backup::{check, open};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::{self, Entry, Head, RequestRef};
 use crate::domain::{Caller, Id, Operation};
+use crate::service::backup::folder::Source;
+use crate::service::backup::{check, open};
 use crate::service::{Error, Settings};
 use crate::store::archive::{self, Present};
 use crate::store::{self, Conn};

@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::service::catalogue::fields::Fields;
-use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
 use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
 use crate::domain::{Api, Operation, Permission, Policy};
-use crate::service::concerned::Concerned;
-use crate::service::resources::Conditions;
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
+use crate::service::directory::resources::Conditions;
+use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 
@@ -100,7 +100,12 @@ fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
 }
 
 /// Stores an api that was checked. The record names the roles that use it.
-pub(in crate::service::catalogue) fn save(change: &mut Change<'_>, before: &Policy, api: &Api, operation: Operation) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn save(
+    change: &mut Change<'_>,
+    before: &Policy,
+    api: &Api,
+    operation: Operation,
+) -> Result<(), Error> {
     let entry = Entry::new(operation.action(), "api", &api.name);
     put(change, Kind::Api, &api.name, api, Concerned::by_api(before, &api.name).on(entry))
 }

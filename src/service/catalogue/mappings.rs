@@ -4,9 +4,6 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::service::catalogue::fields::Fields;
-use crate::service::catalogue::snapshot::MeantGroup;
-use crate::service::catalogue::{Tagged, check_held, end, in_use, put, source, taken};
 use crate::domain::log::Entry;
 use crate::domain::mapping::{GroupName, Person, Source};
 use crate::domain::policy::Mapped;
@@ -14,7 +11,10 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
 use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
-use crate::service::resources::Conditions;
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::snapshot::MeantGroup;
+use crate::service::catalogue::{Tagged, check_held, end, in_use, put, source, taken};
+use crate::service::directory::resources::Conditions;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -134,7 +134,11 @@ pub(in crate::service) fn add(change: &mut Change<'_>, mapping: &Mapping) -> Res
 }
 
 /// Stores another state of a mapping that was checked. One that gave its role until now goes on.
-pub(in crate::service::catalogue) fn replace(change: &mut Change<'_>, before: &Mapped, after: &Mapping) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn replace(
+    change: &mut Change<'_>,
+    before: &Mapped,
+    after: &Mapping,
+) -> Result<(), Error> {
     let old = &before.mapping;
     let had_ended = matches!(&old.source, Source::Person { expires_at: Some(end), .. } if *end < change.now);
     let goes_on = after.continues(old) && !had_ended;

@@ -14,11 +14,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::service::change::Touched;
-use crate::service::{Change, Error};
 use crate::domain::log::Entry;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
-use crate::service::resources::Conditions;
+use crate::service::change::Touched;
+use crate::service::directory::resources::Conditions;
+use crate::service::{Change, Error};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 

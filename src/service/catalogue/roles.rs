@@ -2,13 +2,13 @@
 
 use serde_json::{Value, json};
 
-use crate::service::catalogue::fields::Fields;
-use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::domain::log::Entry;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
-use crate::service::concerned::Concerned;
-use crate::service::resources::Conditions;
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
+use crate::service::directory::resources::Conditions;
+use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -131,7 +131,12 @@ fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Resul
 }
 
 /// Stores a role that was checked. The record names what gives it: the roles that include it, and mappings.
-pub(in crate::service::catalogue) fn save(change: &mut Change<'_>, before: &Policy, role: &Role, operation: Operation) -> Result<(), Error> {
+pub(in crate::service::catalogue) fn save(
+    change: &mut Change<'_>,
+    before: &Policy,
+    role: &Role,
+    operation: Operation,
+) -> Result<(), Error> {
     let entry = Entry::new(operation.action(), "role", &role.name);
     put(change, Kind::Role, &role.name, role, Concerned::by_role(before, &role.name).on(entry))
 }

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::service::catalogue::mappings::Shown;
 use crate::domain::access::GroupFacts;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
-use crate::service::resources::Conditions;
+use crate::service::catalogue::mappings::Shown;
+use crate::service::directory::resources::Conditions;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
 

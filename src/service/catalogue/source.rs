@@ -3,12 +3,12 @@
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use crate::service::catalogue::fields::Fields;
 use crate::domain::Id;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::PrincipalKind;
 use crate::service::Error;
+use crate::service::catalogue::fields::Fields;
 
 /// How long the name of a group or an asserted value may be, in letters.
 const NAME_MAX: usize = 1_000;

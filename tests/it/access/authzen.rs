@@ -8,7 +8,7 @@ use crate::support::app::*;
 
 /// A service, with the one permission that it needs.
 fn service(app: &TestApp) -> Actor<'_> {
-    let owner = keyroll::service::credentials::Owner::Operator;
+    let owner = keyroll::service::keys::Owner::Operator;
     app.with_key(&app.issue_on_host(owner, &["keyroll:access:evaluate"]))
 }
 
@@ -297,7 +297,7 @@ fn errors_are_a_sentence_and_the_request_id_comes_back() {
     let nobody = app.anonymous().post(path, json!({}));
     assert_eq!(shown(&nobody), "401 a key is required: Authorization: Bearer …");
     assert_eq!(nobody.header("www-authenticate"), "Bearer realm=\"keyroll\"");
-    let reader = app.issue_on_host(keyroll::service::credentials::Owner::Operator, &["keyroll:access:read"]);
+    let reader = app.issue_on_host(keyroll::service::keys::Owner::Operator, &["keyroll:access:read"]);
     for path in ["evaluation", "evaluations", "search/subject", "search/action", "search/resource"] {
         let answer = app.with_key(&reader).post(&format!("/access/v1/{path}"), json!({}));
         assert_eq!(shown(&answer), "403 this key does not hold keyroll:access:evaluate");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 
 use crate::support::app::*;
 

@@ -1,6 +1,6 @@
 //! Keys meet access: what may be granted, and what a key may do now.
 
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use super::catalogue::billing;

@@ -143,7 +143,7 @@ fn a_key_loses_what_roles_mappings_and_apis_no_longer_give() {
 
 /// The admin's first key has expired by then as well.
 fn ask_later(app: &TestApp, key: &str) -> String {
-    let admin = app.with_key(&app.issue_on_host(keyroll::service::credentials::Owner::Operator, &[]));
+    let admin = app.with_key(&app.issue_on_host(keyroll::service::keys::Owner::Operator, &[]));
     let answer = admin.post("/v1/verify", json!({"key": key, "permission": READ})).expect(200);
     answer["code"].as_str().unwrap().to_owned()
 }

@@ -2,7 +2,7 @@
 
 use insta::assert_snapshot;
 use keyroll::scim::tolerance::Dialect;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::json;
 
 use super::catalogue::billing;

@@ -1,7 +1,7 @@
 //! `PUT /v1/mappings/{id}`: a mapping becomes another one under its id, and whoever holds by it goes on holding.
 
 use chrono::TimeDelta;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use super::catalogue::billing;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use insta::assert_snapshot;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use super::catalogue::billing;

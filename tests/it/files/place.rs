@@ -156,6 +156,6 @@ fn a_stop_while_the_log_is_put_back_is_no_obstacle() {
 /// What a log holds of the first page at its end (<https://sqlite.org/fileformat.html> §4.1).
 fn last_first_page(log: &[u8]) -> Vec<u8> {
     let page = u32::from_be_bytes(log[8..12].try_into().unwrap()) as usize;
-    let frames = log[32..].chunks_exact(24 + page);
-    frames.filter(|frame| frame[..4] == [0, 0, 0, 1]).last().unwrap()[24..].to_vec()
+    let mut frames = log[32..].chunks_exact(24 + page);
+    frames.rfind(|frame| frame[..4] == [0, 0, 0, 1]).unwrap()[24..].to_vec()
 }

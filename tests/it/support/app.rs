@@ -42,7 +42,7 @@ use keyroll::domain::log::RequestRef;
 use keyroll::domain::{Caller, Connection, Id, Principal};
 use keyroll::http;
 use keyroll::scim::tolerance::Dialect;
-use keyroll::service::credentials::Owner;
+use keyroll::service::keys::Owner;
 use keyroll::service::{Context, Service, Settings};
 use keyroll::store::{self, Store};
 use serde_json::{Value, json};

@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::service::catalogue::apply::File;
 use crate::domain::mapping::Source;
 use crate::domain::policy::Mapped;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::Error;
+use crate::service::catalogue::apply::File;
 use crate::service::catalogue::{apis, mappings, roles};
 use crate::store::{self, Conn};
 

@@ -12,11 +12,12 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use self::plan::Plan;
-use crate::service::catalogue::fields::Fields;
-use crate::service::catalogue::{apis, mappings, roles};
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
-use crate::service::{Context, Error, Service, users};
+use crate::service::catalogue::fields::Fields;
+use crate::service::catalogue::{apis, mappings, roles};
+use crate::service::directory::users;
+use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn};
 
 /// Entries of one table of a file.

@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::service::catalogue::apply::left::Left;
-use crate::service::catalogue::apply::{File, Options, at};
 use crate::domain::log::Entry;
 use crate::domain::mapping::{Meant, Source};
 use crate::domain::policy::Mapped;
 use crate::domain::{Api, Id, Mapping, Operation, Policy, Role, TenantKey};
-use crate::service::access::effects::Affected;
+use crate::service::catalogue::apply::left::Left;
+use crate::service::catalogue::apply::{File, Options, at};
 use crate::service::catalogue::{apis, end, mappings, roles};
+use crate::service::reports::effects::Affected;
 use crate::service::{Change, Error};
 use crate::store::Conn;
 use crate::store::catalogue::Kind;
@@ -227,7 +227,11 @@ fn overlaid(before: &Policy, file: &File, gone: &Left) -> Policy {
 }
 
 impl Step {
-    pub(in crate::service::catalogue::apply) fn carry_out(&self, change: &mut Change<'_>, policy: &Policy) -> Result<(), Error> {
+    pub(in crate::service::catalogue::apply) fn carry_out(
+        &self,
+        change: &mut Change<'_>,
+        policy: &Policy,
+    ) -> Result<(), Error> {
         let is_new = self.before.is_none();
         match &self.item {
             Item::Api(api) => {

@@ -1,0 +1,153 @@
+//! The policy of a tenant: kept, and brought up to date from the catalogue when that has changed.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::de::DeserializeOwned;
+
+use crate::domain::log::Head;
+use crate::domain::policy::{Gone, News};
+use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
+use crate::service::{Change, Error, Service};
+use crate::store::catalogue::{Item, Kind};
+use crate::store::{self, Conn};
+
+/// The last policy of each tenant.
+#[derive(Default)]
+pub(in crate::service) struct Policies(Mutex<HashMap<TenantKey, Known>>);
+
+/// A policy, and the head of the log that it was read with.
+#[derive(Clone)]
+struct Known {
+    /// The number that only this state has: see `Head::policy_epoch`.
+    epoch: i64,
+    next_seq: i64,
+    /// Of the last record: every record before it hangs on it.
+    hash: [u8; 32],
+    policy: Arc<Policy>,
+}
+
+impl Policies {
+    fn get(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets all of them.
+    pub(in crate::service) fn clear(&self) {
+        self.get().clear();
+    }
+}
+
+impl Service {
+    /// The policy of a state: the one before with what has changed since, as long as the log is the same one.
+    pub(in crate::service) fn policy(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        head: &Head,
+    ) -> Result<Arc<Policy>, Error> {
+        let before = self.inner.policies.get().get(&tenant).cloned();
+        let policy = match before {
+            Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
+            Some(known) if leads_to(conn, tenant, &known, head)? => {
+                known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
+            }
+            _ => Policy::default().with(news(store::catalogue::current(conn, tenant)?)?),
+        };
+        let policy = Arc::new(policy);
+        let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
+        self.inner.policies.get().insert(tenant, Known { epoch, next_seq, hash, policy: Arc::clone(&policy) });
+        Ok(policy)
+    }
+
+    /// The policy that a request answers by: without a read if nothing has changed that the request was told of.
+    pub(in crate::service) fn policy_seen(&self, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+        match self.remembered_policy(tenant) {
+            Some(known) => Ok(known),
+            None => self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant))),
+        }
+    }
+
+    /// The policy that a request answers by, unless it must be read.
+    pub(in crate::service) fn remembered_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
+        self.known_policy(tenant, self.seen_policy_epoch(tenant)?)
+    }
+
+    /// The last policy that was read, and the number of its state.
+    pub(in crate::service) fn last_policy(&self, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
+        self.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
+    }
+
+    fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {
+        self.last_policy(tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| policy)
+    }
+
+    /// The policy as the connection sees it now.
+    pub(in crate::service) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+        let head = store::log::head(conn, tenant)?;
+        self.policy(conn, tenant, &head)
+    }
+
+    /// The policy as it was after a record.
+    pub(in crate::service) fn policy_at(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        seq: i64,
+    ) -> Result<Arc<Policy>, Error> {
+        Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
+    }
+}
+
+impl Change<'_> {
+    /// The policy as this transaction found it. Locks the log: see [`Change::seq`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(in crate::service) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
+        let (service, tenant, head) = (self.service, self.key(), self.locked_head()?);
+        let found = service.policy(self.conn, tenant, &head)?;
+        if !self.has_touched_catalogue() {
+            return Ok(found);
+        }
+        // What this transaction wrote has no number yet under which it could be kept.
+        Ok(Arc::new(found.with(news(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
+    }
+}
+
+/// Whether the log that a policy was read with is the beginning of this one, and not of one that was put back.
+fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &Known, head: &Head) -> Result<bool, Error> {
+    if known.next_seq > head.next_seq || known.next_seq == 0 {
+        return Ok(false);
+    }
+    let last = store::log::records(conn, tenant, known.next_seq - 1, 1)?.pop();
+    Ok(last.is_some_and(|last| last.seq == known.next_seq - 1 && last.hash == known.hash))
+}
+
+fn news(items: Vec<Item>) -> Result<News, Error> {
+    let (mut news, mut gone) = (News::default(), Gone::default());
+    for item in items {
+        match item.kind {
+            Kind::Api => sort(&item, &mut news.apis, &mut gone.apis, |api: &Api| api.name.clone())?,
+            Kind::Role => sort(&item, &mut news.roles, &mut gone.roles, |role: &Role| role.name.clone())?,
+            Kind::Mapping => sort(&item, &mut news.mappings, &mut gone.mappings, |mapping: &Mapping| mapping.id)?,
+        }
+    }
+    Ok(News { gone, ..news })
+}
+
+/// Puts an item where it belongs: to what has come, or, by its name, to what has gone.
+fn sort<T: DeserializeOwned, N: Eq + Hash>(
+    item: &Item,
+    come: &mut Vec<(T, i64)>,
+    gone: &mut HashSet<N>,
+    name: impl Fn(&T) -> N,
+) -> Result<(), Error> {
+    let read: T = serde_json::from_str(&item.document)?;
+    match item.until_seq {
+        None => come.push((read, item.from_seq)),
+        Some(_) => _ = gone.insert(name(&read)),
+    }
+    Ok(())
+}

@@ -1,0 +1,223 @@
+//! From a bearer token to a caller, and from a key to a verdict.
+//!
+//! A miss costs what a hit costs: one look-up by selector, one row, one digest, one comparison and one MAC, of
+//! another key's row if there is none of its own (attack case A01).
+
+use std::sync::{Arc, LazyLock};
+
+use chrono::{DateTime, Utc};
+
+use crate::domain::caller::{Identity, KeyHolder};
+use crate::domain::credential::{Class, Grant, Verdict};
+use crate::domain::log::RequestRef;
+use crate::domain::secret::PlainKey;
+use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Tenant};
+use crate::service::access::liveness;
+use crate::service::keys::is_intact;
+use crate::service::memory::{Known, Stamp};
+use crate::service::{Context, Error, Service};
+use crate::store::{self, Conn, credentials::Holder};
+
+pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
+
+/// A key whose whole secret was proven and that does not work. Why is for the server's log; whoever holds it is
+/// told what anybody is told who holds none (attack case A01).
+#[derive(Debug)]
+pub struct Dead {
+    /// The credential.
+    pub key: Id,
+    /// Its class.
+    pub class: Class,
+    /// The connection of a provisioning key.
+    pub connection: Option<Connection>,
+    /// Why it does not work.
+    pub verdict: Verdict,
+    /// Since when, where that is known.
+    pub since: Option<DateTime<Utc>>,
+}
+
+impl Dead {
+    fn new(holder: &Holder, verdict: Verdict) -> Dead {
+        let (credential, owner) = (&holder.stored.credential, &holder.owner);
+        let since = match verdict {
+            Verdict::Expired => Some(credential.expires_at),
+            Verdict::Revoked => credential.revoked.as_ref().map(|revoked| revoked.at).or(owner.deleted_at),
+            _ => owner.suspended_at,
+        };
+        let (class, connection) = (credential.class, holder.connection.clone());
+        Dead { key: credential.id, class, connection, verdict, since }
+    }
+}
+
+/// What a look-up of a key found.
+pub(in crate::service) struct Found {
+    /// Whether the whole secret matched and the row is as Keyroll wrote it.
+    pub(in crate::service) proven: bool,
+    /// The row, with its owner.
+    pub(in crate::service) holder: Arc<Holder>,
+    /// When it was about to be read.
+    at: DateTime<Utc>,
+    /// Whether a live User answers for the owner, if it needs one; looked at only once the secret matched.
+    sponsored: bool,
+    /// The same as a caller, once it was made.
+    key: Option<Arc<KeyHolder>>,
+}
+
+impl Found {
+    /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
+    pub(in crate::service) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
+        if !self.proven {
+            return Verdict::NotFound;
+        }
+        self.holder.stored.credential.verdict(&self.holder.owner, self.sponsored, now)
+    }
+}
+
+impl Service {
+    /// Who holds this bearer token.
+    ///
+    /// # Errors
+    /// [`Error::KeyRefused`], the same to whoever asks for every reason.
+    pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
+        Ok(self.enter(token, RequestRef::default())?.caller)
+    }
+
+    /// Begins a request with this bearer token.
+    ///
+    /// # Errors
+    /// [`Error::KeyRefused`], the same to whoever asks for every reason.
+    pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
+        let seen = self.stamp()?;
+        let Some(found) = self.prove(token)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        match found.verdict(self.now_in(found.holder.tenant.key)) {
+            Verdict::Valid => {
+                let key = self.key_holder(token, found, seen)?;
+                let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
+                Ok(Context { caller, request, noted: Arc::default(), seen: Some(seen) })
+            }
+            verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
+        }
+    }
+
+    /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
+    /// has changed since.
+    pub(in crate::service) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
+        if let Some(Known { holder, key, at }) = self.known_caller(token) {
+            return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
+        }
+        let Some(key) = PlainKey::parse(token) else { return Ok(None) };
+        let at = self.now();
+        self.read(|conn| self.find(conn, &key, at))
+    }
+
+    /// The holder of a key that works, with what its owner may do now; remembered for the next request.
+    pub(in crate::service) fn key_holder(
+        &self,
+        token: &str,
+        found: Found,
+        stamp: Stamp,
+    ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
+        let Found { holder, at, key, .. } = found;
+        let tenant = holder.tenant.clone();
+        let access = match holder.stored.credential.class {
+            Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
+            Class::User | Class::Service => {
+                let access = self.effective(tenant.key, holder.owner.id, stamp)?;
+                Arc::clone(&access.permissions)
+            }
+        };
+        if let Some(key) = key
+            && Arc::ptr_eq(&key.access, &access)
+        {
+            return Ok((tenant, key));
+        }
+        let key = Arc::new(key_holder(&holder, access));
+        self.remember_caller(token, Known { holder, key: Arc::clone(&key), at }, stamp);
+        Ok((tenant, key))
+    }
+
+    /// The same caller as the database knows it inside a transaction.
+    pub(in crate::service) fn refresh(&self, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
+        let Some(key) = known.key() else { return Ok(known.clone()) };
+        Ok(self.look_up(conn, key)?.1)
+    }
+
+    /// A key that works as it is in the database, and its holder as a caller.
+    pub(in crate::service) fn look_up(&self, conn: &mut Conn, key: &KeyHolder) -> Result<(Credential, Caller), Error> {
+        let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
+        let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
+        let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+        let verdict = holder.stored.credential.verdict(&holder.owner, sponsored, self.now_in(holder.tenant.key));
+        if !intact || verdict != Verdict::Valid {
+            return Err(REFUSED);
+        }
+        let access = match holder.stored.credential.class {
+            Class::Provisioning => scim_access(),
+            Class::User | Class::Service => self.effective_in(conn, holder.tenant.key, holder.owner.id)?.permissions,
+        };
+        let key = Arc::new(key_holder(&holder, access));
+        Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
+    }
+
+    fn find(&self, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -> Result<Option<Found>, Error> {
+        let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
+        let credential = &holder.stored.credential;
+        let matched = self.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
+        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
+        // Of another key nothing is told but what it took to look at it.
+        if credential.selector != key.selector() {
+            return Ok(None);
+        }
+        if !intact {
+            tell_edited(&holder);
+        }
+        let proven = matched && intact && credential.class == key.class();
+        let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+        Ok(Some(Found { proven, holder: Arc::new(holder), at, sponsored, key: None }))
+    }
+
+    /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.
+    fn is_intact(&self, holder: &Holder) -> bool {
+        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
+        if !intact {
+            tell_edited(holder);
+        }
+        intact
+    }
+}
+
+fn tell_edited(holder: &Holder) {
+    log::error!(credential:% = holder.stored.credential.id; "the row of a credential was changed from outside");
+}
+
+/// What a provisioning key may do: the SCIM part of Keyroll's own api, and nothing else.
+pub(in crate::service) fn scim_permissions() -> Permissions {
+    let types = crate::service::registry().types.iter();
+    let of_types =
+        types.flat_map(|one| [Operation::Read, Operation::Create].map(|op| op.permission_for(&one.endpoint)));
+    let of_catalogue = [Operation::Roles, Operation::Entitlements].map(|op| op.permission().to_owned());
+    of_types.chain(of_catalogue).filter_map(|text| Permission::parse(&text)).collect()
+}
+
+/// The same as the access of a connection's agent: its authority is the connection's, not a role's.
+pub(in crate::service) fn scim_access() -> Arc<Permissions> {
+    static ACCESS: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(scim_permissions()));
+    Arc::clone(&ACCESS)
+}
+
+fn key_holder(holder: &Holder, access: Arc<Permissions>) -> KeyHolder {
+    let credential = &holder.stored.credential;
+    let grant = match credential.class {
+        Class::Provisioning => Grant::Permissions(Permissions::clone(&access)),
+        Class::User | Class::Service => credential.grant.clone(),
+    };
+    KeyHolder {
+        credential: credential.id,
+        selector: credential.selector.clone(),
+        class: credential.class,
+        grant,
+        owner: holder.owner.clone(),
+        connection: holder.connection.clone(),
+        access,
+    }
+}

@@ -1,0 +1,88 @@
+//! Connections as the embedded database's one writer knows them: looked up again before each write, unless
+//! nothing that was written since can have changed what they may.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::domain::caller::KeyHolder;
+use crate::domain::credential::{Class, Verdict};
+use crate::domain::log::{Head, Record};
+use crate::domain::{Caller, Credential, TenantKey};
+use crate::service::caller::authenticate::REFUSED;
+use crate::service::{Error, Service};
+use crate::store::{self, Conn};
+
+/// Callers of one tenant that are kept.
+const CALLERS_MAX: usize = 64;
+
+/// The last state of each tenant that callers were looked up in.
+#[derive(Default)]
+pub(in crate::service) struct Standing(Mutex<HashMap<TenantKey, Known>>);
+
+/// Who stood how in one state.
+struct Known {
+    /// Counts the commits of others: one that left no record could have changed anything.
+    version: i64,
+    /// The last record. No other log ends with it, not even one that was rolled back.
+    hash: [u8; 32],
+    callers: HashMap<String, (Credential, Caller)>,
+}
+
+impl Known {
+    /// Whether everybody in here stands as before after this record, apart from whom it names.
+    fn outlives(&mut self, record: &Record) -> bool {
+        self.callers.retain(|_, (credential, _)| credential.owner.to_string() != record.subject_id);
+        matches!(record.subject_kind.as_str(), "user" | "agent" | "group")
+    }
+}
+
+fn is_kept(key: &KeyHolder) -> bool {
+    key.class == Class::Provisioning && !key.owner.needs_sponsor()
+}
+
+impl Standing {
+    fn known(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
+        // What a panic left behind is compared with the log like everything else.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    /// The same as [`Service::refresh`] at the end of a log that is locked. Only a connection's key is
+    /// kept: what others may hangs on groups, roles and sponsors too.
+    pub(in crate::service) fn refresh_at(&self, conn: &mut Conn, known: &Caller, head: &Head) -> Result<Caller, Error> {
+        let Some(key) = known.key().filter(|key| is_kept(key)) else {
+            return self.refresh(conn, known);
+        };
+        let (tenant, version) = (known.tenant.key, store::data_version(conn)?);
+        if let Some(state) = self.inner.standing.known().get(&tenant)
+            && (state.version, state.hash) == (version, head.hash)
+            && let Some((credential, caller)) = state.callers.get(&key.selector)
+            && let Some(holder) = caller.key()
+        {
+            let stands = credential.id == key.credential
+                && credential.verdict(&holder.owner, true, self.now_in(tenant)) == Verdict::Valid;
+            return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
+        }
+        let (credential, caller) = self.look_up(conn, key)?;
+        let mut standing = self.inner.standing.known();
+        let state =
+            standing.entry(tenant).or_insert_with(|| Known { version, hash: head.hash, callers: HashMap::new() });
+        if (state.version, state.hash) != (version, head.hash) || state.callers.len() >= CALLERS_MAX {
+            *state = Known { version, hash: head.hash, callers: HashMap::new() };
+        }
+        state.callers.insert(key.selector.clone(), (credential, caller.clone()));
+        Ok(caller)
+    }
+
+    /// Carries over, to the end of a log that grew by these records, who stands there as before.
+    pub(in crate::service) fn carry_over(&self, tenant: TenantKey, before: &Head, records: &[Record], after: &Head) {
+        let mut standing = self.inner.standing.known();
+        let Some(state) = standing.get_mut(&tenant) else { return };
+        if state.hash == before.hash && records.iter().all(|record| state.outlives(record)) {
+            state.hash = after.hash;
+        } else {
+            standing.remove(&tenant);
+        }
+    }
+}

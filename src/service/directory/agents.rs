@@ -1,0 +1,263 @@
+//! Agents as admins see and make them: machine identities that no identity provider needs to know of.
+//!
+//! An agent of an admin is a SCIM resource that comes from no connection: connections read it, and none writes it
+//! (design §5).
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Id, Operation, Principal, TenantKey};
+use crate::scim::ResourceType;
+use crate::scim::text::{fold, render_time};
+use crate::scim::tolerance::{Dialect, Tolerances};
+use crate::scim::validate;
+use crate::service::access::facts::sponsors;
+use crate::service::catalogue::fields::Fields;
+use crate::service::directory::resources::{self, Conditions, create_in, replace_in, stored_document};
+use crate::service::directory::users;
+use crate::service::{Change, Context, Error, Service, registry};
+use crate::store::resources::Resource;
+use crate::store::{self, Conn, ResourceKey};
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
+/// Sponsors of one agent that a body may name.
+const SPONSORS_MAX: usize = 100;
+
+const MEMBERS: [&str; 4] = ["name", "display_name", "description", "sponsors"];
+
+/// What an admin says about an agent.
+struct Said {
+    name: String,
+    display_name: Option<String>,
+    description: Option<String>,
+    sponsors: Vec<String>,
+}
+
+impl Service {
+    /// Makes an agent (`POST /v1/agents`).
+    ///
+    /// # Errors
+    /// 422 for a body that cannot be met, sponsors whom nobody knows among it; 409 for a name that is taken.
+    pub fn create_agent(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        let said = said(body, None)?;
+        self.perform(context, Operation::AgentCreate, None, move |change| {
+            let mut exact = exact(change);
+            let (agent_type, incoming) = document(change, &said, &mut exact)?;
+            let saved = create_in(change, agent_type, incoming, &mut exact);
+            let saved = saved.map_err(|error| taken(error, &said.name))?;
+            shown(change, saved.sight.resource)
+        })
+    }
+
+    /// Replaces what an admin said about an agent (`PUT /v1/agents/{id}`): what the body leaves out is cleared, but
+    /// for the name, which stays.
+    ///
+    /// # Errors
+    /// 404 if there is none, 409 for one that an identity provider made, and as [`Service::create_agent`].
+    pub fn replace_agent(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
+        let (name, body) = (name.to_owned(), body.clone());
+        self.perform(context, Operation::AgentReplace, None, move |change| {
+            let found = find(change.conn, change.key(), &name)?;
+            if found.connection.is_some() {
+                let detail = "an identity provider made this agent: it is changed there".to_owned();
+                return Err(Error::Conflict { code: "not_of_an_admin", detail });
+            }
+            let said = said(&body, Some(&own_name(&found)?))?;
+            let mut exact = exact(change);
+            let (agent_type, incoming) = document(change, &said, &mut exact)?;
+            let conditions = Conditions { if_match: None, if_none_match: None };
+            let saved = replace_in(change, agent_type, &found.id.to_string(), incoming, &conditions, &mut exact);
+            let saved = saved.map_err(|error| taken(error, &said.name))?;
+            shown(change, saved.sight.resource)
+        })
+    }
+
+    /// Lists agents, oldest first (`GET /v1/agents`); those of connections themselves are not among them.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is none.
+    pub fn list_agents(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
+        let after = cursor.map(|text| text.parse::<i64>()).transpose();
+        let after = after.map_err(|_| Error::Malformed("cursor: not one of ours".to_owned()))?;
+        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        self.ask(context, Operation::AgentList, None, |conn| {
+            let tenant = context.caller.tenant.key;
+            let after = ResourceKey(after.unwrap_or_default());
+            let mut rows = store::resources::of_type(conn, tenant, &agent_type()?.name, after, count as i64 + 1)?;
+            let more = rows.len() > count;
+            rows.truncate(count);
+            let next = if more { rows.last().map(|resource| resource.key.0.to_string()) } else { None };
+            Ok(json!({"agents": render(conn, tenant, &rows)?, "next": next}))
+        })
+    }
+
+    /// Reads an agent, by id or by name (`GET /v1/agents/{id}`).
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn read_agent(&self, context: &Context, name: &str) -> Result<Value, Error> {
+        self.ask(context, Operation::AgentRead, None, |conn| {
+            let tenant = context.caller.tenant.key;
+            let resource = find(conn, tenant, name)?;
+            render(conn, tenant, &[resource])?.pop().ok_or(Error::NotFound)
+        })
+    }
+
+    /// Suspends an agent by an admin's hold, or lifts the hold; its keys stop working at once.
+    ///
+    /// # Errors
+    /// 404 if there is none, 422 for a reason that is no code.
+    pub fn hold_agent(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
+        let operation = if hold { Operation::AgentSuspend } else { Operation::AgentActivate };
+        reason.map_or(Ok(()), crate::service::keys::check_reason)?;
+        let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
+        self.perform(context, operation, None, move |change| {
+            let found = find(change.conn, change.key(), &name)?;
+            users::hold(change, &found.id, hold, reason.as_deref())?;
+            shown(change, found)
+        })
+    }
+
+    /// Deletes an agent as DELETE in SCIM does: every key of its is dead when this returns.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn delete_agent(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.perform(context, Operation::AgentDelete, None, move |change| {
+            let found = find(change.conn, change.key(), &name)?;
+            store::principals::lock(change.conn, change.key(), &found.id)?;
+            let locked = store::resources::lock(change.conn, change.key(), &found.type_name, &found.id)?;
+            resources::delete(change, agent_type()?, &locked.ok_or(Error::NotFound)?)
+        })
+    }
+}
+
+fn agent_type() -> Result<&'static ResourceType, Error> {
+    registry().by_name("Agent").ok_or(Error::NotFound)
+}
+
+/// Finds an agent by id or by name.
+fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Resource, Error> {
+    let type_name = &agent_type()?.name;
+    if let Some(id) = Id::parse(name) {
+        return store::resources::find(conn, tenant, type_name, &id)?.ok_or(Error::NotFound);
+    }
+    let key = store::unique::holder(conn, tenant, users::AGENT_NAMES, &fold(name))?.ok_or(Error::NotFound)?;
+    store::resources::by_keys(conn, tenant, &[key])?.pop().ok_or(Error::NotFound)
+}
+
+fn own_name(agent: &Resource) -> Result<String, Error> {
+    let document = stored_document(agent)?;
+    Ok(document.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// Reads a body; `own` is the name of the agent that it is about.
+fn said(body: &Value, own: Option<&str>) -> Result<Said, Error> {
+    let fields = Fields::of(body, "", &MEMBERS)?;
+    let name = match (fields.text("name")?, own) {
+        (None, Some(own)) => own,
+        _ => fields.required("name")?,
+    };
+    if Id::parse(name).is_some() || name.trim() != name || fold(name).starts_with("keyroll:") {
+        return Err(fields.refuse("name", "no id, without blanks around it, and not beginning with keyroll:"));
+    }
+    let text = |member: &str| Ok::<_, Error>(fields.text(member)?.filter(|text| !text.is_empty()).map(str::to_owned));
+    Ok(Said {
+        name: name.to_owned(),
+        display_name: text("display_name")?,
+        description: text("description")?,
+        sponsors: fields.texts("sponsors", SPONSORS_MAX)?.into_iter().map(str::to_owned).collect(),
+    })
+}
+
+/// The SCIM document that says the same, checked as one from an identity provider is.
+fn document(
+    change: &mut Change<'_>,
+    said: &Said,
+    exact: &mut Tolerances,
+) -> Result<(&'static ResourceType, validate::Incoming), Error> {
+    let agent_type = agent_type()?;
+    let owners: Vec<Value> = known(change, &said.sponsors)?.into_iter().map(|id| json!({"value": id})).collect();
+    let mut document = json!({"schemas": [agent_type.schema.id], "name": said.name, "owners": owners});
+    if let Some(members) = document.as_object_mut() {
+        for (name, text) in [("displayName", &said.display_name), ("description", &said.description)] {
+            members.extend(text.as_ref().map(|text| (name.to_owned(), text.as_str().into())));
+        }
+    }
+    let incoming = validate::document(document, agent_type, exact)?;
+    Ok((agent_type, incoming))
+}
+
+/// What an admin says is not guessed at.
+fn exact(change: &Change<'_>) -> Tolerances {
+    Tolerances::new(Dialect::Strict).with_text_bytes_max(change.service.settings().limits.text_bytes_max)
+}
+
+/// The sponsors whom a body names: Users of this tenant, by id or userName, and the operator.
+fn known(change: &mut Change<'_>, names: &[String]) -> Result<Vec<Id>, Error> {
+    let (mut found, mut unknown) = (vec![], vec![]);
+    for (place, name) in names.iter().enumerate() {
+        match users::find_user(change.conn, change.key(), name)? {
+            Some(user) if !found.contains(&user.id) => found.push(user.id),
+            Some(_) => {}
+            None => unknown.push((place, name)),
+        }
+    }
+    let Some((place, _)) = unknown.first() else { return Ok(found) };
+    let names = unknown.iter().map(|(_, name)| name.as_str()).collect::<Vec<_>>().join(", ");
+    Err(Error::invalid(format!("/sponsors/{place}"), format!("sponsors: no user has the id or userName {names}")))
+}
+
+/// A name that is taken, as `/v1` says it.
+fn taken(error: Error, name: &str) -> Error {
+    match error {
+        Error::Scim(error) if error.status == 409 => {
+            Error::Conflict { code: "name_taken", detail: format!("an agent is named {name} already") }
+        }
+        other => other,
+    }
+}
+
+fn shown(change: &mut Change<'_>, agent: Resource) -> Result<Value, Error> {
+    let tenant = change.key();
+    render(change.conn, tenant, &[agent])?.pop().ok_or(Error::NotFound)
+}
+
+/// Agents with their sponsors, which are read together.
+fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec<Value>, Error> {
+    let documents = agents.iter().map(stored_document).collect::<Result<Vec<_>, Error>>()?;
+    let named: Vec<Vec<Id>> = documents.iter().map(sponsors).collect();
+    let ids: Vec<Id> = agents.iter().map(|agent| agent.id).chain(named.iter().flatten().copied()).collect();
+    let principals = store::principals::many(conn, tenant, &ids)?;
+    let principals: HashMap<Id, Principal> =
+        principals.into_iter().map(|(principal, _)| (principal.id, principal)).collect();
+    let connections = store::connections::list(conn, tenant)?;
+    let connections: HashMap<i64, String> = connections.into_iter().map(|one| (one.key, one.name)).collect();
+    let one = |((agent, document), sponsors): ((&Resource, &Map<String, Value>), &Vec<Id>)| {
+        let principal = principals.get(&agent.id).ok_or_else(|| Error::internal("an agent without its principal"))?;
+        let sponsors: Vec<&Principal> = sponsors.iter().filter_map(|id| principals.get(id)).collect();
+        let live = principal.is_live_with(sponsors.iter().any(|sponsor| sponsor.is_live()));
+        let sponsors: Vec<Value> = sponsors
+            .into_iter()
+            .map(|sponsor| json!({"id": sponsor.id, "name": sponsor.name, "live": sponsor.is_live()}))
+            .collect();
+        Ok(json!({
+            "id": agent.id,
+            "name": principal.name,
+            "display_name": document.get("displayName"),
+            "description": document.get("description"),
+            "origin": if agent.connection.is_some() { "scim" } else { "admin" },
+            "connection": agent.connection.and_then(|key| connections.get(&key)),
+            "sponsors": sponsors,
+            "live": live,
+            "active": principal.active,
+            "admin_hold": principal.admin_hold,
+            "created_at": render_time(agent.created),
+            "modified_at": render_time(agent.modified),
+        }))
+    };
+    agents.iter().zip(&documents).zip(&named).map(one).collect()
+}

@@ -1,0 +1,265 @@
+//! Resources of every type through one code path: read, create, replace, patch, delete.
+
+mod changed;
+mod delete;
+mod principal;
+mod save;
+mod unique;
+mod version;
+mod write;
+
+use serde_json::{Map, Value};
+
+pub(in crate::service) use self::delete::delete;
+pub(in crate::service) use self::principal::settle;
+pub(in crate::service) use self::save::Saved;
+pub(in crate::service) use self::version::etag;
+pub use self::version::{Conditions, Tags};
+pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
+use crate::domain::{Connection, Id, Operation, TenantKey};
+use crate::scim::project::Projection;
+use crate::scim::tolerance::{Dialect, Tolerances};
+use crate::scim::{ResourceType, reference};
+use crate::service::body::Body;
+use crate::service::directory::render::Dated;
+use crate::service::memory::Document;
+use crate::service::{Change, Context, Error, Service, authorize};
+use crate::store::resources::{Resource, Sight};
+use crate::store::{self, Conn};
+
+/// What a client asked to see: `attributes` and `excludedAttributes`.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// The only attributes to return.
+    pub attributes: Vec<String>,
+    /// Attributes to leave out.
+    pub excluded_attributes: Vec<String>,
+}
+
+impl Wanted {
+    /// The projection for a resource type.
+    ///
+    /// # Errors
+    /// 400 if both lists are given.
+    pub fn projection(&self, resource_type: &'static ResourceType) -> Result<Projection, Error> {
+        Ok(Projection::new(&self.attributes, &self.excluded_attributes, resource_type)?)
+    }
+
+    /// Whether the client left the choice to the server.
+    pub fn is_default(&self) -> bool {
+        self.attributes.is_empty() && self.excluded_attributes.is_empty()
+    }
+}
+
+/// The answer to an operation on one resource.
+#[derive(Debug)]
+pub struct Answer {
+    /// The resource's URL.
+    pub location: String,
+    /// Its ETag.
+    pub etag: String,
+    /// The representation; `None` where the answer has no body (304, 204).
+    pub body: Option<Body>,
+    /// The tolerances that the request needed, for `Keyroll-Tolerance`.
+    pub tolerances: String,
+}
+
+/// A stored resource, read for a change.
+pub(in crate::service) struct Loaded {
+    pub(in crate::service) resource: Resource,
+    /// The stored document: attributes without id, meta, externalId and members.
+    pub(in crate::service) document: Map<String, Value>,
+    /// externalId, as this connection set it.
+    pub(in crate::service) external_id: Option<String>,
+}
+
+/// Parses what the store keeps.
+pub(in crate::service) fn stored_document(resource: &Resource) -> Result<Map<String, Value>, Error> {
+    Ok(serde_json::from_str(&resource.document)?)
+}
+
+/// The dialect of the caller's connection; keys without one speak the default.
+pub(in crate::service) fn tolerances(context: &Context) -> Tolerances {
+    Tolerances::new(context.caller.connection().map_or(Dialect::default(), |connection| connection.dialect))
+}
+
+/// Finds a resource by the id in a URL.
+pub(in crate::service) fn find(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    resource_type: &ResourceType,
+    id: &str,
+) -> Result<Resource, Error> {
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    store::resources::find(conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)
+}
+
+/// A resource as it stands inside a change.
+pub(in crate::service) fn saved(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &str,
+) -> Result<Saved, Error> {
+    let tenant = change.key();
+    let resource = find(change.conn, tenant, resource_type, id)?;
+    Ok(Saved { sight: Sight { resource, external_id: None, is_member: false } })
+}
+
+/// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
+/// may write it and which version the client has seen.
+pub(in crate::service) fn load(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    id: &str,
+    conditions: &Conditions,
+) -> Result<Loaded, Error> {
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    let tenant = change.key();
+    if resource_type.principal {
+        store::principals::lock(change.conn, tenant, &id)?;
+    }
+    let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
+    let connection = change.context.caller.connection();
+    if let Some(connection) = connection {
+        check_ownership(connection, &resource)?;
+    }
+    conditions.check_write(resource.version)?;
+    let external_id = match connection {
+        Some(connection) => store::external_ids::get(change.conn, tenant, connection.key, resource.key)?,
+        None => None,
+    };
+    Ok(Loaded { document: stored_document(&resource)?, resource, external_id })
+}
+
+/// A connection writes what it created or adopted (design §5).
+fn check_ownership(connection: &Connection, resource: &Resource) -> Result<(), Error> {
+    if resource.connection == Some(connection.key) {
+        return Ok(());
+    }
+    if resource.connection.is_none() {
+        let detail = "an admin made this resource: connections read it, and none writes it".to_owned();
+        return Err(Error::Forbidden(detail));
+    }
+    Err(Error::Forbidden(format!(
+        "connection {} did not create this resource: it must adopt it before it may write it",
+        connection.name
+    )))
+}
+
+impl Service {
+    /// Reads one resource.
+    ///
+    /// # Errors
+    /// 404 if the tenant has none with this id and type, 412 for another version than `If-Match` names.
+    pub fn read_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        wanted: &Wanted,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let tenant = context.caller.tenant.key;
+        // A document with rows changes with every member's name: it is rendered each time.
+        let cacheable = wanted.is_default() && resource_type.rows.is_none();
+        let stamp = match (cacheable, context.seen) {
+            (false, _) => None,
+            (true, None) => Some(self.stamp()?),
+            (true, seen) => seen,
+        };
+        let connection = context.caller.connection().map(|connection| connection.key);
+        if let (Some(_), Some(id)) = (stamp, Id::parse(id)) {
+            authorize(&context.caller, Operation::Read, Some(resource_type))?;
+            let known = self.known_document(tenant, id, connection);
+            if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
+                let version = document.dated.version;
+                let whole = || Body::text([&*document.head, &self.tail(resource_type, &document.dated)].concat());
+                let body = (!conditions.is_unmodified(version)?).then(whole);
+                return Ok(self.answered(resource_type, &id, version, body));
+            }
+        }
+        let projection = wanted.projection(resource_type)?;
+        let (sight, answer) = self.ask(context, Operation::Read, Some(resource_type), |conn| {
+            let id = Id::parse(id).ok_or(Error::NotFound)?;
+            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
+            let sight = sight.ok_or(Error::NotFound)?;
+            let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
+            Ok((sight, answer))
+        })?;
+        // So does a document that shows another resource's name.
+        let refers = reference::may_refer(&sight.resource.document, reference::references(resource_type));
+        let stamp = stamp.filter(|_| !refers);
+        if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
+            let dated = Dated::of(&sight.resource);
+            if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
+                let document = Document::new(resource_type, connection, head, dated);
+                self.remember_document((tenant, dated.id), document, stamp);
+            }
+        }
+        Ok(answer)
+    }
+
+    fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
+        let location = self.location(resource_type, id);
+        Answer { location, etag: version::etag(version), body, tolerances: String::new() }
+    }
+
+    /// The answer that shows a resource, or says that the client has it already.
+    fn answer(
+        &self,
+        conn: &mut Conn,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        sight: &Sight,
+        projection: &Projection,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let resource = &sight.resource;
+        let body = if conditions.is_unmodified(resource.version)? {
+            None
+        } else {
+            let views = self.view(conn, context, resource_type, sight, projection)?;
+            Some(self.render(conn, context, resource_type, &views, resource, projection)?)
+        };
+        Ok(self.answered(resource_type, &resource.id, resource.version, body))
+    }
+
+    /// The resource of the key's owner (RFC 7644 §3.11).
+    ///
+    /// # Errors
+    /// 501 for a provisioning key, 404 for an owner that is no SCIM resource.
+    pub fn read_me(&self, context: &Context, wanted: &Wanted, conditions: &Conditions) -> Result<Answer, Error> {
+        let holder = context.caller.key().ok_or(Error::NotFound)?;
+        if holder.connection.is_some() {
+            return Err(NO_RESOURCE);
+        }
+        let name = match holder.owner.kind {
+            crate::domain::principal::PrincipalKind::User => "User",
+            crate::domain::principal::PrincipalKind::Agent => "Agent",
+        };
+        let resource_type = crate::service::registry().by_name(name).ok_or(Error::NotFound)?;
+        let projection = wanted.projection(resource_type)?;
+        self.ask(context, Operation::Me, None, |conn| {
+            let (tenant, id) = (context.caller.tenant.key, holder.owner.id);
+            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, None)?;
+            self.answer(conn, context, resource_type, &sight.ok_or(Error::NotFound)?, &projection, conditions)
+        })
+    }
+
+    /// Why nobody writes the resource of the key's owner by that name.
+    pub fn refuse_me(&self, context: &Context) -> Error {
+        match context.caller.connection() {
+            Some(_) => NO_RESOURCE,
+            None => Error::Forbidden("a person is changed by its identity provider, not through /Me".to_owned()),
+        }
+    }
+
+    /// The URL of a resource.
+    pub(in crate::service) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
+        let (base, mut buffer) = (self.scim_base_url(), Id::buffer());
+        [base, &resource_type.endpoint, "/", id.encode(&mut buffer)].concat()
+    }
+}
+
+/// What `/Me` is to a connection.
+const NO_RESOURCE: Error = Error::NotImplemented("a provisioning key has no resource of its own");

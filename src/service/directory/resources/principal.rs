@@ -1,0 +1,120 @@
+//! The principal behind a User or an Agent: liveness, sponsors, and what a change of them means for keys.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::domain::Id;
+use crate::domain::log::Entry;
+use crate::domain::principal::{Principal, PrincipalKind};
+use crate::scim::tolerance::{Tolerance, Tolerances};
+use crate::scim::{self, ResourceType};
+use crate::service::directory::members::spelt;
+use crate::service::impact::concerned::Concerned;
+use crate::service::keys::cascade::{self, Consequence};
+use crate::service::{Change, Error, keys};
+use crate::store;
+
+/// The attribute of an agent that names its sponsors.
+pub(in crate::service::directory::resources) const OWNERS: &str = "owners";
+
+/// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
+/// whom no connection knows, may answer for the agents of admins. Others are dropped, or refused; gives whether
+/// the document is another one then.
+pub(in crate::service::directory::resources) fn keep_known_sponsors(
+    change: &mut Change<'_>,
+    document: &mut Map<String, Value>,
+    tolerances: &mut Tolerances,
+) -> Result<bool, Error> {
+    fn text(owner: &Value) -> &str {
+        owner.get("value").and_then(Value::as_str).unwrap_or_default()
+    }
+    let Some(owners) = document.get_mut(OWNERS).and_then(Value::as_array_mut) else { return Ok(false) };
+    let mut respelt = false;
+    for value in owners.iter_mut().filter_map(|owner| owner.get_mut("value")) {
+        if let Some(id) = value.as_str().and_then(|text| spelt(text, tolerances).filter(|id| id.to_string() != text)) {
+            (*value, respelt) = (id.to_string().into(), true);
+        }
+    }
+    let ids: Vec<Id> = owners.iter().filter_map(|owner| Id::parse(text(owner))).collect();
+    let found = store::principals::many(change.conn, change.key(), &ids)?;
+    let is_admin = change.context.caller.connection().is_none();
+    let is_user = |p: &Principal| p.kind == PrincipalKind::User && (is_admin || !p.local) && p.deleted_at.is_none();
+    let users: HashSet<Id> = found.iter().filter(|(p, _)| is_user(p)).map(|(p, _)| p.id).collect();
+    let is_known = |owner: &Value| Id::parse(text(owner)).is_some_and(|id| users.contains(&id));
+    let Some(index) = owners.iter().position(|owner| !is_known(owner)) else { return Ok(respelt) };
+    if !tolerances.allow(Tolerance::UnknownReference) {
+        let id = owners.get(index).map(text).unwrap_or_default();
+        return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {id:?}")).into());
+    }
+    owners.iter().filter(|owner| !is_known(owner)).for_each(|owner| tolerances.drop_id(text(owner)));
+    owners.retain(is_known);
+    if owners.is_empty() {
+        document.shift_remove(OWNERS);
+    }
+    Ok(true)
+}
+
+/// The principal that a User's or Agent's document describes; `before` keeps what SCIM cannot set.
+pub(in crate::service::directory::resources) fn principal(
+    id: Id,
+    document: &Map<String, Value>,
+    resource_type: &ResourceType,
+    before: Option<&Principal>,
+) -> Principal {
+    let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+    Principal {
+        id,
+        kind: PrincipalKind::of_type(&resource_type.name),
+        local: false,
+        name: text("userName").or_else(|| text("name")).unwrap_or_default(),
+        active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
+        admin_hold: before.is_some_and(|p| p.admin_hold),
+        suspended_at: before.and_then(|p| p.suspended_at),
+        deleted_at: None,
+    }
+}
+
+/// Carries a change of the document over to the principal and its keys, in the same transaction.
+pub(in crate::service::directory::resources) fn follow(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    document: &Map<String, Value>,
+) -> Result<(), Error> {
+    let before = store::principals::find(change.conn, change.key(), id)?;
+    let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
+    let after = principal(*id, document, resource_type, Some(&before));
+    settle(change, &before, after, None)
+}
+
+/// Stores a changed principal and does to its keys what the change means (`credentials.md` §3.7).
+pub(in crate::service) fn settle(
+    change: &mut Change<'_>,
+    before: &Principal,
+    mut after: Principal,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let (consequence, late) = cascade::decide(Some(before), &mut after, change.now);
+    if *before == after {
+        return Ok(());
+    }
+    // Keys may die of it, the caller's own among them: see `Change::seq`.
+    let seq = change.seq()?;
+    store::principals::update(change.conn, change.key(), before, &after, seq)?;
+    let action = match consequence {
+        Consequence::None => None,
+        Consequence::Suspend => Some("principal.suspended"),
+        Consequence::Activate => Some("principal.activated"),
+    };
+    if let Some(action) = action {
+        let entry = Entry::new(action, after.kind.name(), after.id);
+        let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
+        let concerned = Concerned::by_life(change, after.id)?;
+        change.record(concerned.on(entry));
+    }
+    if late {
+        keys::revoke_all(change, &after.id, "reactivation_window_elapsed")?;
+    }
+    Ok(())
+}

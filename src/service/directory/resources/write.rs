@@ -1,0 +1,242 @@
+//! Create, replace and patch: what the client sent becomes a draft; `save` does the rest.
+
+use serde_json::{Map, Value};
+
+use crate::domain::Operation;
+use crate::scim::patch::{self, RowChange};
+use crate::scim::tolerance::Tolerances;
+use crate::scim::validate::{self, Incoming};
+use crate::scim::{self, ResourceType};
+use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
+use crate::service::directory::resources::{Answer, Conditions, Wanted, load, version};
+use crate::service::{Change, Context, Error, Service};
+use crate::store;
+
+/// A group whose direct members are more than this is not echoed by PATCH.
+const ECHOED_MEMBERS_MAX: i64 = 100;
+
+impl Service {
+    /// Creates a resource.
+    ///
+    /// # Errors
+    /// 400 for a body that breaks the schema, 409 for a value that is taken.
+    pub fn create_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        body: Value,
+        wanted: &Wanted,
+    ) -> Result<Answer, Error> {
+        let mut tolerances = self.tolerances(context);
+        wanted.projection(resource_type)?;
+        crate::service::authorize(&context.caller, Operation::Create, Some(resource_type))?;
+        let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
+        let (saved, tolerances) = self.perform(context, Operation::Create, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
+            let saved = create(change, resource_type, ready.clone(), &mut tolerances)?;
+            Ok((saved, tolerances))
+        })?;
+        self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
+    }
+
+    /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`.
+    ///
+    /// # Errors
+    /// 404 without such a resource: PUT creates nothing. 412 for another version.
+    pub fn replace_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        body: Value,
+        wanted: &Wanted,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let mut tolerances = self.tolerances(context);
+        wanted.projection(resource_type)?;
+        crate::service::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
+        let incoming = validate::document(body, resource_type, &mut tolerances)?;
+        let (id, conditions) = (id.to_owned(), conditions.clone());
+        let (saved, tolerances) = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
+            let saved = replace_in(change, resource_type, &id, incoming.clone(), &conditions, &mut tolerances)?;
+            Ok((saved, tolerances))
+        })?;
+        self.answer_saved(context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
+    }
+
+    /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none.
+    ///
+    /// # Errors
+    /// 400 for an operation that cannot be applied; nothing has changed then.
+    pub fn patch_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        body: Value,
+        wanted: &Wanted,
+        conditions: &Conditions,
+    ) -> Result<Answer, Error> {
+        let mut tolerances = self.tolerances(context);
+        wanted.projection(resource_type)?;
+        crate::service::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
+        let operations = patch::parse(body, resource_type, &mut tolerances)?;
+        let (id, conditions) = (id.to_owned(), conditions.clone());
+        let (saved, tolerances) = self.perform(context, Operation::Patch, Some(resource_type), move |change| {
+            let mut tolerances = tolerances.clone();
+            let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
+            Ok((saved, tolerances))
+        })?;
+        self.answer_saved(context, Operation::Patch, resource_type, &saved, wanted, &tolerances)
+    }
+}
+
+impl Service {
+    /// The answer to a write, rendered after its commit: the transaction is not kept open for it. A large
+    /// group is not echoed by PATCH unless the client limits what it wants.
+    fn answer_saved(
+        &self,
+        context: &Context,
+        operation: Operation,
+        resource_type: &'static ResourceType,
+        saved: &Saved,
+        wanted: &Wanted,
+        tolerances: &Tolerances,
+    ) -> Result<Answer, Error> {
+        let (projection, resource) = (wanted.projection(resource_type)?, &saved.sight.resource);
+        let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
+        let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
+        let body = self.read(|conn| {
+            let (tenant, limit) = (context.caller.tenant.key, ECHOED_MEMBERS_MAX + 1);
+            let count = |conn| store::members::count_up_to(conn, tenant, resource.key, limit);
+            if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
+                return Ok(None);
+            }
+            let views = self.view(conn, context, resource_type, &saved.sight, &projection)?;
+            self.render(conn, context, resource_type, &views, resource, &projection).map(Some)
+        })?;
+        Ok(Answer {
+            location: self.location(resource_type, &resource.id),
+            etag: version::etag(resource.version),
+            body,
+            tolerances: tolerances.header(),
+        })
+    }
+}
+
+const ACTIVE: &str = "active";
+pub(in crate::service::directory::resources) const EXTERNAL_ID: &str = "externalId";
+
+/// Creates inside a change, by Bulk.
+pub(in crate::service) fn create_in(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    incoming: Incoming,
+    tolerances: &mut Tolerances,
+) -> Result<Saved, Error> {
+    create(change, resource_type, ready(incoming, resource_type)?, tolerances)
+}
+
+/// All of a creation that needs no transaction.
+fn ready(mut incoming: Incoming, resource_type: &'static ResourceType) -> Result<Ready, Error> {
+    if let Some(error) = incoming.lacking.take() {
+        return Err(error.into());
+    }
+    let mut draft = draft(incoming, resource_type)?;
+    if resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE) {
+        draft.document.entry(ACTIVE).or_insert(Value::Bool(true));
+        draft.document = validate::ordered(draft.document, resource_type);
+    }
+    Ready::new(draft, resource_type)
+}
+
+/// Replaces inside a change.
+pub(in crate::service) fn replace_in(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    id: &str,
+    incoming: Incoming,
+    conditions: &Conditions,
+    tolerances: &mut Tolerances,
+) -> Result<Saved, Error> {
+    let before = load(change, resource_type, id, conditions)?;
+    let mut draft = draft(incoming, resource_type)?;
+    // RFC 7644 §3.5.1 lets a server guess an omitted `active`; guessing either way is wrong.
+    let keep = resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE);
+    if let (true, Some(active)) = (keep, before.document.get(ACTIVE)) {
+        draft.document.entry(ACTIVE).or_insert_with(|| active.clone());
+    }
+    if resource_type.rows.is_some() && draft.rows.is_empty() {
+        draft.rows.push(RowChange::RemoveAll);
+    }
+    validate::immutable(&before.document, &mut draft.document, resource_type)?;
+    draft.document = validate::ordered(draft.document, resource_type);
+    update(change, resource_type, before, draft, tolerances)
+}
+
+/// Patches inside a change.
+pub(in crate::service) fn patch_in(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    id: &str,
+    operations: &[patch::Operation],
+    conditions: &Conditions,
+    tolerances: &mut Tolerances,
+) -> Result<Saved, Error> {
+    let before = load(change, resource_type, id, conditions)?;
+    let mut document = before.document.clone();
+    if let Some(external_id) = &before.external_id {
+        document.insert(EXTERNAL_ID.to_owned(), external_id.as_str().into());
+    }
+    let applied = patch::apply(&document, operations, resource_type, tolerances)?;
+    let mut document = applied.document;
+    let external_id = take_external_id(&mut document);
+    let draft = Draft {
+        document,
+        external_id,
+        rows: applied.rows,
+        unassigned: vec![],
+        leaves: applied.leaves,
+        members: applied.members,
+        lacking: None,
+    };
+    update(change, resource_type, before, draft, tolerances)
+}
+
+/// What a POST or PUT body becomes: the document, and what has rows of its own.
+fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
+    let Incoming { mut document, unassigned, leaves, lacking } = incoming;
+    let external_id = take_external_id(&mut document);
+    let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
+        Some(members) => vec![RowChange::Replace(members_of(&members)?)],
+        None => vec![],
+    };
+    Ok(Draft { document, external_id, rows, unassigned, leaves, members: false, lacking })
+}
+
+/// The members that a body names; one without a value refuses it.
+fn members_of(value: &Value) -> Result<Vec<patch::Member>, Error> {
+    let member = |(index, element): (usize, &Value)| match element.get("value").and_then(Value::as_str) {
+        Some(value) => Ok(patch::Member { value: value.to_owned(), type_hint: None }),
+        None => Err(scim::Error::value(format!("members[{index}].value: is required")).into()),
+    };
+    value.as_array().into_iter().flatten().enumerate().map(member).collect()
+}
+
+fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {
+    match document.remove(EXTERNAL_ID) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Names that SCIM may not give to anybody (design §5).
+pub(in crate::service::directory::resources) fn check_reserved(document: &Map<String, Value>) -> Result<(), Error> {
+    let name = document.get("userName").and_then(Value::as_str).unwrap_or_default();
+    if scim::text::fold(name).trim_start().starts_with("keyroll:") {
+        let detail = "userName: names that start with keyroll: are reserved";
+        return Err(scim::Error::new(scim::ScimType::Uniqueness, detail).into());
+    }
+    Ok(())
+}

@@ -1,0 +1,97 @@
+//! Cursors on the wire: sealed, so that nobody can read or make one (RFC 9865 §5).
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use sha2::{Digest, Sha256};
+
+use crate::scim::cursor::Cursor;
+use crate::scim::message::SearchRequest;
+use crate::scim::{self, ScimType};
+use crate::service::directory::search::Part;
+use crate::service::{Context, Error, Service, sealed};
+use crate::store::search::{Position, Start};
+
+impl Service {
+    /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
+    pub(in crate::service) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
+        let sealed = sealed::seal(self.keyring().cursor(), b"", &cursor.to_bytes(), self.entropy())?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
+    }
+
+    pub(in crate::service) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
+        let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
+        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        let plain = sealed::open(self.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
+        Ok(Cursor::from_bytes(&plain)?)
+    }
+
+    /// Where a search goes on; `place` finds what stands for the query of the cursor, if it is this search's.
+    pub(in crate::service::directory::search) fn resume<T>(
+        &self,
+        cursor: &str,
+        request: &SearchRequest,
+        count: usize,
+        place: impl FnOnce([u8; 16]) -> Option<T>,
+    ) -> Result<(T, Start), Error> {
+        let opened = self.open_cursor(cursor)?;
+        let place = place(opened.query)
+            .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
+        if self.now().timestamp() - opened.issued_at_seconds > self.settings().limits.cursor_timeout_seconds {
+            return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
+        }
+        if request.count.is_some() && opened.count as usize != count {
+            let detail = format!("count: the first page had {}, every page has the same", opened.count);
+            return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
+        }
+        Ok((place, Start::After(Position { sort: opened.sort, last: opened.last })))
+    }
+
+    /// The cursor of a search that goes on behind a position.
+    pub(in crate::service::directory::search) fn cursor_behind(
+        &self,
+        end: Position,
+        query: [u8; 16],
+        count: usize,
+    ) -> Result<String, Error> {
+        self.seal_cursor(&Cursor {
+            query,
+            issued_at_seconds: self.now().timestamp(),
+            sort: end.sort,
+            last: end.last,
+            count: u32::try_from(count).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+/// Binds a cursor to the query, the tenant, the caller and the type that it stands in; `None` if it stands in
+/// an order over all types.
+pub(in crate::service::directory::search) fn query_hash(
+    context: &Context,
+    request: &SearchRequest,
+    parts: &[Part],
+    at: Option<usize>,
+) -> [u8; 16] {
+    let texts = [
+        request.filter.as_deref().unwrap_or_default(),
+        request.sort_by.as_deref().unwrap_or_default(),
+        if request.descending { "descending" } else { "ascending" },
+        if parts.len() > 1 { "root" } else { "" },
+        at.and_then(|at| parts.get(at)).map_or("", |part| &part.resource_type.name),
+    ];
+    question_hash(context, &texts)
+}
+
+/// Binds a cursor to a question, and to the tenant and the caller that ask it.
+pub(in crate::service) fn question_hash(context: &Context, question: &[&str]) -> [u8; 16] {
+    let mut hash = Sha256::new();
+    let mut add = |text: &str| {
+        hash.update((text.len() as u64).to_be_bytes());
+        hash.update(text.as_bytes());
+    };
+    add(&context.caller.tenant.id.to_string());
+    add(&context.caller.key().map(|key| key.owner.id.to_string()).unwrap_or_default());
+    question.iter().for_each(|text| add(text));
+    let mut short = [0; 16];
+    short.iter_mut().zip(hash.finalize()).for_each(|(to, from)| *to = from);
+    short
+}

@@ -1,0 +1,235 @@
+//! People as admins see them: every principal, local ones included.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Value, json};
+
+use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::domain::{Id, Operation, Principal, TenantKey};
+use crate::scim::text;
+use crate::service::access::liveness;
+use crate::service::directory::resources::{self, settle};
+use crate::service::{Change, Context, Error, Service, keys, registry};
+use crate::store::{self, Conn};
+
+const PAGE_DEFAULT: usize = 100;
+const PAGE_MAX: usize = 1_000;
+
+/// The scopes of the names of people and of agents.
+const USER_NAMES: &str = "User.userName";
+pub(in crate::service) const AGENT_NAMES: &str = "Agent.name";
+
+/// The id of the User with this userName, or of the Agent with this name.
+///
+/// # Errors
+/// 409 if there are both: nothing tells which one is meant.
+pub(in crate::service) fn by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
+    among(conn, tenant, &[USER_NAMES, AGENT_NAMES], name)
+}
+
+fn among(conn: &mut Conn, tenant: TenantKey, scopes: &[&str], name: &str) -> Result<Option<Id>, Error> {
+    let mut keys = vec![];
+    for scope in scopes {
+        keys.extend(store::unique::holder(conn, tenant, scope, &text::fold(name))?);
+    }
+    let found = store::resources::by_keys(conn, tenant, &keys)?;
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id)),
+        all => {
+            let who = all.iter().map(|one| format!("{} {}", one.type_name.to_ascii_lowercase(), one.id));
+            let who = who.collect::<Vec<_>>().join(" and ");
+            let detail = format!("{who} have this name: give the id of the one that is meant");
+            Err(Error::Conflict { code: "ambiguous_name", detail })
+        }
+    }
+}
+
+impl Service {
+    /// Lists principals that are not deleted, by id.
+    ///
+    /// # Errors
+    /// 400 for a cursor that is none.
+    pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
+        let after = match cursor {
+            None => None,
+            Some(text) => Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?),
+        };
+        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        self.ask(context, Operation::UserList, None, |conn| {
+            let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
+            let more = rows.len() > count;
+            rows.truncate(count);
+            let next = if more { rows.last().map(|principal| principal.id) } else { None };
+            rows.retain(|principal| principal.deleted_at.is_none());
+            let live = liveness::live(conn, context.caller.tenant.key, &rows)?;
+            let by_admins = by_admins(conn, context.caller.tenant.key, &rows)?;
+            let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id), &by_admins)).collect();
+            Ok(json!({"users": users, "next": next}))
+        })
+    }
+
+    /// What some principals are called, by id; those that are deleted are called nothing.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn names(&self, context: &Context, ids: &[Id]) -> Result<HashMap<Id, String>, Error> {
+        self.ask(context, Operation::UserList, None, |conn| {
+            let mut names = HashMap::new();
+            for ids in ids.chunks(PAGE_MAX) {
+                let found = store::principals::many(conn, context.caller.tenant.key, ids)?;
+                let named = found.into_iter().filter(|(principal, _)| !principal.name.is_empty());
+                names.extend(named.map(|(principal, _)| (principal.id, principal.name)));
+            }
+            Ok(names)
+        })
+    }
+
+    /// Reads one principal, by id, by userName, by an agent's name, or `operator`.
+    ///
+    /// # Errors
+    /// 404 if there is none.
+    pub fn read_user(&self, context: &Context, name: &str) -> Result<Value, Error> {
+        self.ask(context, Operation::UserRead, None, |conn| {
+            let tenant = context.caller.tenant.key;
+            let id = find(conn, tenant, name)?;
+            let principal = store::principals::find(conn, tenant, &id)?.ok_or(Error::NotFound)?;
+            shown(conn, tenant, &principal)
+        })
+    }
+
+    /// Suspends a principal by an admin's hold, or lifts the hold. The hold is its own: the identity
+    /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
+    ///
+    /// # Errors
+    /// 404 if there is none, 409 for the operator, 422 for a reason that is no code.
+    pub fn hold_user(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
+        let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
+        reason.map_or(Ok(()), keys::check_reason)?;
+        let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
+        self.perform(context, operation, None, move |change| {
+            let tenant = change.key();
+            let id = find(change.conn, tenant, &name)?;
+            self::hold(change, &id, hold, reason.as_deref())?;
+            let stored = store::principals::find(change.conn, tenant, &id)?.ok_or(Error::NotFound)?;
+            shown(change.conn, tenant, &stored)
+        })
+    }
+
+    /// Deletes a User as DELETE in SCIM does: every key of theirs is dead when this returns.
+    ///
+    /// # Errors
+    /// 404 if there is none, 409 for a local principal.
+    pub fn delete_user(&self, context: &Context, name: &str) -> Result<(), Error> {
+        let name = name.to_owned();
+        self.perform(context, Operation::UserDelete, None, move |change| {
+            let principal = lock(change, &name)?;
+            if principal.local {
+                let detail = "a local principal cannot be deleted".to_owned();
+                return Err(Error::Conflict { code: "local_principal", detail });
+            }
+            let type_name = match principal.kind {
+                PrincipalKind::User => "User",
+                PrincipalKind::Agent => "Agent",
+            };
+            let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
+            let tenant = change.key();
+            let resource = store::resources::lock(change.conn, tenant, type_name, &principal.id)?;
+            resources::delete(change, resource_type, &resource.ok_or(Error::NotFound)?)
+        })
+    }
+}
+
+/// Puts a principal under an admin's hold, or lifts it, inside a change.
+///
+/// # Errors
+/// 404 if there is none, 409 for a local one.
+pub(in crate::service) fn hold(
+    change: &mut Change<'_>,
+    id: &Id,
+    hold: bool,
+    reason: Option<&str>,
+) -> Result<(), Error> {
+    let before = lock(change, &id.to_string())?;
+    if before.local && hold {
+        let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
+        return Err(Error::Conflict { code: "local_principal", detail });
+    }
+    let after = Principal { admin_hold: hold, ..before.clone() };
+    settle(change, &before, after, reason.or(Some("admin_hold")))
+}
+
+/// Finds a principal by id, by userName, by an agent's name, or the operator by its name.
+pub(in crate::service) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
+    if let Some(id) = Id::parse(name) {
+        return Ok(id);
+    }
+    match operator(conn, tenant, name)? {
+        Some(id) => Ok(id),
+        None => by_name(conn, tenant, name)?.ok_or(Error::NotFound),
+    }
+}
+
+/// The id of the operator, if that is the name.
+fn operator(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
+    if name != OPERATOR {
+        return Ok(None);
+    }
+    Ok(store::principals::local_by_name(conn, tenant, OPERATOR)?.map(|operator| operator.id))
+}
+
+/// Finds a User by id, by userName, or the operator by its name; an agent of that name is not meant.
+pub(in crate::service) fn find_user(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    name: &str,
+) -> Result<Option<Principal>, Error> {
+    let id = match (Id::parse(name), operator(conn, tenant, name)?) {
+        (Some(id), _) | (None, Some(id)) => id,
+        (None, None) => match among(conn, tenant, &[USER_NAMES], name)? {
+            Some(id) => id,
+            None => return Ok(None),
+        },
+    };
+    let found = store::principals::find(conn, tenant, &id)?;
+    Ok(found.filter(|one| one.kind == PrincipalKind::User && one.deleted_at.is_none()))
+}
+
+fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
+    let tenant = change.key();
+    let id = find(change.conn, tenant, name)?;
+    let principal = store::principals::lock(change.conn, tenant, &id)?;
+    principal.filter(|principal| principal.deleted_at.is_none()).ok_or(Error::NotFound)
+}
+
+fn shown(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<Value, Error> {
+    let live = liveness::live(conn, tenant, std::slice::from_ref(principal))?;
+    let by_admins = by_admins(conn, tenant, std::slice::from_ref(principal))?;
+    Ok(render(principal, live.contains(&principal.id), &by_admins))
+}
+
+/// Those of these principals that admins made.
+fn by_admins(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Result<HashSet<Id>, Error> {
+    let agents = principals.iter().filter(|one| one.kind == PrincipalKind::Agent && !one.local);
+    let ids: Vec<Id> = agents.map(|agent| agent.id).collect();
+    Ok(store::resources::without_connection(conn, tenant, &ids)?.into_iter().collect())
+}
+
+fn render(principal: &Principal, live: bool, by_admins: &HashSet<Id>) -> Value {
+    let origin = match principal.local {
+        true => "local",
+        false if by_admins.contains(&principal.id) => "admin",
+        false => "scim",
+    };
+    json!({
+        "id": principal.id,
+        "type": principal.kind.name(),
+        "name": principal.name,
+        "origin": origin,
+        "live": live,
+        "active": principal.active,
+        "admin_hold": principal.admin_hold,
+        "suspended_at": principal.suspended_at.map(text::render_time),
+        "deleted_at": principal.deleted_at.map(text::render_time),
+    })
+}

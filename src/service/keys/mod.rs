@@ -1,0 +1,204 @@
+//! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
+//! [`verify`]; [`list`] finds and shows them; [`hint`] says what is to be done about a refusal.
+
+pub(in crate::service) mod cascade;
+pub mod ending;
+mod hint;
+pub mod list;
+pub mod request;
+pub mod verify;
+
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+
+pub use self::list::Filter;
+pub use self::request::Owner;
+use crate::domain::credential::{Class, Grant, Revocation};
+use crate::domain::log::Entry;
+use crate::domain::secret::{Keyring, PlainKey, holds_key_text};
+use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal, Tenant};
+use crate::service::{Change, Context, Error, Service};
+use crate::store::{self, credentials::StoredCredential};
+
+/// What a new key shall be; its owner comes beside it.
+pub(in crate::service) struct NewKey {
+    pub(in crate::service) name: String,
+    pub(in crate::service) class: Class,
+    pub(in crate::service) grant: Grant,
+    pub(in crate::service) lifetime: TimeDelta,
+    pub(in crate::service) connection: Option<Id>,
+}
+
+/// Issues a key inside a change. The caller has locked the owner and checked that it may.
+pub(in crate::service) fn issue(
+    change: &mut Change<'_>,
+    owner: &Principal,
+    new: NewKey,
+) -> Result<(Credential, PlainKey), Error> {
+    let key = PlainKey::mint(new.class, change.service.entropy());
+    let tenant = change.tenant();
+    let credential = Credential {
+        id: change.mint(),
+        owner: owner.id,
+        class: new.class,
+        connection: new.connection,
+        selector: key.selector().to_owned(),
+        digest: change.service.keyring().digest(&tenant.id, &key),
+        name: new.name,
+        grant: new.grant,
+        created_at: to_millis(change.now),
+        created_by: change.context.caller.key().map(|holder| holder.owner.id),
+        expires_at: to_millis(change.now + new.lifetime),
+        reasons: vec![],
+        revoked: None,
+        version: 1,
+    };
+    let mac = change.service.keyring().row_mac(&credential.canonical(&tenant.id));
+    store::credentials::insert(change.conn, tenant.key, &credential, &mac)?;
+    let granted: Vec<String> =
+        credential.grant.permissions().iter().flat_map(|p| p.iter()).map(Permission::to_string).collect();
+    change.record(
+        Entry::new(Operation::KeyIssue.action(), "credential", credential.id)
+            .with("owner", owner.id.to_string())
+            .with("class", credential.class.letter().to_string())
+            .with("permissions", granted),
+    );
+    Ok((credential, key))
+}
+
+/// The database keeps milliseconds: the row MAC must cover what is stored.
+fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_millis(time.timestamp_millis()).unwrap_or(time)
+}
+
+/// Revokes a key for good, inside a change; its record says why. A row that was changed from outside is not sealed
+/// anew: it stays refused, and the record says so instead of naming the owner that somebody wrote there.
+pub(in crate::service) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: &str) -> Result<(), Error> {
+    // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
+    change.seq()?;
+    let tenant = change.tenant();
+    let keyring = change.service.keyring();
+    let intact = is_intact(keyring, tenant, &stored);
+    let mut credential = stored.credential;
+    credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
+    credential.version = credential.version.saturating_add(1);
+    let mac = intact.then(|| keyring.row_mac(&credential.canonical(&tenant.id)));
+    store::credentials::revoke(change.conn, tenant.key, &credential, mac.as_ref().map(<[u8; 32]>::as_slice))?;
+    let entry = Entry::new(Operation::KeyRevoke.action(), "credential", credential.id).with("reason", reason);
+    change.record(match intact {
+        true => entry.with("owner", credential.owner.to_string()),
+        false => entry.with("tampered", true),
+    });
+    Ok(())
+}
+
+/// Whether a row is as Keyroll wrote it: who edits one by SQL kills the key instead of widening it.
+pub(in crate::service) fn is_intact(keyring: &Keyring, tenant: &Tenant, stored: &StoredCredential) -> bool {
+    keyring.row_mac_matches(&stored.credential.canonical(&tenant.id), &stored.mac)
+}
+
+/// Revokes every key of an owner that is not revoked yet.
+pub(in crate::service) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason: &str) -> Result<(), Error> {
+    for stored in store::credentials::of_owner(change.conn, change.key(), owner)? {
+        revoke(change, stored, reason)?;
+    }
+    Ok(())
+}
+
+impl Service {
+    /// Revokes a key for good; doing it again changes nothing and answers alike. A reason that is no code is kept
+    /// beside the record, until the owner is deleted.
+    ///
+    /// # Errors
+    /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
+    pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<Value, Error> {
+        let (code, note) = match reason {
+            Some(text) if !is_reason(text) => (REQUESTED, Some(checked_note(text)?.to_owned())),
+            code => (code.unwrap_or(REQUESTED), None),
+        };
+        let code = code.to_owned();
+        let id = Id::parse(id).ok_or(Error::NotFound)?;
+        self.perform(context, Operation::KeyRevoke, None, move |change| {
+            let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
+            if !own {
+                require(&change.context.caller, Operation::KeyRevoke)?;
+            }
+            // The owner first: whoever deletes it holds it while its keys are revoked (design §4, lock order).
+            let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
+            let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let intact = is_intact(change.service.keyring(), change.tenant(), &stored);
+            // That a row was changed from outside may be all that calls it revoked.
+            if stored.credential.revoked.is_none() || !intact {
+                // Whose key it is that was changed from outside, nobody knows: nor when the note is to go.
+                if let (Some(note), true) = (&note, intact) {
+                    store::credentials::add_note(change.conn, change.key(), &stored.credential, note)?;
+                }
+                revoke(change, stored, &code)?;
+            }
+            let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            change.service.shown(change.conn, change.context, stored)
+        })
+    }
+
+    /// Who the caller is (`GET /v1/whoami`).
+    pub fn whoami(&self, context: &Context) -> Value {
+        let tenant = &context.caller.tenant.name;
+        match context.caller.key() {
+            None => json!({"tenant": tenant, "host": true}),
+            Some(holder) => json!({
+                "tenant": tenant,
+                "key_id": holder.credential,
+                "class": holder.class.letter().to_string(),
+                "owner": {"type": holder.owner.kind.name(), "id": holder.owner.id},
+                "connection": holder.connection.as_ref().map(|connection| &connection.name),
+                "permissions": holder.grant.permissions().map(|p| p.texts()).unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+/// The permission of an operation that `Keys::Any` lets through for one's own key only.
+fn require(caller: &Caller, operation: Operation) -> Result<(), Error> {
+    let Some(permission) = Permission::parse(operation.permission()) else { return Ok(()) };
+    if caller.connection().is_none() && caller.may(&permission) {
+        return Ok(());
+    }
+    Err(Error::Forbidden(format!("this key does not hold {permission}")))
+}
+
+/// Why a key is revoked if nobody says why.
+const REQUESTED: &str = "requested";
+
+/// The longest note, in letters.
+pub const NOTE_MAX: usize = 1_000;
+
+/// Why a text cannot be kept as a note; `None` if it can.
+pub fn note_flaw(text: &str) -> Option<String> {
+    if holds_key_text(text) {
+        return Some("a key's text stands in it: it is not kept".to_owned());
+    }
+    let is_harmful = |c: char| c.is_control() && c != '\n';
+    let fits = text.chars().count() <= NOTE_MAX && !text.trim().is_empty() && !text.contains(is_harmful);
+    (!fits).then(|| format!("a code of a–z and _, at most 64 letters, or a text of at most {NOTE_MAX}"))
+}
+
+fn checked_note(text: &str) -> Result<&str, Error> {
+    match note_flaw(text) {
+        Some(flaw) => Err(Error::invalid("/reason", format!("reason: {flaw}"))),
+        None => Ok(text),
+    }
+}
+
+/// Refuses a reason that is no code: free text in a log that cannot change is personal data (design §8).
+pub(in crate::service) fn check_reason(reason: &str) -> Result<(), Error> {
+    if is_reason(reason) {
+        return Ok(());
+    }
+    Err(Error::invalid("/reason", "reason: a code of a–z and _, at most 64 letters"))
+}
+
+/// Whether a text is a code that says why.
+pub fn is_reason(text: &str) -> bool {
+    (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+}

@@ -1,0 +1,178 @@
+//! Verification: whether a key works, and whether it may do what a service is asked to do.
+//!
+//! `effective = granted(key) ∩ current(owner)` (promise P2), looked at anew for each question. What was
+//! proven before is answered from memory as long as nothing that decides it has changed.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::domain::credential::Verdict;
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Operation, Permission, Policy, TenantKey};
+use crate::scim::text::render_time;
+use crate::service::caller::authenticate::Found;
+use crate::service::memory::Stamp;
+use crate::service::{Context, Error, Service, authorize};
+use crate::store::credentials::Holder;
+
+const MEMBERS: [&str; 5] = ["key", "permission", "api", "method", "path"];
+
+/// The body of `POST /v1/verify`, checked.
+struct Asked<'b> {
+    key: &'b str,
+    may: Option<May<'b>>,
+}
+
+/// What the key shall be allowed.
+enum May<'b> {
+    /// A permission, or all that a pattern covers.
+    Permission(Permission),
+    /// A request to an api, by the permission that its route needs.
+    Request { api: &'b str, method: &'b str, path: &'b str },
+}
+
+impl Service {
+    /// Whether a key works, whose it is, and whether it may do what is asked (`POST /v1/verify`).
+    ///
+    /// # Errors
+    /// 403 without `keyroll:keys:verify`, 422 for a question that cannot be understood.
+    pub fn verify(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+        authorize(&context.caller, Operation::KeyVerify, None)?;
+        let asked = parse(body)?;
+        let not_found = || {
+            context.noted.judged(Verdict::NotFound, None);
+            Ok(json!({"valid": false, "code": Verdict::NotFound.code()}))
+        };
+        let stamp = self.stamp()?;
+        let Some(found) = self.prove(asked.key)? else { return not_found() };
+        // A key of another tenant is not found, whatever its state (design §6).
+        if found.holder.tenant.key != context.caller.tenant.key {
+            return not_found();
+        }
+        let mut verdict = found.verdict(self.now_in(found.holder.tenant.key));
+        if verdict == Verdict::NotFound {
+            return not_found();
+        }
+        let holder = Arc::clone(&found.holder);
+        let (mut permission, mut detail) = (None, None);
+        if let (Some(may), Verdict::Valid) = (&asked.may, verdict) {
+            match self.allowed(asked.key, found, may, stamp)? {
+                Ok(may) => permission = may,
+                Err(unknown) => detail = Some(unknown),
+            }
+            if permission.is_none() {
+                verdict = Verdict::InsufficientPermissions;
+            }
+        }
+        context.noted.judged(verdict, Some(holder.stored.credential.id));
+        Ok(answer(&holder, verdict, permission.as_ref(), detail))
+    }
+
+    /// The permission that is asked for, if the key, which works, has it now; or what Keyroll does not know of it.
+    fn allowed(
+        &self,
+        token: &str,
+        found: Found,
+        may: &May<'_>,
+        stamp: Stamp,
+    ) -> Result<Result<Option<Permission>, String>, Error> {
+        let tenant: TenantKey = found.holder.tenant.key;
+        let policy = self.policy_seen(tenant)?;
+        let permission = match needed(&policy, may) {
+            Ok(permission) => permission,
+            Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
+        };
+        let (_, holder) = self.key_holder(token, found, stamp)?;
+        Ok(Ok(holder.may(&permission).then_some(permission)))
+    }
+}
+
+/// How a detail begins that tells a slip of the pen from access that is missing.
+const UNKNOWN: &str = "UNKNOWN_PERMISSION";
+
+/// What verification tells of a key whose secret was proven; of one that works, also who its owner is and how long.
+fn answer(holder: &Holder, verdict: Verdict, permission: Option<&Permission>, detail: Option<String>) -> Value {
+    let (credential, owner) = (&holder.stored.credential, &holder.owner);
+    let valid = verdict == Verdict::Valid;
+    let mut who = json!({"type": owner.kind.name(), "id": owner.id});
+    let mut answer = json!({"valid": valid, "code": verdict.code(), "key_id": credential.id});
+    let add = |to: &mut Value, name: &str, value: Value| {
+        to.as_object_mut().map(|members| members.insert(name.to_owned(), value));
+    };
+    if valid {
+        // As SCIM calls it.
+        let name = if owner.kind == PrincipalKind::User { "userName" } else { "name" };
+        add(&mut who, name, owner.name.as_str().into());
+    }
+    add(&mut answer, "owner", who);
+    if valid {
+        add(&mut answer, "expires_at", render_time(credential.expires_at).into());
+    }
+    if let Some(permission) = permission {
+        add(&mut answer, "permission", permission.as_str().into());
+    }
+    if let Some(detail) = detail {
+        add(&mut answer, "detail", detail.into());
+    }
+    answer
+}
+
+/// The permission that is asked for; or why there is none: no api has it, or no route matches.
+fn needed(policy: &Policy, may: &May<'_>) -> Result<Permission, String> {
+    let permission = match may {
+        May::Permission(permission) => permission.clone(),
+        May::Request { api, method, path } => {
+            let known = policy.apis().get(*api).ok_or("no api has this name")?;
+            known
+                .route(method, path)
+                .ok_or_else(|| format!("no route of the api {} has this method and path", known.name))?
+        }
+    };
+    if policy.knows(&permission) { Ok(permission) } else { Err(format!("no api registers {permission}")) }
+}
+
+/// Reads a question. A member that nobody would look at is refused, and so is `null`: whoever asks for more
+/// than is answered must not take the answer for it.
+fn parse(body: &Value) -> Result<Asked<'_>, Error> {
+    let body = body.as_object().ok_or_else(|| Error::Malformed("the body must be a JSON object".to_owned()))?;
+    if let Some(unknown) = body.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
+        return Err(refuse(unknown, "no such member"));
+    }
+    let text = |name: &str| match body.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str())),
+        Some(_) => Err(refuse(name, "expected a text")),
+    };
+    let key = text("key")?.ok_or_else(|| refuse("key", "a key is required"))?;
+    let may = match (text("permission")?, [text("api")?, text("method")?, text("path")?]) {
+        (None, [None, None, None]) => None,
+        (Some(permission), [None, None, None]) => Some(May::Permission(
+            Permission::parse(permission).ok_or_else(|| refuse("permission", "expected api:resource:action"))?,
+        )),
+        (Some(_), _) => return Err(refuse("permission", "is asked for either by name or by api, method and path")),
+        (None, [Some(api), Some(method), Some(path)]) => Some(request(api, method, path)?),
+        (None, parts) => {
+            let missing = ["api", "method", "path"].into_iter().zip(parts).find(|(_, part)| part.is_none());
+            let name = missing.map_or("path", |(name, _)| name);
+            return Err(refuse(name, "api, method and path are asked for together"));
+        }
+    };
+    Ok(Asked { key, may })
+}
+
+fn request<'b>(api: &'b str, method: &'b str, path: &'b str) -> Result<May<'b>, Error> {
+    // RFC 9110 §5.6.2; in which case a method is written matters (§9.1).
+    let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+    if method.is_empty() || !method.bytes().all(is_token) {
+        return Err(refuse("method", "expected an HTTP method"));
+    }
+    if !path.starts_with('/') {
+        return Err(refuse("path", "expected a path that begins with /"));
+    }
+    Ok(May::Request { api, method, path })
+}
+
+fn refuse(name: &str, detail: &str) -> Error {
+    Error::invalid(format!("/{name}"), format!("{name}: {detail}"))
+}

@@ -1,0 +1,147 @@
+//! Who would gain and lose what if one policy took the place of another.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::access::{self, Facts};
+use crate::domain::loss::Loss;
+use crate::domain::{Id, Policy, TenantKey};
+use crate::service::reports::candidates::Place;
+use crate::service::reports::holders::{Holders, Sought, render_principal};
+use crate::service::reports::moment::Moment;
+use crate::service::{Error, Service};
+use crate::store::{self, Conn};
+
+/// How many principals are told of.
+const EFFECTS_MAX: usize = 10_000;
+/// Principals that are looked at together.
+const PAGE: usize = 250;
+
+/// What differs between two policies.
+#[derive(Debug, Default)]
+pub(in crate::service) struct Affected {
+    /// Roles that give something else, or may be asserted by others.
+    pub(in crate::service) roles: BTreeSet<String>,
+    /// Mappings that come, go or become others.
+    pub(in crate::service) mappings: BTreeSet<Id>,
+}
+
+impl Affected {
+    /// The roles that are others after a change.
+    pub(in crate::service) fn roles_between(before: &Policy, after: &Policy) -> Affected {
+        let names: BTreeSet<&String> = before.roles().keys().chain(after.roles().keys()).collect();
+        let given = |policy: &Policy, name: &str| -> BTreeSet<String> {
+            policy.gains(name).iter().map(|gain| gain.role.clone()).collect()
+        };
+        let asserted = |policy: &Policy, name: &str| policy.roles().get(name).map(|role| role.assertable_by.clone());
+        let differs = |name: &&String| {
+            before.permissions(name) != after.permissions(name)
+                || given(before, name) != given(after, name)
+                || asserted(before, name) != asserted(after, name)
+        };
+        Affected { roles: names.into_iter().filter(differs).cloned().collect(), mappings: BTreeSet::new() }
+    }
+
+    /// The places of the mappings of a policy that are concerned.
+    fn places(&self, policy: &Policy) -> BTreeSet<usize> {
+        policy.places(|one| self.mappings.contains(&one.mapping.id) || self.roles.contains(&one.mapping.role))
+    }
+}
+
+impl Service {
+    /// Who would gain and lose what: the members `effects`, and `effects_truncated` if there are more than are told.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(in crate::service) fn effects(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        before: &Arc<Policy>,
+        after: Arc<Policy>,
+        affected: &Affected,
+    ) -> Result<Map<String, Value>, Error> {
+        let moment = |policy: Arc<Policy>| Moment { at: None, time: self.now_in(tenant), as_of_seq: 0, policy };
+        let (before, after) = (moment(Arc::clone(before)), moment(after));
+        let (mut effects, mut from) = (vec![], None);
+        loop {
+            let mut sides = vec![];
+            for side in [&before, &after] {
+                let mappings = affected.places(&side.policy);
+                sides.push(self.holders(conn, tenant, side, &Sought { mappings, after: from, count: PAGE }, |_| true)?);
+            }
+            let (ids, next) = merged(&sides);
+            for (id, facts, loss, gain) in self.compare(conn, tenant, (&before, &after), &ids)? {
+                if !(loss.is_empty() && gain.is_empty()) {
+                    effects.push((id, facts, loss, gain));
+                }
+            }
+            from = next;
+            if from.is_none() || effects.len() > EFFECTS_MAX {
+                break;
+            }
+        }
+        let mut told = Map::new();
+        if effects.len() > EFFECTS_MAX {
+            effects.truncate(EFFECTS_MAX);
+            told.insert("effects_truncated".to_owned(), true.into());
+        }
+        let ids: Vec<Id> = effects.iter().map(|(id, ..)| *id).collect();
+        let names = names(conn, tenant, &ids)?;
+        let shown = effects.iter().map(|(id, facts, loss, gain)| {
+            let mut principal = render_principal(facts);
+            if let Some(members) = principal.as_object_mut() {
+                members.insert("name".to_owned(), names.get(id).cloned().into());
+            }
+            let side = |loss: &Loss| json!({"roles": loss.roles, "permissions": loss.permissions});
+            json!({"principal": principal, "gains": side(gain), "losses": side(loss)})
+        });
+        told.insert("effects".to_owned(), shown.collect());
+        Ok(told)
+    }
+
+    /// What some principals lose and gain from one moment's policy to another's.
+    fn compare(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        (before, after): (&Moment, &Moment),
+        ids: &[Id],
+    ) -> Result<Vec<(Id, Facts, Loss, Loss)>, Error> {
+        let mut compared = vec![];
+        let (old, old_groups) = self.facts(conn, tenant, &before.policy, ids, None)?;
+        let (new, new_groups) = self.facts(conn, tenant, &after.policy, ids, None)?;
+        // Both are in the order of the ids and of the same snapshot.
+        for (old, new) in old.into_iter().zip(new) {
+            let had = access::hits(&before.policy, &old, &old_groups, before.time);
+            let has = access::hits(&after.policy, &new, &new_groups, after.time);
+            let (had, has) = ((&*before.policy, had.as_slice()), (&*after.policy, has.as_slice()));
+            compared.push((new.id, new, Loss::between(had, has), Loss::between(has, had)));
+        }
+        Ok(compared)
+    }
+}
+
+/// The principals of two pages, as far as both are complete, and where to go on.
+fn merged(sides: &[Holders]) -> (Vec<Id>, Option<Place>) {
+    let next = sides.iter().filter_map(|side| side.next).min();
+    let all = sides.iter().flat_map(|side| side.found.iter().map(|holder| (holder.place, holder.facts.id)));
+    let known: BTreeMap<Place, Id> = all.filter(|(place, _)| next.is_none_or(|next| *place <= next)).collect();
+    (known.into_values().collect(), next)
+}
+
+/// What principals are called: by `userName` or `name`, or as the installation calls its own.
+fn names(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<BTreeMap<Id, String>, Error> {
+    let mut names = BTreeMap::new();
+    for (principal, _) in store::principals::many(conn, tenant, ids)? {
+        names.insert(principal.id, principal.name);
+    }
+    for resource in store::resources::of_ids(conn, tenant, ids)? {
+        let document: Map<String, Value> = serde_json::from_str(&resource.document)?;
+        let name = ["userName", "name"].into_iter().find_map(|name| document.get(name)?.as_str());
+        names.extend(name.map(|name| (resource.id, name.to_owned())));
+    }
+    Ok(names)
+}

@@ -1,0 +1,13 @@
+//! What is told about access: who may do what, why, and what would change.
+
+mod candidates;
+mod cursor;
+mod dates;
+pub(in crate::service) mod effects;
+mod explain;
+pub(in crate::service) mod holders;
+pub(in crate::service) mod moment;
+mod removal;
+pub(in crate::service) mod report;
+mod shown;
+mod walk;

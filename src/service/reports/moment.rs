@@ -1,0 +1,60 @@
+//! The moment that a question is about: the present, or the state that a time found.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta, Utc};
+
+use crate::domain::{Policy, TenantKey, moment};
+use crate::service::access::facts::At;
+use crate::service::{Error, Service};
+use crate::store::{self, Conn};
+
+/// A moment, and the policy that holds then.
+pub(in crate::service) struct Moment {
+    /// The last record of a past state.
+    pub(in crate::service::reports) at: At,
+    /// The time by which grants have run out or not.
+    pub(in crate::service::reports) time: DateTime<Utc>,
+    /// The last record that is seen.
+    pub(in crate::service) as_of_seq: i64,
+    /// Roles and mappings.
+    pub(in crate::service) policy: Arc<Policy>,
+}
+
+impl Service {
+    /// The present, or a time that a client names.
+    ///
+    /// # Errors
+    /// 400 for what is neither a time nor a date, 422 for one before the first record or beyond what is kept.
+    pub(in crate::service) fn moment(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        at: Option<&str>,
+    ) -> Result<Moment, Error> {
+        let Some(text) = at else {
+            let head = store::log::head(conn, tenant)?;
+            let policy = self.policy(conn, tenant, &head)?;
+            return Ok(Moment {
+                at: None,
+                time: self.now_in(tenant).max(head.time),
+                as_of_seq: head.next_seq - 1,
+                policy,
+            });
+        };
+        let time = moment::parse(text, self.now());
+        let time = time.ok_or_else(|| Error::Malformed(format!("at: {}", moment::EXPECTED)))?;
+        let seq = self.seq_at(conn, tenant, time)?;
+        Ok(Moment { at: Some(seq), time, as_of_seq: seq, policy: self.policy_at(conn, tenant, seq)? })
+    }
+
+    /// The last record that is not later than a time.
+    fn seq_at(&self, conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<i64, Error> {
+        let days = self.settings().limits.history_days;
+        if time < self.now() - TimeDelta::days(days) {
+            return Err(Error::invalid("/at", format!("at: what was true is kept for {days} days")));
+        }
+        let seq = store::log::seq_at(conn, tenant, time)?;
+        seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))
+    }
+}

@@ -1,0 +1,57 @@
+//! What the removal of a mapping would take away, before anybody does it.
+
+use serde_json::{Value, json};
+
+use crate::domain::loss::Loss;
+use crate::domain::{Id, Operation};
+use crate::service::catalogue::mappings;
+use crate::service::directory::resources::Conditions;
+use crate::service::reports::holders::{Sought, page_size, render_principal};
+use crate::service::{Context, Error, Service};
+use crate::store;
+
+impl Service {
+    /// Who would lose what if a mapping were removed, a page at a time. Changes nothing and records nothing.
+    ///
+    /// # Errors
+    /// Those of the removal itself, 412 included; 400 for a cursor that is not of this question.
+    pub fn try_delete_mapping(
+        &self,
+        context: &Context,
+        id: &str,
+        count: Option<usize>,
+        cursor: Option<&str>,
+        conditions: &Conditions,
+    ) -> Result<Value, Error> {
+        let id = Id::parse(id).ok_or(Error::NotFound)?;
+        let (tenant, text) = (context.caller.tenant.key, id.to_string());
+        let question = ["losses", text.as_str()];
+        self.ask(context, Operation::MappingDelete, None, |conn| {
+            store::snapshot(conn, |conn| {
+                let moment = self.moment(conn, tenant, None)?;
+                let policy = &moment.policy;
+                let (at, mapped) = policy.find(&id).ok_or(Error::NotFound)?;
+                conditions.check_write(policy.mapping_version(mapped))?;
+                mappings::check_way_back(conn, tenant, &mapped.mapping)?;
+                let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
+                let sought = Sought { mappings: [at].into(), after, count: page_size(count) };
+                let page = self
+                    .holders(conn, tenant, &moment, &sought, |holder| !Loss::of(policy, &holder.hits, at).is_empty())?;
+                let losses = page.found.iter().map(|holder| {
+                    let loss = Loss::of(policy, &holder.hits, at);
+                    json!({
+                        "principal": render_principal(&holder.facts),
+                        "roles": loss.roles,
+                        "permissions": loss.permissions,
+                    })
+                });
+                let losses: Vec<Value> = losses.collect();
+                let next = page.next.map(|place| self.seal_place(context, &question, place)).transpose()?;
+                let (mapping, as_of_seq) = (text.as_str(), moment.as_of_seq);
+                Ok(json!({
+                    "dry_run": true, "mapping": mapping, "losses": losses, "next": next, "as_of_seq": as_of_seq,
+                }))
+            })
+        })
+    }
+}

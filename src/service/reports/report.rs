@@ -1,0 +1,128 @@
+//! `GET /v1/users/{id}/access`: what a principal may do, and every reason for it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
+use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
+use crate::service::access::facts::{self, At};
+use crate::service::directory::users;
+use crate::service::reports::dates::Shared;
+use crate::service::reports::holders::render_principal;
+use crate::service::reports::moment::Moment;
+use crate::service::reports::shown::{About, ShownReason, is_false};
+use crate::service::{Context, Error, Service};
+use crate::store::{self, Conn};
+
+/// A principal at a moment: what is known and what follows.
+pub(in crate::service) struct Standing {
+    /// As it was then.
+    pub(in crate::service) principal: Principal,
+    /// Whether it was there by then.
+    pub(in crate::service::reports) existed: bool,
+    pub(in crate::service) policy: Arc<Policy>,
+    pub(in crate::service) facts: Facts,
+    pub(in crate::service) groups: Groups,
+    pub(in crate::service) hits: Vec<Hit>,
+    /// The last record that was seen.
+    pub(in crate::service) as_of_seq: i64,
+    at: At,
+}
+
+impl Service {
+    /// What a principal may do now or could at a time, by id, by userName, or `operator`: the text of an object.
+    ///
+    /// # Errors
+    /// 404 if there is none of this kind, 422 for a time before the first record or beyond what is kept.
+    pub fn read_access(
+        &self,
+        context: &Context,
+        kind: PrincipalKind,
+        name: &str,
+        at: Option<&str>,
+    ) -> Result<String, Error> {
+        let operation = match kind {
+            PrincipalKind::User => Operation::UserAccess,
+            PrincipalKind::Agent => Operation::AgentAccess,
+        };
+        let tenant = context.caller.tenant.key;
+        self.ask(context, operation, None, |conn| {
+            store::snapshot(conn, |conn| {
+                let moment = self.moment(conn, tenant, at)?;
+                let id = users::find(conn, tenant, name)?;
+                let standing = self.standing(conn, tenant, &id, &moment)?;
+                if standing.principal.kind != kind {
+                    return Err(Error::NotFound);
+                }
+                self.render_access(conn, tenant, &standing)
+            })
+        })
+    }
+
+    /// How a principal stands at a moment.
+    pub(in crate::service::reports) fn standing(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        id: &Id,
+        moment: &Moment,
+    ) -> Result<Standing, Error> {
+        let (principal, existed) = facts::principal(conn, tenant, id, moment.at)?.ok_or(Error::NotFound)?;
+        let policy = Arc::clone(&moment.policy);
+        let (mut facts, groups) = self.facts(conn, tenant, &policy, &[*id], moment.at)?;
+        let facts = facts.pop().ok_or(Error::NotFound)?;
+        let hits = access::hits(&policy, &facts, &groups, moment.time);
+        let (as_of_seq, at) = (moment.as_of_seq, moment.at);
+        Ok(Standing { principal, existed, policy, facts, groups, hits, as_of_seq, at })
+    }
+
+    /// The reasons of a standing, dated.
+    pub(in crate::service) fn reasons(
+        &self,
+        conn: &mut Conn,
+        tenant: TenantKey,
+        standing: &Standing,
+    ) -> Result<Reasons, Error> {
+        let known = (&standing.facts, &standing.groups, standing.hits.as_slice());
+        let shared = &mut Shared::default();
+        let (dates, live_since) = self.dates(conn, tenant, &standing.policy, known, standing.at, shared)?;
+        let facts = Facts { live_since, ..standing.facts.clone() };
+        Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
+    }
+
+    fn render_access(&self, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<String, Error> {
+        let reasons = self.reasons(conn, tenant, standing)?;
+        let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
+        let about = About { policy: &standing.policy, groups: &standing.groups, times: &times };
+        let answer = ShownAccess {
+            principal: render_principal(&standing.facts),
+            live: standing.facts.live,
+            roles: reasons.roles.iter().map(|(role, list)| ShownRole { role, reasons: about.reasons(list) }).collect(),
+            permissions: access::permissions(&standing.policy, &standing.hits),
+            as_of_seq: standing.as_of_seq,
+            truncated: reasons.truncated,
+        };
+        Ok(serde_json::to_string(&answer)?)
+    }
+}
+
+/// What a principal may do.
+#[derive(Serialize)]
+struct ShownAccess<'s> {
+    principal: Value,
+    live: bool,
+    roles: Vec<ShownRole<'s>>,
+    permissions: Permissions,
+    as_of_seq: i64,
+    #[serde(skip_serializing_if = "is_false")]
+    truncated: bool,
+}
+
+#[derive(Serialize)]
+struct ShownRole<'s> {
+    role: &'s str,
+    reasons: Vec<ShownReason<'s>>,
+}
