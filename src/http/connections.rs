@@ -244,6 +244,7 @@ mod tests {
     use std::pin::pin;
 
     use actix_web::rt::Runtime;
+    use actix_web::rt::time::timeout;
     use futures_util::future::poll_immediate;
 
     use super::*;
@@ -330,8 +331,10 @@ mod tests {
             link.socket.readable().await.unwrap();
             let mut departed = pin!(link.departed());
             assert_eq!(poll_immediate(&mut departed).await, None);
+            // It has looked at what is there, and waits for more.
+            assert!(poll_immediate(link.socket.readable()).await.is_none());
             client.shutdown(Shutdown::Write).unwrap();
-            departed.await;
+            timeout(Duration::from_secs(30), departed).await.unwrap();
             // What was sent is left to be read.
             assert_eq!(link.socket.try_read(&mut [0; 32]).unwrap(), 14);
         });
