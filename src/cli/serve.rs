@@ -21,6 +21,10 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     service.warnings().iter().for_each(|warning| log::info!("careful: {warning}"));
     service.check_clock()?;
     first::start(&service, &config.data_dir)?;
+    if let Some(time) = service.log_ahead()? {
+        let until = "keys that end before then are EXPIRED already, see docs/backup.md on a clock that was wrong";
+        log::warn!("the newest record of the log is of {time:?}, which is still to come: {until}");
+    }
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
     let ready = || print::line(&format!("listening on http://{address}"));

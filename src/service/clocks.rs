@@ -8,7 +8,8 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::clock::Clock;
-use crate::service::Service;
+use crate::service::{Error, Service};
+use crate::store;
 
 /// How far a clock may go forward beside the monotonic one, between two looks.
 const JUMP_MAX: TimeDelta = TimeDelta::minutes(10);
@@ -53,6 +54,16 @@ impl Service {
         if self.inner.clocks.is_apart.swap(is_apart, Ordering::AcqRel) != is_apart {
             log::warn!(seconds = apart.num_seconds(); "{}", if is_apart { APART } else { "the clocks agree again" });
         }
+    }
+
+    /// The time of the newest record, if that is so far ahead of this node's clock that one of the two is wrong:
+    /// until then time stands still, and keys that should live on are EXPIRED.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub fn log_ahead(&self) -> Result<Option<DateTime<Utc>>, Error> {
+        let newest = self.read(|conn| Ok(store::log::heads(conn)?.into_iter().map(|head| head.time).max()))?;
+        Ok(newest.filter(|time| time.signed_duration_since(self.now()) > JUMP_MAX))
     }
 
     /// Whether what is written now would carry a time that can be believed, else why not.

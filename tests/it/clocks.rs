@@ -95,6 +95,24 @@ fn no_write_is_earlier_than_the_last_one() {
 }
 
 #[test]
+fn a_log_that_is_ahead_is_noticed() {
+    for_each_app(|app| {
+        let write = |n: u32| drop(app.idp().post("/Users", user(&format!("{n}@example.com"))).expect(201));
+        assert_eq!(app.service.log_ahead().unwrap(), None);
+        app.clock.advance(TimeDelta::days(1));
+        let ahead = app.clock.now();
+        write(1);
+        assert_eq!(app.service.log_ahead().unwrap(), None);
+        app.clock.advance(TimeDelta::minutes(-9));
+        assert_eq!(app.service.log_ahead().unwrap(), None, "clocks differ");
+        app.clock.advance(TimeDelta::minutes(-2));
+        assert_eq!(app.service.log_ahead().unwrap(), Some(ahead));
+        app.clock.advance(TimeDelta::minutes(11));
+        assert_eq!(app.service.log_ahead().unwrap(), None);
+    });
+}
+
+#[test]
 fn a_key_that_has_ended_does_not_work_again_when_the_clock_is_set_back() {
     for_each_app(|app| {
         let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
