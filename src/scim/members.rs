@@ -52,10 +52,15 @@ pub(super) fn id<'e>(
             Some(value) => text(value, tolerances),
             None => reference(object, tolerances),
         },
-        Value::String(id) if tolerances.allow(Tolerance::ComplexBare) => Some(id.as_str()),
+        Value::String(id) if is_word(id) && tolerances.allow(Tolerance::ComplexBare) => Some(id.as_str()),
         _ => return Err(Error::value(format!("{name}[{index}]: expected an object"))),
     };
     found.filter(|id| !id.is_empty()).ok_or_else(missing)
+}
+
+/// Whether a text may be an id: a filter, a list or JSON in a text names somebody, but nobody by an id.
+fn is_word(text: &str) -> bool {
+    !text.trim().contains(|c: char| c.is_whitespace() || "\"'{}[](),=".contains(c))
 }
 
 fn text<'e>(value: &'e Value, tolerances: &mut Tolerances) -> Option<&'e str> {
