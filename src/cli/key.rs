@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::credential::Status;
-use crate::domain::principal::OPERATOR;
+use crate::domain::principal::is_operator;
 use crate::domain::{Id, duration};
 use crate::service::keys::{self, Filter, Owner};
 use crate::service::{Error, Service};
@@ -142,7 +142,7 @@ fn reason(text: &str) -> Result<String, String> {
 
 /// An owner as people name one.
 fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
-    if owner == OPERATOR {
+    if is_operator(owner) {
         return Ok(Owner::Operator);
     }
     if Id::parse(owner).is_none() {

@@ -5,9 +5,16 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
+use crate::scim::text;
 
 /// The name of the operator that `init` makes.
 pub const OPERATOR: &str = "operator";
+
+/// Whether a name is the operator's, compared as userNames are: whoever is called so by an identity provider is not
+/// meant by it, in any letters.
+pub fn is_operator(name: &str) -> bool {
+    text::fold(name) == OPERATOR
+}
 
 /// How long after a suspension a reactivation gives the keys back (`credentials.md` §3.7).
 pub const REACTIVATION_WINDOW: TimeDelta = TimeDelta::days(7);

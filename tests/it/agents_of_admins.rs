@@ -222,3 +222,20 @@ fn an_admin_says_what_an_agent_is_and_no_more() {
         admin.delete(&format!("/v1/agents/{mira}")).problem(404, "not_found");
     });
 }
+
+#[test]
+fn nobody_else_is_meant_by_the_operators_name() {
+    for_each_app(|app| {
+        let admin = app.admin();
+        let sponsor = |name: &str, of: &str| {
+            let made = admin.post("/v1/agents", json!({"name": name, "sponsors": [of]})).expect(201);
+            made["sponsors"][0]["id"].as_str().unwrap().to_owned()
+        };
+        let operator = sponsor("first", "operator");
+        let other = hire(app, "Operator");
+        for (n, name) in ["operator", "Operator", "OPERATOR"].into_iter().enumerate() {
+            assert_eq!(sponsor(&format!("bot{n}"), name), operator, "{name}");
+        }
+        assert_eq!(sponsor("last", &other), other);
+    });
+}

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
-use crate::domain::principal::{OPERATOR, PrincipalKind};
+use crate::domain::principal::{OPERATOR, PrincipalKind, is_operator};
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::text;
 use crate::service::access::liveness;
@@ -172,7 +172,7 @@ pub(in crate::service) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -
 
 /// The id of the operator, if that is the name.
 fn operator(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
-    if name != OPERATOR {
+    if !is_operator(name) {
         return Ok(None);
     }
     Ok(store::principals::local_by_name(conn, tenant, OPERATOR)?.map(|operator| operator.id))
