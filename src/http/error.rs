@@ -83,7 +83,7 @@ fn problem(error: &Error, detail: String, request_id: &str) -> Value {
         "request_id": request_id,
     });
     if let (Error::Invalid { pointer, .. }, Some(body)) = (error, body.as_object_mut()) {
-        body.insert("pointer".to_owned(), pointer.as_str().into());
+        body.insert("pointer".to_owned(), without_keys(pointer).into());
     }
     body
 }

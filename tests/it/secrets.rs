@@ -136,6 +136,7 @@ impl Story<'_> {
         });
         self.tell(self.server.admin(), |admin| {
             admin.post("/v1/verify", &json!({"key": key})).expect(200);
+            admin.post("/v1/verify", &json!({key: 1})).expect(422);
             admin.post("/v1/keys", &json!({"owner": {"type": "user", "id": key}, "name": "n"})).expect(422);
             admin.get(&format!("/v1/keys/{key}")).expect(400);
         });
