@@ -16,7 +16,8 @@ use keyroll::domain::log::RequestRef;
 use keyroll::scim::message::SearchRequest;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
 use keyroll::scim::{filter, json as strict, patch, schema::registry};
-use keyroll::service::directory::resources::{Conditions, Wanted};
+use keyroll::service::conditions::Conditions;
+use keyroll::service::directory::resources::Wanted;
 use keyroll::service::runtime::{SystemClock, SystemEntropy};
 use keyroll::service::{Context, Limits, Service, Settings};
 

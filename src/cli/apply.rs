@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::{Output, host, mapping, names, print};
-use crate::service::catalogue::apply::Options;
+use crate::service::apply::Options;
 use crate::service::{Error, Service};
 
 /// How large a file may be.

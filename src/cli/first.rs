@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use super::print;
-use crate::service::init::DEFAULT;
+use crate::service::tenants::init::DEFAULT;
 use crate::service::{Error, Service};
 
 /// The name of the file in the data folder.

@@ -32,9 +32,9 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::secret::{holds_key_text, without_keys};
 use crate::domain::{Caller, Id, Permission};
 use crate::service::catalogue::Tagged;
-use crate::service::directory::resources::Conditions;
-use crate::service::init::DEFAULT;
+use crate::service::conditions::Conditions;
 use crate::service::runtime::{SystemClock, SystemEntropy};
+use crate::service::tenants::init::DEFAULT;
 use crate::service::{Context, Error, Limits, Service, Settings};
 
 /// A SCIM 2.0 provisioning server whose API keys die with their owner.

@@ -186,6 +186,16 @@ impl Policy {
         self.apis().get(permission.api()).is_some_and(|api| api.knows(permission))
     }
 
+    /// Why a permission is not known.
+    pub fn why_unknown(&self, permission: &Permission) -> String {
+        let api = permission.api();
+        match self.apis().get(api) {
+            _ if api == "*" => format!("{permission}: name the api; * would seem to include keyroll and never does"),
+            None => format!("{permission}: there is no api {api}"),
+            Some(_) => format!("{permission}: api {api} has no such permission"),
+        }
+    }
+
     /// The mappings that name a group.
     pub fn of_group(&self, group: &GroupFacts) -> Vec<usize> {
         if !self.has_groups() {

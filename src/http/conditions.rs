@@ -3,7 +3,7 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch, IfNoneMatch};
 
-use crate::service::directory::resources::{Conditions, Tags};
+use crate::service::conditions::{Conditions, Tags};
 
 /// The conditions of a request. One that nobody can read must not pass as none: it is there, and names no version.
 pub(super) fn read(request: &HttpRequest) -> Conditions {

@@ -16,7 +16,8 @@ use crate::domain::Operation;
 use crate::domain::secret::PlainKey;
 use crate::scim;
 use crate::service::Error;
-use crate::service::directory::resources::{Conditions, Wanted};
+use crate::service::conditions::Conditions;
+use crate::service::directory::resources::Wanted;
 
 /// A body larger than this is large: only so many are in memory at once.
 const LARGE_BODY_BYTES: usize = 1 << 20;

@@ -15,7 +15,7 @@ use super::routes::Target;
 use super::{Shared, error};
 use crate::domain::operation::Keys;
 use crate::domain::{Id, Operation};
-use crate::service::caller::authenticate::Dead;
+use crate::service::dead::Dead;
 use crate::service::noted::Noted;
 use crate::service::{Context, Error, registry};
 

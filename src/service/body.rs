@@ -3,12 +3,11 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::domain::TenantKey;
 use crate::scim::project::Projection;
-use crate::service::directory::render::member;
-use crate::service::{Error, Service};
+use crate::service::{Error, Service, registry};
 use crate::store::{self, ResourceKey, members::Member};
 
 /// Members in one read: a short transaction each, so that a slow reader pins nothing (design §4).
@@ -194,4 +193,18 @@ impl Service {
         let element = document.get("members").and_then(Value::as_array).and_then(|members| members.first());
         Ok(element.map(serde_json::to_string).transpose()?)
     }
+}
+
+/// One element of `members`; the type is what the id names, whatever the client said.
+pub(in crate::service) fn member(base: &str, one: &Member) -> Value {
+    let endpoint = registry().by_name(&one.type_name).map_or("", |resource_type| &resource_type.endpoint);
+    let mut element = json!({
+        "value": one.id,
+        "$ref": format!("{base}{endpoint}/{}", one.id),
+        "type": one.type_name,
+    });
+    if let (Some(display), Some(element)) = (&one.display, element.as_object_mut()) {
+        element.insert("display".to_owned(), display.as_str().into());
+    }
+    element
 }

@@ -5,7 +5,7 @@ use crate::domain::log::Entry;
 use crate::scim;
 #[cfg(doc)]
 use crate::service::Service;
-use crate::service::caller::authenticate::Dead;
+use crate::service::dead::Dead;
 use crate::store;
 
 /// A refusal, or a failure of the server.

@@ -4,6 +4,7 @@
 //! call the same functions.
 
 mod access;
+pub mod apply;
 pub mod authzen;
 pub mod backup;
 pub mod body;
@@ -11,11 +12,16 @@ pub mod caller;
 pub mod catalogue;
 mod change;
 mod clocks;
+pub mod conditions;
+mod cursor;
+pub mod dead;
 pub mod directory;
+mod document;
 pub mod error;
+mod fields;
 mod impact;
-pub mod init;
 mod installation;
+mod intact;
 pub mod keys;
 pub mod log;
 mod memory;
@@ -25,6 +31,7 @@ mod reports;
 pub mod runtime;
 mod sealed;
 mod signing;
+pub mod tenants;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -3,12 +3,14 @@
 //! The tables say what holds; each rule reads one file and answers with its offences, `path:line: what`.
 //! `each_rule_refuses_what_it_is_for` shows every rule something that it must refuse.
 
+mod floors;
 mod source;
 
 use std::collections::BTreeSet;
 
 use keyroll::scim::tolerance::Tolerance;
 
+use floors::floors;
 use source::{Source, paths, read_all, words};
 
 /// Which of our modules a layer may name, beside itself.
@@ -92,6 +94,15 @@ type Rule = fn(&Source) -> Vec<String>;
 #[test]
 fn layers_import_one_way() {
     holds(imports);
+}
+
+#[test]
+fn rooms_stand_on_floors() {
+    holds(floors);
+    let listed: BTreeSet<&str> = floors::ROOMS.iter().copied().collect();
+    let sources = read_all("src/service");
+    let built = sources.iter().filter(|source| source.path["src/service/".len()..].contains('/'));
+    assert_eq!(listed, built.map(|source| source.modules()[1]).collect());
 }
 
 #[test]
@@ -179,6 +190,10 @@ fn each_rule_refuses_what_it_is_for() {
         (imports, "src/cli/x.rs", "use crate::http;\nfn f() { http::scim::create() }", "2: cli names http::scim"),
         (imports, "src/main.rs", "use keyroll::{cli, service};", "1: main names service"),
         (imports, "src/new/mod.rs", "", "1: new is no layer"),
+        (floors, "src/service/memory/x.rs", "use crate::service::keys;", "1: memory names keys, which is above it"),
+        (floors, "src/service/keys/x.rs", "use crate::service::{Error, log::feed};", "1: keys names log"),
+        (floors, "src/service/keys/x.rs", "fn f() { super::super::impact::g() }", "1: keys names impact"),
+        (floors, "src/service/error.rs", "\nfn f() { crate::service::caller::g() }", "2: the ground names caller"),
         (rooms, "src/service/x.rs", "use diesel::prelude::*;", "1: diesel stays in store"),
         (rooms, "src/config.rs", "use actix_web::web;", "1: actix_web stays in http"),
         (purity, "src/scim/x.rs", "fn f() { std::fs::read(p) }", "1: scim names std::fs"),
@@ -217,7 +232,7 @@ fn rules_leave_texts_comments_and_tests_alone() {
         mod tests { fn manager() {} }
     "##;
     let source = Source::new("src/scim/x.rs", text);
-    for rule in [imports, rooms, purity, sizes, names, unfinished, tenants] {
+    for rule in [imports, floors, rooms, purity, sizes, names, unfinished, tenants] {
         assert_eq!(rule(&source), Vec::<String>::new());
     }
 }

@@ -20,7 +20,7 @@ use crate::scim::json::{self, Limits};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
-use crate::service::directory::resources::Tags;
+use crate::service::conditions::Tags;
 
 /// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).
 ///

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
-use crate::service::directory::resources::stored_document;
+use crate::service::document::stored_document;
 use crate::service::{Error, Service};
 use crate::store::around::{self, AT_ONCE, Around, Own};
 use crate::store::{self, Conn, ResourceKey};

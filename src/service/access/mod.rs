@@ -4,7 +4,9 @@ pub(in crate::service) mod facts;
 pub(in crate::service) mod held;
 pub(in crate::service) mod liveness;
 pub(in crate::service) mod past;
+pub(in crate::service) mod people;
 pub(in crate::service) mod policy;
+pub(in crate::service) mod provisioning;
 
 use std::sync::Arc;
 

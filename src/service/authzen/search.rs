@@ -11,7 +11,7 @@ use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::json::Tree;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
-use crate::service::directory::search::cursor::question_hash;
+use crate::service::cursor::question_hash;
 use crate::service::reports::holders::{Holder, Place, Sought};
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, ResourceKey};

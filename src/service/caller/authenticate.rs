@@ -3,7 +3,7 @@
 //! A miss costs what a hit costs: one look-up by selector, one row, one digest, one comparison and one MAC, of
 //! another key's row if there is none of its own (attack case A01).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
@@ -11,43 +11,16 @@ use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::credential::{Class, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::PlainKey;
-use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Tenant};
+use crate::domain::{Caller, Credential, Permissions, Tenant};
 use crate::service::access::liveness;
-use crate::service::keys::is_intact;
+use crate::service::access::provisioning::scim_access;
+use crate::service::dead::Dead;
+use crate::service::intact::is_intact;
 use crate::service::memory::{Known, Stamp};
 use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn, credentials::Holder};
 
 pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
-
-/// A key whose whole secret was proven and that does not work. Why is for the server's log; whoever holds it is
-/// told what anybody is told who holds none (attack case A01).
-#[derive(Debug)]
-pub struct Dead {
-    /// The credential.
-    pub key: Id,
-    /// Its class.
-    pub class: Class,
-    /// The connection of a provisioning key.
-    pub connection: Option<Connection>,
-    /// Why it does not work.
-    pub verdict: Verdict,
-    /// Since when, where that is known.
-    pub since: Option<DateTime<Utc>>,
-}
-
-impl Dead {
-    fn new(holder: &Holder, verdict: Verdict) -> Dead {
-        let (credential, owner) = (&holder.stored.credential, &holder.owner);
-        let since = match verdict {
-            Verdict::Expired => Some(credential.expires_at),
-            Verdict::Revoked => credential.revoked.as_ref().map(|revoked| revoked.at).or(owner.deleted_at),
-            _ => owner.suspended_at,
-        };
-        let (class, connection) = (credential.class, holder.connection.clone());
-        Dead { key: credential.id, class, connection, verdict, since }
-    }
-}
 
 /// What a look-up of a key found.
 pub(in crate::service) struct Found {
@@ -188,21 +161,6 @@ impl Service {
 
 fn tell_edited(holder: &Holder) {
     log::error!(credential:% = holder.stored.credential.id; "the row of a credential was changed from outside");
-}
-
-/// What a provisioning key may do: the SCIM part of Keyroll's own api, and nothing else.
-pub(in crate::service) fn scim_permissions() -> Permissions {
-    let types = crate::service::registry().types.iter();
-    let of_types =
-        types.flat_map(|one| [Operation::Read, Operation::Create].map(|op| op.permission_for(&one.endpoint)));
-    let of_catalogue = [Operation::Roles, Operation::Entitlements].map(|op| op.permission().to_owned());
-    of_types.chain(of_catalogue).filter_map(|text| Permission::parse(&text)).collect()
-}
-
-/// The same as the access of a connection's agent: its authority is the connection's, not a role's.
-pub(in crate::service) fn scim_access() -> Arc<Permissions> {
-    static ACCESS: LazyLock<Arc<Permissions>> = LazyLock::new(|| Arc::new(scim_permissions()));
-    Arc::clone(&ACCESS)
 }
 
 fn key_holder(holder: &Holder, access: Arc<Permissions>) -> KeyHolder {

@@ -8,9 +8,9 @@ use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
 use crate::domain::{Api, Operation, Permission, Policy};
-use crate::service::catalogue::fields::Fields;
 use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
+use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -100,7 +100,7 @@ fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
 }
 
 /// Stores an api that was checked. The record names the roles that use it.
-pub(in crate::service::catalogue) fn save(
+pub(in crate::service) fn save(
     change: &mut Change<'_>,
     before: &Policy,
     api: &Api,
@@ -125,7 +125,7 @@ fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Resul
 }
 
 /// A new state of an api must know every permission of it that roles name.
-pub(in crate::service::catalogue) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
+pub(in crate::service) fn check_users(policy: &Policy, api: &Api) -> Result<(), Error> {
     match user_of(policy, &api.name, |permission| api.knows(permission)) {
         Some(user) => Err(in_use(format!("role {user} uses a permission of api {} that would go", api.name))),
         None => Ok(()),
@@ -139,7 +139,7 @@ fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> boo
     user.map(|role| role.name.as_str())
 }
 
-pub(in crate::service::catalogue) fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(in crate::service) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if name == KEYROLL {
         return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
     }

@@ -11,10 +11,10 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
 use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
-use crate::service::catalogue::fields::Fields;
 use crate::service::catalogue::snapshot::MeantGroup;
 use crate::service::catalogue::{Tagged, check_held, end, in_use, put, source, taken};
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
+use crate::service::fields::Fields;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -134,11 +134,7 @@ pub(in crate::service) fn add(change: &mut Change<'_>, mapping: &Mapping) -> Res
 }
 
 /// Stores another state of a mapping that was checked. One that gave its role until now goes on.
-pub(in crate::service::catalogue) fn replace(
-    change: &mut Change<'_>,
-    before: &Mapped,
-    after: &Mapping,
-) -> Result<(), Error> {
+pub(in crate::service) fn replace(change: &mut Change<'_>, before: &Mapped, after: &Mapping) -> Result<(), Error> {
     let old = &before.mapping;
     let had_ended = matches!(&old.source, Source::Person { expires_at: Some(end), .. } if *end < change.now);
     let goes_on = after.continues(old) && !had_ended;
@@ -154,7 +150,7 @@ pub(in crate::service::catalogue) fn replace(
 }
 
 /// Ends a mapping that was checked.
-pub(in crate::service::catalogue) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
+pub(in crate::service) fn remove(change: &mut Change<'_>, mapping: &Mapping) -> Result<(), Error> {
     end(change, Kind::Mapping, &mapping.id.to_string(), entry(Operation::MappingDelete, mapping))
 }
 
@@ -182,7 +178,7 @@ fn details(mapping: &Mapping) -> Vec<(&'static str, String)> {
 }
 
 /// What a mapping must meet in the directory and the catalogue.
-pub(in crate::service::catalogue) fn check(
+pub(in crate::service) fn check(
     conn: &mut Conn,
     tenant: TenantKey,
     policy: &Policy,
@@ -227,7 +223,7 @@ pub(in crate::service) fn check_way_back(conn: &mut Conn, tenant: TenantKey, map
 }
 
 /// What may be made of a mapping: of the one that keeps the operator an admin, nothing that ever ends.
-pub(in crate::service::catalogue) fn check_replaceable(
+pub(in crate::service) fn check_replaceable(
     conn: &mut Conn,
     tenant: TenantKey,
     before: &Mapping,
@@ -238,7 +234,7 @@ pub(in crate::service::catalogue) fn check_replaceable(
 }
 
 /// Reads a body: the role and the source. For a replacement the id is the URL's.
-pub(in crate::service::catalogue) fn parse(body: &Value, id: Option<&Id>) -> Result<(String, Source), Error> {
+pub(in crate::service) fn parse(body: &Value, id: Option<&Id>) -> Result<(String, Source), Error> {
     let known: &[&str] = if id.is_some() { &["id", "role", "source"] } else { &["role", "source"] };
     let fields = Fields::of(body, "", known)?;
     if let (Some(id), Some(own)) = (id, fields.text("id")?)
@@ -253,14 +249,14 @@ pub(in crate::service::catalogue) fn parse(body: &Value, id: Option<&Id>) -> Res
 
 /// A mapping as answers show it.
 #[derive(Serialize)]
-pub(in crate::service::catalogue) struct Shown<'m> {
+pub(in crate::service) struct Shown<'m> {
     id: Id,
     role: &'m str,
     permissions: Option<&'m Permissions>,
     source: ShownSource<'m>,
     /// In the snapshot, of group mappings alone; empty as long as there is no such group.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::service::catalogue) groups: Option<Vec<MeantGroup<'m>>>,
+    pub(in crate::service) groups: Option<Vec<MeantGroup<'m>>>,
 }
 
 #[derive(Serialize)]
@@ -271,7 +267,7 @@ enum ShownSource<'m> {
 }
 
 impl<'m> Shown<'m> {
-    pub(in crate::service::catalogue) fn of(mapping: &'m Mapping, policy: &'m Policy) -> Shown<'m> {
+    pub(in crate::service) fn of(mapping: &'m Mapping, policy: &'m Policy) -> Shown<'m> {
         let source = match &mapping.source {
             dated @ Source::Person { .. } => ShownSource::Dated(render_source(dated)),
             other => ShownSource::AsSent(other),

@@ -3,8 +3,6 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
-pub mod apply;
-pub mod fields;
 pub mod mappings;
 pub mod roles;
 pub mod snapshot;
@@ -17,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::domain::log::Entry;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
 use crate::service::change::Touched;
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
 use crate::service::{Change, Error};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -80,7 +78,7 @@ fn changed(before: &Map<String, Value>, after: Option<&Map<String, Value>>) -> V
 }
 
 /// Ends an item with this change, and records it.
-fn end(change: &mut Change<'_>, kind: Kind, name: &str, entry: Entry) -> Result<(), Error> {
+pub(in crate::service) fn end(change: &mut Change<'_>, kind: Kind, name: &str, entry: Entry) -> Result<(), Error> {
     let (tenant, seq) = (change.key(), change.seq()?);
     if !store::catalogue::close(change.conn, tenant, kind, name, seq)? {
         return Err(Error::NotFound);

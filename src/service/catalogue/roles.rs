@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::domain::log::Entry;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
-use crate::service::catalogue::fields::Fields;
 use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
+use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -131,7 +131,7 @@ fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Resul
 }
 
 /// Stores a role that was checked. The record names what gives it: the roles that include it, and mappings.
-pub(in crate::service::catalogue) fn save(
+pub(in crate::service) fn save(
     change: &mut Change<'_>,
     before: &Policy,
     role: &Role,
@@ -142,7 +142,7 @@ pub(in crate::service::catalogue) fn save(
 }
 
 /// What a definition must meet in the catalogue that it makes: the one `after` the change.
-pub(in crate::service::catalogue) fn check(
+pub(in crate::service) fn check(
     conn: &mut Conn,
     tenant: TenantKey,
     after: &Policy,
@@ -150,7 +150,7 @@ pub(in crate::service::catalogue) fn check(
 ) -> Result<(), Error> {
     for (n, permission) in sent.iter().enumerate() {
         if !after.knows(permission) {
-            return Err(Error::invalid(format!("/permissions/{n}"), unknown(after, permission)));
+            return Err(Error::invalid(format!("/permissions/{n}"), after.why_unknown(permission)));
         }
     }
     for (n, inner) in role.includes.iter().enumerate() {
@@ -180,17 +180,7 @@ pub(in crate::service::catalogue) fn check(
     Ok(())
 }
 
-/// Why a permission is not known.
-pub(in crate::service) fn unknown(policy: &Policy, permission: &Permission) -> String {
-    let api = permission.api();
-    match policy.apis().get(api) {
-        _ if api == "*" => format!("{permission}: name the api; * would seem to include keyroll and never does"),
-        None => format!("{permission}: there is no api {api}"),
-        Some(_) => format!("{permission}: api {api} has no such permission"),
-    }
-}
-
-pub(in crate::service::catalogue) fn check_not_built_in(name: &str) -> Result<(), Error> {
+pub(in crate::service) fn check_not_built_in(name: &str) -> Result<(), Error> {
     if Role::is_built_in(name) {
         return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
     }

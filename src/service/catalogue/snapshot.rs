@@ -15,7 +15,7 @@ use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::catalogue::mappings::Shown;
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
 
@@ -80,7 +80,7 @@ struct Mappings {
 /// A group that a mapping means.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::service::catalogue) struct MeantGroup<'s> {
+pub(in crate::service) struct MeantGroup<'s> {
     id: Id,
     display_name: Option<&'s str>,
     external_ids: &'s [String],

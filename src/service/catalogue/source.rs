@@ -8,7 +8,7 @@ use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::PrincipalKind;
 use crate::service::Error;
-use crate::service::catalogue::fields::Fields;
+use crate::service::fields::Fields;
 
 /// How long the name of a group or an asserted value may be, in letters.
 const NAME_MAX: usize = 1_000;

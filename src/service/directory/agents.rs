@@ -13,9 +13,12 @@ use crate::scim::text::{fold, render_time};
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::validate;
 use crate::service::access::facts::sponsors;
-use crate::service::catalogue::fields::Fields;
-use crate::service::directory::resources::{self, Conditions, create_in, replace_in, stored_document};
+use crate::service::access::people;
+use crate::service::conditions::Conditions;
+use crate::service::directory::resources::{self, create_in, replace_in};
 use crate::service::directory::users;
+use crate::service::document::stored_document;
+use crate::service::fields::Fields;
 use crate::service::{Change, Context, Error, Service, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
@@ -145,7 +148,7 @@ fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Resource, Erro
     if let Some(id) = Id::parse(name) {
         return store::resources::find(conn, tenant, type_name, &id)?.ok_or(Error::NotFound);
     }
-    let key = store::unique::holder(conn, tenant, users::AGENT_NAMES, &fold(name))?.ok_or(Error::NotFound)?;
+    let key = store::unique::holder(conn, tenant, people::AGENT_NAMES, &fold(name))?.ok_or(Error::NotFound)?;
     store::resources::by_keys(conn, tenant, &[key])?.pop().ok_or(Error::NotFound)
 }
 
@@ -200,7 +203,7 @@ fn exact(change: &Change<'_>) -> Tolerances {
 fn known(change: &mut Change<'_>, names: &[String]) -> Result<Vec<Id>, Error> {
     let (mut found, mut unknown) = (vec![], vec![]);
     for (place, name) in names.iter().enumerate() {
-        match users::find_user(change.conn, change.key(), name)? {
+        match people::find_user(change.conn, change.key(), name)? {
             Some(user) if !found.contains(&user.id) => found.push(user.id),
             Some(_) => {}
             None => unknown.push((place, name)),

@@ -12,7 +12,8 @@ use crate::scim::filter::{self, Bound};
 use crate::scim::patch::{Member as Named, RowChange};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self};
-use crate::service::directory::render::member;
+use crate::service::body::member;
+use crate::service::impact::protect::{Effect, MemberChange};
 use crate::service::{Change, Error, body};
 use crate::store::members::Member;
 use crate::store::{self, ResourceKey};
@@ -43,19 +44,16 @@ pub(in crate::service) struct Plan {
     absent: Vec<Id>,
 }
 
-impl Plan {
-    /// Whether anybody may come by it; who is to come may be there already.
-    pub(in crate::service) fn may_add(&self) -> bool {
+impl MemberChange for Plan {
+    fn may_add(&self) -> bool {
         !self.come.is_empty()
     }
 
-    /// Whether anybody may go by it.
-    pub(in crate::service) fn may_remove(&self) -> bool {
+    fn may_remove(&self) -> bool {
         !self.gone.is_empty()
     }
 
-    /// Finds out who really comes and goes; gives whether anybody does, and how.
-    pub(in crate::service) fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error> {
+    fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error> {
         if !self.exact && (self.may_add() || self.may_remove()) {
             let keys: Vec<ResourceKey> =
                 self.come.iter().map(|one| one.key).chain(self.gone.iter().map(|(key, _)| *key)).collect();
@@ -70,11 +68,12 @@ impl Plan {
         Ok(Effect { adds: !self.come.is_empty(), removes: !self.gone.is_empty() })
     }
 
-    /// Leaves out those who come; gives them.
-    pub(in crate::service) fn keep_out(&mut self) -> Vec<Id> {
+    fn keep_out(&mut self) -> Vec<Id> {
         std::mem::take(&mut self.come).into_iter().map(|one| one.id).collect()
     }
+}
 
+impl Plan {
     /// Carries it out: whoever goes has gone before anybody comes. Who was none is named: somebody else may be meant.
     pub(in crate::service) fn carry_out(
         mut self,
@@ -91,20 +90,6 @@ impl Plan {
 
     fn absent(&mut self, gone: Vec<(ResourceKey, Id)>) {
         self.absent.extend(gone.into_iter().map(|(_, id)| id));
-    }
-}
-
-/// Whether members come, and whether any go.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::service) struct Effect {
-    pub(in crate::service) adds: bool,
-    pub(in crate::service) removes: bool,
-}
-
-impl Effect {
-    /// Whether anybody comes or goes.
-    pub(in crate::service) fn is_any(self) -> bool {
-        self.adds || self.removes
     }
 }
 

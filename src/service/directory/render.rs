@@ -6,18 +6,17 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::Id;
 use crate::scim::project::Projection;
 use crate::scim::reference;
 use crate::scim::text::render_time;
 use crate::scim::{ResourceType, text};
 use crate::service::body::{Body, CHUNK, Members};
-use crate::service::directory::resources::stored_document;
-use crate::service::{Context, Error, Service, registry};
-use crate::store::members::{GroupRef, Member};
+use crate::service::document::stored_document;
+use crate::service::memory::Dated;
+use crate::service::{Context, Error, Service};
+use crate::store::members::GroupRef;
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn, ResourceKey};
 
@@ -28,22 +27,6 @@ pub(in crate::service) struct Views {
     groups: HashMap<ResourceKey, Vec<GroupRef>>,
     /// Documents that refer to other resources, with what the references say of these.
     referring: HashMap<ResourceKey, Map<String, Value>>,
-}
-
-/// What `meta` says of a resource.
-#[derive(Clone, Copy, Debug)]
-pub(in crate::service) struct Dated {
-    pub(in crate::service) id: Id,
-    pub(in crate::service) version: i64,
-    pub(in crate::service) created: DateTime<Utc>,
-    pub(in crate::service) modified: DateTime<Utc>,
-}
-
-impl Dated {
-    pub(in crate::service) fn of(resource: &Resource) -> Dated {
-        let Resource { id, version, created, modified, .. } = *resource;
-        Dated { id, version, created, modified }
-    }
 }
 
 impl Service {
@@ -254,18 +237,4 @@ impl Service {
         };
         groups.iter().map(one).collect()
     }
-}
-
-/// One element of `members`; the type is what the id names, whatever the client said.
-pub(in crate::service) fn member(base: &str, one: &Member) -> Value {
-    let endpoint = registry().by_name(&one.type_name).map_or("", |resource_type| &resource_type.endpoint);
-    let mut element = json!({
-        "value": one.id,
-        "$ref": format!("{base}{endpoint}/{}", one.id),
-        "type": one.type_name,
-    });
-    if let (Some(display), Some(element)) = (&one.display, element.as_object_mut()) {
-        element.insert("display".to_owned(), display.as_str().into());
-    }
-    element
 }

@@ -16,9 +16,9 @@ use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::text::render_time;
 use crate::scim::{self, ScimType};
 use crate::service::access::liveness;
-use crate::service::directory::search::cursor::question_hash;
-use crate::service::directory::users;
-use crate::service::keys::is_intact;
+use crate::service::access::people;
+use crate::service::cursor::question_hash;
+use crate::service::intact::is_intact;
 use crate::service::{Context, Error, Service};
 use crate::store::credentials::{Part, StoredCredential};
 use crate::store::{self, Conn};
@@ -249,7 +249,7 @@ impl Wanted {
         let before = filter.expires_before.map(|text| instant(text, now).ok_or_else(|| refused("expires_before", END)));
         let (class, status, before) = (class.transpose()?, status.transpose()?, before.transpose()?);
         let owner = filter.owner.map(|name| {
-            users::find(conn, tenant, name).map_err(|error| match error {
+            people::find(conn, tenant, name).map_err(|error| match error {
                 Error::NotFound => refused("owner", "nobody has this id or name"),
                 other => other,
             })

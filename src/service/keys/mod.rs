@@ -15,8 +15,9 @@ pub use self::list::Filter;
 pub use self::request::Owner;
 use crate::domain::credential::{Class, Grant, Revocation};
 use crate::domain::log::Entry;
-use crate::domain::secret::{Keyring, PlainKey, holds_key_text};
-use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal, Tenant};
+use crate::domain::secret::{PlainKey, holds_key_text};
+use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal};
+use crate::service::intact::is_intact;
 use crate::service::{Change, Context, Error, Service};
 use crate::store::{self, credentials::StoredCredential};
 
@@ -90,11 +91,6 @@ pub(in crate::service) fn revoke(change: &mut Change<'_>, stored: StoredCredenti
         false => entry.with("tampered", true),
     });
     Ok(())
-}
-
-/// Whether a row is as Keyroll wrote it: who edits one by SQL kills the key instead of widening it.
-pub(in crate::service) fn is_intact(keyring: &Keyring, tenant: &Tenant, stored: &StoredCredential) -> bool {
-    keyring.row_mac_matches(&stored.credential.canonical(&tenant.id), &stored.mac)
 }
 
 /// Revokes every key of an owner that is not revoked yet.

@@ -10,9 +10,8 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::access::liveness;
-use crate::service::catalogue::fields::Fields;
-use crate::service::catalogue::roles::unknown;
-use crate::service::directory::users;
+use crate::service::access::people;
+use crate::service::fields::Fields;
 use crate::service::keys::list::render;
 use crate::service::keys::{NewKey, hint, issue};
 use crate::service::{Change, Context, Error, Service};
@@ -126,7 +125,7 @@ fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Conn
             operator.map(|o| (o.id, None)).ok_or_else(|| missing("the tenant has no operator".to_owned()))
         }
         Owner::Named(name) => {
-            let found = users::by_name(change.conn, tenant, name)?;
+            let found = people::by_name(change.conn, tenant, name)?;
             match found {
                 Some(id) => Ok((id, None)),
                 None => Err(missing(hint::nobody(change, name)?)),
@@ -170,7 +169,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
 fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
     let policy = change.policy()?;
     match asked.iter().find(|one| !policy.knows(&one.permission)) {
-        Some(one) => Err(Error::invalid(&*one.pointer, unknown(&policy, &one.permission))),
+        Some(one) => Err(Error::invalid(&*one.pointer, policy.why_unknown(&one.permission))),
         None => Ok(()),
     }
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::domain::log::{ChainCheck, Head, Record};
 use crate::domain::secret::Keyring;
 use crate::domain::{Id, Operation, Tenant, TenantKey};
-use crate::service::keys::is_intact;
+use crate::service::intact::is_intact;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::credentials::Part;
 use crate::store::{self, Conn, Store};

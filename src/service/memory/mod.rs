@@ -21,9 +21,25 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
 use crate::service::Service;
-use crate::service::directory::render::Dated;
 use crate::store::credentials::Holder;
 use crate::store::log::End;
+use crate::store::resources::Resource;
+
+/// What `meta` says of a resource.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) struct Dated {
+    pub(in crate::service) id: Id,
+    pub(in crate::service) version: i64,
+    pub(in crate::service) created: DateTime<Utc>,
+    pub(in crate::service) modified: DateTime<Utc>,
+}
+
+impl Dated {
+    pub(in crate::service) fn of(resource: &Resource) -> Dated {
+        let Resource { id, version, created, modified, .. } = *resource;
+        Dated { id, version, created, modified }
+    }
+}
 
 /// Bytes of rendered documents that are kept, their share of the tables included: those of some 75 000 users.
 const DOCUMENT_BYTES_MAX: u64 = 62 << 20;

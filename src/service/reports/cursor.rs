@@ -3,7 +3,7 @@
 use crate::domain::Id;
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::{self, ScimType};
-use crate::service::directory::search::cursor::question_hash;
+use crate::service::cursor::question_hash;
 use crate::service::reports::candidates::Place;
 use crate::service::{Context, Error, Service};
 use crate::store::ResourceKey;

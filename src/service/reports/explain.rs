@@ -7,9 +7,9 @@ use crate::domain::mapping::{GroupName, Person, Source};
 use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, TenantKey, moment};
-use crate::service::catalogue::fields::Fields;
+use crate::service::access::people;
 use crate::service::catalogue::mappings::render_source;
-use crate::service::directory::users;
+use crate::service::fields::Fields;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::report::Standing;
 use crate::service::reports::shown::About;
@@ -54,7 +54,7 @@ impl Service {
         let tenant = context.caller.tenant.key;
         self.ask(context, Operation::AccessExplain, None, |conn| {
             store::snapshot(conn, |conn| {
-                let id = users::find(conn, tenant, name)?;
+                let id = people::find(conn, tenant, name)?;
                 let moment = self.moment(conn, tenant, at)?;
                 let standing = self.standing(conn, tenant, &id, &moment)?;
                 if kind.is_some_and(|kind| kind != standing.facts.kind) {

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
-use crate::service::directory::resources::Conditions;
+use crate::service::conditions::Conditions;
 use crate::service::reports::holders::{Sought, page_size, render_principal};
 use crate::service::{Context, Error, Service};
 use crate::store;

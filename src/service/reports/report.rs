@@ -9,7 +9,7 @@ use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
 use crate::service::access::facts::{self, At};
-use crate::service::directory::users;
+use crate::service::access::people;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::holders::render_principal;
 use crate::service::reports::moment::Moment;
@@ -52,7 +52,7 @@ impl Service {
         self.ask(context, operation, None, |conn| {
             store::snapshot(conn, |conn| {
                 let moment = self.moment(conn, tenant, at)?;
-                let id = users::find(conn, tenant, name)?;
+                let id = people::find(conn, tenant, name)?;
                 let standing = self.standing(conn, tenant, &id, &moment)?;
                 if standing.principal.kind != kind {
                     return Err(Error::NotFound);

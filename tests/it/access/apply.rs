@@ -1,6 +1,6 @@
 //! What `keyroll apply` asks of the service: everything or nothing, in order, with the entry in each refusal.
 
-use keyroll::service::catalogue::apply::Options;
+use keyroll::service::apply::Options;
 use serde_json::{Value, json};
 
 use crate::support::app::*;

@@ -23,7 +23,8 @@ use crate::scim::message::{BulkMethod, BulkOperation, BulkRequest, BulkResult, b
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
-use crate::service::directory::resources::{self, Conditions, Saved, create_in, patch_in};
+use crate::service::conditions::Conditions;
+use crate::service::directory::resources::{self, Saved, create_in, patch_in};
 use crate::service::{Change, Context, Error, Service, Work, authorize};
 
 /// The outcome of a job.

@@ -6,7 +6,9 @@ use crate::domain::Operation;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
-use crate::service::directory::resources::{self, Conditions, Saved, Tags, create_in, patch_in, replace_in};
+use crate::service::conditions::etag;
+use crate::service::conditions::{Conditions, Tags};
+use crate::service::directory::resources::{self, Saved, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
 
 fn refused(detail: String) -> Error {
@@ -120,7 +122,7 @@ impl Outcome {
         Outcome {
             status,
             location: service.location(resource_type, &saved.sight.resource.id),
-            version: Some(resources::etag(saved.sight.resource.version)),
+            version: Some(etag(saved.sight.resource.version)),
             created: (status == 201).then(|| saved.sight.resource.id.to_string()),
         }
     }

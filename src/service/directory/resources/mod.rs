@@ -5,7 +5,6 @@ mod delete;
 mod principal;
 mod save;
 mod unique;
-mod version;
 mod write;
 
 use serde_json::{Map, Value};
@@ -13,15 +12,15 @@ use serde_json::{Map, Value};
 pub(in crate::service) use self::delete::delete;
 pub(in crate::service) use self::principal::settle;
 pub(in crate::service) use self::save::Saved;
-pub(in crate::service) use self::version::etag;
-pub use self::version::{Conditions, Tags};
 pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{ResourceType, reference};
 use crate::service::body::Body;
-use crate::service::directory::render::Dated;
+use crate::service::conditions::{Conditions, etag};
+use crate::service::document::stored_document;
+use crate::service::memory::Dated;
 use crate::service::memory::Document;
 use crate::service::{Change, Context, Error, Service, authorize};
 use crate::store::resources::{Resource, Sight};
@@ -71,11 +70,6 @@ pub(in crate::service) struct Loaded {
     pub(in crate::service) document: Map<String, Value>,
     /// externalId, as this connection set it.
     pub(in crate::service) external_id: Option<String>,
-}
-
-/// Parses what the store keeps.
-pub(in crate::service) fn stored_document(resource: &Resource) -> Result<Map<String, Value>, Error> {
-    Ok(serde_json::from_str(&resource.document)?)
 }
 
 /// The dialect of the caller's connection; keys without one speak the default.
@@ -201,7 +195,7 @@ impl Service {
 
     fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
         let location = self.location(resource_type, id);
-        Answer { location, etag: version::etag(version), body, tolerances: String::new() }
+        Answer { location, etag: etag(version), body, tolerances: String::new() }
     }
 
     /// The answer that shows a resource, or says that the client has it already.

@@ -18,6 +18,7 @@ use crate::service::directory::resources::unique::{claim_unique, keep_own_names,
 use crate::service::directory::resources::write::check_reserved;
 use crate::service::directory::resources::{Loaded, changed};
 use crate::service::impact::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
+use crate::service::impact::protect::MemberChange as _;
 use crate::service::impact::protect::{self, Asked, Write};
 use crate::service::keys::cascade;
 use crate::service::{Change, Error};

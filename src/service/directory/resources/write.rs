@@ -7,8 +7,10 @@ use crate::scim::patch::{self, RowChange};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
 use crate::scim::{self, ResourceType};
+use crate::service::conditions::Conditions;
+use crate::service::conditions::etag;
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
-use crate::service::directory::resources::{Answer, Conditions, Wanted, load, version};
+use crate::service::directory::resources::{Answer, Wanted, load};
 use crate::service::{Change, Context, Error, Service};
 use crate::store;
 
@@ -118,7 +120,7 @@ impl Service {
         })?;
         Ok(Answer {
             location: self.location(resource_type, &resource.id),
-            etag: version::etag(resource.version),
+            etag: etag(resource.version),
             body,
             tolerances: tolerances.header(),
         })

@@ -12,7 +12,6 @@ use crate::scim::text;
 use crate::scim::tolerance::Tolerances;
 use crate::service::access::past::Ending;
 use crate::service::change::Touched;
-use crate::service::directory::members::Plan;
 use crate::service::impact::concerned::Concerned;
 use crate::service::impact::protect::{Write, keyroll, refusal, refused};
 use crate::service::{Change, Error};
@@ -137,7 +136,36 @@ fn note_orphans(
     Ok(())
 }
 
-/// What a request makes of a group's names; its members are in its [`Plan`].
+/// Whether members come, and whether any go.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::service) struct Effect {
+    pub(in crate::service) adds: bool,
+    pub(in crate::service) removes: bool,
+}
+
+impl Effect {
+    /// Whether anybody comes or goes.
+    pub(in crate::service) fn is_any(self) -> bool {
+        self.adds || self.removes
+    }
+}
+
+/// What a request makes of the members of a group.
+pub(in crate::service) trait MemberChange {
+    /// Whether anybody may come by it; who is to come may be there already.
+    fn may_add(&self) -> bool;
+
+    /// Whether anybody may go by it.
+    fn may_remove(&self) -> bool;
+
+    /// Finds out who really comes and goes; gives whether anybody does, and how.
+    fn effect(&mut self, change: &mut Change<'_>) -> Result<Effect, Error>;
+
+    /// Leaves out those who come; gives them.
+    fn keep_out(&mut self) -> Vec<Id>;
+}
+
+/// What a request makes of a group's names; see [`MemberChange`] for its members.
 pub(in crate::service) struct Asked<'a> {
     pub(in crate::service) resource_type: &'static ResourceType,
     pub(in crate::service) resource: &'a Resource,
@@ -154,7 +182,7 @@ pub(in crate::service) struct Asked<'a> {
 pub(in crate::service) fn only_reduce(
     change: &mut Change<'_>,
     asked: Asked<'_>,
-    plan: &mut Plan,
+    plan: &mut impl MemberChange,
     tolerances: &mut Tolerances,
 ) -> Result<(), Error> {
     let renames =

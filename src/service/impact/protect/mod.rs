@@ -25,7 +25,7 @@ use crate::service::{Change, Error};
 use crate::store::ResourceKey;
 
 use self::groups::around;
-pub(in crate::service) use self::groups::{Asked, only_reduce};
+pub(in crate::service) use self::groups::{Asked, Effect, MemberChange, only_reduce};
 
 /// The attributes that others know a resource by.
 const NAMES: [&str; 3] = ["userName", "displayName", "name"];

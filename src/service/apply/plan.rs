@@ -9,8 +9,8 @@ use crate::domain::log::Entry;
 use crate::domain::mapping::{Meant, Source};
 use crate::domain::policy::Mapped;
 use crate::domain::{Api, Id, Mapping, Operation, Policy, Role, TenantKey};
-use crate::service::catalogue::apply::left::Left;
-use crate::service::catalogue::apply::{File, Options, at};
+use crate::service::apply::left::Left;
+use crate::service::apply::{File, Options, at};
 use crate::service::catalogue::{apis, end, mappings, roles};
 use crate::service::reports::effects::Affected;
 use crate::service::{Change, Error};
@@ -19,8 +19,8 @@ use crate::store::catalogue::Kind;
 
 /// What a file changes, in the order in which it is done: apis, roles, included ones first, mappings; then what goes,
 /// the other way round.
-pub(in crate::service::catalogue::apply) struct Plan {
-    pub(in crate::service::catalogue::apply) steps: Vec<Step>,
+pub(in crate::service::apply) struct Plan {
+    pub(in crate::service::apply) steps: Vec<Step>,
     unchanged: usize,
     left: Left,
     /// Apis and roles as they are then, without mappings.
@@ -28,7 +28,7 @@ pub(in crate::service::catalogue::apply) struct Plan {
 }
 
 /// One change.
-pub(in crate::service::catalogue::apply) struct Step {
+pub(in crate::service::apply) struct Step {
     item: Item,
     /// What is there now.
     before: Option<Value>,
@@ -51,7 +51,7 @@ enum Item {
 
 impl Plan {
     /// Compares a file with the catalogue. Nothing is changed.
-    pub(in crate::service::catalogue::apply) fn new(
+    pub(in crate::service::apply) fn new(
         conn: &mut Conn,
         tenant: TenantKey,
         before: &Policy,
@@ -168,7 +168,7 @@ impl Plan {
     }
 
     /// The whole policy as it is then.
-    pub(in crate::service::catalogue::apply) fn policy(&self, before: &Policy) -> Arc<Policy> {
+    pub(in crate::service::apply) fn policy(&self, before: &Policy) -> Arc<Policy> {
         let mut mappings: HashMap<Id, Mapping> =
             before.mappings().map(|one| (one.mapping.id, one.mapping.clone())).collect();
         for (n, step) in self.steps.iter().enumerate() {
@@ -186,7 +186,7 @@ impl Plan {
     }
 
     /// Whom it may concern.
-    pub(in crate::service::catalogue::apply) fn affected(&self, before: &Policy) -> Affected {
+    pub(in crate::service::apply) fn affected(&self, before: &Policy) -> Affected {
         let mut affected = Affected::roles_between(before, &self.after);
         for (n, step) in self.steps.iter().enumerate() {
             affected.mappings.extend(match &step.item {
@@ -201,7 +201,7 @@ impl Plan {
     }
 
     /// The plan as it is told, before and after it is carried out.
-    pub(in crate::service::catalogue::apply) fn render(&self, dry_run: bool) -> Value {
+    pub(in crate::service::apply) fn render(&self, dry_run: bool) -> Value {
         let steps: Vec<Value> = self.steps.iter().map(Step::render).collect();
         let left = self.left.render();
         json!({"dry_run": dry_run, "changes": steps, "unchanged": self.unchanged, "left": left})
@@ -227,11 +227,7 @@ fn overlaid(before: &Policy, file: &File, gone: &Left) -> Policy {
 }
 
 impl Step {
-    pub(in crate::service::catalogue::apply) fn carry_out(
-        &self,
-        change: &mut Change<'_>,
-        policy: &Policy,
-    ) -> Result<(), Error> {
+    pub(in crate::service::apply) fn carry_out(&self, change: &mut Change<'_>, policy: &Policy) -> Result<(), Error> {
         let is_new = self.before.is_none();
         match &self.item {
             Item::Api(api) => {

@@ -7,7 +7,7 @@ use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};
 use crate::scim::tolerance::Dialect;
-use crate::service::caller::authenticate;
+use crate::service::access::provisioning;
 use crate::service::catalogue::mappings;
 use crate::service::keys::{NewKey, issue};
 use crate::service::{Change, Context, Error, Service};
@@ -121,7 +121,7 @@ impl NewKey {
         NewKey {
             name: connection.name.clone(),
             class: Class::Provisioning,
-            grant: Grant::Permissions(authenticate::scim_permissions()),
+            grant: Grant::Permissions(provisioning::scim_permissions()),
             lifetime: LIFETIME_PROVISIONING,
             connection: Some(connection.id),
         }

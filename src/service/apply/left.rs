@@ -8,7 +8,7 @@ use crate::domain::mapping::Source;
 use crate::domain::policy::Mapped;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::Error;
-use crate::service::catalogue::apply::File;
+use crate::service::apply::File;
 use crate::service::catalogue::{apis, mappings, roles};
 use crate::store::{self, Conn};
 
@@ -17,20 +17,20 @@ const APPLY: &str = "apply";
 
 /// What a file does not name, built-in things and the mapping that is the way back in aside.
 #[derive(Default)]
-pub(in crate::service::catalogue::apply) struct Left {
-    pub(in crate::service::catalogue::apply) mappings: Vec<(Mapped, Stays)>,
-    pub(in crate::service::catalogue::apply) roles: Vec<(String, Stays)>,
-    pub(in crate::service::catalogue::apply) apis: Vec<(String, Stays)>,
+pub(in crate::service::apply) struct Left {
+    pub(in crate::service::apply) mappings: Vec<(Mapped, Stays)>,
+    pub(in crate::service::apply) roles: Vec<(String, Stays)>,
+    pub(in crate::service::apply) apis: Vec<(String, Stays)>,
 }
 
 /// Why something stays even if what the file does not name goes; `None` if nothing holds it.
-pub(in crate::service::catalogue::apply) type Stays = Option<String>;
+pub(in crate::service::apply) type Stays = Option<String>;
 
 impl Left {
     /// Looks for it in the catalogue `before`; `after` has what the file says of apis and roles in it. `asked` are the
     /// file's mappings, `named` those that are there already. With `force`, mappings that were made on the host by
     /// other commands do not stay for that reason.
-    pub(in crate::service::catalogue::apply) fn find(
+    pub(in crate::service::apply) fn find(
         (conn, tenant): (&mut Conn, TenantKey),
         (before, after): (&Policy, &Policy),
         file: &File,
@@ -88,7 +88,7 @@ impl Left {
     }
 
     /// Takes out what nothing holds.
-    pub(in crate::service::catalogue::apply) fn take(&mut self) -> Left {
+    pub(in crate::service::apply) fn take(&mut self) -> Left {
         fn take<T>(list: &mut Vec<(T, Stays)>) -> Vec<(T, Stays)> {
             let (gone, kept) = std::mem::take(list).into_iter().partition(|one| one.1.is_none());
             *list = kept;
@@ -98,7 +98,7 @@ impl Left {
     }
 
     /// As it is told: what each is, and why `prune` leaves it.
-    pub(in crate::service::catalogue::apply) fn render(&self) -> Vec<Value> {
+    pub(in crate::service::apply) fn render(&self) -> Vec<Value> {
         let named = |kind: &'static str| move |(name, stays): &(String, Stays)| json!({"kind": kind, "name": name, "stays": stays});
         let mapping = |(one, stays): &(Mapped, Stays)| {
             let source = mappings::render_source(&one.mapping.source);

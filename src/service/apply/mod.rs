@@ -14,9 +14,9 @@ use serde_json::Value;
 use self::plan::Plan;
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
-use crate::service::catalogue::fields::Fields;
+use crate::service::access::people;
 use crate::service::catalogue::{apis, mappings, roles};
-use crate::service::directory::users;
+use crate::service::fields::Fields;
 use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn};
 
@@ -120,7 +120,7 @@ fn with_id(conn: &mut Conn, tenant: TenantKey, entry: &Value) -> Result<Value, E
         && let Some(name) = id.as_str()
         && Id::parse(name).is_none()
     {
-        let found = users::find(conn, tenant, name);
+        let found = people::find(conn, tenant, name);
         let found = found.map_err(|error| match error {
             Error::NotFound => Error::invalid(PERSON, format!("nobody has the id or userName {name}")),
             other => other,

@@ -1,0 +1,3 @@
+//! Tenants: how the first one comes to be.
+
+pub mod init;
