@@ -72,9 +72,11 @@ fn routes() -> Router<Resource> {
 
 /// The surface that a path without an operation would be part of, by its first segment.
 pub(super) fn surface(path: &str) -> Surface {
-    let first = |path: &'_ str| path.split('/').nth(1).map(str::to_owned);
-    let is_near =
-        |operation: &&Operation| operation.routes().iter().any(|(_, template)| first(template) == first(path));
+    fn first(path: &str) -> Option<&str> {
+        path.split('/').nth(1)
+    }
+    let own = first(path);
+    let is_near = |operation: &&Operation| operation.routes().iter().any(|(_, template)| first(template) == own);
     Operation::ALL.iter().find(is_near).map_or(Surface::Open, |operation| operation.surface())
 }
 

@@ -263,7 +263,7 @@ fn imports(source: &Source) -> Vec<String> {
     };
     let ours = |name: &str| LAYERS.iter().any(|(layer, _)| *layer == name);
     let mut named = mentions(source, "crate");
-    named.extend(above(source));
+    named.extend(above(source, |supers| supers >= source.modules().len()));
     named.retain(|(_, path)| path[0] != layer && ours(&path[0]) && !may.contains(&path[0].as_str()));
     let mut offences: Vec<String> =
         named.into_iter().map(|(at, path)| offence(source, at, format!("{layer} names {}", path[0]))).collect();
@@ -286,9 +286,8 @@ fn mentions(source: &Source, root: &str) -> Vec<(usize, Vec<String>)> {
     found.collect()
 }
 
-/// The paths that leave this file's layer by way of `super`.
-fn above(source: &Source) -> Vec<(usize, Vec<String>)> {
-    let depth = source.modules().len();
+/// The paths that go up by way of `super`, so far as `reaches` says: what follows, each with its place.
+fn above(source: &Source, reaches: impl Fn(usize) -> bool) -> Vec<(usize, Vec<String>)> {
     let mut found = vec![];
     for (at, word) in words(&source.production) {
         if word != "super" || source.production[..at].ends_with("super::") {
@@ -296,7 +295,7 @@ fn above(source: &Source) -> Vec<(usize, Vec<String>)> {
         }
         for path in paths(&source.production, at) {
             let supers = path.iter().take_while(|name| *name == "super").count();
-            if supers >= depth && path.len() > supers {
+            if reaches(supers) && path.len() > supers {
                 found.push((at, path[supers..].to_vec()));
             }
         }

@@ -1,8 +1,8 @@
 //! Which rooms of the service may name which: those before them in one list. Its other files are the ground, and
 //! name none; but the page of the service itself holds them together.
 
-use super::source::{Source, paths, words};
-use super::{mentions, offence};
+use super::source::Source;
+use super::{above, mentions, offence};
 
 /// The rooms, each on those before it.
 pub const ROOMS: &[&str] = &[
@@ -35,29 +35,12 @@ pub fn floors(source: &Source) -> Vec<String> {
     let mut named: Vec<(usize, Vec<String>)> = mentions(source, "crate");
     named.retain(|(_, path)| path.len() > 1 && path[0] == "service");
     named.iter_mut().for_each(|(_, path)| drop(path.remove(0)));
-    named.extend(relative(source, modules.len()));
-    let above = named.into_iter().filter_map(|(at, path)| {
+    named.extend(above(source, |supers| supers + 1 == modules.len()));
+    let offences = named.into_iter().filter_map(|(at, path)| {
         let other = floor(&path[0])?;
         let who = own.map_or("the ground", |own| ROOMS[own]);
         let is_above = own.is_none_or(|own| other > own);
         is_above.then(|| offence(source, at, format!("{who} names {}, which is above it", path[0])))
     });
-    above.collect()
-}
-
-/// The paths that go up to the service by way of `super`.
-fn relative(source: &Source, depth: usize) -> Vec<(usize, Vec<String>)> {
-    let mut found = vec![];
-    for (at, word) in words(&source.production) {
-        if word != "super" || source.production[..at].ends_with("super::") {
-            continue;
-        }
-        for path in paths(&source.production, at) {
-            let supers = path.iter().take_while(|name| *name == "super").count();
-            if supers + 1 == depth && path.len() > supers {
-                found.push((at, path[supers..].to_vec()));
-            }
-        }
-    }
-    found
+    offences.collect()
 }
