@@ -9,7 +9,7 @@
 //! reads against a bare actix-web handler that returns the same bytes, creates against raw SQLite inserts
 //! of the same rows, adding a member to a large group against adding one to a small group, and memory.
 //! With the word `access` it measures roles and mappings instead, on the database that KEYROLL_DATABASE_URL
-//! names; with `ratios` what every verb costs with USERS users against a tenth of them, on SQLite; with
+//! names; with `ratios` what every verb costs with USERS users against a tenth of them; with
 //! `selectors` whether the time of an answer tells that there is a key (attack case A01).
 #![allow(
     clippy::print_stdout,

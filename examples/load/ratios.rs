@@ -1,6 +1,7 @@
 //! What every verb costs in a directory of ten times the size: two servers, asked in turns.
 //!
-//! Nothing but what is named may grow with the directory.
+//! Nothing but what is named may grow with the directory. With `KEYROLL_DATABASE_URL=postgres://…/NAME` the large
+//! one is in the database NAME and the small one in NAME_small, both empty; without it each has a SQLite file.
 
 use std::time::Instant;
 
@@ -28,8 +29,12 @@ struct Place {
 }
 
 impl Place {
-    fn new(users: usize) -> Place {
-        let keyroll = Keyroll::start();
+    fn new(users: usize, database: &str) -> Place {
+        let url = std::env::var("KEYROLL_DATABASE_URL").ok().map(|url| {
+            let (server, query) = url.split_once('?').unwrap_or((&url, ""));
+            format!("{server}{database}?{query}")
+        });
+        let keyroll = Keyroll::start_on(url.as_deref());
         let ids = fill(&keyroll, users);
         let body = json!({"schemas": [format!("{URN}:Group")], "displayName": "everybody"});
         let made: Value = serde_json::from_str(&keyroll.post("/Groups", &body)).expect("a group");
@@ -122,7 +127,7 @@ const WORK: &[(&str, Make)] = &[
 
 /// Fills a small and a large directory, and prints what each kind of request costs in both.
 pub(super) fn measure(users: usize) {
-    let mut places = [Place::new(users / 10), Place::new(users)];
+    let mut places = [Place::new(users / 10, "_small"), Place::new(users, "")];
     println!("{:34} {:>12} {:>12} {:>6}", "median µs of one client", users / 10, users, "ratio");
     let mut over = vec![];
     // The first one's connection was idle for too long.

@@ -21,6 +21,11 @@ pub(crate) struct Keyroll {
 
 impl Keyroll {
     pub(crate) fn start() -> Keyroll {
+        Keyroll::start_on(None)
+    }
+
+    /// On a database of its own; without one, on the one that the environment names, or SQLite.
+    pub(crate) fn start_on(database_url: Option<&str>) -> Keyroll {
         let program = std::env::current_exe()
             .expect("a program")
             .parent()
@@ -32,6 +37,7 @@ impl Keyroll {
         let mut child = Command::new(&program)
             .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
             .arg(folder.path().join("data"))
+            .args(database_url.map(|url| ["--database-url", url]).into_iter().flatten())
             .stdout(Stdio::piped())
             .stderr(log)
             .spawn()
