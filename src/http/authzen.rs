@@ -1,6 +1,6 @@
 //! `/access/v1`: OpenID AuthZEN.
 
-use super::handle::Call;
+use super::call::Call;
 use super::respond::Reply;
 use crate::scim::json::{self, Limits, Tree};
 use crate::service::{Error, Service};

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 
-use super::routes::Target;
+use super::target::Target;
 use super::{Shared, conditions};
 use crate::domain::Operation;
 use crate::domain::secret::PlainKey;

@@ -5,52 +5,21 @@ use std::pin::pin;
 use std::time::Instant;
 
 use actix_web::http::Method;
-use actix_web::http::header::{ALLOW, HeaderName, HeaderValue};
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 use futures_util::future::poll_immediate;
 
+use super::call::Call;
 use super::line::{Asked, Line};
 use super::respond::Reply;
-use super::routes::Target;
-use super::{
-    AGE_MAX, ANSWER_TIMEOUT, SLOW, Shared, auth, error, extract, look, operations, origin, recall, routes, v1,
-};
+use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, look, now, recall};
+use super::target::Target;
+use super::{Shared, auth, error, extract, operations, origin, request_id, v1};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
 use crate::service::{Context, Error, Service, Told, authorize};
-
-pub(super) const REQUEST_ID: &str = "x-request-id";
-/// Room for a UUID and no more: the secret of a key is longer, so none can stray into the log.
-const REQUEST_ID_MAX: usize = 40;
-/// AuthZEN returns whatever it is sent, within reason.
-const ECHO_MAX: usize = 256;
-
-/// What an operation is called with.
-#[derive(Clone)]
-pub(super) struct Call {
-    pub(super) operation: Operation,
-    /// `None` only where no key is needed and none was sent.
-    pub(super) context: Option<Context>,
-    pub(super) request: extract::Head,
-    pub(super) body: web::Bytes,
-    /// What the database told once all of it was there; `None` if it is asked on the way.
-    pub(super) told: Option<Told>,
-}
-
-impl Call {
-    /// Who asks; a route that needs a key has one by now.
-    pub(super) fn context(&self) -> Result<&Context, Error> {
-        self.context.as_ref().ok_or(Error::Unauthenticated("a key is required"))
-    }
-
-    /// What memory may answer this by, if that is worth trying.
-    pub(super) fn told_for(&self, place: Place) -> Option<Told> {
-        self.told.filter(|_| place == Place::Inline)
-    }
-}
 
 /// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
 pub(super) async fn handle(
@@ -62,7 +31,7 @@ pub(super) async fn handle(
 ) -> HttpResponse {
     let started = now();
     let surface = target.operation.surface();
-    let id = request_id(request, shared);
+    let id = request_id::of(request, shared);
     let line = Line::default();
     let work = AssertUnwindSafe(answer(request, payload, shared, target, &id, known, &line)).catch_unwind();
     let reply = match work.await {
@@ -78,7 +47,7 @@ pub(super) async fn handle(
         Ok(response) => (response, None),
         Err(error) => (error::render(&error, surface, &id), Some(error)),
     };
-    name(&mut response, echo(request, surface).unwrap_or(&id));
+    request_id::name(&mut response, request_id::echo(request, surface).unwrap_or(&id));
     let method = if request.method() == Method::HEAD { "HEAD" } else { target.method };
     let from = origin::of(request, shared);
     let asked = Asked { id: &id, method: Some(method), target: Some(target), path: target.path, from, started };
@@ -234,69 +203,4 @@ async fn authenticate(
     let entered = recall(&shared.service, told, Place::Inline, enter);
     let context = if told.is_some() { in_time(asked, entered).await? } else { entered.await? };
     Ok(Some((context, Seen { told, asked })))
-}
-
-/// The client's request id if it is one that can be logged, or a new one.
-fn request_id(request: &HttpRequest, shared: &Shared) -> String {
-    let sent = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
-    let usable = |id: &&str| {
-        (8..=REQUEST_ID_MAX).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
-    };
-    sent.filter(usable).map_or_else(|| shared.service.mint().to_string(), str::to_owned)
-}
-
-/// The client's request id as an answer of AuthZEN returns it (Authorization API 1.0 §10.1.3): any text but a
-/// key. It goes there and nowhere else: what is logged and recorded is [`request_id`].
-fn echo(request: &HttpRequest, surface: Surface) -> Option<&str> {
-    let sent = request.headers().get(REQUEST_ID)?.to_str().ok()?;
-    let usable = surface == Surface::AuthZen && (1..=ECHO_MAX).contains(&sent.len());
-    (usable && !extract::holds_key(sent)).then_some(sent)
-}
-
-#[expect(clippy::disallowed_methods, reason = "the home of the request timer")]
-pub(super) fn now() -> Instant {
-    Instant::now()
-}
-
-/// 405, with what is allowed (RFC 9110 §15.5.6).
-pub(super) fn method_not_allowed(request: &HttpRequest, shared: &Shared, path: &str, allow: &str) -> HttpResponse {
-    let mut response = absent(request, shared, path, refusal(405, "this method is not allowed here"));
-    if let (Ok(value), 405) = (HeaderValue::from_str(allow), response.status().as_u16()) {
-        response.headers_mut().insert(ALLOW, value);
-    }
-    response
-}
-
-/// 404 for a path that no operation has.
-pub(super) fn not_found(request: &HttpRequest, shared: &Shared, path: &str) -> HttpResponse {
-    absent(request, shared, path, refusal(404, "there is no such endpoint"))
-}
-
-/// Methods that have a name (RFC 9110 §9.3, RFC 5789).
-const METHODS: [&str; 9] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
-
-fn refusal(status: u16, detail: &str) -> Error {
-    crate::scim::Error::status(status, detail).into()
-}
-
-/// The answer where there is no operation, and one line about it. A method that nobody has heard of is the client's
-/// own word: it stays out. A key in the URL is in logs by now, wherever it leads.
-fn absent(request: &HttpRequest, shared: &Shared, path: &str, refusal: Error) -> HttpResponse {
-    let (id, surface) = (request_id(request, shared), routes::surface(path));
-    let in_url = extract::check_url(request).err();
-    let mut response = error::render(in_url.as_ref().unwrap_or(&refusal), surface, &id);
-    name(&mut response, echo(request, surface).unwrap_or(&id));
-    let method = METHODS.into_iter().find(|known| request.method().as_str() == *known);
-    let asked = Asked { id: &id, method, target: None, path, from: origin::of(request, shared), started: now() };
-    Line::default().write(shared, &asked, &response, in_url.as_ref());
-    response
-}
-
-/// Gives the answer its request id.
-fn name(response: &mut HttpResponse, id: &str) {
-    if let Ok(value) = HeaderValue::from_str(id) {
-        const NAME: HeaderName = HeaderName::from_static(REQUEST_ID);
-        response.headers_mut().insert(NAME, value);
-    }
 }

@@ -11,7 +11,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_LOCATION, LOCATION};
 
 use super::failures::Source;
-use super::routes::Target;
+use super::target::Target;
 use super::{Shared, error};
 use crate::domain::operation::Keys;
 use crate::domain::{Id, Operation};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use actix_web::rt::time::interval;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 
+use super::Shared;
 use super::failures::{Source, Untold};
-use super::handle::now;
-use super::{Shared, run};
+use super::run::{now, run};
 use crate::domain::operation::Place;
 use crate::service::Service;
 use crate::service::keys::ending::Ending;

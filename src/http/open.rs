@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::handle::Call;
+use super::call::Call;
 use super::respond::Reply;
 use crate::service::{Error, Service};
 

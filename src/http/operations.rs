@@ -3,16 +3,12 @@
 use actix_web::{HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::handle::Call;
+use super::call::{Call, run};
 use super::respond::Reply;
-use super::v1::{access, agents, apis, check_conditions, keys, mappings, roles, users};
-use super::{Shared, authzen, feed, open, ready, recall, scim, snapshot};
+use super::v1::{access, agents, apis, keys, mappings, roles, users};
+use super::{Shared, authzen, feed, open, ready, scim, snapshot};
 use crate::domain::Operation;
-use crate::domain::operation::{Place, Surface};
 use crate::service::{Error, Service};
-
-/// The longest body that is read on the thread that took the request.
-const INLINE_BODY_BYTES: usize = 64 << 10;
 
 /// An answer that is still to come.
 pub(super) type Coming<'c> = LocalBoxFuture<'c, Result<Reply, Error>>;
@@ -107,33 +103,5 @@ pub(super) fn carry_out<'c>(request: &'c HttpRequest, shared: &'c web::Data<Shar
         Handler::Call(work) => Box::pin(run(shared, call, work)),
         Handler::Wait(work) => work(request, shared, call),
         Handler::Host => Box::pin(async { Err(Error::NotFound) }),
-    }
-}
-
-/// Calls the service.
-pub(super) async fn run(
-    shared: &Shared,
-    call: Call,
-    work: impl Fn(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
-) -> Result<Reply, Error> {
-    let surface = call.operation.surface();
-    if surface == Surface::V1 {
-        check_conditions(&call)?;
-    }
-    // No database is asked: while it hangs, so may every thread of the pool.
-    if surface == Surface::Open || call.operation == Operation::Discover {
-        return work(&shared.service, &call);
-    }
-    let place = place(&shared.service, &call);
-    recall(&shared.service, call.told_for(place), place, move |service| work(service, &call)).await
-}
-
-/// Where a call's work runs: a search that an index answers is a look-up, and a large body takes longer to read than
-/// any look-up that follows.
-fn place(service: &Service, call: &Call) -> Place {
-    match (call.operation, call.request.parameter("filter")) {
-        (Operation::Search, Some(filter)) if service.is_lookup(filter) => Place::Inline,
-        _ if call.operation.place() == Place::Inline && call.body.len() > INLINE_BODY_BYTES => Place::Blocking,
-        _ => call.operation.place(),
     }
 }

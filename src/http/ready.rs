@@ -3,9 +3,10 @@
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::rt::time::timeout;
 
-use super::handle::Call;
+use super::Shared;
+use super::call::Call;
 use super::respond::Reply;
-use super::{ANSWER_TIMEOUT, SLOW, Shared, run};
+use super::run::{ANSWER_TIMEOUT, SLOW, run};
 use crate::domain::operation::Place;
 use crate::service::{Error, Readiness};
 

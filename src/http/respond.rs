@@ -9,9 +9,10 @@ use actix_web::http::header::{
 use actix_web::{HttpResponse, web};
 use futures_util::stream::{self, Stream};
 
+use super::Shared;
 use super::gzip::Packer;
+use super::run::run;
 use super::unsent::{Held, LONG_BYTES, Room};
-use super::{Shared, run};
 use crate::domain::operation::Place;
 use crate::service::body::Body;
 use crate::service::{Error, Service};

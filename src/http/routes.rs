@@ -8,11 +8,12 @@ use actix_web::http::{ConnectionType, Method};
 use actix_web::{HttpRequest, HttpResponse, web};
 use matchit::Router;
 
+use super::absent::{method_not_allowed, not_found};
 use super::connections::Link;
-use super::handle::{handle, method_not_allowed, not_found};
+use super::handle::handle;
+use super::target::Target;
 use super::{Shared, unread};
 use crate::domain::Operation;
-use crate::domain::operation::Surface;
 
 /// Every template with its methods. Fixed segments go before variable ones: `/Me` is no endpoint and
 /// `.search` is no id.
@@ -42,18 +43,6 @@ impl Resource {
     }
 }
 
-/// Where a request goes.
-pub(super) struct Target<'r> {
-    pub(super) operation: Operation,
-    pub(super) method: &'static str,
-    pub(super) template: &'static str,
-    /// The path without what does not count: see [`normal`].
-    pub(super) path: &'r str,
-    /// The variable segments, as sent.
-    pub(super) endpoint: &'r str,
-    pub(super) id: &'r str,
-}
-
 fn routes() -> Router<Resource> {
     let mut templates: BTreeMap<&'static str, Vec<(&'static str, Operation)>> = BTreeMap::new();
     for operation in Operation::ALL {
@@ -68,16 +57,6 @@ fn routes() -> Router<Resource> {
         }
     }
     router
-}
-
-/// The surface that a path without an operation would be part of, by its first segment.
-pub(super) fn surface(path: &str) -> Surface {
-    fn first(path: &str) -> Option<&str> {
-        path.split('/').nth(1)
-    }
-    let own = first(path);
-    let is_near = |operation: &&Operation| operation.routes().iter().any(|(_, template)| first(template) == own);
-    Operation::ALL.iter().find(is_near).map_or(Surface::Open, |operation| operation.surface())
 }
 
 /// Answers any request.

@@ -6,11 +6,11 @@ use actix_web::HttpRequest;
 use futures_util::future::{Either, select};
 use serde_json::Value;
 
+use super::Shared;
+use super::call::{Call, run};
 use super::connections::Link;
-use super::handle::Call;
-use super::operations::run;
 use super::respond::Reply;
-use super::{Shared, turn};
+use super::run::turn;
 use crate::domain::Operation;
 use crate::scim::json;
 use crate::scim::message::SearchRequest;

@@ -2,9 +2,10 @@
 
 use actix_web::HttpRequest;
 
-use super::handle::Call;
+use super::call::Call;
 use super::respond::Reply;
-use super::{Shared, gzip, look, recall};
+use super::run::{look, recall};
+use super::{Shared, gzip};
 use crate::domain::operation::Place;
 use crate::service::Error;
 use crate::service::catalogue::snapshot::Form;

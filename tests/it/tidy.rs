@@ -3,6 +3,7 @@
 //! The tables say what holds; each rule reads one file and answers with its offences, `path:line: what`.
 //! `each_rule_refuses_what_it_is_for` shows every rule something that it must refuse.
 
+mod circles;
 mod floors;
 mod source;
 

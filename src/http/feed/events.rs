@@ -9,12 +9,14 @@ use actix_web::web::Bytes;
 use futures_util::stream;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{EVENT_STREAM, Reader};
-use crate::http::handle::now;
+use super::reader::Reader;
 use crate::http::respond::Reply;
+use crate::http::run::now;
 use crate::service::Error;
 use crate::service::log::feed::Page;
 
+/// The media type.
+pub(super) const EVENT_STREAM: &str = "text/event-stream";
 /// So often something is sent, so that neither side takes the other for gone.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Records in one piece of the stream. The next is read when the client has taken this one.

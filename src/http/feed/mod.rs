@@ -3,9 +3,9 @@
 //! Whoever waits holds a place and nothing else: no thread, no connection to the database.
 
 mod events;
+mod reader;
 mod watch;
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,19 +15,15 @@ use actix_web::rt::time::timeout;
 
 pub(super) use watch::Watch;
 
-use super::handle::Call;
+use self::reader::Reader;
+use super::Shared;
+use super::call::Call;
 use super::respond::Reply;
-use super::{Shared, run};
-use crate::domain::operation::Place;
+use crate::service::Error;
 use crate::service::log::feed::{Kinds, PAGE_MAX, Page, START};
-use crate::service::{Context, Error, Service};
 
 /// How long a long-poll waits when it does not say, and at most: proxies give up after 30 s.
 const WAIT_SECONDS: usize = 25;
-/// How often the caller is looked at again while nothing happens (promise P4).
-const RECHECK: Duration = Duration::from_secs(1);
-
-const EVENT_STREAM: &str = "text/event-stream";
 
 /// Answers a request for changes.
 pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
@@ -68,7 +64,7 @@ fn within(name: &str, number: usize, min: usize, max: usize) -> Result<usize, Er
 fn wants_events(request: &HttpRequest) -> bool {
     let lists = request.headers().get_all(ACCEPT).filter_map(|value| value.to_str().ok());
     let kind = |range: &str| range.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    lists.flat_map(|list| list.split(',')).any(|range| kind(range) == EVENT_STREAM)
+    lists.flat_map(|list| list.split(',')).any(|range| kind(range) == events::EVENT_STREAM)
 }
 
 /// The changes that are there, or the first that come while the client waits.
@@ -89,38 +85,4 @@ async fn poll(mut reader: Reader, wait: Duration) -> Result<Page, Error> {
         ended?;
     }
     Ok(page)
-}
-
-/// Somebody who reads the log from a position on.
-struct Reader {
-    service: Service,
-    watch: Arc<Watch>,
-    context: Context,
-    kinds: Kinds,
-    after: i64,
-    count: i64,
-}
-
-impl Reader {
-    /// The next stretch of the log.
-    async fn read(&mut self) -> Result<Page, Error> {
-        let (context, kinds, after, count) = (self.context.clone(), self.kinds.clone(), self.after, self.count);
-        let work = move |service: &Service| service.changes(&context, &kinds, after, count);
-        let page = run(&self.service, Place::Blocking, work).await?;
-        self.after = page.next;
-        Ok(page)
-    }
-
-    /// Waits until there is more; `false` if the server stops first. Fails once the key may not follow.
-    async fn news(&self) -> Result<bool, Error> {
-        let tenant = self.context.caller.tenant.key;
-        let mut news = pin!(self.watch.beyond(&self.service, tenant, self.after));
-        loop {
-            if let Ok(outcome) = timeout(RECHECK, news.as_mut()).await {
-                return outcome;
-            }
-            let context = self.context.clone();
-            run(&self.service, Place::Inline, move |service| service.may_follow(&context)).await?;
-        }
-    }
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::domain::TenantKey;
 use crate::domain::operation::Place;
-use crate::http::run;
+use crate::http::run::run;
 use crate::service::log::feed::Heads;
 use crate::service::{Error, Service};
 

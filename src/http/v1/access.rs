@@ -2,7 +2,7 @@
 
 use super::{body, ok};
 use crate::domain::principal::PrincipalKind;
-use crate::http::handle::Call;
+use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 

@@ -1,7 +1,7 @@
 //! `/v1/agents`.
 
 use super::{body, created, empty, ok, reason};
-use crate::http::handle::Call;
+use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 

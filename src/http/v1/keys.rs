@@ -1,7 +1,7 @@
 //! `/v1/keys`, `/v1/verify`, `/v1/whoami`.
 
 use super::{body, ok, reason};
-use crate::http::handle::Call;
+use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::{Error, Service};

@@ -1,7 +1,7 @@
 //! `/v1/mappings`, but for their list: see `snapshot`.
 
 use super::{body, empty, ok, replaced, tagged};
-use crate::http::handle::Call;
+use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 

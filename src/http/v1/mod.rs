@@ -13,29 +13,12 @@ use actix_web::http::header::LOCATION;
 use serde_json::{Value, json};
 
 pub(super) use self::parameters::check as check_parameters;
-use super::handle::Call;
+use super::call::Call;
 use super::respond::Reply;
-use crate::domain::Operation;
 use crate::scim::json::{self, Limits};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
-use crate::service::conditions::Tags;
-
-/// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).
-///
-/// # Errors
-/// 412.
-pub(super) fn check_conditions(call: &Call) -> Result<(), Error> {
-    use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
-    let is_tagged =
-        matches!(call.operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete);
-    let is_named = matches!(call.request.conditions.if_match, Some(Tags::These(_)));
-    if is_named && call.operation.writes() && !is_tagged {
-        return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
-    }
-    Ok(())
-}
 
 /// The body, which is a JSON object.
 fn body(call: &Call) -> Result<Value, Error> {

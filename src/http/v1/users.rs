@@ -1,7 +1,7 @@
 //! `/v1/users`.
 
 use super::{empty, ok, reason};
-use crate::http::handle::Call;
+use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 

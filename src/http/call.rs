@@ -1,0 +1,81 @@
+//! A call of an operation, and one call of the service for it, wherever that runs.
+
+use actix_web::web;
+
+use super::respond::Reply;
+use super::run::recall;
+use super::{Shared, extract};
+use crate::domain::Operation;
+use crate::domain::operation::{Place, Surface};
+use crate::service::conditions::Tags;
+use crate::service::{Context, Error, Service, Told};
+
+/// The longest body that is read on the thread that took the request.
+const INLINE_BODY_BYTES: usize = 64 << 10;
+
+/// What an operation is called with.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub(super) operation: Operation,
+    /// `None` only where no key is needed and none was sent.
+    pub(super) context: Option<Context>,
+    pub(super) request: extract::Head,
+    pub(super) body: web::Bytes,
+    /// What the database told once all of it was there; `None` if it is asked on the way.
+    pub(super) told: Option<Told>,
+}
+
+impl Call {
+    /// Who asks; a route that needs a key has one by now.
+    pub(super) fn context(&self) -> Result<&Context, Error> {
+        self.context.as_ref().ok_or(Error::Unauthenticated("a key is required"))
+    }
+
+    /// What memory may answer this by, if that is worth trying.
+    pub(super) fn told_for(&self, place: Place) -> Option<Told> {
+        self.told.filter(|_| place == Place::Inline)
+    }
+}
+
+/// Calls the service.
+pub(super) async fn run(
+    shared: &Shared,
+    call: Call,
+    work: impl Fn(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
+) -> Result<Reply, Error> {
+    let surface = call.operation.surface();
+    if surface == Surface::V1 {
+        check_conditions(&call)?;
+    }
+    // No database is asked: while it hangs, so may every thread of the pool.
+    if surface == Surface::Open || call.operation == Operation::Discover {
+        return work(&shared.service, &call);
+    }
+    let place = place(&shared.service, &call);
+    recall(&shared.service, call.told_for(place), place, move |service| work(service, &call)).await
+}
+
+/// Where a call's work runs: a search that an index answers is a look-up, and a large body takes longer to read than
+/// any look-up that follows.
+fn place(service: &Service, call: &Call) -> Place {
+    match (call.operation, call.request.parameter("filter")) {
+        (Operation::Search, Some(filter)) if service.is_lookup(filter) => Place::Inline,
+        _ if call.operation.place() == Place::Inline && call.body.len() > INLINE_BODY_BYTES => Place::Blocking,
+        _ => call.operation.place(),
+    }
+}
+
+/// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).
+///
+/// # Errors
+/// 412.
+fn check_conditions(call: &Call) -> Result<(), Error> {
+    use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
+    let is_tagged =
+        matches!(call.operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete);
+    let is_named = matches!(call.request.conditions.if_match, Some(Tags::These(_)));
+    if is_named && call.operation.writes() && !is_tagged {
+        return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
+    }
+    Ok(())
+}
