@@ -17,6 +17,7 @@ use crate::domain::{Api, Id, Operation, TenantKey};
 use crate::service::access::people;
 use crate::service::catalogue::{apis, mappings, roles};
 use crate::service::fields::Fields;
+use crate::service::reports::effects;
 use crate::service::{Context, Error, Service};
 use crate::store::{self, Conn};
 
@@ -48,7 +49,8 @@ impl Service {
                 store::snapshot(conn, |conn| {
                     let policy = self.policy_now(conn, tenant)?;
                     let plan = Plan::new(conn, tenant, &policy, &file, options)?;
-                    let effects = self.effects(conn, tenant, &policy, plan.policy(&policy), &plan.affected(&policy))?;
+                    let effects =
+                        effects::of(self, conn, tenant, &policy, plan.policy(&policy), &plan.affected(&policy))?;
                     let mut told = plan.render(true);
                     if let Some(members) = told.as_object_mut() {
                         members.extend(effects);

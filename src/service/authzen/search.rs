@@ -12,7 +12,9 @@ use crate::scim::json::Tree;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
 use crate::service::cursor::question_hash;
+use crate::service::reports::holders;
 use crate::service::reports::holders::{Holder, Place, Sought};
+use crate::service::reports::moment;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, ResourceKey};
 
@@ -41,10 +43,10 @@ impl Service {
             Ok((subject, resource))
         };
         let (subject, resource) = asked().map_err(refuse)?;
-        let page = self.page_of(context, "action", request)?;
+        let page = page_of(self, context, "action", request)?;
         let standings = self.held(context, &[subject.clone()].into())?;
         let names = actions(&standings, &standings.of(&subject), resource);
-        self.answer_page(&page, names, |name| json!({"name": name}))
+        answer_page(self, &page, names, |name| json!({"name": name}))
     }
 
     /// The resources of a type on which a subject may carry out an action (`POST /access/v1/search/resource`):
@@ -59,12 +61,12 @@ impl Service {
             Ok((request.subject()?, request.text("action", "name")?, request.text("resource", "type")?))
         };
         let (subject, action, resource) = asked().map_err(refuse)?;
-        let page = self.page_of(context, "resource", request)?;
+        let page = page_of(self, context, "resource", request)?;
         let standings = self.held(context, &[subject.clone()].into())?;
         let allowed = permission(resource, action)
             .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
         let found = allowed.then(|| ANY.to_owned()).into_iter().collect();
-        self.answer_page(&page, found, |id| json!({"type": resource, "id": id}))
+        answer_page(self, &page, found, |id| json!({"type": resource, "id": id}))
     }
 
     /// The Users or Agents that may carry out an action on a resource type (`POST /access/v1/search/subject`).
@@ -85,101 +87,101 @@ impl Service {
             Ok((kind, permission(resource, action)))
         };
         let (kind, asked) = asked().map_err(refuse)?;
-        let page = self.page_of(context, "subject", request)?;
+        let page = page_of(self, context, "subject", request)?;
         let (Some(kind), Some(asked)) = (PrincipalKind::parse(kind), asked) else {
             return Ok(answer(&[], String::new()));
         };
         let after = page.after.as_ref().and_then(place);
         if page.limit == 0 {
-            return Ok(answer(&[], self.seal_page(&page, at(after))?));
+            return Ok(answer(&[], seal_page(self, &page, at(after))?));
         }
         let tenant = context.caller.tenant.key;
         let found = self.read(|conn| {
             store::snapshot(conn, |conn| {
-                let moment = self.moment(conn, tenant, None)?;
+                let moment = moment::at(self, conn, tenant, None)?;
                 let policy = &moment.policy;
                 let gives = |one: &Mapped| policy.permissions(&one.mapping.role).is_some_and(|all| all.cover(&asked));
                 let mappings = if policy.knows(&asked) { policy.places(gives) } else { BTreeSet::new() };
                 let sought = Sought { mappings, after, count: page.limit };
-                self.holders(conn, tenant, &moment, &sought, |holder| holder.facts.kind == kind)
+                holders::find(self, conn, tenant, &moment, &sought, |holder| holder.facts.kind == kind)
             })
         })?;
         let subject = |holder: &Holder| json!({"type": kind.name(), "id": holder.facts.id});
         let results: Vec<Value> = found.found.iter().map(subject).collect();
-        let next = found.next.map(|next| self.seal_page(&page, at(Some(next)))).transpose()?;
+        let next = found.next.map(|next| seal_page(self, &page, at(Some(next)))).transpose()?;
         Ok(answer(&results, next.unwrap_or_default()))
     }
+}
 
-    /// Reads `page`. A token serves the request that it came from, and no other (§8.2).
-    ///
-    /// # Errors
-    /// 400 for a limit or token that is none, or a token of another request.
-    fn page_of(&self, context: &Context, what: &str, request: Entities<'_>) -> Result<Page, Error> {
-        let refused = |member: &str, detail: &str| Error::Malformed(format!("page.{member}: {detail}"));
-        request.object("context").map_err(refuse)?;
-        let asked = request.object("page").map_err(refuse)?;
-        let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| **value != Tree::Null);
-        let limits = &self.settings().limits;
-        let limit = match member("limit") {
-            None => None,
-            Some(limit) => Some(whole(limit).ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
-        };
-        let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limits.page_size_max));
-        let parts = ["subject", "action", "resource", "context"].map(|name| canonical(request.member(name)));
-        let properties = canonical(member("properties"));
-        let parts: Vec<&str> = ["authzen", what].into_iter().chain(parts.iter().map(String::as_str)).collect();
-        let question = question_hash(context, &[parts.as_slice(), &[properties.as_str()]].concat());
-        let after = match member("token") {
-            None => None,
-            Some(Tree::Text(token)) if token.is_empty() => None,
-            Some(Tree::Text(token)) => {
-                let opened = self.open_cursor(token).map_err(|_| refused("token", "not one of this server's"))?;
-                if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
-                    return Err(refused("token", "it belongs to another request"));
-                }
-                if self.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
-                    return Err(refused("token", "it is too old, begin again"));
-                }
-                Some(opened)
+/// Reads `page`. A token serves the request that it came from, and no other (§8.2).
+///
+/// # Errors
+/// 400 for a limit or token that is none, or a token of another request.
+fn page_of(service: &Service, context: &Context, what: &str, request: Entities<'_>) -> Result<Page, Error> {
+    let refused = |member: &str, detail: &str| Error::Malformed(format!("page.{member}: {detail}"));
+    request.object("context").map_err(refuse)?;
+    let asked = request.object("page").map_err(refuse)?;
+    let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| **value != Tree::Null);
+    let limits = &service.settings().limits;
+    let limit = match member("limit") {
+        None => None,
+        Some(limit) => Some(whole(limit).ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
+    };
+    let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limits.page_size_max));
+    let parts = ["subject", "action", "resource", "context"].map(|name| canonical(request.member(name)));
+    let properties = canonical(member("properties"));
+    let parts: Vec<&str> = ["authzen", what].into_iter().chain(parts.iter().map(String::as_str)).collect();
+    let question = question_hash(context, &[parts.as_slice(), &[properties.as_str()]].concat());
+    let after = match member("token") {
+        None => None,
+        Some(Tree::Text(token)) if token.is_empty() => None,
+        Some(Tree::Text(token)) => {
+            let opened = service.open_cursor(token).map_err(|_| refused("token", "not one of this server's"))?;
+            if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
+                return Err(refused("token", "it belongs to another request"));
             }
-            Some(_) => return Err(refused("token", "expected a text")),
-        };
-        let first = after.as_ref().map_or(limits.page_size_default, |cursor| cursor.count as usize);
-        Ok(Page { question, limit: limit.unwrap_or(first), after })
-    }
-
-    /// The answer with the page's part of some names.
-    fn answer_page(
-        &self,
-        page: &Page,
-        names: BTreeSet<String>,
-        render: impl Fn(&str) -> Value,
-    ) -> Result<Value, Error> {
-        let after = match page.after.as_ref().and_then(|cursor| cursor.sort.as_ref()) {
-            Some(SortValue::Text(name)) => name.as_str(),
-            Some(SortValue::Missing) | None => "",
-        };
-        let mut rest = names.iter().map(String::as_str).filter(|name| *name > after);
-        let shown: Vec<&str> = rest.by_ref().take(page.limit).collect();
-        let next = match rest.next() {
-            None => String::new(),
-            Some(_) => {
-                let last = shown.last().copied().unwrap_or(after).to_owned();
-                self.seal_page(page, (Some(SortValue::Text(last)), 0))?
+            if service.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
+                return Err(refused("token", "it is too old, begin again"));
             }
-        };
-        Ok(answer(&shown.into_iter().map(render).collect::<Vec<_>>(), next))
-    }
+            Some(opened)
+        }
+        Some(_) => return Err(refused("token", "expected a text")),
+    };
+    let first = after.as_ref().map_or(limits.page_size_default, |cursor| cursor.count as usize);
+    Ok(Page { question, limit: limit.unwrap_or(first), after })
+}
 
-    fn seal_page(&self, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
-        self.seal_cursor(&Cursor {
-            query: page.question,
-            issued_at_seconds: self.now().timestamp(),
-            sort,
-            last,
-            count: u32::try_from(page.limit).unwrap_or(u32::MAX),
-        })
-    }
+/// The answer with the page's part of some names.
+fn answer_page(
+    service: &Service,
+    page: &Page,
+    names: BTreeSet<String>,
+    render: impl Fn(&str) -> Value,
+) -> Result<Value, Error> {
+    let after = match page.after.as_ref().and_then(|cursor| cursor.sort.as_ref()) {
+        Some(SortValue::Text(name)) => name.as_str(),
+        Some(SortValue::Missing) | None => "",
+    };
+    let mut rest = names.iter().map(String::as_str).filter(|name| *name > after);
+    let shown: Vec<&str> = rest.by_ref().take(page.limit).collect();
+    let next = match rest.next() {
+        None => String::new(),
+        Some(_) => {
+            let last = shown.last().copied().unwrap_or(after).to_owned();
+            seal_page(service, page, (Some(SortValue::Text(last)), 0))?
+        }
+    };
+    Ok(answer(&shown.into_iter().map(render).collect::<Vec<_>>(), next))
+}
+
+fn seal_page(service: &Service, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
+    service.seal_cursor(&Cursor {
+        query: page.question,
+        issued_at_seconds: service.now().timestamp(),
+        sort,
+        last,
+        count: u32::try_from(page.limit).unwrap_or(u32::MAX),
+    })
 }
 
 /// A page of results (§8.2.2).

@@ -104,7 +104,7 @@ impl Service {
     /// 403 without the permission, 412 for another tag than `If-Match` names.
     pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Result<Listed, Error> {
         authorize(&context.caller, Operation::MappingList, None)?;
-        let (tenant, iat) = (context.caller.tenant.key, self.signed_at());
+        let (tenant, iat) = (context.caller.tenant.key, signed_at(self));
         let unmodified = |opaque: String| -> Result<Option<Listed>, Error> {
             let is_known = conditions.is_unmodified_as(&opaque)?;
             Ok(is_known.then(|| Listed { etag: format!("\"{opaque}\""), body: None }))
@@ -115,54 +115,54 @@ impl Service {
         {
             return Ok(known);
         }
-        let snapshot = self.read(|conn| self.snapshot(conn, tenant))?;
+        let snapshot = self.read(|conn| snapshot(self, conn, tenant))?;
         let opaque = tag(form, snapshot.seq, iat);
         if let Some(known) = unmodified(opaque.clone())? {
             return Ok(known);
         }
         let body = match form {
             Form::Plain | Form::Gzip => body(self, snapshot)?,
-            Form::Signed => Body::text(self.signed(context, &snapshot, iat)?),
+            Form::Signed => Body::text(signed(self, context, &snapshot, iat)?),
         };
         Ok(Listed { etag: format!("\"{opaque}\""), body: Some(body) })
     }
+}
 
-    fn signed_at(&self) -> i64 {
-        let now = self.now().timestamp();
-        now - now.rem_euclid(SIGNED_STEP_SECONDS)
-    }
+fn signed_at(service: &Service) -> i64 {
+    let now = service.now().timestamp();
+    now - now.rem_euclid(SIGNED_STEP_SECONDS)
+}
 
-    fn signed(&self, context: &Context, snapshot: &Snapshot, iat: i64) -> Result<String, Error> {
-        let claims = Claims {
-            iss: &self.settings().public_url,
-            sub: context.caller.tenant.id,
-            iat,
-            exp: iat + SIGNED_SECONDS,
-            as_of_seq: snapshot.seq,
-            mappings: (0..snapshot.policy.mappings().len()).filter_map(|at| snapshot.row(at)).collect(),
-        };
-        self.sign(SIGNED_TYPE, &claims)
-    }
+fn signed(service: &Service, context: &Context, snapshot: &Snapshot, iat: i64) -> Result<String, Error> {
+    let claims = Claims {
+        iss: &service.settings().public_url,
+        sub: context.caller.tenant.id,
+        iat,
+        exp: iat + SIGNED_SECONDS,
+        as_of_seq: snapshot.seq,
+        mappings: (0..snapshot.policy.mappings().len()).filter_map(|at| snapshot.row(at)).collect(),
+    };
+    service.sign(SIGNED_TYPE, &claims)
+}
 
-    /// The snapshot as it is now: made again only if its number has moved.
-    fn snapshot(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Snapshot>, Error> {
-        let snapshots = || self.inner.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner);
-        store::snapshot(conn, |conn| {
-            let head = store::log::head(conn, tenant)?;
-            if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
-                return Ok(Arc::clone(known));
-            }
-            let policy = self.policy(conn, tenant, &head)?;
-            let (groups, meant) = resolve(conn, tenant, &policy)?;
-            let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
-            // Another request may have read later and been here earlier.
-            let mut known = snapshots();
-            if known.get(&tenant).is_none_or(|known| known.seq < made.seq) {
-                known.insert(tenant, Arc::clone(&made));
-            }
-            Ok(made)
-        })
-    }
+/// The snapshot as it is now: made again only if its number has moved.
+fn snapshot(service: &Service, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Snapshot>, Error> {
+    let snapshots = || service.inner.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner);
+    store::snapshot(conn, |conn| {
+        let head = store::log::head(conn, tenant)?;
+        if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
+            return Ok(Arc::clone(known));
+        }
+        let policy = service.policy(conn, tenant, &head)?;
+        let (groups, meant) = resolve(conn, tenant, &policy)?;
+        let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
+        // Another request may have read later and been here earlier.
+        let mut known = snapshots();
+        if known.get(&tenant).is_none_or(|known| known.seq < made.seq) {
+            known.insert(tenant, Arc::clone(&made));
+        }
+        Ok(made)
+    })
 }
 
 /// What stands between the quotes of a tag.

@@ -86,7 +86,7 @@ impl Service {
             let mut wanted = Wanted::of(conn, tenant, filter, self.now_in(tenant))?;
             let question = question(context, filter);
             let mut place = match cursor {
-                Some(cursor) => self.open_list(question, cursor, &mut wanted)?,
+                Some(cursor) => open_list(self, question, cursor, &mut wanted)?,
                 None => wanted.begin(self.now_in(tenant)),
             };
             let limit = if wanted.is_read_whole() { count + 1 } else { CHUNK.max(count + 1) };
@@ -97,7 +97,7 @@ impl Service {
                 read += rows.len();
                 let places: Vec<Place> = rows.iter().map(|(key, stored)| Place::of(*key, stored)).collect();
                 let rows = rows.into_iter().map(|(_, stored)| stored).collect();
-                for (judged, at) in self.judge_keys(conn, context, rows)?.into_iter().zip(places) {
+                for (judged, at) in judge_keys(self, conn, context, rows)?.into_iter().zip(places) {
                     if wanted.takes(&judged) {
                         if keys.len() == count {
                             break 'pages Some(place);
@@ -113,8 +113,8 @@ impl Service {
                     break Some(place);
                 }
             };
-            let next = next.map(|place| self.seal_list(question, place, &wanted)).transpose()?;
-            Ok(json!({"keys": self.render_keys(conn, tenant, &keys)?, "next": next}))
+            let next = next.map(|place| seal_list(self, question, place, &wanted)).transpose()?;
+            Ok(json!({"keys": render_keys(conn, tenant, &keys)?, "next": next}))
         })
     }
 
@@ -126,7 +126,7 @@ impl Service {
         self.ask(context, Operation::KeyRead, None, |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let stored = store::credentials::find(conn, context.caller.tenant.key, &id)?.ok_or(Error::NotFound)?;
-            self.shown(conn, context, stored)
+            shown(self, conn, context, stored)
         })
     }
 
@@ -147,79 +147,79 @@ impl Service {
             own.map(|holder| holder.stored.credential.id).ok_or(Error::NotFound)
         })
     }
+}
 
-    /// The record of one key.
-    pub(in crate::service::keys) fn shown(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        stored: StoredCredential,
-    ) -> Result<Value, Error> {
-        let judged = self.judge_keys(conn, context, vec![stored])?;
-        self.render_keys(conn, context.caller.tenant.key, &judged)?.pop().ok_or(Error::NotFound)
-    }
+/// The record of one key.
+pub(in crate::service::keys) fn shown(
+    service: &Service,
+    conn: &mut Conn,
+    context: &Context,
+    stored: StoredCredential,
+) -> Result<Value, Error> {
+    let judged = judge_keys(service, conn, context, vec![stored])?;
+    render_keys(conn, context.caller.tenant.key, &judged)?.pop().ok_or(Error::NotFound)
+}
 
-    /// How keys stand; their owners are read together.
-    fn judge_keys(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        rows: Vec<StoredCredential>,
-    ) -> Result<Vec<Judged>, Error> {
-        let tenant = &context.caller.tenant;
-        let ids: HashSet<Id> = rows.iter().map(|stored| stored.credential.owner).collect();
-        let owners = store::principals::many(conn, tenant.key, &ids.into_iter().collect::<Vec<_>>())?;
-        let owners: HashMap<Id, Principal> = owners.into_iter().map(|(owner, _)| (owner.id, owner)).collect();
-        let agents: Vec<Id> = owners.values().filter(|owner| owner.needs_sponsor()).map(|owner| owner.id).collect();
-        let sponsored = liveness::sponsored(conn, tenant.key, &agents)?;
-        let judge = |stored: StoredCredential| {
-            let owner = owners.get(&stored.credential.owner).filter(|_| is_intact(self.keyring(), tenant, &stored));
-            let owner = owner.map(|owner| (owner.clone(), sponsored.contains(&owner.id)));
-            let credential = stored.credential;
-            let status =
-                owner.as_ref().map(|(owner, sponsored)| credential.status(owner, *sponsored, self.now_in(tenant.key)));
-            Judged { credential, owner, status: status.unwrap_or(Status::Tampered) }
-        };
-        Ok(rows.into_iter().map(judge).collect())
-    }
+/// How keys stand; their owners are read together.
+fn judge_keys(
+    service: &Service,
+    conn: &mut Conn,
+    context: &Context,
+    rows: Vec<StoredCredential>,
+) -> Result<Vec<Judged>, Error> {
+    let tenant = &context.caller.tenant;
+    let ids: HashSet<Id> = rows.iter().map(|stored| stored.credential.owner).collect();
+    let owners = store::principals::many(conn, tenant.key, &ids.into_iter().collect::<Vec<_>>())?;
+    let owners: HashMap<Id, Principal> = owners.into_iter().map(|(owner, _)| (owner.id, owner)).collect();
+    let agents: Vec<Id> = owners.values().filter(|owner| owner.needs_sponsor()).map(|owner| owner.id).collect();
+    let sponsored = liveness::sponsored(conn, tenant.key, &agents)?;
+    let judge = |stored: StoredCredential| {
+        let owner = owners.get(&stored.credential.owner).filter(|_| is_intact(service.keyring(), tenant, &stored));
+        let owner = owner.map(|owner| (owner.clone(), sponsored.contains(&owner.id)));
+        let credential = stored.credential;
+        let status =
+            owner.as_ref().map(|(owner, sponsored)| credential.status(owner, *sponsored, service.now_in(tenant.key)));
+        Judged { credential, owner, status: status.unwrap_or(Status::Tampered) }
+    };
+    Ok(rows.into_iter().map(judge).collect())
+}
 
-    /// Records of keys, with the notes about those that are revoked.
-    fn render_keys(&self, conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Vec<Value>, Error> {
-        let revoked = keys.iter().filter(|key| key.credential.revoked.is_some());
-        let ids: Vec<Id> = revoked.map(|key| key.credential.id).collect();
-        let notes = store::credentials::notes(conn, tenant, &ids)?;
-        let one = |key: &Judged| {
-            let owner = key.owner.as_ref().map(|(owner, sponsored)| (owner, *sponsored));
-            let note = notes.get(&key.credential.id).map(String::as_str);
-            Value::Object(render(&key.credential, owner, key.status, note))
-        };
-        Ok(keys.iter().map(one).collect())
-    }
+/// Records of keys, with the notes about those that are revoked.
+fn render_keys(conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Vec<Value>, Error> {
+    let revoked = keys.iter().filter(|key| key.credential.revoked.is_some());
+    let ids: Vec<Id> = revoked.map(|key| key.credential.id).collect();
+    let notes = store::credentials::notes(conn, tenant, &ids)?;
+    let one = |key: &Judged| {
+        let owner = key.owner.as_ref().map(|(owner, sponsored)| (owner, *sponsored));
+        let note = notes.get(&key.credential.id).map(String::as_str);
+        Value::Object(render(&key.credential, owner, key.status, note))
+    };
+    Ok(keys.iter().map(one).collect())
+}
 
-    fn seal_list(&self, question: [u8; 16], place: Place, wanted: &Wanted) -> Result<String, Error> {
-        // What ends in two weeks is asked for once: each page goes on with the same end.
-        let sort = format!("{} {}", place.end, wanted.before.unwrap_or_default());
-        let now = self.now().timestamp();
-        let sort = Some(SortValue::Text(sort));
-        self.seal_cursor(&Cursor { query: question, issued_at_seconds: now, sort, last: place.key, count: 0 })
-    }
+fn seal_list(service: &Service, question: [u8; 16], place: Place, wanted: &Wanted) -> Result<String, Error> {
+    // What ends in two weeks is asked for once: each page goes on with the same end.
+    let sort = format!("{} {}", place.end, wanted.before.unwrap_or_default());
+    let now = service.now().timestamp();
+    let sort = Some(SortValue::Text(sort));
+    service.seal_cursor(&Cursor { query: question, issued_at_seconds: now, sort, last: place.key, count: 0 })
+}
 
-    fn open_list(&self, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<Place, Error> {
-        let opened = self.open_cursor(cursor)?;
-        let numbers = match &opened.sort {
-            Some(SortValue::Text(text)) if opened.query == question => text.split_once(' '),
-            _ => None,
-        };
-        let numbers = numbers.and_then(|(end, before)| Some((end.parse().ok()?, before.parse().ok()?)));
-        let Some((end, before)) = numbers else {
-            return Err(scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another question").into());
-        };
-        if self.now().timestamp() - opened.issued_at_seconds > self.settings().limits.cursor_timeout_seconds {
-            return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-        }
-        wanted.before = wanted.before.map(|_| before);
-        Ok(Place { end, key: opened.last })
+fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<Place, Error> {
+    let opened = service.open_cursor(cursor)?;
+    let numbers = match &opened.sort {
+        Some(SortValue::Text(text)) if opened.query == question => text.split_once(' '),
+        _ => None,
+    };
+    let numbers = numbers.and_then(|(end, before)| Some((end.parse().ok()?, before.parse().ok()?)));
+    let Some((end, before)) = numbers else {
+        return Err(scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another question").into());
+    };
+    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
+        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
     }
+    wanted.before = wanted.before.map(|_| before);
+    Ok(Place { end, key: opened.last })
 }
 
 /// Binds a cursor to what is asked for.

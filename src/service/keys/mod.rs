@@ -133,7 +133,7 @@ impl Service {
                 revoke(change, stored, &code)?;
             }
             let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            change.service.shown(change.conn, change.context, stored)
+            list::shown(change.service, change.conn, change.context, stored)
         })
     }
 

@@ -55,7 +55,7 @@ impl Service {
     /// 422 for a body that cannot be met, 403 over the cap, 409 for an owner that is not live.
     pub fn issue_key(&self, context: &Context, body: &Value) -> Result<Value, Error> {
         let request = issue_request(body)?;
-        self.issue(context, request)
+        issue_asked(self, context, request)
     }
 
     /// Issues a key from the command line.
@@ -78,31 +78,31 @@ impl Service {
         let all = all.collect::<Result<Vec<Asked>, Error>>()?;
         let grant = if all.is_empty() { None } else { Some(all) };
         let lifetime = lifetime(expires_in)?;
-        self.issue(context, IssueRequest { owner, name: name.to_owned(), grant, lifetime })
+        issue_asked(self, context, IssueRequest { owner, name: name.to_owned(), grant, lifetime })
     }
+}
 
-    fn issue(&self, context: &Context, request: IssueRequest) -> Result<Value, Error> {
-        self.perform(context, Operation::KeyIssue, None, move |change| {
-            let (owner, connection) = find_owner(change, &request.owner)?;
-            // The lock makes issue and suspension take turns: no key slips out beside `active:false`.
-            let owner = store::principals::lock(change.conn, change.key(), &owner).map_err(Error::from)?;
-            let owner = owner.ok_or_else(|| Error::invalid("/owner/id", "no such owner"))?;
-            if !owner.is_live() {
-                return Err(not_live(hint::not_live(change, &owner)));
+fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> Result<Value, Error> {
+    service.perform(context, Operation::KeyIssue, None, move |change| {
+        let (owner, connection) = find_owner(change, &request.owner)?;
+        // The lock makes issue and suspension take turns: no key slips out beside `active:false`.
+        let owner = store::principals::lock(change.conn, change.key(), &owner).map_err(Error::from)?;
+        let owner = owner.ok_or_else(|| Error::invalid("/owner/id", "no such owner"))?;
+        if !owner.is_live() {
+            return Err(not_live(hint::not_live(change, &owner)));
+        }
+        let new = match connection {
+            Some(connection) => {
+                let new = NewKey::provisioning(&connection);
+                NewKey { name: request.name.clone(), lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
             }
-            let new = match connection {
-                Some(connection) => {
-                    let new = NewKey::provisioning(&connection);
-                    NewKey { name: request.name.clone(), lifetime: request.lifetime.unwrap_or(new.lifetime), ..new }
-                }
-                None => own_key(change, &owner, &request)?,
-            };
-            let (credential, key) = issue(change, &owner, new)?;
-            let mut record = render(&credential, Some((&owner, true)), Status::Active, None);
-            record.insert("key".to_owned(), key.reveal().into());
-            Ok(Value::Object(record))
-        })
-    }
+            None => own_key(change, &owner, &request)?,
+        };
+        let (credential, key) = issue(change, &owner, new)?;
+        let mut record = render(&credential, Some((&owner, true)), Status::Active, None);
+        record.insert("key".to_owned(), key.reveal().into());
+        Ok(Value::Object(record))
+    })
 }
 
 fn not_live(detail: String) -> Error {

@@ -57,7 +57,7 @@ impl Service {
         let holder = Arc::clone(&found.holder);
         let (mut permission, mut detail) = (None, None);
         if let (Some(may), Verdict::Valid) = (&asked.may, verdict) {
-            match self.allowed(asked.key, found, may, stamp)? {
+            match allowed(self, asked.key, found, may, stamp)? {
                 Ok(may) => permission = may,
                 Err(unknown) => detail = Some(unknown),
             }
@@ -68,24 +68,24 @@ impl Service {
         context.noted.judged(verdict, Some(holder.stored.credential.id));
         Ok(answer(&holder, verdict, permission.as_ref(), detail))
     }
+}
 
-    /// The permission that is asked for, if the key, which works, has it now; or what Keyroll does not know of it.
-    fn allowed(
-        &self,
-        token: &str,
-        found: Found,
-        may: &May<'_>,
-        stamp: Stamp,
-    ) -> Result<Result<Option<Permission>, String>, Error> {
-        let tenant: TenantKey = found.holder.tenant.key;
-        let policy = self.policy_seen(tenant)?;
-        let permission = match needed(&policy, may) {
-            Ok(permission) => permission,
-            Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
-        };
-        let (_, holder) = self.key_holder(token, found, stamp)?;
-        Ok(Ok(holder.may(&permission).then_some(permission)))
-    }
+/// The permission that is asked for, if the key, which works, has it now; or what Keyroll does not know of it.
+fn allowed(
+    service: &Service,
+    token: &str,
+    found: Found,
+    may: &May<'_>,
+    stamp: Stamp,
+) -> Result<Result<Option<Permission>, String>, Error> {
+    let tenant: TenantKey = found.holder.tenant.key;
+    let policy = service.policy_seen(tenant)?;
+    let permission = match needed(&policy, may) {
+        Ok(permission) => permission,
+        Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
+    };
+    let (_, holder) = service.key_holder(token, found, stamp)?;
+    Ok(Ok(holder.may(&permission).then_some(permission)))
 }
 
 /// How a detail begins that tells a slip of the pen from access that is missing.

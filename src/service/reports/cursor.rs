@@ -8,46 +8,44 @@ use crate::service::reports::candidates::Place;
 use crate::service::{Context, Error, Service};
 use crate::store::ResourceKey;
 
-impl Service {
-    /// The cursor with which the answer to a question goes on behind a place.
-    pub(in crate::service) fn seal_place(
-        &self,
-        context: &Context,
-        question: &[&str],
-        place: Place,
-    ) -> Result<String, Error> {
-        let (sort, last) = match place {
-            Place::Local(id) => (Some(SortValue::Text(id.to_string())), 0),
-            Place::Resource(key) => (None, key.0),
-        };
-        let query = question_hash(context, question);
-        self.seal_cursor(&Cursor { query, issued_at_seconds: self.now().timestamp(), sort, last, count: 0 })
-    }
+/// The cursor with which the answer to a question goes on behind a place.
+pub(in crate::service) fn seal_place(
+    service: &Service,
+    context: &Context,
+    question: &[&str],
+    place: Place,
+) -> Result<String, Error> {
+    let (sort, last) = match place {
+        Place::Local(id) => (Some(SortValue::Text(id.to_string())), 0),
+        Place::Resource(key) => (None, key.0),
+    };
+    let query = question_hash(context, question);
+    service.seal_cursor(&Cursor { query, issued_at_seconds: service.now().timestamp(), sort, last, count: 0 })
+}
 
-    /// Where a cursor of this question goes on.
-    ///
-    /// # Errors
-    /// 400 for what is none of ours, belongs to another question, tenant or caller, or is too old.
-    pub(in crate::service) fn open_place(
-        &self,
-        context: &Context,
-        question: &[&str],
-        cursor: &str,
-    ) -> Result<Place, Error> {
-        let refused = |detail: &str| scim::Error::new(ScimType::InvalidCursor, format!("cursor: {detail}"));
-        let opened = self.open_cursor(cursor)?;
-        if opened.query != question_hash(context, question) {
-            return Err(refused("it belongs to another question").into());
+/// Where a cursor of this question goes on.
+///
+/// # Errors
+/// 400 for what is none of ours, belongs to another question, tenant or caller, or is too old.
+pub(in crate::service) fn open_place(
+    service: &Service,
+    context: &Context,
+    question: &[&str],
+    cursor: &str,
+) -> Result<Place, Error> {
+    let refused = |detail: &str| scim::Error::new(ScimType::InvalidCursor, format!("cursor: {detail}"));
+    let opened = service.open_cursor(cursor)?;
+    if opened.query != question_hash(context, question) {
+        return Err(refused("it belongs to another question").into());
+    }
+    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
+        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
+    }
+    match opened.sort {
+        None => Ok(Place::Resource(ResourceKey(opened.last))),
+        Some(SortValue::Text(id)) => {
+            Ok(Place::Local(Id::parse(&id).ok_or_else(|| refused("it belongs to another question"))?))
         }
-        if self.now().timestamp() - opened.issued_at_seconds > self.settings().limits.cursor_timeout_seconds {
-            return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-        }
-        match opened.sort {
-            None => Ok(Place::Resource(ResourceKey(opened.last))),
-            Some(SortValue::Text(id)) => {
-                Ok(Place::Local(Id::parse(&id).ok_or_else(|| refused("it belongs to another question"))?))
-            }
-            Some(SortValue::Missing) => Err(refused("it belongs to another question").into()),
-        }
+        Some(SortValue::Missing) => Err(refused("it belongs to another question").into()),
     }
 }

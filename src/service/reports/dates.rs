@@ -48,162 +48,156 @@ impl Shared {
     }
 }
 
-impl Service {
-    /// Dates the links of some hits. Also gives since when the principal is live.
-    pub(in crate::service::reports) fn dates(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        (facts, groups, hits): (&Facts, &Groups, &[Hit]),
-        at: At,
-        shared: &mut Shared,
-    ) -> Result<(Dates, i64), Error> {
-        let mut dates = Dates::default();
-        let moment = at.unwrap_or(i64::MAX);
-        shared.ask_changed(conn, tenant, hits.iter().filter_map(|hit| hit.group))?;
-        for hit in hits {
-            let Some(mapped) = policy.mapped(hit.mapping) else { continue };
-            let since = match (&mapped.mapping.source, hit.group.and_then(|key| groups.known.get(&key))) {
-                (Source::Group { group: GroupName::Id(_) }, _) | (Source::Person { .. }, _) => None,
-                (Source::Group { .. }, Some(known)) if shared.changed.get(&known.key) == Some(&false) => None,
-                (Source::Group { group }, Some(known)) => {
-                    let find = || self.named_since(conn, tenant, ResourceKey(known.key), group, moment);
-                    Some(once(&mut shared.named, *hit, find)?)
-                }
-                (Source::Rule { .. } | Source::Asserted { .. }, _) => {
-                    self.document_since(conn, tenant, policy, facts, *hit, moment)?
-                }
-                (Source::Group { .. }, None) => None,
-            };
-            let assertable = self.assertable_since(conn, tenant, mapped, facts, (*hit, moment), shared)?;
-            dates.hits.insert(*hit, since.unwrap_or(0).max(assertable));
-        }
-        dates.inclusions = date_inclusions(conn, tenant, policy, hits, moment, shared)?;
-        let live_since = self.live_since(conn, tenant, facts, moment)?;
-        Ok((dates, live_since))
-    }
-
-    /// Walks the states of a resource back from a moment until one does not hold; gives what ended it.
-    fn resource_since(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        key: ResourceKey,
-        moment: i64,
-        holds: impl Fn(&Past) -> bool,
-    ) -> Result<i64, Error> {
-        let mut before = moment;
-        loop {
-            let past = store::history::before(conn, tenant, key, before, CHUNK)?;
-            let opened = self.open_past(conn, tenant, &past)?;
-            for (row, past) in past.iter().zip(&opened) {
-                if !holds(past) {
-                    return Ok(row.until_seq);
-                }
-                before = row.until_seq - 1;
+/// Dates the links of some hits. Also gives since when the principal is live.
+pub(in crate::service::reports) fn of(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    (facts, groups, hits): (&Facts, &Groups, &[Hit]),
+    at: At,
+    shared: &mut Shared,
+) -> Result<(Dates, i64), Error> {
+    let mut dates = Dates::default();
+    let moment = at.unwrap_or(i64::MAX);
+    shared.ask_changed(conn, tenant, hits.iter().filter_map(|hit| hit.group))?;
+    for hit in hits {
+        let Some(mapped) = policy.mapped(hit.mapping) else { continue };
+        let since = match (&mapped.mapping.source, hit.group.and_then(|key| groups.known.get(&key))) {
+            (Source::Group { group: GroupName::Id(_) }, _) | (Source::Person { .. }, _) => None,
+            (Source::Group { .. }, Some(known)) if shared.changed.get(&known.key) == Some(&false) => None,
+            (Source::Group { group }, Some(known)) => {
+                let find = || named_since(service, conn, tenant, ResourceKey(known.key), group, moment);
+                Some(once(&mut shared.named, *hit, find)?)
             }
-            if (past.len() as i64) < CHUNK {
-                return Ok(0);
+            (Source::Rule { .. } | Source::Asserted { .. }, _) => {
+                document_since(service, conn, tenant, policy, facts, *hit, moment)?
             }
-        }
-    }
-
-    /// Since when a group has the name that a mapping knows it by.
-    fn named_since(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        key: ResourceKey,
-        name: &GroupName,
-        moment: i64,
-    ) -> Result<i64, Error> {
-        let id = Id::from_bytes(&[0; 16]).ok_or_else(|| Error::internal("no id"))?;
-        self.resource_since(conn, tenant, key, moment, |past| {
-            let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
-            let facts = GroupFacts { key: key.0, id, display, external_ids: past.external_ids.clone() };
-            facts.is_named(name)
-        })
-    }
-
-    /// Since when a user matches a rule, or its identity provider asserts a value.
-    fn document_since(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        facts: &Facts,
-        hit: Hit,
-        moment: i64,
-    ) -> Result<Option<i64>, Error> {
-        let (Some(resource), Some(mapped)) = (&facts.resource, policy.mapped(hit.mapping)) else { return Ok(None) };
-        let holds = |past: &Past| match &mapped.mapping.source {
-            Source::Rule { .. } => access::matches(mapped, &past.document),
-            _ => {
-                let then = ResourceFacts { document: past.document.clone(), ..resource.clone() };
-                access::asserted(policy, &then).contains(&hit.mapping)
-            }
+            (Source::Group { .. }, None) => None,
         };
-        self.resource_since(conn, tenant, ResourceKey(resource.key), moment, holds).map(Some)
+        let assertable = assertable_since(conn, tenant, mapped, facts, (*hit, moment), shared)?;
+        dates.hits.insert(*hit, since.unwrap_or(0).max(assertable));
     }
+    dates.inclusions = date_inclusions(conn, tenant, policy, hits, moment, shared)?;
+    let live_since = live_since(service, conn, tenant, facts, moment)?;
+    Ok((dates, live_since))
+}
 
-    /// Since when the role of an asserted value is assertable by the user's connection.
-    fn assertable_since(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        mapped: &Mapped,
-        facts: &Facts,
-        (hit, moment): (Hit, i64),
-        shared: &mut Shared,
-    ) -> Result<i64, Error> {
-        let connection = facts.resource.as_ref().and_then(|resource| resource.connection.as_ref());
-        let (Source::Asserted { .. }, Some(connection)) = (&mapped.mapping.source, connection) else { return Ok(0) };
-        once(&mut shared.assertable, (hit.mapping, connection.clone()), || {
-            role_since(conn, tenant, &mapped.mapping.role, moment, |role| role.assertable_by.contains(connection))
-        })
-    }
-
-    /// Since when a principal is live: for an agent, with any sponsor of it.
-    fn live_since(&self, conn: &mut Conn, tenant: TenantKey, facts: &Facts, moment: i64) -> Result<i64, Error> {
-        let mut ends: BTreeSet<i64> = BTreeSet::new();
-        let mut people = vec![facts.id];
-        if let (PrincipalKind::Agent, Some(resource)) = (facts.kind, &facts.resource) {
-            people.extend(sponsors(&resource.document));
-            let key = ResourceKey(resource.key);
-            for past in store::history::before(conn, tenant, key, moment, i64::from(i32::MAX))? {
-                ends.insert(past.until_seq);
-                people.extend(self.open_past(conn, tenant, &[past])?.iter().flat_map(|past| sponsors(&past.document)));
+/// Walks the states of a resource back from a moment until one does not hold; gives what ended it.
+fn resource_since(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    key: ResourceKey,
+    moment: i64,
+    holds: impl Fn(&Past) -> bool,
+) -> Result<i64, Error> {
+    let mut before = moment;
+    loop {
+        let past = store::history::before(conn, tenant, key, before, CHUNK)?;
+        let opened = service.open_past(conn, tenant, &past)?;
+        for (row, past) in past.iter().zip(&opened) {
+            if !holds(past) {
+                return Ok(row.until_seq);
             }
-            people.sort_unstable();
-            people.dedup();
-            // A sponsor's first record is one where an agent's life can begin as well.
-            ends.extend(
-                store::principals::many(conn, tenant, &people)?.into_iter().map(|(_, created_seq)| created_seq),
-            );
+            before = row.until_seq - 1;
         }
-        let past = store::history::principals(conn, tenant, &people, -1)?;
-        ends.extend(past.into_iter().map(|past| past.until_seq));
-        for end in ends.into_iter().rev().filter(|end| *end <= moment && *end > facts.live_since) {
-            let (then, _) = self.facts(conn, tenant, &Policy::default(), &[facts.id], Some(end - 1))?;
-            if !then.iter().any(|facts| facts.live) {
-                return Ok(end);
-            }
+        if (past.len() as i64) < CHUNK {
+            return Ok(0);
         }
-        Ok(facts.live_since)
     }
+}
 
-    /// When some records were written.
-    pub(in crate::service::reports) fn times(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        seqs: impl IntoIterator<Item = i64>,
-    ) -> Result<HashMap<i64, String>, Error> {
-        let distinct: BTreeSet<i64> = seqs.into_iter().collect();
-        let times = store::log::times(conn, tenant, &distinct.into_iter().collect::<Vec<_>>())?;
-        Ok(times.into_iter().map(|(seq, time)| (seq, log::render_time(time))).collect())
+/// Since when a group has the name that a mapping knows it by.
+fn named_since(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    key: ResourceKey,
+    name: &GroupName,
+    moment: i64,
+) -> Result<i64, Error> {
+    let id = Id::from_bytes(&[0; 16]).ok_or_else(|| Error::internal("no id"))?;
+    resource_since(service, conn, tenant, key, moment, |past| {
+        let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        let facts = GroupFacts { key: key.0, id, display, external_ids: past.external_ids.clone() };
+        facts.is_named(name)
+    })
+}
+
+/// Since when a user matches a rule, or its identity provider asserts a value.
+fn document_since(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    facts: &Facts,
+    hit: Hit,
+    moment: i64,
+) -> Result<Option<i64>, Error> {
+    let (Some(resource), Some(mapped)) = (&facts.resource, policy.mapped(hit.mapping)) else { return Ok(None) };
+    let holds = |past: &Past| match &mapped.mapping.source {
+        Source::Rule { .. } => access::matches(mapped, &past.document),
+        _ => {
+            let then = ResourceFacts { document: past.document.clone(), ..resource.clone() };
+            access::asserted(policy, &then).contains(&hit.mapping)
+        }
+    };
+    resource_since(service, conn, tenant, ResourceKey(resource.key), moment, holds).map(Some)
+}
+
+/// Since when the role of an asserted value is assertable by the user's connection.
+fn assertable_since(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    mapped: &Mapped,
+    facts: &Facts,
+    (hit, moment): (Hit, i64),
+    shared: &mut Shared,
+) -> Result<i64, Error> {
+    let connection = facts.resource.as_ref().and_then(|resource| resource.connection.as_ref());
+    let (Source::Asserted { .. }, Some(connection)) = (&mapped.mapping.source, connection) else { return Ok(0) };
+    once(&mut shared.assertable, (hit.mapping, connection.clone()), || {
+        role_since(conn, tenant, &mapped.mapping.role, moment, |role| role.assertable_by.contains(connection))
+    })
+}
+
+/// Since when a principal is live: for an agent, with any sponsor of it.
+fn live_since(service: &Service, conn: &mut Conn, tenant: TenantKey, facts: &Facts, moment: i64) -> Result<i64, Error> {
+    let mut ends: BTreeSet<i64> = BTreeSet::new();
+    let mut people = vec![facts.id];
+    if let (PrincipalKind::Agent, Some(resource)) = (facts.kind, &facts.resource) {
+        people.extend(sponsors(&resource.document));
+        let key = ResourceKey(resource.key);
+        for past in store::history::before(conn, tenant, key, moment, i64::from(i32::MAX))? {
+            ends.insert(past.until_seq);
+            people.extend(service.open_past(conn, tenant, &[past])?.iter().flat_map(|past| sponsors(&past.document)));
+        }
+        people.sort_unstable();
+        people.dedup();
+        // A sponsor's first record is one where an agent's life can begin as well.
+        ends.extend(store::principals::many(conn, tenant, &people)?.into_iter().map(|(_, created_seq)| created_seq));
     }
+    let past = store::history::principals(conn, tenant, &people, -1)?;
+    ends.extend(past.into_iter().map(|past| past.until_seq));
+    for end in ends.into_iter().rev().filter(|end| *end <= moment && *end > facts.live_since) {
+        let (then, _) = service.facts(conn, tenant, &Policy::default(), &[facts.id], Some(end - 1))?;
+        if !then.iter().any(|facts| facts.live) {
+            return Ok(end);
+        }
+    }
+    Ok(facts.live_since)
+}
+
+/// When some records were written.
+pub(in crate::service::reports) fn times(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    seqs: impl IntoIterator<Item = i64>,
+) -> Result<HashMap<i64, String>, Error> {
+    let distinct: BTreeSet<i64> = seqs.into_iter().collect();
+    let times = store::log::times(conn, tenant, &distinct.into_iter().collect::<Vec<_>>())?;
+    Ok(times.into_iter().map(|(seq, time)| (seq, log::render_time(time))).collect())
 }
 
 /// Since when each role includes the next, for every role that the hits give.

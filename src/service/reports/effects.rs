@@ -9,6 +9,7 @@ use crate::domain::access::{self, Facts};
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::reports::candidates::Place;
+use crate::service::reports::holders;
 use crate::service::reports::holders::{Holders, Sought, render_principal};
 use crate::service::reports::moment::Moment;
 use crate::service::{Error, Service};
@@ -50,78 +51,83 @@ impl Affected {
     }
 }
 
-impl Service {
-    /// Who would gain and lose what: the members `effects`, and `effects_truncated` if there are more than are told.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(in crate::service) fn effects(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        before: &Arc<Policy>,
-        after: Arc<Policy>,
-        affected: &Affected,
-    ) -> Result<Map<String, Value>, Error> {
-        let moment = |policy: Arc<Policy>| Moment { at: None, time: self.now_in(tenant), as_of_seq: 0, policy };
-        let (before, after) = (moment(Arc::clone(before)), moment(after));
-        let (mut effects, mut from) = (vec![], None);
-        loop {
-            let mut sides = vec![];
-            for side in [&before, &after] {
-                let mappings = affected.places(&side.policy);
-                sides.push(self.holders(conn, tenant, side, &Sought { mappings, after: from, count: PAGE }, |_| true)?);
-            }
-            let (ids, next) = merged(&sides);
-            for (id, facts, loss, gain) in self.compare(conn, tenant, (&before, &after), &ids)? {
-                if !(loss.is_empty() && gain.is_empty()) {
-                    effects.push((id, facts, loss, gain));
-                }
-            }
-            from = next;
-            if from.is_none() || effects.len() > EFFECTS_MAX {
-                break;
+/// Who would gain and lose what: the members `effects`, and `effects_truncated` if there are more than are told.
+///
+/// # Errors
+/// If the store fails.
+pub(in crate::service) fn of(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    before: &Arc<Policy>,
+    after: Arc<Policy>,
+    affected: &Affected,
+) -> Result<Map<String, Value>, Error> {
+    let moment = |policy: Arc<Policy>| Moment { at: None, time: service.now_in(tenant), as_of_seq: 0, policy };
+    let (before, after) = (moment(Arc::clone(before)), moment(after));
+    let (mut effects, mut from) = (vec![], None);
+    loop {
+        let mut sides = vec![];
+        for side in [&before, &after] {
+            let mappings = affected.places(&side.policy);
+            sides.push(holders::find(
+                service,
+                conn,
+                tenant,
+                side,
+                &Sought { mappings, after: from, count: PAGE },
+                |_| true,
+            )?);
+        }
+        let (ids, next) = merged(&sides);
+        for (id, facts, loss, gain) in compare(service, conn, tenant, (&before, &after), &ids)? {
+            if !(loss.is_empty() && gain.is_empty()) {
+                effects.push((id, facts, loss, gain));
             }
         }
-        let mut told = Map::new();
-        if effects.len() > EFFECTS_MAX {
-            effects.truncate(EFFECTS_MAX);
-            told.insert("effects_truncated".to_owned(), true.into());
+        from = next;
+        if from.is_none() || effects.len() > EFFECTS_MAX {
+            break;
         }
-        let ids: Vec<Id> = effects.iter().map(|(id, ..)| *id).collect();
-        let names = names(conn, tenant, &ids)?;
-        let shown = effects.iter().map(|(id, facts, loss, gain)| {
-            let mut principal = render_principal(facts);
-            if let Some(members) = principal.as_object_mut() {
-                members.insert("name".to_owned(), names.get(id).cloned().into());
-            }
-            let side = |loss: &Loss| json!({"roles": loss.roles, "permissions": loss.permissions});
-            json!({"principal": principal, "gains": side(gain), "losses": side(loss)})
-        });
-        told.insert("effects".to_owned(), shown.collect());
-        Ok(told)
     }
+    let mut told = Map::new();
+    if effects.len() > EFFECTS_MAX {
+        effects.truncate(EFFECTS_MAX);
+        told.insert("effects_truncated".to_owned(), true.into());
+    }
+    let ids: Vec<Id> = effects.iter().map(|(id, ..)| *id).collect();
+    let names = names(conn, tenant, &ids)?;
+    let shown = effects.iter().map(|(id, facts, loss, gain)| {
+        let mut principal = render_principal(facts);
+        if let Some(members) = principal.as_object_mut() {
+            members.insert("name".to_owned(), names.get(id).cloned().into());
+        }
+        let side = |loss: &Loss| json!({"roles": loss.roles, "permissions": loss.permissions});
+        json!({"principal": principal, "gains": side(gain), "losses": side(loss)})
+    });
+    told.insert("effects".to_owned(), shown.collect());
+    Ok(told)
+}
 
-    /// What some principals lose and gain from one moment's policy to another's.
-    fn compare(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        (before, after): (&Moment, &Moment),
-        ids: &[Id],
-    ) -> Result<Vec<(Id, Facts, Loss, Loss)>, Error> {
-        let mut compared = vec![];
-        let (old, old_groups) = self.facts(conn, tenant, &before.policy, ids, None)?;
-        let (new, new_groups) = self.facts(conn, tenant, &after.policy, ids, None)?;
-        // Both are in the order of the ids and of the same snapshot.
-        for (old, new) in old.into_iter().zip(new) {
-            let had = access::hits(&before.policy, &old, &old_groups, before.time);
-            let has = access::hits(&after.policy, &new, &new_groups, after.time);
-            let (had, has) = ((&*before.policy, had.as_slice()), (&*after.policy, has.as_slice()));
-            compared.push((new.id, new, Loss::between(had, has), Loss::between(has, had)));
-        }
-        Ok(compared)
+/// What some principals lose and gain from one moment's policy to another's.
+fn compare(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    (before, after): (&Moment, &Moment),
+    ids: &[Id],
+) -> Result<Vec<(Id, Facts, Loss, Loss)>, Error> {
+    let mut compared = vec![];
+    let (old, old_groups) = service.facts(conn, tenant, &before.policy, ids, None)?;
+    let (new, new_groups) = service.facts(conn, tenant, &after.policy, ids, None)?;
+    // Both are in the order of the ids and of the same snapshot.
+    for (old, new) in old.into_iter().zip(new) {
+        let had = access::hits(&before.policy, &old, &old_groups, before.time);
+        let has = access::hits(&after.policy, &new, &new_groups, after.time);
+        let (had, has) = ((&*before.policy, had.as_slice()), (&*after.policy, has.as_slice()));
+        compared.push((new.id, new, Loss::between(had, has), Loss::between(has, had)));
     }
+    Ok(compared)
 }
 
 /// The principals of two pages, as far as both are complete, and where to go on.

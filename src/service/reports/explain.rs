@@ -10,7 +10,10 @@ use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::access::people;
 use crate::service::catalogue::mappings::render_source;
 use crate::service::fields::Fields;
+use crate::service::reports;
+use crate::service::reports::dates;
 use crate::service::reports::moment::Moment;
+use crate::service::reports::report;
 use crate::service::reports::report::Standing;
 use crate::service::reports::shown::About;
 use crate::service::{Context, Error, Service};
@@ -55,121 +58,120 @@ impl Service {
         self.ask(context, Operation::AccessExplain, None, |conn| {
             store::snapshot(conn, |conn| {
                 let id = people::find(conn, tenant, name)?;
-                let moment = self.moment(conn, tenant, at)?;
-                let standing = self.standing(conn, tenant, &id, &moment)?;
+                let moment = reports::moment::at(self, conn, tenant, at)?;
+                let standing = report::standing(self, conn, tenant, &id, &moment)?;
                 if kind.is_some_and(|kind| kind != standing.facts.kind) {
                     return Err(Error::NotFound);
                 }
-                self.render_explanation(conn, tenant, (standing, &moment), &asked)
+                render_explanation(self, conn, tenant, (standing, &moment), &asked)
             })
         })
     }
+}
 
-    fn render_explanation(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        (standing, moment): (Standing, &Moment),
-        asked: &Permission,
-    ) -> Result<Value, Error> {
-        let is_known = standing.policy.knows(asked);
-        let allowed = is_known && access::permissions(&standing.policy, &standing.hits).cover(asked);
-        let mut answer = json!({
-            "allowed": allowed,
-            "permission": asked,
-            "principal": {"type": standing.facts.kind.name(), "id": standing.facts.id},
-            "live": standing.facts.live,
-            "reasons": [],
-            "nearest": null,
-            "detail": null,
-            "as_of_seq": standing.as_of_seq,
-        });
-        let mut put = |name: &str, value: Value| {
-            if let Some(members) = answer.as_object_mut() {
-                members.insert(name.to_owned(), value);
-            }
+fn render_explanation(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    (standing, moment): (Standing, &Moment),
+    asked: &Permission,
+) -> Result<Value, Error> {
+    let is_known = standing.policy.knows(asked);
+    let allowed = is_known && access::permissions(&standing.policy, &standing.hits).cover(asked);
+    let mut answer = json!({
+        "allowed": allowed,
+        "permission": asked,
+        "principal": {"type": standing.facts.kind.name(), "id": standing.facts.id},
+        "live": standing.facts.live,
+        "reasons": [],
+        "nearest": null,
+        "detail": null,
+        "as_of_seq": standing.as_of_seq,
+    });
+    let mut put = |name: &str, value: Value| {
+        if let Some(members) = answer.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    };
+    if allowed {
+        let (reasons, truncated) = reasons_for(service, conn, tenant, standing, asked)?;
+        let mut roles: Vec<&str> = reasons.iter().filter_map(|reason| reason.get("role")?.as_str()).collect();
+        roles.dedup();
+        put("detail", format!("given by role {}", roles.join(" and role ")).into());
+        put("reasons", reasons.into());
+        if truncated {
+            put("truncated", true.into());
+        }
+        return Ok(answer);
+    }
+    if !is_known {
+        put("detail", format!("no api registers {asked}").into());
+        return Ok(answer);
+    }
+    let mut detail = vec![];
+    let mut would = standing.hits.clone();
+    if !standing.facts.live {
+        detail.push(format!("is not live: {}", why_not_live(&standing)));
+        would = access::potential(&standing.policy, &standing.facts, &standing.groups, moment.time);
+    }
+    if !access::permissions(&standing.policy, &would).cover(asked) {
+        let found = nearest(&standing.policy, &standing.facts, asked);
+        let possible = match &found {
+            Some(found) if found.ways.is_empty() && moment.at.is_none() => possible(conn, tenant, &standing)?,
+            _ => vec![],
         };
-        if allowed {
-            let (reasons, truncated) = self.reasons_for(conn, tenant, standing, asked)?;
-            let mut roles: Vec<&str> = reasons.iter().filter_map(|reason| reason.get("role")?.as_str()).collect();
-            roles.dedup();
-            put("detail", format!("given by role {}", roles.join(" and role ")).into());
-            put("reasons", reasons.into());
-            if truncated {
-                put("truncated", true.into());
-            }
-            return Ok(answer);
-        }
-        if !is_known {
-            put("detail", format!("no api registers {asked}").into());
-            return Ok(answer);
-        }
-        let mut detail = vec![];
-        let mut would = standing.hits.clone();
-        if !standing.facts.live {
-            detail.push(format!("is not live: {}", why_not_live(&standing)));
-            would = access::potential(&standing.policy, &standing.facts, &standing.groups, moment.time);
-        }
-        if !access::permissions(&standing.policy, &would).cover(asked) {
-            let found = nearest(&standing.policy, &standing.facts, asked);
-            let possible = match &found {
-                Some(found) if found.ways.is_empty() && moment.at.is_none() => possible(conn, tenant, &standing)?,
-                _ => vec![],
-            };
-            detail.push(self.render_miss(conn, tenant, found.as_ref(), &possible)?);
-            put("nearest", found.as_ref().map(|found| render_nearest(found, &possible)).into());
-        }
-        put("detail", detail.join("; ").into());
-        Ok(answer)
+        detail.push(render_miss(conn, tenant, found.as_ref(), &possible)?);
+        put("nearest", found.as_ref().map(|found| render_nearest(found, &possible)).into());
     }
+    put("detail", detail.join("; ").into());
+    Ok(answer)
+}
 
-    /// The roles that give a permission by themselves, each with every reason, as access shows them; and
-    /// whether there are more ways than are listed.
-    fn reasons_for(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        mut standing: Standing,
-        asked: &Permission,
-    ) -> Result<(Vec<Value>, bool), Error> {
-        let policy = standing.policy.clone();
-        standing.hits.retain(|hit| {
-            let role = policy.mapped(hit.mapping).and_then(|one| policy.permissions(&one.mapping.role));
-            role.is_some_and(|all| all.cover(asked))
-        });
-        let mut reasons = self.reasons(conn, tenant, &standing)?;
-        reasons.roles.retain(|role, _| policy.roles().get(role).is_some_and(|role| role.permissions.cover(asked)));
-        let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
-        let about = About { policy: &policy, groups: &standing.groups, times: &times };
-        let mut shown = vec![];
-        for (role, list) in &reasons.roles {
-            for reason in list {
-                shown.push(serde_json::to_value(about.reason_for(role, reason))?);
-            }
+/// The roles that give a permission by themselves, each with every reason, as access shows them; and
+/// whether there are more ways than are listed.
+fn reasons_for(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    mut standing: Standing,
+    asked: &Permission,
+) -> Result<(Vec<Value>, bool), Error> {
+    let policy = standing.policy.clone();
+    standing.hits.retain(|hit| {
+        let role = policy.mapped(hit.mapping).and_then(|one| policy.permissions(&one.mapping.role));
+        role.is_some_and(|all| all.cover(asked))
+    });
+    let mut reasons = report::reasons(service, conn, tenant, &standing)?;
+    reasons.roles.retain(|role, _| policy.roles().get(role).is_some_and(|role| role.permissions.cover(asked)));
+    let times = dates::times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
+    let about = About { policy: &policy, groups: &standing.groups, times: &times };
+    let mut shown = vec![];
+    for (role, list) in &reasons.roles {
+        for reason in list {
+            shown.push(serde_json::to_value(about.reason_for(role, reason))?);
         }
-        Ok((shown, reasons.truncated))
     }
+    Ok((shown, reasons.truncated))
+}
 
-    /// The nearest miss as a sentence.
-    fn render_miss(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        found: Option<&Nearest<'_>>,
-        possible: &[Source],
-    ) -> Result<String, Error> {
-        let Some(found) = found else { return Ok("no role gives it".to_owned()) };
-        let way = match found.ways.first().map(|one| &one.mapping.source) {
-            None => return render_possible(conn, tenant, found.role, possible),
-            Some(Source::Group { group }) => render_group(conn, tenant, group)?,
-            Some(Source::Rule { rule }) => format!("rule {rule}"),
-            Some(Source::Asserted { asserted }) => {
-                format!("{} {} from the identity provider", asserted.attribute, asserted.value)
-            }
-            Some(Source::Person { .. }) => "a person mapping".to_owned(),
-        };
-        Ok(format!("would need role {}; {way} would give it", found.role))
-    }
+/// The nearest miss as a sentence.
+fn render_miss(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    found: Option<&Nearest<'_>>,
+    possible: &[Source],
+) -> Result<String, Error> {
+    let Some(found) = found else { return Ok("no role gives it".to_owned()) };
+    let way = match found.ways.first().map(|one| &one.mapping.source) {
+        None => return render_possible(conn, tenant, found.role, possible),
+        Some(Source::Group { group }) => render_group(conn, tenant, group)?,
+        Some(Source::Rule { rule }) => format!("rule {rule}"),
+        Some(Source::Asserted { asserted }) => {
+            format!("{} {} from the identity provider", asserted.attribute, asserted.value)
+        }
+        Some(Source::Person { .. }) => "a person mapping".to_owned(),
+    };
+    Ok(format!("would need role {}; {way} would give it", found.role))
 }
 
 /// A group as people know it.

@@ -9,7 +9,10 @@ use crate::domain::access::{self, Facts, Groups, Hit, Reason};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
 use crate::service::reports::candidates::Batch;
+use crate::service::reports::cursor;
+use crate::service::reports::dates;
 use crate::service::reports::dates::Shared;
+use crate::service::reports::moment;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::shown::{About, ShownReason, is_false};
 use crate::service::reports::walk::Walk;
@@ -86,122 +89,122 @@ impl Service {
         let (tenant, question) = (context.caller.tenant.key, ["holders", role, at.unwrap_or_default()]);
         self.ask(context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
-                let moment = self.moment(conn, tenant, at)?;
+                let moment = moment::at(self, conn, tenant, at)?;
                 let policy = &moment.policy;
                 if !policy.roles().contains_key(role) {
                     return Err(Error::NotFound);
                 }
                 let mappings = policy.places(|one| policy.gives(&one.mapping.role, role));
-                let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
+                let after = cursor.map(|text| cursor::open_place(self, context, &question, text)).transpose()?;
                 let sought = Sought { mappings, after, count: page_size(count) };
-                let page = self.holders(conn, tenant, &moment, &sought, |_| true)?;
-                let (holders, next) = self.reasons_of(conn, tenant, &moment, (role, &sought), page)?;
-                let next = next.map(|place| self.seal_place(context, &question, place)).transpose()?;
+                let page = find(self, conn, tenant, &moment, &sought, |_| true)?;
+                let (holders, next) = reasons_of(self, conn, tenant, &moment, (role, &sought), page)?;
+                let next = next.map(|place| cursor::seal_place(self, context, &question, place)).transpose()?;
                 let times = holders.iter().flat_map(|one| &one.reasons).map(|reason| reason.since);
-                let times = self.times(conn, tenant, times)?;
+                let times = dates::times(conn, tenant, times)?;
                 let holders = holders.iter().map(|one| one.shown(policy, &times)).collect();
                 let page = ShownHolders { role, holders, next, as_of_seq: moment.as_of_seq };
                 Ok(serde_json::to_string(&page)?)
             })
         })
     }
+}
 
-    /// The principals that are live at a moment, to whom one of the mappings applies then, and who pass a further
-    /// test. What a page costs is bounded: it may hold fewer than it could, even none, though others follow.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(in crate::service) fn holders(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        moment: &Moment,
-        sought: &Sought,
-        passes: impl Fn(&Holder) -> bool,
-    ) -> Result<Holders, Error> {
-        let mut walk = Walk::new(conn, tenant, moment, &sought.mappings, sought.after)?;
-        let mut found: Vec<Holder> = vec![];
-        loop {
-            // One more than is asked for tells whether anybody follows.
-            let wanted = (sought.count + 1).saturating_sub(found.len());
-            let batch = walk.next(conn, tenant, wanted.clamp(CHUNK_MIN, CHUNK_MAX))?;
-            let (until, is_last) = (batch.until, batch.is_last());
-            let judged = self.judge(conn, tenant, moment, batch, &sought.mappings)?;
-            found.extend(judged.into_iter().filter(&passes));
-            if found.len() > sought.count {
-                found.truncate(sought.count);
-                let next = found.last().map(|holder| holder.place);
-                return Ok(Holders { found, next });
-            }
-            if is_last {
-                return Ok(Holders { found, next: None });
-            }
-            if walk.looked_at() >= LOOKED_AT_MAX {
-                return Ok(Holders { found, next: Some(until) });
-            }
+/// The principals that are live at a moment, to whom one of the mappings applies then, and who pass a further
+/// test. What a page costs is bounded: it may hold fewer than it could, even none, though others follow.
+///
+/// # Errors
+/// If the store fails.
+pub(in crate::service) fn find(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    moment: &Moment,
+    sought: &Sought,
+    passes: impl Fn(&Holder) -> bool,
+) -> Result<Holders, Error> {
+    let mut walk = Walk::new(conn, tenant, moment, &sought.mappings, sought.after)?;
+    let mut found: Vec<Holder> = vec![];
+    loop {
+        // One more than is asked for tells whether anybody follows.
+        let wanted = (sought.count + 1).saturating_sub(found.len());
+        let batch = walk.next(conn, tenant, wanted.clamp(CHUNK_MIN, CHUNK_MAX))?;
+        let (until, is_last) = (batch.until, batch.is_last());
+        let judged = judge(service, conn, tenant, moment, batch, &sought.mappings)?;
+        found.extend(judged.into_iter().filter(&passes));
+        if found.len() > sought.count {
+            found.truncate(sought.count);
+            let next = found.last().map(|holder| holder.place);
+            return Ok(Holders { found, next });
+        }
+        if is_last {
+            return Ok(Holders { found, next: None });
+        }
+        if walk.looked_at() >= LOOKED_AT_MAX {
+            return Ok(Holders { found, next: Some(until) });
         }
     }
+}
 
-    /// Those of some candidates to whom one of the mappings applies.
-    fn judge(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        moment: &Moment,
-        batch: Batch,
-        mappings: &BTreeSet<usize>,
-    ) -> Result<Vec<Holder>, Error> {
-        let policy = &moment.policy;
-        let ids: Vec<_> = batch.found.iter().map(|(_, id)| *id).collect();
-        let places: HashMap<_, _> = batch.found.into_iter().map(|(place, id)| (id, place)).collect();
-        let (facts, groups) = self.facts(conn, tenant, policy, &ids, moment.at)?;
-        let mut holders = vec![];
-        for mut facts in facts {
-            let Some(place) = places.get(&facts.id).copied() else { continue };
-            let own = facts.resource.as_ref().map(|one| groups.around(one.key)).unwrap_or_default();
-            let hits = access::hits(policy, &facts, &own, moment.time);
-            if !hits.iter().any(|hit| mappings.contains(&hit.mapping)) {
-                continue;
-            }
-            // An agent's document names its sponsors; nobody needs that of a User any more.
-            if let (PrincipalKind::User, Some(resource)) = (facts.kind, &mut facts.resource) {
-                resource.document = Map::new();
-            }
-            holders.push(Holder { place, facts, groups: own, hits });
+/// Those of some candidates to whom one of the mappings applies.
+fn judge(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    moment: &Moment,
+    batch: Batch,
+    mappings: &BTreeSet<usize>,
+) -> Result<Vec<Holder>, Error> {
+    let policy = &moment.policy;
+    let ids: Vec<_> = batch.found.iter().map(|(_, id)| *id).collect();
+    let places: HashMap<_, _> = batch.found.into_iter().map(|(place, id)| (id, place)).collect();
+    let (facts, groups) = service.facts(conn, tenant, policy, &ids, moment.at)?;
+    let mut holders = vec![];
+    for mut facts in facts {
+        let Some(place) = places.get(&facts.id).copied() else { continue };
+        let own = facts.resource.as_ref().map(|one| groups.around(one.key)).unwrap_or_default();
+        let hits = access::hits(policy, &facts, &own, moment.time);
+        if !hits.iter().any(|hit| mappings.contains(&hit.mapping)) {
+            continue;
         }
-        Ok(holders)
+        // An agent's document names its sponsors; nobody needs that of a User any more.
+        if let (PrincipalKind::User, Some(resource)) = (facts.kind, &mut facts.resource) {
+            resource.document = Map::new();
+        }
+        holders.push(Holder { place, facts, groups: own, hits });
     }
+    Ok(holders)
+}
 
-    /// Holders with their reasons for a role; the page ends early if they are too many.
-    fn reasons_of(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        moment: &Moment,
-        (role, sought): (&str, &Sought),
-        page: Holders,
-    ) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
-        let policy = &moment.policy;
-        let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
-        let (mut total, mut cost, count) = (0, 0, page.found.len());
-        for (n, holder) in page.found.into_iter().enumerate() {
-            let hits = |hit: &&Hit| sought.mappings.contains(&hit.mapping);
-            let hits: Vec<Hit> = holder.hits.iter().filter(hits).copied().collect();
-            let known = (&holder.facts, &holder.groups, hits.as_slice());
-            let (dates, live_since) = self.dates(conn, tenant, policy, known, moment.at, &mut shared)?;
-            let facts = Facts { live_since, ..holder.facts.clone() };
-            let mut all = access::reasons(policy, &facts, &holder.groups, &hits, &dates);
-            let reasons = all.roles.remove(role).unwrap_or_default();
-            (total, cost) = (total + reasons.len(), cost + all.cost);
-            let place = holder.place;
-            reasoned.push(Reasoned { holder, reasons, truncated: all.truncated });
-            if (total >= REASONS_MAX || cost >= COST_MAX) && n + 1 < count {
-                next = Some(place);
-                break;
-            }
+/// Holders with their reasons for a role; the page ends early if they are too many.
+fn reasons_of(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    moment: &Moment,
+    (role, sought): (&str, &Sought),
+    page: Holders,
+) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
+    let policy = &moment.policy;
+    let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
+    let (mut total, mut cost, count) = (0, 0, page.found.len());
+    for (n, holder) in page.found.into_iter().enumerate() {
+        let hits = |hit: &&Hit| sought.mappings.contains(&hit.mapping);
+        let hits: Vec<Hit> = holder.hits.iter().filter(hits).copied().collect();
+        let known = (&holder.facts, &holder.groups, hits.as_slice());
+        let (dates, live_since) = dates::of(service, conn, tenant, policy, known, moment.at, &mut shared)?;
+        let facts = Facts { live_since, ..holder.facts.clone() };
+        let mut all = access::reasons(policy, &facts, &holder.groups, &hits, &dates);
+        let reasons = all.roles.remove(role).unwrap_or_default();
+        (total, cost) = (total + reasons.len(), cost + all.cost);
+        let place = holder.place;
+        reasoned.push(Reasoned { holder, reasons, truncated: all.truncated });
+        if (total >= REASONS_MAX || cost >= COST_MAX) && n + 1 < count {
+            next = Some(place);
+            break;
         }
-        Ok((reasoned, next))
     }
+    Ok((reasoned, next))
 }
 
 /// A holder of a role, with every reason for it.

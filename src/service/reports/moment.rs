@@ -21,40 +21,38 @@ pub(in crate::service) struct Moment {
     pub(in crate::service) policy: Arc<Policy>,
 }
 
-impl Service {
-    /// The present, or a time that a client names.
-    ///
-    /// # Errors
-    /// 400 for what is neither a time nor a date, 422 for one before the first record or beyond what is kept.
-    pub(in crate::service) fn moment(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        at: Option<&str>,
-    ) -> Result<Moment, Error> {
-        let Some(text) = at else {
-            let head = store::log::head(conn, tenant)?;
-            let policy = self.policy(conn, tenant, &head)?;
-            return Ok(Moment {
-                at: None,
-                time: self.now_in(tenant).max(head.time),
-                as_of_seq: head.next_seq - 1,
-                policy,
-            });
-        };
-        let time = moment::parse(text, self.now());
-        let time = time.ok_or_else(|| Error::Malformed(format!("at: {}", moment::EXPECTED)))?;
-        let seq = self.seq_at(conn, tenant, time)?;
-        Ok(Moment { at: Some(seq), time, as_of_seq: seq, policy: self.policy_at(conn, tenant, seq)? })
-    }
+/// The present, or a time that a client names.
+///
+/// # Errors
+/// 400 for what is neither a time nor a date, 422 for one before the first record or beyond what is kept.
+pub(in crate::service) fn at(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    at: Option<&str>,
+) -> Result<Moment, Error> {
+    let Some(text) = at else {
+        let head = store::log::head(conn, tenant)?;
+        let policy = service.policy(conn, tenant, &head)?;
+        return Ok(Moment {
+            at: None,
+            time: service.now_in(tenant).max(head.time),
+            as_of_seq: head.next_seq - 1,
+            policy,
+        });
+    };
+    let time = moment::parse(text, service.now());
+    let time = time.ok_or_else(|| Error::Malformed(format!("at: {}", moment::EXPECTED)))?;
+    let seq = seq_at(service, conn, tenant, time)?;
+    Ok(Moment { at: Some(seq), time, as_of_seq: seq, policy: service.policy_at(conn, tenant, seq)? })
+}
 
-    /// The last record that is not later than a time.
-    fn seq_at(&self, conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<i64, Error> {
-        let days = self.settings().limits.history_days;
-        if time < self.now() - TimeDelta::days(days) {
-            return Err(Error::invalid("/at", format!("at: what was true is kept for {days} days")));
-        }
-        let seq = store::log::seq_at(conn, tenant, time)?;
-        seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))
+/// The last record that is not later than a time.
+fn seq_at(service: &Service, conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<i64, Error> {
+    let days = service.settings().limits.history_days;
+    if time < service.now() - TimeDelta::days(days) {
+        return Err(Error::invalid("/at", format!("at: what was true is kept for {days} days")));
     }
+    let seq = store::log::seq_at(conn, tenant, time)?;
+    seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))
 }

@@ -6,7 +6,10 @@ use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
 use crate::service::conditions::Conditions;
+use crate::service::reports::cursor;
+use crate::service::reports::holders;
 use crate::service::reports::holders::{Sought, page_size, render_principal};
+use crate::service::reports::moment;
 use crate::service::{Context, Error, Service};
 use crate::store;
 
@@ -28,15 +31,16 @@ impl Service {
         let question = ["losses", text.as_str()];
         self.ask(context, Operation::MappingDelete, None, |conn| {
             store::snapshot(conn, |conn| {
-                let moment = self.moment(conn, tenant, None)?;
+                let moment = moment::at(self, conn, tenant, None)?;
                 let policy = &moment.policy;
                 let (at, mapped) = policy.find(&id).ok_or(Error::NotFound)?;
                 conditions.check_write(policy.mapping_version(mapped))?;
                 mappings::check_way_back(conn, tenant, &mapped.mapping)?;
-                let after = cursor.map(|text| self.open_place(context, &question, text)).transpose()?;
+                let after = cursor.map(|text| cursor::open_place(self, context, &question, text)).transpose()?;
                 let sought = Sought { mappings: [at].into(), after, count: page_size(count) };
-                let page = self
-                    .holders(conn, tenant, &moment, &sought, |holder| !Loss::of(policy, &holder.hits, at).is_empty())?;
+                let page = holders::find(self, conn, tenant, &moment, &sought, |holder| {
+                    !Loss::of(policy, &holder.hits, at).is_empty()
+                })?;
                 let losses = page.found.iter().map(|holder| {
                     let loss = Loss::of(policy, &holder.hits, at);
                     json!({
@@ -46,7 +50,7 @@ impl Service {
                     })
                 });
                 let losses: Vec<Value> = losses.collect();
-                let next = page.next.map(|place| self.seal_place(context, &question, place)).transpose()?;
+                let next = page.next.map(|place| cursor::seal_place(self, context, &question, place)).transpose()?;
                 let (mapping, as_of_seq) = (text.as_str(), moment.as_of_seq);
                 Ok(json!({
                     "dry_run": true, "mapping": mapping, "losses": losses, "next": next, "as_of_seq": as_of_seq,

@@ -10,8 +10,10 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
 use crate::service::access::facts::{self, At};
 use crate::service::access::people;
+use crate::service::reports::dates;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::holders::render_principal;
+use crate::service::reports::moment;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::shown::{About, ShownReason, is_false};
 use crate::service::{Context, Error, Service};
@@ -51,62 +53,62 @@ impl Service {
         let tenant = context.caller.tenant.key;
         self.ask(context, operation, None, |conn| {
             store::snapshot(conn, |conn| {
-                let moment = self.moment(conn, tenant, at)?;
+                let moment = moment::at(self, conn, tenant, at)?;
                 let id = people::find(conn, tenant, name)?;
-                let standing = self.standing(conn, tenant, &id, &moment)?;
+                let standing = standing(self, conn, tenant, &id, &moment)?;
                 if standing.principal.kind != kind {
                     return Err(Error::NotFound);
                 }
-                self.render_access(conn, tenant, &standing)
+                render_access(self, conn, tenant, &standing)
             })
         })
     }
+}
 
-    /// How a principal stands at a moment.
-    pub(in crate::service::reports) fn standing(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        id: &Id,
-        moment: &Moment,
-    ) -> Result<Standing, Error> {
-        let (principal, existed) = facts::principal(conn, tenant, id, moment.at)?.ok_or(Error::NotFound)?;
-        let policy = Arc::clone(&moment.policy);
-        let (mut facts, groups) = self.facts(conn, tenant, &policy, &[*id], moment.at)?;
-        let facts = facts.pop().ok_or(Error::NotFound)?;
-        let hits = access::hits(&policy, &facts, &groups, moment.time);
-        let (as_of_seq, at) = (moment.as_of_seq, moment.at);
-        Ok(Standing { principal, existed, policy, facts, groups, hits, as_of_seq, at })
-    }
+/// How a principal stands at a moment.
+pub(in crate::service::reports) fn standing(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    id: &Id,
+    moment: &Moment,
+) -> Result<Standing, Error> {
+    let (principal, existed) = facts::principal(conn, tenant, id, moment.at)?.ok_or(Error::NotFound)?;
+    let policy = Arc::clone(&moment.policy);
+    let (mut facts, groups) = service.facts(conn, tenant, &policy, &[*id], moment.at)?;
+    let facts = facts.pop().ok_or(Error::NotFound)?;
+    let hits = access::hits(&policy, &facts, &groups, moment.time);
+    let (as_of_seq, at) = (moment.as_of_seq, moment.at);
+    Ok(Standing { principal, existed, policy, facts, groups, hits, as_of_seq, at })
+}
 
-    /// The reasons of a standing, dated.
-    pub(in crate::service) fn reasons(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        standing: &Standing,
-    ) -> Result<Reasons, Error> {
-        let known = (&standing.facts, &standing.groups, standing.hits.as_slice());
-        let shared = &mut Shared::default();
-        let (dates, live_since) = self.dates(conn, tenant, &standing.policy, known, standing.at, shared)?;
-        let facts = Facts { live_since, ..standing.facts.clone() };
-        Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
-    }
+/// The reasons of a standing, dated.
+pub(in crate::service) fn reasons(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    standing: &Standing,
+) -> Result<Reasons, Error> {
+    let known = (&standing.facts, &standing.groups, standing.hits.as_slice());
+    let shared = &mut Shared::default();
+    let (dates, live_since) = dates::of(service, conn, tenant, &standing.policy, known, standing.at, shared)?;
+    let facts = Facts { live_since, ..standing.facts.clone() };
+    Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
+}
 
-    fn render_access(&self, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<String, Error> {
-        let reasons = self.reasons(conn, tenant, standing)?;
-        let times = self.times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
-        let about = About { policy: &standing.policy, groups: &standing.groups, times: &times };
-        let answer = ShownAccess {
-            principal: render_principal(&standing.facts),
-            live: standing.facts.live,
-            roles: reasons.roles.iter().map(|(role, list)| ShownRole { role, reasons: about.reasons(list) }).collect(),
-            permissions: access::permissions(&standing.policy, &standing.hits),
-            as_of_seq: standing.as_of_seq,
-            truncated: reasons.truncated,
-        };
-        Ok(serde_json::to_string(&answer)?)
-    }
+fn render_access(service: &Service, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<String, Error> {
+    let reasons = reasons(service, conn, tenant, standing)?;
+    let times = dates::times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
+    let about = About { policy: &standing.policy, groups: &standing.groups, times: &times };
+    let answer = ShownAccess {
+        principal: render_principal(&standing.facts),
+        live: standing.facts.live,
+        roles: reasons.roles.iter().map(|(role, list)| ShownRole { role, reasons: about.reasons(list) }).collect(),
+        permissions: access::permissions(&standing.policy, &standing.hits),
+        as_of_seq: standing.as_of_seq,
+        truncated: reasons.truncated,
+    };
+    Ok(serde_json::to_string(&answer)?)
 }
 
 /// What a principal may do.
