@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::credential::{Class, Grant};
+use super::class::Class;
+use super::credential::Grant;
 use super::id::Id;
 use super::permission::{Permission, Permissions};
 use super::principal::Principal;

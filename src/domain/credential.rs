@@ -3,6 +3,7 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
+use super::class::Class;
 use super::id::Id;
 use super::permission::Permissions;
 use super::principal::Principal;
@@ -14,33 +15,6 @@ pub const LIFETIME_DEFAULT: TimeDelta = TimeDelta::days(90);
 pub const LIFETIME_MAX: TimeDelta = TimeDelta::days(365);
 /// The lifetime of a connection's first provisioning key.
 pub const LIFETIME_PROVISIONING: TimeDelta = TimeDelta::days(180);
-
-/// What a key is for; the letter in its prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// `kru_`: a person's.
-    User,
-    /// `krs_`: an agent's.
-    Service,
-    /// `krp_`: a connection's, for SCIM.
-    Provisioning,
-}
-
-impl Class {
-    /// The letter in the prefix.
-    pub fn letter(self) -> char {
-        match self {
-            Class::User => 'u',
-            Class::Service => 's',
-            Class::Provisioning => 'p',
-        }
-    }
-
-    /// Reads a letter.
-    pub fn from_letter(letter: char) -> Option<Class> {
-        [Class::User, Class::Service, Class::Provisioning].into_iter().find(|class| class.letter() == letter)
-    }
-}
 
 /// A key's ceiling.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,15 +5,18 @@
 pub mod access;
 pub mod api;
 pub mod caller;
+pub mod class;
 pub mod clock;
 pub mod credential;
 pub mod duration;
+pub mod facts;
 pub mod id;
 pub mod log;
 pub mod loss;
 pub mod mapping;
 pub mod moment;
 pub mod nearest;
+pub mod news;
 pub mod operation;
 pub mod permission;
 pub mod policy;
@@ -27,6 +30,7 @@ mod ways;
 
 pub use api::Api;
 pub use caller::Caller;
+pub use class::Class;
 pub use credential::Credential;
 pub use id::Id;
 pub use mapping::Mapping;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use super::access::Facts;
+use super::facts::Facts;
 use super::mapping::Source;
 use super::permission::{Permission, Permissions};
 use super::policy::{Mapped, Policy};
@@ -87,7 +87,7 @@ mod tests {
     use serde_json::{Map, json};
 
     use super::*;
-    use crate::domain::access::ResourceFacts;
+    use crate::domain::facts::ResourceFacts;
     use crate::domain::{Api, Id, Mapping, Role};
 
     const ID: &str = "01939e7a-5b1c-7def-8abc-0123456789a";

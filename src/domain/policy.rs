@@ -3,13 +3,14 @@
 //! Made from the catalogue as it was at one moment and never changed: another state is another policy, which
 //! shares with the one before what is the same.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
-use super::access::GroupFacts;
 use super::api::Api;
+use super::facts::GroupFacts;
 use super::id::Id;
 use super::mapping::{GroupName, Mapping, Source};
+use super::news::{Gone, News};
 use super::permission::{Permission, Permissions};
 use super::principal::PrincipalKind;
 use super::role::Role;
@@ -52,37 +53,6 @@ pub struct Mapped {
     pub from_seq: i64,
     /// The filter of a rule; `None` for another source, and for one that the schema no longer has.
     pub rule: Option<Bound>,
-}
-
-/// What came and went in a catalogue: items with the records that made them what they are.
-#[derive(Debug, Default)]
-pub struct News {
-    /// Apis that are new or changed.
-    pub apis: Vec<(Api, i64)>,
-    /// Roles that are new or changed.
-    pub roles: Vec<(Role, i64)>,
-    /// Mappings that are new or changed.
-    pub mappings: Vec<(Mapping, i64)>,
-    /// What is no longer as it was: replaced or removed.
-    pub gone: Gone,
-}
-
-/// Names of items that are no longer as they were.
-#[derive(Debug, Default)]
-pub struct Gone {
-    /// Of apis.
-    pub apis: HashSet<String>,
-    /// Of roles.
-    pub roles: HashSet<String>,
-    /// Of mappings.
-    pub mappings: HashSet<Id>,
-}
-
-impl News {
-    fn has_roles(&self) -> bool {
-        let Gone { apis, roles, .. } = &self.gone;
-        !(self.apis.is_empty() && self.roles.is_empty() && apis.is_empty() && roles.is_empty())
-    }
 }
 
 impl Policy {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::api::{self, Api};
+use super::news::News;
 use super::permission::{KEYROLL, Permission, Permissions};
-use super::policy::News;
 use super::role::{self, Role};
 
 /// In how many ways a role may reach the roles that it includes, itself counted.

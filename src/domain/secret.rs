@@ -11,8 +11,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
+use super::class::Class;
 use super::clock::Entropy;
-use super::credential::Class;
 use super::id::Id;
 
 /// What finds a leaked key in a text, whatever its class.

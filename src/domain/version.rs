@@ -39,7 +39,7 @@ impl Mapped {
 mod tests {
     use super::*;
     use crate::domain::mapping::Source;
-    use crate::domain::policy::News;
+    use crate::domain::news::News;
     use crate::domain::{Id, Mapping, Role};
 
     /// Roles by name, what they include and the record that made them; one mapping to the first.

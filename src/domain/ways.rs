@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use super::access::{Edge, Groups, Hit};
+use super::facts::{Edge, Groups};
 
 /// How many reasons by further ways are listed for one principal.
 const FURTHER_MAX: usize = 1_000;
@@ -15,6 +15,15 @@ const STEPS_MAX: usize = 20_000;
 
 /// How many groups the shortest ways have together; longer ones are shown by their two ends.
 const SHOWN_MAX: usize = 100_000;
+
+/// A mapping that applies, and the group by which it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hit {
+    /// The place of the mapping in its policy.
+    pub mapping: usize,
+    /// The surrogate key of the group.
+    pub group: Option<i64>,
+}
 
 /// A way to a group by which a mapping applies.
 pub(super) struct Way {

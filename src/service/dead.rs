@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::credential::{Class, Verdict};
+use crate::domain::class::Class;
+use crate::domain::credential::Verdict;
 use crate::domain::{Connection, Id};
 use crate::store::credentials::Holder;
 

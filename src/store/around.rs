@@ -10,7 +10,7 @@ use super::error::{Error, Result};
 use super::nesting::LISTS;
 use super::principals;
 use super::types::Column;
-use crate::domain::access::{Edge, GroupFacts};
+use crate::domain::facts::{Edge, GroupFacts};
 use crate::domain::{Id, Principal, TenantKey};
 
 /// Some principals, and what is around them.

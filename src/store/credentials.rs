@@ -11,7 +11,8 @@ use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
 use super::schema::{connections, credentials, principals, revocation_notes, tenants};
 use super::types::{Column, json, millis, millis_opt};
-use crate::domain::credential::{Class, Grant, Revocation};
+use crate::domain::class::Class;
+use crate::domain::credential::{Grant, Revocation};
 use crate::domain::secret::Digest;
 use crate::domain::{Connection, Credential, Id, Permissions, Principal, Tenant, TenantKey};
 

@@ -7,7 +7,7 @@ use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 use super::connection::{Bind, CHUNK, Conn, List};
 use super::error::Result;
 use super::types::{Column, ResourceKey};
-use crate::domain::access::{Edge, GroupFacts};
+use crate::domain::facts::{Edge, GroupFacts};
 use crate::domain::{Id, TenantKey};
 use crate::scim::schema::registry;
 

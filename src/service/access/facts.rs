@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use crate::domain::access::{Facts, GroupFacts, Groups, ResourceFacts};
+use crate::domain::facts::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
 use crate::service::document::stored_document;
 use crate::service::{Error, Service};

@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use crate::domain::access::Facts;
-use crate::domain::credential::{Class, Verdict};
+use crate::domain::class::Class;
+use crate::domain::credential::Verdict;
+use crate::domain::facts::Facts;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Permission, Permissions, Policy, Principal, TenantKey, access};
 use crate::service::access::liveness;

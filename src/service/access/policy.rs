@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::de::DeserializeOwned;
 
 use crate::domain::log::Head;
-use crate::domain::policy::{Gone, News};
+use crate::domain::news::{Gone, News};
 use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
 use crate::service::{Change, Error, Service};
 use crate::store::catalogue::{Item, Kind};

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use crate::domain::caller::{Identity, KeyHolder};
-use crate::domain::credential::{Class, Grant, Verdict};
+use crate::domain::class::Class;
+use crate::domain::credential::{Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::PlainKey;
 use crate::domain::{Caller, Credential, Permissions, Tenant};

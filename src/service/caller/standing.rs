@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::caller::KeyHolder;
-use crate::domain::credential::{Class, Verdict};
+use crate::domain::class::Class;
+use crate::domain::credential::Verdict;
 use crate::domain::log::{Head, Record};
 use crate::domain::{Caller, Credential, TenantKey};
 use crate::service::caller::authenticate::REFUSED;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::domain::access::GroupFacts;
+use crate::domain::facts::GroupFacts;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::body::{Body, PIECE_BYTES, Rest};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::domain::credential::Class;
+use crate::domain::class::Class;
 use crate::domain::{Connection, Id};
 use crate::service::{Error, Service};
 use crate::store;

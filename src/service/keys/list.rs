@@ -9,7 +9,8 @@ use std::collections::{HashMap, HashSet};
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
 use serde_json::{Map, Value, json};
 
-use crate::domain::credential::{Class, Status};
+use crate::domain::class::Class;
+use crate::domain::credential::Status;
 use crate::domain::secret::PlainKey;
 use crate::domain::{Credential, Id, Operation, Principal, TenantKey, duration};
 use crate::scim::cursor::{Cursor, SortValue};

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 pub use self::list::Filter;
 pub use self::request::Owner;
-use crate::domain::credential::{Class, Grant, Revocation};
+use crate::domain::class::Class;
+use crate::domain::credential::{Grant, Revocation};
 use crate::domain::log::Entry;
 use crate::domain::secret::{PlainKey, holds_key_text};
 use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal};

@@ -4,7 +4,8 @@
 use chrono::TimeDelta;
 use serde_json::{Map, Value};
 
-use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
+use crate::domain::class::Class;
+use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;

@@ -8,7 +8,8 @@ use std::hash::Hash;
 
 use serde_json::Value;
 
-use crate::domain::access::{self, Dates, Facts, GroupFacts, Groups, Hit, ResourceFacts};
+use crate::domain::access::{self, Dates, Hit};
+use crate::domain::facts::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::log;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::policy::Mapped;

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::access::{self, Facts};
+use crate::domain::access;
+use crate::domain::facts::Facts;
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::reports::candidates::Place;

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::access::{self, Facts, GroupFacts};
+use crate::domain::access;
+use crate::domain::facts::{Facts, GroupFacts};
 use crate::domain::mapping::{GroupName, Person, Source};
 use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
 use crate::domain::principal::PrincipalKind;

@@ -5,7 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::domain::access::{self, Facts, Groups, Hit, Reason};
+use crate::domain::access::{self, Hit, Reason};
+use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
 use crate::service::reports::candidates::Batch;

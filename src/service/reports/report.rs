@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::domain::access::{self, Facts, Groups, Hit, Reasons};
+use crate::domain::access::{self, Hit, Reasons};
+use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
 use crate::service::access::facts::{self, At};

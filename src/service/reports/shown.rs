@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 
-use crate::domain::access::{Groups, Reason};
+use crate::domain::access::Reason;
+use crate::domain::facts::Groups;
 use crate::domain::{Id, Policy};
 use crate::scim::text::render_time;
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::domain::credential::{Class, Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
+use crate::domain::class::Class;
+use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
 use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};

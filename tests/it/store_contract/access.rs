@@ -2,7 +2,8 @@
 
 use chrono::TimeDelta;
 use keyroll::domain::Principal;
-use keyroll::domain::credential::{Class, Grant, Revocation};
+use keyroll::domain::class::Class;
+use keyroll::domain::credential::{Grant, Revocation};
 use keyroll::domain::log::{Head, NO_HASH, Record};
 use keyroll::store::credentials::{self, Part, StoredCredential};
 use keyroll::store::{Error, log, principals};

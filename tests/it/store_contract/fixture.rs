@@ -1,7 +1,8 @@
 //! Things to store.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use keyroll::domain::credential::{Class, Grant};
+use keyroll::domain::class::Class;
+use keyroll::domain::credential::Grant;
 use keyroll::domain::principal::PrincipalKind;
 use keyroll::domain::secret::Digest;
 use keyroll::domain::{Connection, Credential, Id, Permissions, Principal, Tenant, TenantKey};

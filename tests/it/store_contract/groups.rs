@@ -2,7 +2,7 @@
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
-use keyroll::domain::access::Edge;
+use keyroll::domain::facts::Edge;
 use keyroll::domain::{Id, TenantKey};
 use keyroll::store::around::{AT_ONCE, Groups, around};
 use keyroll::store::{Conn, Error, ResourceKey, Store, facts, members};

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use diesel::sqlite::SqliteConnection;
-use keyroll::domain::credential::Class;
+use keyroll::domain::class::Class;
 use keyroll::domain::{Id, TenantKey};
 use keyroll::scim::filter::{self, Unknown};
 use keyroll::scim::schema::registry;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::domain::access::GroupFacts;
+use crate::domain::facts::GroupFacts;
 use crate::domain::mapping::Source;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
-use crate::domain::access::{self, Facts, Groups, Hit, ResourceFacts};
+use crate::domain::access::{self, Hit};
+use crate::domain::facts::{Facts, Groups, ResourceFacts};
 use crate::domain::log::Entry;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, Policy};

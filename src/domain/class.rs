@@ -1,0 +1,28 @@
+//! Classes of keys.
+
+/// What a key is for; the letter in its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// `kru_`: a person's.
+    User,
+    /// `krs_`: an agent's.
+    Service,
+    /// `krp_`: a connection's, for SCIM.
+    Provisioning,
+}
+
+impl Class {
+    /// The letter in the prefix.
+    pub fn letter(self) -> char {
+        match self {
+            Class::User => 'u',
+            Class::Service => 's',
+            Class::Provisioning => 'p',
+        }
+    }
+
+    /// Reads a letter.
+    pub fn from_letter(letter: char) -> Option<Class> {
+        [Class::User, Class::Service, Class::Provisioning].into_iter().find(|class| class.letter() == letter)
+    }
+}
