@@ -17,7 +17,6 @@ pub mod path;
 pub mod project;
 pub mod reference;
 pub mod schema;
-mod spared;
 pub mod text;
 pub mod tolerance;
 mod unknown;

@@ -4,7 +4,9 @@
 //! it holds, and a line of documentation. To add one, add a line here, the branch that asks
 //! [`Tolerances::allow`], and a test of its own.
 
-pub use super::spared::{Names, TEXT_BYTES_MAX, Tolerances};
+mod spared;
+
+pub use spared::{Names, TEXT_BYTES_MAX, Tolerances};
 
 /// Which deviations from the RFCs a connection accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

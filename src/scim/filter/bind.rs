@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::Number;
 
 use super::super::attribute::{Attribute, Kind, Mutability, Returned};
@@ -11,7 +11,7 @@ use super::super::error::Error;
 use super::super::path::{AttrRef, Name, resolve};
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
-use super::eval::{Scalar, text_key, time};
+use super::compare::{Scalar, text_key, time};
 use super::parser::boolean;
 use super::{AttrPath, Filter, Literal, Operator};
 
@@ -86,11 +86,6 @@ impl Operand {
     pub fn index_text(&self) -> Option<String> {
         self.scalar()?.index_text().map(Cow::into_owned)
     }
-}
-
-/// A time as the index holds it: of fixed width, so that the order of bytes is that of time.
-pub(super) fn time_text(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
 }
 
 /// Binds a filter to a resource type.

@@ -18,6 +18,7 @@
 //! `emails[type eq "work" and value eq "x"]`.
 
 mod bind;
+mod compare;
 mod eval;
 mod lexer;
 mod parser;
@@ -27,7 +28,8 @@ use std::fmt;
 use serde_json::{Number, Value};
 
 pub use bind::{Bound, Operand, Unknown, attributes, bind, bind_elements};
-pub use eval::{Scalar, element_matches, index_text, matches, present, scalar};
+pub use compare::{Scalar, index_text, scalar};
+pub use eval::{element_matches, matches, present};
 pub use parser::{parse, parse_within};
 
 /// What a filter may cost.

@@ -1,5 +1,6 @@
 use serde_json::json;
 
+use super::super::super::attribute::Mutability;
 use super::super::super::schema::registry;
 use super::super::super::tolerance::Dialect::{self, Auto, Entra, Okta, Rfc, Strict};
 use super::super::{PATCH_URN, parse};

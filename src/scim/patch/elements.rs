@@ -10,7 +10,7 @@ use super::super::filter::{Bound, Filter, element_matches, index_text};
 use super::super::path::AttrRef;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::{self, ELEMENTS_MAX};
-use super::apply::{given_object, merge, set_sub, settled};
+use super::merge::{given_object, merge, set_sub, settled};
 use super::target::described;
 use super::{Op, Operation};
 

@@ -1,12 +1,11 @@
 //! The body of a PATCH: its envelope. Its operations are read by [`super::reader`].
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::error::Error;
-use super::super::leaving;
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
-use super::reader::Reader;
+use super::reader::{Reader, members};
 use super::{Limits, Operation, in_operation};
 
 /// The URN of a PATCH body.
@@ -65,29 +64,6 @@ fn check_schemas(schemas: Option<&Value>, tolerances: &mut Tolerances) -> Result
         return Ok(());
     }
     Err(Error::syntax(format!("patch: schemas must contain {PATCH_URN}")))
-}
-
-/// Takes members by name, in any letter case; others are left out, unless they say that somebody leaves.
-pub(super) fn members<const N: usize>(
-    object: Map<String, Value>,
-    names: [&str; N],
-    tolerances: &mut Tolerances,
-) -> Result<[Option<Value>; N], Error> {
-    let mut found = [const { None }; N];
-    for (key, value) in object {
-        let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
-            if let Some(path) = leaving::found(&key, &value) {
-                let detail = format!("patch: {path} is no part of it, and says that somebody leaves");
-                tolerances.spare_leaving(&path, Error::syntax(detail))?;
-                tolerances.allow(Tolerance::UnknownAttribute);
-            }
-            continue;
-        };
-        if slot.replace(value).is_some() {
-            return Err(Error::syntax(format!("patch: {name} is there twice")));
-        }
-    }
-    Ok(found)
 }
 
 #[cfg(test)]

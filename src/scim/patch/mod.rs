@@ -7,6 +7,7 @@
 mod apply;
 mod elements;
 mod envelope;
+mod merge;
 mod reader;
 mod rows;
 mod target;

@@ -9,12 +9,12 @@ use serde_json::{Map, Value};
 
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
+use super::super::leaving;
 use super::super::members::is_nothing;
 use super::super::path::{AttrRef, resolve};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
-use super::envelope::members;
 use super::target::decides;
 use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
@@ -326,4 +326,27 @@ fn is_void(schema: &Schema, given: &Map<String, Value>) -> bool {
 
 fn is_one_object(list: &[Value]) -> bool {
     matches!(list, [Value::Object(_)])
+}
+
+/// Takes members by name, in any letter case; others are left out, unless they say that somebody leaves.
+pub(super) fn members<const N: usize>(
+    object: Map<String, Value>,
+    names: [&str; N],
+    tolerances: &mut Tolerances,
+) -> Result<[Option<Value>; N], Error> {
+    let mut found = [const { None }; N];
+    for (key, value) in object {
+        let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
+            if let Some(path) = leaving::found(&key, &value) {
+                let detail = format!("patch: {path} is no part of it, and says that somebody leaves");
+                tolerances.spare_leaving(&path, Error::syntax(detail))?;
+                tolerances.allow(Tolerance::UnknownAttribute);
+            }
+            continue;
+        };
+        if slot.replace(value).is_some() {
+            return Err(Error::syntax(format!("patch: {name} is there twice")));
+        }
+    }
+    Ok(found)
 }

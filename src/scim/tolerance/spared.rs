@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use super::error::Error;
-use super::json::{Limits, mended};
-use super::tolerance::{Dialect, Tolerance};
+use super::{Dialect, Tolerance};
+use crate::scim::error::Error;
+use crate::scim::json::{Limits, mended};
 
 /// Names in one list at most.
 const NAMES_MAX: usize = 1_000;
@@ -182,7 +182,7 @@ impl Tolerances {
     ///
     /// # Errors
     /// The error at once where the dialect drops nothing.
-    pub(super) fn spare_leaving(&mut self, path: &str, error: Error) -> Result<(), Error> {
+    pub(in crate::scim) fn spare_leaving(&mut self, path: &str, error: Error) -> Result<(), Error> {
         if !self.dialect.is_lenient() {
             return Err(error);
         }
@@ -192,7 +192,7 @@ impl Tolerances {
     }
 
     /// The same as [`Tolerances::spare`] of an operation that has no path: it is named by its place.
-    pub(super) fn spare_operation(&mut self, error: Error, index: usize) -> Result<(), Error> {
+    pub(in crate::scim) fn spare_operation(&mut self, error: Error, index: usize) -> Result<(), Error> {
         self.bears(error.clone())?;
         self.dropped.add(format!("Operations[{index}]"));
         self.beside.get_or_insert(error);
@@ -203,7 +203,7 @@ impl Tolerances {
     ///
     /// # Errors
     /// The error itself, where the dialect drops nothing or where it is about a limit.
-    pub(super) fn spare(&mut self, error: Error, path: &str) -> Result<(), Error> {
+    pub(in crate::scim) fn spare(&mut self, error: Error, path: &str) -> Result<(), Error> {
         self.bears(error.clone())?;
         self.drop_path(path);
         self.beside.get_or_insert(error);
@@ -214,12 +214,12 @@ impl Tolerances {
     ///
     /// # Errors
     /// The error itself, as [`Tolerances::spare`].
-    pub(super) fn bears(&self, error: Error) -> Result<(), Error> {
+    pub(in crate::scim) fn bears(&self, error: Error) -> Result<(), Error> {
         if self.dialect.is_lenient() && error.status == 400 { Ok(()) } else { Err(error) }
     }
 
     /// Takes what was set aside and not decided yet: the state that it leads to decides.
-    pub(super) fn put_off(&mut self) -> Option<Error> {
+    pub(in crate::scim) fn put_off(&mut self) -> Option<Error> {
         self.beside.take()
     }
 
@@ -235,7 +235,7 @@ impl Tolerances {
     ///
     /// # Errors
     /// What was set aside first, where it is no more than that.
-    pub(super) fn settle(&mut self, leaves: bool, members: bool) -> Result<(), Error> {
+    pub(in crate::scim) fn settle(&mut self, leaves: bool, members: bool) -> Result<(), Error> {
         if let Some(error) = self.leaving.take().filter(|_| !leaves) {
             return Err(error);
         }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 
+use super::order::ordered;
 use crate::scim::attribute::{Attribute, Kind, Mutability};
 use crate::scim::error::Error;
 use crate::scim::schema::ResourceType;
@@ -54,7 +55,7 @@ pub fn immutable(
             }
         }
     }
-    *after = super::ordered(std::mem::take(after), resource_type);
+    *after = ordered(std::mem::take(after), resource_type);
     Ok(())
 }
 

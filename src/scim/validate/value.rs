@@ -13,6 +13,7 @@ use crate::scim::text;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::unknown;
 
+use super::order::in_order;
 use super::simple::{mismatch, simple};
 use super::truth::truth;
 
@@ -161,7 +162,7 @@ fn object(
             found.insert(sub.name.clone(), member);
         }
     }
-    let ordered = super::in_order(found, &attribute.sub_attributes);
+    let ordered = in_order(found, &attribute.sub_attributes);
     Ok(if ordered.is_empty() { None } else { Some(Value::Object(ordered)) })
 }
 
