@@ -17,7 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::connection::{Bind, Conn};
 use super::error::{Error, Result};
 use super::statement::Statement;
-use super::{installation, migrate, place, sqlite};
+pub use super::swap::Present;
+use super::{file, installation, migrate, place, swap};
 
 /// The tables, each behind those that it refers to; a test holds it to the migrations.
 pub const TABLES: [&str; 19] = [
@@ -297,7 +298,7 @@ pub fn fill<T, E: From<Error>>(
     fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(failed)?;
     let filled = || {
         let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
-        let mut conn = sqlite::connect(text)?;
+        let mut conn = file::connect(text)?;
         place::claim(&mut conn)?;
         // Nobody else sees the file, and it is thrown away unless it becomes whole.
         conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
@@ -334,15 +335,6 @@ pub fn migrations(conn: &mut Conn) -> Result<Vec<String>> {
     migrate::applied(conn)
 }
 
-/// What becomes of a database that holds something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Present {
-    /// It is left as it is, and nothing is restored.
-    Keep,
-    /// It gives way.
-    Replace,
-}
-
 /// Puts lines in the place of the database, all or nothing.
 ///
 /// # Errors
@@ -355,12 +347,12 @@ pub fn restore<T, E: From<Error>>(
     finish: impl FnOnce(&mut Conn) -> Result<T, E>,
 ) -> Result<T, E> {
     match url.strip_prefix("sqlite:") {
-        Some(path) => sqlite::replace(path, present, |draft| fill(draft, migrations, lines, &TABLES, finish)),
+        Some(path) => swap::replace(path, present, |draft| fill(draft, migrations, lines, &TABLES, finish)),
         None => {
             let mut conn = super::postgres::alone(url)?;
             let done = super::connection::transaction(&mut conn, |conn| {
                 if installation::is_used(conn)? && present == Present::Keep {
-                    return Err(E::from(Error::Refused(HOLDS_ONE.to_owned())));
+                    return Err(E::from(Error::Refused(swap::HOLDS_ONE.to_owned())));
                 }
                 migrate::revert(conn)?;
                 migrate::up_to(conn, migrations)?;
@@ -372,7 +364,3 @@ pub fn restore<T, E: From<Error>>(
         }
     }
 }
-
-/// Why nothing was restored.
-pub(super) const HOLDS_ONE: &str =
-    "the database holds an installation: nothing was restored: to put the backup in its place, say --replace";

@@ -308,7 +308,7 @@ pub(super) fn alone(url: &str) -> Result<Conn> {
     refuse_tls(url)?;
     let mut conn = Conn::Postgres(session::connect(&with_defaults(url))?);
     let locked = conn.load_sql::<Bool, bool>(&format!("SELECT pg_try_advisory_lock({RUNNING})"), &[])?;
-    if locked == [true] { Ok(conn) } else { Err(Error::Refused(super::sqlite::IN_USE.to_owned())) }
+    if locked == [true] { Ok(conn) } else { Err(Error::Refused(super::swap::IN_USE.to_owned())) }
 }
 
 /// Says early what libpq without TLS would say on every connection.

@@ -9,18 +9,23 @@
 //! reads candidates in chunks: each statement is short, and no more than a chunk is held.
 
 mod candidates;
+mod finder;
 mod merge;
 mod order;
 mod page;
+mod query;
 mod scan;
 mod view;
 mod walk;
 
 use serde_json::{Map, Value};
 
+pub use self::query::{Page, Position, Query, Sort, Start};
+
 use self::candidates::Slice;
+use self::finder::Finder;
 use self::order::{Direction, Order, Place, Segment};
-use self::page::{Finder, Found};
+use self::page::Found;
 use self::scan::Ranking;
 use super::connection::Conn;
 use super::error::Result;
@@ -28,62 +33,7 @@ use super::filter::{Plan, RANK_VALUE, rank};
 use super::types::ResourceKey;
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
-use crate::scim::cursor::SortValue;
 use crate::scim::filter::{Bound, matches};
-use crate::scim::path::AttrRef;
-
-/// What to sort by.
-#[derive(Clone, Copy, Debug)]
-pub struct Sort {
-    /// An attribute with values that compare.
-    pub by: AttrRef,
-    /// The greatest first.
-    pub descending: bool,
-}
-
-/// A search in one resource type.
-#[derive(Clone, Copy, Debug)]
-pub struct Query<'q> {
-    /// The type.
-    pub resource_type: &'static ResourceType,
-    /// What resources must match; `None` matches all.
-    pub filter: Option<&'q Bound>,
-    /// Whose externalId is seen; `None` sees none.
-    pub connection: Option<i64>,
-    /// What `meta.location` and `$ref` begin with.
-    pub base_url: &'q str,
-    /// The order; `None` is that of surrogate keys.
-    pub sort: Option<Sort>,
-}
-
-/// Where a page starts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Start {
-    /// Behind so many results.
-    Offset(u64),
-    /// Behind a result, which may be gone by now.
-    After(Position),
-}
-
-/// The place of a result in the order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Its sort key; `None` if the query does not sort.
-    pub sort: Option<SortValue>,
-    /// Its surrogate key.
-    pub last: i64,
-}
-
-/// A page of results. Their documents are for whoever shows them: a page of long ones is never read at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Page {
-    /// The results.
-    pub keys: Vec<ResourceKey>,
-    /// How many there are in all, if that was asked for.
-    pub total: Option<u64>,
-    /// Where to go on; `None` when nothing follows. An empty page that starts behind an offset has none.
-    pub end: Option<Position>,
-}
 
 /// Whether documents must be read to decide or to sort: such a search costs what the type holds.
 pub fn needs_scan(query: &Query<'_>) -> bool {

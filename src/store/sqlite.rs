@@ -10,25 +10,17 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use diesel::prelude::*;
-use diesel::sqlite::SqliteConnection;
 
 use super::anchor::Anchor;
-use super::archive::{HOLDS_ONE, Present};
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
+use super::file::{connect, reader};
 use super::place::{self, Found};
 use super::wal_index::{State, WalIndex};
 use super::writer::Writer;
 use super::writes::Writes;
 use super::{installation, migrate};
 use crate::domain::Id;
-
-/// What every connection sets. Page caches are kept small, for they add up: 2 MB for each connection. The
-/// WAL goes back into the database when it has 16 MB: pages that many commits change are then written once.
-const SETTINGS: &str = "PRAGMA busy_timeout = 10000; PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL; \
-     PRAGMA wal_autocheckpoint = 4000; \
-     PRAGMA cache_size = -2048; PRAGMA mmap_size = 0; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
 
 /// What the connection that probes sets: so few pages fit into its memory that a write goes into the WAL before
 /// it is committed; and it waits for nobody for long.
@@ -213,78 +205,6 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// Puts another file in the place of a database, which `make` writes at the path that it is given. What was there
-/// stays beside it.
-///
-/// # Errors
-/// [`Error::Refused`] if somebody has the database open, or it shall be kept.
-pub(super) fn replace<T, E: From<Error>>(
-    path: &str,
-    present: Present,
-    make: impl FnOnce(&Path) -> Result<T, E>,
-) -> Result<T, E> {
-    let path = place::absolute(path)?;
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", path.display()));
-    // Nobody opens the database meanwhile.
-    let folder = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
-    let old = place::beside(&path, ".replaced");
-    match place::look(&path)? {
-        Found::Nothing | Found::Empty => {}
-        Found::Ours if present == Present::Keep => return Err(Error::Refused(HOLDS_ONE.to_owned()).into()),
-        Found::Ours if old.exists() => {
-            let old = old.display();
-            let text = format!("{old} is from an earlier restore: move it away, then restore again");
-            return Err(Error::Refused(text).into());
-        }
-        Found::Ours => leave_alone(&path)?,
-    }
-    if ["-wal", "-journal"].iter().any(|suffix| place::beside(&path, suffix).exists()) {
-        let text =
-            format!("beside {} lies the log of another database: move it away, then restore again", path.display());
-        return Err(Error::Refused(text).into());
-    }
-    let draft = place::beside(&path, ".restoring");
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(error).into()),
-        _ => {}
-    }
-    let made = make(&draft)?;
-    let put = || {
-        if path.exists() {
-            fs::hard_link(&path, &old)?;
-        }
-        fs::rename(&draft, &path)?;
-        folder.sync_all()
-    };
-    put().map_err(failed)?;
-    Ok(made)
-}
-
-/// Puts the log of a database back into its file, which only who has it alone can do.
-fn leave_alone(path: &Path) -> Result<()> {
-    let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
-    let mut conn = connect(text)?;
-    conn.batch_execute("PRAGMA busy_timeout = 0;")?;
-    let mode = conn.load_sql::<diesel::sql_types::Text, String>("PRAGMA journal_mode = DELETE", &[]);
-    match mode {
-        Ok(mode) if mode == ["delete"] => Ok(()),
-        Ok(_) | Err(Error::Unavailable(_)) => Err(Error::Refused(IN_USE.to_owned())),
-        Err(error) => Err(error),
-    }
-}
-
-/// Why a database that is open is not replaced.
-pub(super) const IN_USE: &str = "a server or another command has the database open: stop it, then restore again";
-
-/// Opens a connection that may write.
-pub(super) fn connect(path: &str) -> Result<Conn> {
-    let mut connection = SqliteConnection::establish(path)
-        .map_err(|error| Error::Unavailable(format!("cannot open the database file: {error}")))?;
-    connection.batch_execute(SETTINGS)?;
-    Ok(Conn::Sqlite(connection))
-}
-
 /// Writes more pages into the WAL than fit into memory, where the next commit would write its own, and takes them
 /// back: nobody sees them, and the data version stays.
 fn rehearse(conn: &mut Conn) -> Result<()> {
@@ -297,10 +217,4 @@ fn rehearse(conn: &mut Conn) -> Result<()> {
     let undone = conn.unwind(0);
     written?;
     Ok(undone?)
-}
-
-fn reader(path: &str) -> Result<Conn> {
-    let mut conn = connect(path)?;
-    conn.batch_execute("PRAGMA query_only = ON;")?;
-    Ok(conn)
 }

@@ -13,7 +13,7 @@ use diesel::sql_types::BigInt;
 use super::anchor::Anchor;
 use super::connection::Conn;
 use super::error::{Error, Result};
-use super::sqlite;
+use super::file::connect;
 use super::writes::Writes;
 
 /// The most jobs in one commit, so that the first of them does not wait for ever.
@@ -177,7 +177,7 @@ impl Thread {
     fn round(&mut self, jobs: &mut Vec<Box<dyn Job>>, queue: &Receiver<Box<dyn Job>>) -> Result<i64> {
         let mut conn = match self.conn.take() {
             Some(conn) => conn,
-            None => sqlite::connect(&self.path)?,
+            None => connect(&self.path)?,
         };
         // Before, so that nothing is written into another file; after, so that nothing is acknowledged that only a
         // deleted one has.

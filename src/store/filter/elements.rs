@@ -3,8 +3,8 @@
 //! Rows of one element have its number. An element that has no indexed value has no row, so a condition
 //! starts from a row that passes (the anchor) and asks for the rest of its element.
 
-use super::bounds::{Binder, Bounds, Source};
 use super::cond::{Cond, Leaf, RowTest, Spread, Test, Which};
+use super::terms::{Binder, Bounds, Source};
 use crate::scim::filter::{Bound, Operator};
 use crate::scim::path::AttrRef;
 
@@ -21,7 +21,7 @@ pub(super) fn bounds(binder: Binder, target: AttrRef, filter: &Bound) -> Bounds 
 fn rows(binder: Binder, filter: &Bound, any: &Leaf) -> Bounds {
     let known = match filter {
         // Not `ne`: outside of elements it is met by there being none.
-        Bound::Compare { op, .. } if *op != Operator::Ne => binder.bounds(filter),
+        Bound::Compare { target, op, operand } if *op != Operator::Ne => binder.compare(filter, *target, *op, operand),
         Bound::Or(parts) => Bounds::any(parts.iter().map(|part| rows(binder, part, any))),
         // Each part may be met by another one: that much must hold, and is not enough.
         Bound::And(parts) => {

@@ -13,6 +13,7 @@ mod elements;
 mod keys;
 mod plan;
 mod sql;
+mod terms;
 mod values;
 
 pub(in crate::store) use self::cond::{Cond, Leaf, RowTest, Test};

@@ -1,7 +1,8 @@
 //! What the database decides of a filter, and what it starts from.
 
-use super::bounds::{Binder, Bounds};
+use super::bounds::bounds;
 use super::cond::{Cond, Leaf, Relation, RowTest, Spread, Test, Which};
+use super::terms::{Binder, Bounds};
 use crate::scim::ResourceType;
 use crate::scim::filter::Bound;
 
@@ -48,7 +49,7 @@ impl<'f> Plan<'f> {
             Some(Bound::And(parts)) => parts.as_slice(),
             Some(one) => std::slice::from_ref(one),
         };
-        let mut parts: Vec<(&Bound, Bounds)> = parts.iter().map(|part| (part, bounded(binder.bounds(part)))).collect();
+        let mut parts: Vec<(&Bound, Bounds)> = parts.iter().map(|part| (part, bounded(bounds(binder, part)))).collect();
         parts.sort_by_key(|(_, bounds)| rank(&bounds.upper));
         for (_, bounds) in parts.iter_mut().skip(CONJUNCTS_MAX).filter(|(_, bounds)| bounds.upper != Cond::False) {
             *bounds = Bounds::UNKNOWN;

@@ -1,10 +1,9 @@
-//! What the index says about a filter.
+//! What the index says about one term of a filter.
 
 use chrono::{DateTime, Timelike, Utc};
 use serde_json::json;
 
 use super::cond::{Clock, Cond, Leaf, Path, Relation, RowTest, Spread, Test, Which};
-use super::elements;
 use super::values::{Tests, tests};
 use crate::domain::Id;
 use crate::scim::attribute::Kind;
@@ -74,19 +73,7 @@ pub(super) struct Binder {
 }
 
 impl Binder {
-    pub(super) fn bounds(self, bound: &Bound) -> Bounds {
-        match bound {
-            Bound::And(parts) => Bounds::all(parts.iter().map(|part| self.bounds(part))).settled(),
-            Bound::Or(parts) => Bounds::any(parts.iter().map(|part| self.bounds(part))).settled(),
-            Bound::Not(inner) => self.bounds(inner).opposite(),
-            Bound::Present(target) => self.present(*target),
-            Bound::Compare { target, op, operand } => self.compare(bound, *target, *op, operand),
-            Bound::ValuePath { target, filter } => elements::bounds(self, *target, filter),
-            Bound::Never => Bounds::exact(Cond::False),
-        }
-    }
-
-    fn present(self, target: AttrRef) -> Bounds {
+    pub(super) fn present(self, target: AttrRef) -> Bounds {
         match self.source(target) {
             Source::Id | Source::Clock(_) | Source::Constant => Bounds::exact(Cond::True),
             Source::ExternalId => Bounds::exact(self.external_id(Test::Any)),
@@ -114,7 +101,7 @@ impl Binder {
         }
     }
 
-    fn compare(self, bound: &Bound, target: AttrRef, op: Operator, operand: &Operand) -> Bounds {
+    pub(super) fn compare(self, bound: &Bound, target: AttrRef, op: Operator, operand: &Operand) -> Bounds {
         match (self.source(target), operand) {
             (Source::Id, Operand::Text(text)) => id(op, text),
             (Source::Clock(clock), Operand::Time(time)) => Bounds::exact(at(clock, op, *time)),

@@ -2,8 +2,8 @@
 
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
+use super::finder::Finder;
 use super::order::{Column, Direction, Place, Segment};
-use super::page::Finder;
 use crate::domain::TenantKey;
 use crate::store::connection::Conn;
 use crate::store::error::{Error, Result};

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 
 use super::Start;
+use super::finder::Finder;
 use super::order::{Order, Place};
-use super::page::{Finder, Found, Taker};
+use super::page::{Found, Taker};
 use super::walk::Walk;
 use crate::domain::TenantKey;
 use crate::store::connection::{CHUNK, Conn};

@@ -1,22 +1,14 @@
 //! Finding the results of a page.
 
-use super::candidates::{Candidate, Slice};
+use super::Start;
+use super::candidates::Slice;
+use super::finder::Finder;
 use super::order::{Order, Place, Segment};
-use super::view::Viewer;
 use super::walk::Walk;
-use super::{Query, Start};
 use crate::domain::TenantKey;
 use crate::store::connection::{CHUNK, Conn};
 use crate::store::error::Result;
-use crate::store::filter::Plan;
 use crate::store::resources;
-
-/// A search under way.
-pub(super) struct Finder<'q> {
-    pub(super) query: &'q Query<'q>,
-    pub(super) plan: &'q Plan<'q>,
-    pub(super) order: Order,
-}
 
 /// The results of a page.
 #[derive(Debug, Default)]
@@ -162,27 +154,6 @@ impl Finder<'_> {
             }
         }
         Ok(())
-    }
-
-    /// Those of the candidates that match.
-    pub(super) fn matching(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        viewer: &Viewer<'_>,
-        chunk: Vec<Candidate>,
-    ) -> Result<Vec<Place>> {
-        let open: Vec<_> = chunk.iter().filter(|c| !c.sure).map(|c| c.place.key).collect();
-        let mut passed = std::collections::HashSet::with_capacity(open.len());
-        if !open.is_empty() {
-            viewer.each(conn, tenant, &open, |key, document| {
-                if viewer.matches(document) {
-                    passed.insert(key);
-                }
-            })?;
-        }
-        let matching = chunk.into_iter().filter(|c| c.sure || passed.contains(&c.place.key));
-        Ok(matching.map(|candidate| candidate.place).collect())
     }
 
     /// The total, if it did not come with the page.

@@ -7,8 +7,9 @@ use serde_json::{Map, Value};
 
 use super::Start;
 use super::candidates::Slice;
+use super::finder::Finder;
 use super::order::{Direction, Order, Place, Segment};
-use super::page::{Finder, Found, Taker};
+use super::page::{Found, Taker};
 use super::view::Viewer;
 use super::walk::STRETCH_MAX;
 use crate::domain::TenantKey;

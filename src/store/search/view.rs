@@ -1,10 +1,12 @@
 //! What filters look at: a document with what is not stored in it.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use serde_json::{Map, Value, json};
 
-use super::page::Finder;
+use super::candidates::Candidate;
+use super::finder::Finder;
+use super::order::Place;
 use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
 use crate::scim::filter::{Bound, attributes, matches};
@@ -57,6 +59,21 @@ impl<'q> Viewer<'q> {
 
     pub(super) fn matches(&self, document: &Map<String, Value>) -> bool {
         self.residual.iter().all(|bound| matches(bound, document))
+    }
+
+    /// Those of the candidates that match.
+    pub(super) fn matching(&self, conn: &mut Conn, tenant: TenantKey, chunk: Vec<Candidate>) -> Result<Vec<Place>> {
+        let open: Vec<_> = chunk.iter().filter(|c| !c.sure).map(|c| c.place.key).collect();
+        let mut passed = HashSet::with_capacity(open.len());
+        if !open.is_empty() {
+            self.each(conn, tenant, &open, |key, document| {
+                if self.matches(document) {
+                    passed.insert(key);
+                }
+            })?;
+        }
+        let matching = chunk.into_iter().filter(|c| c.sure || passed.contains(&c.place.key));
+        Ok(matching.map(|candidate| candidate.place).collect())
     }
 
     /// Shows each of these resources, one at a time; those that are gone are left out.

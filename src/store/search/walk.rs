@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use super::candidates::{Candidate, Slice};
+use super::finder::Finder;
 use super::order::{Place, Segment};
-use super::page::Finder;
 use super::view::Viewer;
 use crate::domain::TenantKey;
 use crate::store::connection::{CHUNK, Conn};
@@ -50,7 +50,7 @@ impl<'f, 'q> Walk<'f, 'q> {
             }
         }
         let chunk = self.held.drain(..size.min(self.held.len())).collect();
-        self.finder.matching(conn, tenant, &self.viewer, chunk).map(Some)
+        self.viewer.matching(conn, tenant, chunk).map(Some)
     }
 
     /// The candidate that lies so many further on, with its segment; `None` if there are fewer. Of an exact plan.
