@@ -14,10 +14,8 @@ use std::path::PathBuf;
 use clap::Args;
 use ipnet::IpNet;
 
+pub use self::file::FILE;
 pub use self::log::{Format, Log};
-
-/// The name of the settings file in the working folder.
-pub const FILE: &str = "keyroll.toml";
 
 /// Where data, database and URLs are: every command takes these.
 #[derive(Args, Clone, Debug, Default)]

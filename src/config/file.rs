@@ -9,7 +9,10 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use super::{FILE, Format};
+use super::Format;
+
+/// The name of the settings file in the working folder.
+pub const FILE: &str = "keyroll.toml";
 
 /// The one table of settings: the name of each, its type, and what it is like.
 macro_rules! settings {
