@@ -11,7 +11,6 @@ use std::sync::Arc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
 
-use keyroll::domain::Caller;
 use keyroll::domain::log::RequestRef;
 use keyroll::scim::message::SearchRequest;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
@@ -46,8 +45,8 @@ fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
     let service = Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
     let made = service.init("default").unwrap();
     let context = |name: &str| {
-        let caller: Caller = service.authenticate(made[name].as_str().unwrap()).unwrap();
-        Context::new(caller, RequestRef::default())
+        let entered = service.enter(made[name].as_str().unwrap(), RequestRef::default()).unwrap();
+        Context::new(entered.caller, RequestRef::default())
     };
     let (idp, admin) = (context("provisioning_key"), context("admin_key"));
     let users = registry().by_name("User").unwrap();

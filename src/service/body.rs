@@ -162,7 +162,7 @@ impl Rest for Members {
             service.read(|conn| Ok(store::members::page(conn, self.tenant, self.group, Some(after), CHUNK)?))?;
         let mut text = String::new();
         for one in &members {
-            let Some(element) = service.member_text(one, &self.projection)? else { continue };
+            let Some(element) = member_text(service, one, &self.projection)? else { continue };
             text.push_str(if std::mem::replace(&mut self.begun, true) { "," } else { "" });
             text.push_str(&element);
         }
@@ -176,23 +176,21 @@ impl Rest for Members {
     }
 }
 
-impl Service {
-    /// One element of `members` as the projection shows it; `None` if nothing of it is shown.
-    pub(in crate::service) fn member_text(
-        &self,
-        one: &Member,
-        projection: &Projection,
-    ) -> Result<Option<String>, Error> {
-        let element = member(self.scim_base_url(), one);
-        if projection.is_default() {
-            return Ok(Some(serde_json::to_string(&element)?));
-        }
-        let mut document = Map::new();
-        document.insert("members".to_owned(), Value::Array(vec![element]));
-        projection.apply(&mut document);
-        let element = document.get("members").and_then(Value::as_array).and_then(|members| members.first());
-        Ok(element.map(serde_json::to_string).transpose()?)
+/// One element of `members` as the projection shows it; `None` if nothing of it is shown.
+pub(in crate::service) fn member_text(
+    service: &Service,
+    one: &Member,
+    projection: &Projection,
+) -> Result<Option<String>, Error> {
+    let element = member(service.scim_base_url(), one);
+    if projection.is_default() {
+        return Ok(Some(serde_json::to_string(&element)?));
     }
+    let mut document = Map::new();
+    document.insert("members".to_owned(), Value::Array(vec![element]));
+    projection.apply(&mut document);
+    let element = document.get("members").and_then(Value::as_array).and_then(|members| members.first());
+    Ok(element.map(serde_json::to_string).transpose()?)
 }
 
 /// One element of `members`; the type is what the id names, whatever the client said.

@@ -1,5 +1,5 @@
 //! A clock that is not to be believed writes nothing: what is recorded at a time far ahead would end every key that
-//! should live until then, for time never goes back (`Service::now_in`).
+//! should live until then, for time never goes back (`memory::now_in`).
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -43,19 +43,6 @@ impl Clocks {
 }
 
 impl Service {
-    /// Compares the clocks, when the database has just told its own.
-    pub(in crate::service) fn compare_clocks(&self) {
-        let (Some(told), Some(max)) = (self.inner.store.told_time(), self.inner.settings.limits.clock_skew_seconds_max)
-        else {
-            return;
-        };
-        let apart = self.now().signed_duration_since(told).abs();
-        let is_apart = apart > TimeDelta::seconds(max);
-        if self.inner.clocks.is_apart.swap(is_apart, Ordering::AcqRel) != is_apart {
-            log::warn!(seconds = apart.num_seconds(); "{}", if is_apart { APART } else { "the clocks agree again" });
-        }
-    }
-
     /// The time of the newest record, if that is so far ahead of this node's clock that one of the two is wrong:
     /// until then time stands still, and keys that should live on are EXPIRED.
     ///
@@ -65,15 +52,29 @@ impl Service {
         let newest = self.read(|conn| Ok(store::log::heads(conn)?.into_iter().map(|head| head.time).max()))?;
         Ok(newest.filter(|time| time.signed_duration_since(self.now()) > JUMP_MAX))
     }
+}
 
-    /// Whether what is written now would carry a time that can be believed, else why not.
-    pub(in crate::service) fn believe_clock(&self) -> Result<(), &'static str> {
-        if self.inner.clocks.is_apart.load(Ordering::Acquire) {
-            return Err(APART);
-        }
-        if self.inner.clocks.has_jumped(self.inner.clock.as_ref()) {
-            return Err(JUMPED);
-        }
-        Ok(())
+/// Compares the clocks, when the database has just told its own.
+pub(in crate::service) fn compare(service: &Service) {
+    let (Some(told), Some(max)) =
+        (service.inner.store.told_time(), service.inner.settings.limits.clock_skew_seconds_max)
+    else {
+        return;
+    };
+    let apart = service.now().signed_duration_since(told).abs();
+    let is_apart = apart > TimeDelta::seconds(max);
+    if service.inner.clocks.is_apart.swap(is_apart, Ordering::AcqRel) != is_apart {
+        log::warn!(seconds = apart.num_seconds(); "{}", if is_apart { APART } else { "the clocks agree again" });
     }
+}
+
+/// Whether what is written now would carry a time that can be believed, else why not.
+pub(in crate::service) fn believe(service: &Service) -> Result<(), &'static str> {
+    if service.inner.clocks.is_apart.load(Ordering::Acquire) {
+        return Err(APART);
+    }
+    if service.inner.clocks.has_jumped(service.inner.clock.as_ref()) {
+        return Err(JUMPED);
+    }
+    Ok(())
 }

@@ -8,19 +8,17 @@ use crate::scim::cursor::Cursor;
 use crate::scim::{self, ScimType};
 use crate::service::{Context, Error, Service, sealed};
 
-impl Service {
-    /// Seals a cursor: nobody can read or make one (RFC 9865 §5).
-    pub(in crate::service) fn seal_cursor(&self, cursor: &Cursor) -> Result<String, Error> {
-        let sealed = sealed::seal(self.keyring().cursor(), b"", &cursor.to_bytes(), self.entropy())?;
-        Ok(URL_SAFE_NO_PAD.encode(sealed))
-    }
+/// Seals a cursor: nobody can read or make one (RFC 9865 §5).
+pub(in crate::service) fn seal(service: &Service, cursor: &Cursor) -> Result<String, Error> {
+    let sealed = sealed::seal(service.keyring().cursor(), b"", &cursor.to_bytes(), service.entropy())?;
+    Ok(URL_SAFE_NO_PAD.encode(sealed))
+}
 
-    pub(in crate::service) fn open_cursor(&self, text: &str) -> Result<Cursor, Error> {
-        let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
-        let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        let plain = sealed::open(self.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
-        Ok(Cursor::from_bytes(&plain)?)
-    }
+pub(in crate::service) fn open(service: &Service, text: &str) -> Result<Cursor, Error> {
+    let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+    let plain = sealed::open(service.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
+    Ok(Cursor::from_bytes(&plain)?)
 }
 
 /// Binds a cursor to a question, and to the tenant and the caller that ask it.

@@ -1,6 +1,6 @@
 //! The use cases: authorize → validate → change → record, in one transaction.
 //!
-//! Synchronous throughout; the one door for changes is `Service::perform`. HTTP and the command line
+//! Synchronous throughout; the one door for changes is `change::perform`. HTTP and the command line
 //! call the same functions.
 
 mod access;
@@ -30,7 +30,7 @@ mod readiness;
 mod reports;
 pub mod runtime;
 mod sealed;
-mod signing;
+pub mod signing;
 pub mod tenants;
 
 use std::path::PathBuf;
@@ -47,8 +47,8 @@ pub use self::readiness::Readiness;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::Keyring;
-use crate::domain::{Caller, Operation, TenantKey};
-use crate::scim::{self, ResourceType};
+use crate::domain::{Caller, Id};
+use crate::scim;
 pub use crate::store::Interest;
 use crate::store::{self, Conn, Store};
 
@@ -199,7 +199,7 @@ impl Service {
         };
         let interest = Interest::default();
         let service = Service { inner: Arc::new(inner), told: None, from_memory: false, interest, turn: None };
-        service.map_direct_grants()?;
+        tenants::init::map_direct_grants(&service)?;
         Ok(service)
     }
 
@@ -227,11 +227,9 @@ impl Service {
         self.inner.clock.now()
     }
 
-    /// The time by which a tenant's keys, grants and changes are judged: that of the clock, and never before the last
-    /// record of the log. Whoever set the clock back, or has one that is behind another node's, wins nothing by it.
-    pub(crate) fn now_in(&self, tenant: TenantKey) -> DateTime<Utc> {
-        let now = self.now();
-        self.last_record_at(tenant).map_or(now, |last| now.max(last))
+    /// A new id, for a request.
+    pub fn mint(&self) -> Id {
+        Id::mint(self.now(), self.entropy())
     }
 
     pub(crate) fn entropy(&self) -> &dyn Entropy {
@@ -247,21 +245,6 @@ impl Service {
             return Err(Error::NotRemembered);
         }
         self.inner.store.read_for(&self.interest, f)
-    }
-
-    /// Answers a question: authorizes the caller and reads.
-    ///
-    /// # Errors
-    /// If the caller may not, or `f` or the store fails.
-    pub(crate) fn ask<T>(
-        &self,
-        context: &Context,
-        operation: Operation,
-        resource_type: Option<&'static ResourceType>,
-        f: impl Fn(&mut Conn) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        authorize(&context.caller, operation, resource_type)?;
-        self.read(f)
     }
 }
 

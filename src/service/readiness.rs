@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::service::{Error, Service};
+use crate::service::{Error, Service, clocks};
 use crate::store;
 
 /// What can be served, and what not, and why.
@@ -55,7 +55,7 @@ impl Service {
     pub fn readiness(&self, for_reads: bool) -> Readiness {
         let read = || -> Result<(), Error> {
             self.inner.store.data_version()?;
-            self.compare_clocks();
+            clocks::compare(self);
             self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
         };
         if let Err(error) = read() {
@@ -67,7 +67,7 @@ impl Service {
             return Readiness::nothing(why);
         }
         let writes =
-            if for_reads { None } else { self.believe_clock().and_then(|()| self.inner.store.writable()).err() };
+            if for_reads { None } else { clocks::believe(self).and_then(|()| self.inner.store.writable()).err() };
         Readiness { reads: None, writes, warnings: self.warnings().to_vec() }
     }
 }

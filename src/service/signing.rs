@@ -54,19 +54,19 @@ impl SigningKey {
 }
 
 impl Service {
-    /// Signs claims as a compact JWS. The type keeps a signature for one purpose from passing for another
-    /// (RFC 8725 §3.11); `iss`, `iat` and `exp` are the caller's to give.
-    ///
-    /// # Errors
-    /// If the claims cannot be written as JSON.
-    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
-        self.inner.signing_key.sign(typ, claims)
-    }
-
     /// The JWK set that signatures are verified with.
     pub fn signing_keys(&self) -> &Value {
         &self.inner.signing_key.published
     }
+}
+
+/// Signs claims as a compact JWS. The type keeps a signature for one purpose from passing for another
+/// (RFC 8725 §3.11); `iss`, `iat` and `exp` are the caller's to give.
+///
+/// # Errors
+/// If the claims cannot be written as JSON.
+pub fn sign(service: &Service, typ: &str, claims: &impl Serialize) -> Result<String, Error> {
+    service.inner.signing_key.sign(typ, claims)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::facts::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::{Id, Policy, Principal, TenantKey};
+use crate::service::access::{past, policy};
 use crate::service::document::stored_document;
 use crate::service::{Error, Service};
 use crate::store::around::{self, AT_ONCE, Around, Own};
@@ -15,136 +16,139 @@ use crate::store::{self, Conn, ResourceKey};
 /// What is looked at: the present, or the state after a record.
 pub(in crate::service) type At = Option<i64>;
 
-impl Service {
-    /// The policy and the facts about some principals, as they are at one moment.
-    pub(in crate::service) fn facts_now(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        ids: &[Id],
-    ) -> Result<(Arc<Policy>, Vec<Facts>, Groups), Error> {
-        // If the last policy still holds, one statement says all there is to know.
-        if let Some((epoch, policy)) = self.last_policy(tenant)
-            && (1..=AT_ONCE).contains(&ids.len())
-        {
-            let around = around::around(conn, tenant, ids, wanted(&policy))?;
-            let is_all = !around.principals.iter().any(|(principal, _)| principal.needs_sponsor());
-            if around.policy_epoch == epoch && is_all {
-                let mut found = Found::present(around)?;
-                return Ok((policy, found.facts(ids), found.groups));
-            }
+/// The policy and the facts about some principals, as they are at one moment.
+pub(in crate::service) fn now(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    ids: &[Id],
+) -> Result<(Arc<Policy>, Vec<Facts>, Groups), Error> {
+    // If the last policy still holds, one statement says all there is to know.
+    if let Some((epoch, policy)) = policy::last(service, tenant)
+        && (1..=AT_ONCE).contains(&ids.len())
+    {
+        let around = around::around(conn, tenant, ids, wanted(&policy))?;
+        let is_all = !around.principals.iter().any(|(principal, _)| principal.needs_sponsor());
+        if around.policy_epoch == epoch && is_all {
+            let mut found = Found::present(around)?;
+            return Ok((policy, found.facts(ids), found.groups));
         }
-        store::snapshot(conn, |conn| {
-            let policy = self.policy_now(conn, tenant)?;
-            let (facts, groups) = self.facts(conn, tenant, &policy, ids, None)?;
-            Ok((policy, facts, groups))
-        })
     }
+    store::snapshot(conn, |conn| {
+        let policy = policy::now(service, conn, tenant)?;
+        let (facts, groups) = of(service, conn, tenant, &policy, ids, None)?;
+        Ok((policy, facts, groups))
+    })
+}
 
-    /// The facts about some principals, in the order of the ids; those that there never were are left out.
-    pub(in crate::service) fn facts(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        ids: &[Id],
-        at: At,
-    ) -> Result<(Vec<Facts>, Groups), Error> {
-        let mut found = match at {
-            None => Found::present(around::around(conn, tenant, ids, wanted(policy))?)?,
-            Some(at) => self.past(conn, tenant, policy, ids, at)?,
-        };
-        let mut facts = found.facts(ids);
-        self.withdraw_orphans(conn, tenant, &mut facts, &found.states, at)?;
-        Ok((facts, found.groups))
-    }
+/// The facts about some principals, in the order of the ids; those that there never were are left out.
+pub(in crate::service) fn of(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    ids: &[Id],
+    at: At,
+) -> Result<(Vec<Facts>, Groups), Error> {
+    let mut found = match at {
+        None => Found::present(around::around(conn, tenant, ids, wanted(policy))?)?,
+        Some(at) => past(service, conn, tenant, policy, ids, at)?,
+    };
+    let mut facts = found.facts(ids);
+    withdraw_orphans(conn, tenant, &mut facts, &found.states, at)?;
+    Ok((facts, found.groups))
+}
 
-    /// What there was around some principals after a record.
-    fn past(&self, conn: &mut Conn, tenant: TenantKey, policy: &Policy, ids: &[Id], at: i64) -> Result<Found, Error> {
-        let states = states(conn, tenant, ids, Some(at))?;
-        let resources = self.resources_at(conn, tenant, policy, ids, at)?;
-        let keys: Vec<ResourceKey> = resources.values().map(|seen| ResourceKey(seen.key)).collect();
-        let mut groups = Groups::default();
-        if policy.has_groups() && !keys.is_empty() {
-            groups.of = store::facts::edges(conn, tenant, &keys, at)?;
-            let reached: HashSet<i64> = groups.of.values().flatten().map(|edge| edge.group).collect();
-            let reached: Vec<ResourceKey> = reached.into_iter().map(ResourceKey).collect();
-            groups.known = self.groups_at(conn, tenant, policy, &reached, at)?;
-        }
-        Ok(Found { states, resources, groups })
+/// What there was around some principals after a record.
+fn past(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    ids: &[Id],
+    at: i64,
+) -> Result<Found, Error> {
+    let states = states(conn, tenant, ids, Some(at))?;
+    let resources = resources_at(service, conn, tenant, policy, ids, at)?;
+    let keys: Vec<ResourceKey> = resources.values().map(|seen| ResourceKey(seen.key)).collect();
+    let mut groups = Groups::default();
+    if policy.has_groups() && !keys.is_empty() {
+        groups.of = store::facts::edges(conn, tenant, &keys, at)?;
+        let reached: HashSet<i64> = groups.of.values().flatten().map(|edge| edge.group).collect();
+        let reached: Vec<ResourceKey> = reached.into_iter().map(ResourceKey).collect();
+        groups.known = groups_at(service, conn, tenant, policy, &reached, at)?;
     }
+    Ok(Found { states, resources, groups })
+}
 
-    /// An agent without a live sponsor is not live (design §5). Local agents need none.
-    fn withdraw_orphans(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        facts: &mut [Facts],
-        principals: &HashMap<Id, State>,
-        at: At,
-    ) -> Result<(), Error> {
-        let needs = |facts: &Facts| {
-            facts.live && principals.get(&facts.id).is_some_and(|state| state.principal.needs_sponsor())
-        };
-        let of = |facts: &Facts| facts.resource.as_ref().map(|one| sponsors(&one.document)).unwrap_or_default();
-        let named: BTreeSet<Id> = facts.iter().filter(|one| needs(one)).flat_map(of).collect();
-        let states = states(conn, tenant, &named.into_iter().collect::<Vec<_>>(), at)?;
-        for agent in facts.iter_mut().filter(|one| needs(one)) {
-            agent.live = of(agent).iter().any(|sponsor| states.get(sponsor).is_some_and(State::is_live));
-        }
-        Ok(())
+/// An agent without a live sponsor is not live (design §5). Local agents need none.
+fn withdraw_orphans(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    facts: &mut [Facts],
+    principals: &HashMap<Id, State>,
+    at: At,
+) -> Result<(), Error> {
+    let needs =
+        |facts: &Facts| facts.live && principals.get(&facts.id).is_some_and(|state| state.principal.needs_sponsor());
+    let of = |facts: &Facts| facts.resource.as_ref().map(|one| sponsors(&one.document)).unwrap_or_default();
+    let named: BTreeSet<Id> = facts.iter().filter(|one| needs(one)).flat_map(of).collect();
+    let states = states(conn, tenant, &named.into_iter().collect::<Vec<_>>(), at)?;
+    for agent in facts.iter_mut().filter(|one| needs(one)) {
+        agent.live = of(agent).iter().any(|sponsor| states.get(sponsor).is_some_and(State::is_live));
     }
+    Ok(())
+}
 
-    /// What was known of groups after a record, by key.
-    fn groups_at(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        keys: &[ResourceKey],
-        at: i64,
-    ) -> Result<HashMap<i64, GroupFacts>, Error> {
-        let mut known = store::facts::groups(conn, tenant, keys, policy.has_external_ids())?;
-        let past = store::history::resources(conn, tenant, keys, at)?;
-        let opened = self.open_past(conn, tenant, &past)?;
-        for (row, past) in past.iter().zip(opened) {
-            let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
-            let facts = GroupFacts { key: row.key.0, id: row.id, display, external_ids: past.external_ids };
-            known.insert(row.key.0, facts);
-        }
-        Ok(known)
+/// What was known of groups after a record, by key.
+fn groups_at(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    keys: &[ResourceKey],
+    at: i64,
+) -> Result<HashMap<i64, GroupFacts>, Error> {
+    let mut known = store::facts::groups(conn, tenant, keys, policy.has_external_ids())?;
+    let past = store::history::resources(conn, tenant, keys, at)?;
+    let opened = past::open_past(service, conn, tenant, &past)?;
+    for (row, past) in past.iter().zip(opened) {
+        let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        let facts = GroupFacts { key: row.key.0, id: row.id, display, external_ids: past.external_ids };
+        known.insert(row.key.0, facts);
     }
+    Ok(known)
+}
 
-    /// The resources of some ids as they were after a record, by id: deleted ones, too.
-    fn resources_at(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        policy: &Policy,
-        ids: &[Id],
-        at: i64,
-    ) -> Result<HashMap<Id, ResourceFacts>, Error> {
-        let names = connection_names(conn, tenant, policy)?;
-        let seen = |key: ResourceKey, document: Map<String, Value>, connection: Option<i64>| ResourceFacts {
-            key: key.0,
-            document,
-            connection: connection.and_then(|key| names.get(&key).cloned()),
-        };
-        let mut found = HashMap::with_capacity(ids.len());
-        for resource in store::resources::of_ids(conn, tenant, ids)? {
-            let document = stored_document(&resource)?;
-            found.insert(resource.id, seen(resource.key, document, resource.connection));
-        }
-        let mut keys: Vec<ResourceKey> = found.values().map(|seen| ResourceKey(seen.key)).collect();
-        let missing: Vec<Id> = ids.iter().filter(|id| !found.contains_key(*id)).copied().collect();
-        keys.extend(store::history::keys_of(conn, tenant, &missing)?.into_iter().map(|(_, key)| key));
-        let past = store::history::resources(conn, tenant, &keys, at)?;
-        let opened = self.open_past(conn, tenant, &past)?;
-        for (row, past) in past.into_iter().zip(opened) {
-            found.insert(row.id, seen(row.key, past.document, row.connection));
-        }
-        Ok(found)
+/// The resources of some ids as they were after a record, by id: deleted ones, too.
+fn resources_at(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    policy: &Policy,
+    ids: &[Id],
+    at: i64,
+) -> Result<HashMap<Id, ResourceFacts>, Error> {
+    let names = connection_names(conn, tenant, policy)?;
+    let seen = |key: ResourceKey, document: Map<String, Value>, connection: Option<i64>| ResourceFacts {
+        key: key.0,
+        document,
+        connection: connection.and_then(|key| names.get(&key).cloned()),
+    };
+    let mut found = HashMap::with_capacity(ids.len());
+    for resource in store::resources::of_ids(conn, tenant, ids)? {
+        let document = stored_document(&resource)?;
+        found.insert(resource.id, seen(resource.key, document, resource.connection));
     }
+    let mut keys: Vec<ResourceKey> = found.values().map(|seen| ResourceKey(seen.key)).collect();
+    let missing: Vec<Id> = ids.iter().filter(|id| !found.contains_key(*id)).copied().collect();
+    keys.extend(store::history::keys_of(conn, tenant, &missing)?.into_iter().map(|(_, key)| key));
+    let past = store::history::resources(conn, tenant, &keys, at)?;
+    let opened = past::open_past(service, conn, tenant, &past)?;
+    for (row, past) in past.into_iter().zip(opened) {
+        found.insert(row.id, seen(row.key, past.document, row.connection));
+    }
+    Ok(found)
 }
 
 /// What was found about some principals.

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use crate::domain::log::Head;
 use crate::domain::news::{Gone, News};
 use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
-use crate::service::{Change, Error, Service};
+use crate::service::{Error, Service, memory};
 use crate::store::catalogue::{Item, Kind};
 use crate::store::{self, Conn};
 
@@ -39,81 +39,58 @@ impl Policies {
     }
 }
 
-impl Service {
-    /// The policy of a state: the one before with what has changed since, as long as the log is the same one.
-    pub(in crate::service) fn policy(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        head: &Head,
-    ) -> Result<Arc<Policy>, Error> {
-        let before = self.inner.policies.get().get(&tenant).cloned();
-        let policy = match before {
-            Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
-            Some(known) if leads_to(conn, tenant, &known, head)? => {
-                known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
-            }
-            _ => Policy::default().with(news(store::catalogue::current(conn, tenant)?)?),
-        };
-        let policy = Arc::new(policy);
-        let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
-        self.inner.policies.get().insert(tenant, Known { epoch, next_seq, hash, policy: Arc::clone(&policy) });
-        Ok(policy)
-    }
-
-    /// The policy that a request answers by: without a read if nothing has changed that the request was told of.
-    pub(in crate::service) fn policy_seen(&self, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
-        match self.remembered_policy(tenant) {
-            Some(known) => Ok(known),
-            None => self.read(|conn| store::snapshot(conn, |conn| self.policy_now(conn, tenant))),
+/// The policy of a state: the one before with what has changed since, as long as the log is the same one.
+pub(in crate::service) fn of(
+    service: &Service,
+    conn: &mut Conn,
+    tenant: TenantKey,
+    head: &Head,
+) -> Result<Arc<Policy>, Error> {
+    let before = service.inner.policies.get().get(&tenant).cloned();
+    let policy = match before {
+        Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
+        Some(known) if leads_to(conn, tenant, &known, head)? => {
+            known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
         }
-    }
+        _ => Policy::default().with(news(store::catalogue::current(conn, tenant)?)?),
+    };
+    let policy = Arc::new(policy);
+    let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
+    service.inner.policies.get().insert(tenant, Known { epoch, next_seq, hash, policy: Arc::clone(&policy) });
+    Ok(policy)
+}
 
-    /// The policy that a request answers by, unless it must be read.
-    pub(in crate::service) fn remembered_policy(&self, tenant: TenantKey) -> Option<Arc<Policy>> {
-        self.known_policy(tenant, self.seen_policy_epoch(tenant)?)
-    }
-
-    /// The last policy that was read, and the number of its state.
-    pub(in crate::service) fn last_policy(&self, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
-        self.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
-    }
-
-    fn known_policy(&self, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {
-        self.last_policy(tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| policy)
-    }
-
-    /// The policy as the connection sees it now.
-    pub(in crate::service) fn policy_now(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
-        let head = store::log::head(conn, tenant)?;
-        self.policy(conn, tenant, &head)
-    }
-
-    /// The policy as it was after a record.
-    pub(in crate::service) fn policy_at(
-        &self,
-        conn: &mut Conn,
-        tenant: TenantKey,
-        seq: i64,
-    ) -> Result<Arc<Policy>, Error> {
-        Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
+/// The policy that a request answers by: without a read if nothing has changed that the request was told of.
+pub(in crate::service) fn seen(service: &Service, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+    match remembered(service, tenant) {
+        Some(known) => Ok(known),
+        None => service.read(|conn| store::snapshot(conn, |conn| now(service, conn, tenant))),
     }
 }
 
-impl Change<'_> {
-    /// The policy as this transaction found it. Locks the log: see [`Change::seq`].
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(in crate::service) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
-        let (service, tenant, head) = (self.service, self.key(), self.locked_head()?);
-        let found = service.policy(self.conn, tenant, &head)?;
-        if !self.has_touched_catalogue() {
-            return Ok(found);
-        }
-        // What this transaction wrote has no number yet under which it could be kept.
-        Ok(Arc::new(found.with(news(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
-    }
+/// The policy that a request answers by, unless it must be read.
+pub(in crate::service) fn remembered(service: &Service, tenant: TenantKey) -> Option<Arc<Policy>> {
+    known(service, tenant, memory::seen_policy_epoch(service, tenant)?)
+}
+
+/// The last policy that was read, and the number of its state.
+pub(in crate::service) fn last(service: &Service, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
+    service.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
+}
+
+fn known(service: &Service, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {
+    last(service, tenant).filter(|(known, _)| *known == epoch).map(|(_, policy)| policy)
+}
+
+/// The policy as the connection sees it now.
+pub(in crate::service) fn now(service: &Service, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
+    let head = store::log::head(conn, tenant)?;
+    of(service, conn, tenant, &head)
+}
+
+/// The policy as it was after a record.
+pub(in crate::service) fn at(conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
+    Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
 }
 
 /// Whether the log that a policy was read with is the beginning of this one, and not of one that was put back.
@@ -125,7 +102,7 @@ fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &Known, head: &Head) -> R
     Ok(last.is_some_and(|last| last.seq == known.next_seq - 1 && last.hash == known.hash))
 }
 
-fn news(items: Vec<Item>) -> Result<News, Error> {
+pub(in crate::service) fn news(items: Vec<Item>) -> Result<News, Error> {
     let (mut news, mut gone) = (News::default(), Gone::default());
     for item in items {
         match item.kind {

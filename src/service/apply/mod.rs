@@ -14,11 +14,11 @@ use serde_json::Value;
 use self::plan::Plan;
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
-use crate::service::access::people;
+use crate::service::access::{people, policy};
 use crate::service::catalogue::{apis, mappings, roles};
 use crate::service::fields::Fields;
 use crate::service::reports::effects;
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, caller, change};
 use crate::store::{self, Conn};
 
 /// Entries of one table of a file.
@@ -45,9 +45,9 @@ impl Service {
         let file = File::read(file)?;
         let tenant = context.caller.tenant.key;
         if options.dry_run {
-            return self.ask(context, Operation::Apply, None, |conn| {
+            return caller::ask(self, context, Operation::Apply, None, |conn| {
                 store::snapshot(conn, |conn| {
-                    let policy = self.policy_now(conn, tenant)?;
+                    let policy = policy::now(self, conn, tenant)?;
                     let plan = Plan::new(conn, tenant, &policy, &file, options)?;
                     let effects =
                         effects::of(self, conn, tenant, &policy, plan.policy(&policy), &plan.affected(&policy))?;
@@ -59,7 +59,7 @@ impl Service {
                 })
             });
         }
-        self.perform(context, Operation::Apply, None, move |change| {
+        change::perform(self, context, Operation::Apply, None, move |change| {
             change.seq()?;
             let policy = change.policy()?;
             let plan = Plan::new(change.conn, tenant, &policy, &file, options)?;

@@ -14,6 +14,7 @@ use self::request::{Entities, Question, Refused, refuse};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
 use crate::scim::json::Tree;
+use crate::service::access::held;
 use crate::service::access::held::{Standings, Subject};
 use crate::service::{Context, Error, Service, authorize};
 
@@ -46,7 +47,7 @@ impl Service {
     pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
         authorize(&context.caller, Operation::AccessEvaluate, None)?;
         let question = Entities::of(body)?.question().map_err(refuse)?;
-        let standings = self.held(context, &HashSet::from([question.subject.clone()]))?;
+        let standings = held::of(self, context, &HashSet::from([question.subject.clone()]))?;
         Ok(decide(&question, &standings).1)
     }
 
@@ -75,7 +76,7 @@ impl Service {
         let question = |item| request.item(item)?.question();
         let questions: Vec<Result<Question, Refused>> = items.iter().map(question).collect();
         let subjects: HashSet<Subject> = questions.iter().flatten().map(|one| one.subject.clone()).collect();
-        let standings = self.held(context, &subjects)?;
+        let standings = held::of(self, context, &subjects)?;
         let mut answers = Vec::with_capacity(questions.len());
         for question in &questions {
             let (decision, answer) = match question {

@@ -9,13 +9,13 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permission};
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::json::Tree;
+use crate::service::access::held;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
 use crate::service::cursor::question_hash;
-use crate::service::reports::holders;
 use crate::service::reports::holders::{Holder, Place, Sought};
-use crate::service::reports::moment;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::reports::{holders, moment};
+use crate::service::{Context, Error, Service, authorize, cursor};
 use crate::store::{self, ResourceKey};
 
 /// The page that a search asks for.
@@ -44,7 +44,7 @@ impl Service {
         };
         let (subject, resource) = asked().map_err(refuse)?;
         let page = page_of(self, context, "action", request)?;
-        let standings = self.held(context, &[subject.clone()].into())?;
+        let standings = held::of(self, context, &[subject.clone()].into())?;
         let names = actions(&standings, &standings.of(&subject), resource);
         answer_page(self, &page, names, |name| json!({"name": name}))
     }
@@ -62,7 +62,7 @@ impl Service {
         };
         let (subject, action, resource) = asked().map_err(refuse)?;
         let page = page_of(self, context, "resource", request)?;
-        let standings = self.held(context, &[subject.clone()].into())?;
+        let standings = held::of(self, context, &[subject.clone()].into())?;
         let allowed = permission(resource, action)
             .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
         let found = allowed.then(|| ANY.to_owned()).into_iter().collect();
@@ -136,7 +136,7 @@ fn page_of(service: &Service, context: &Context, what: &str, request: Entities<'
         None => None,
         Some(Tree::Text(token)) if token.is_empty() => None,
         Some(Tree::Text(token)) => {
-            let opened = service.open_cursor(token).map_err(|_| refused("token", "not one of this server's"))?;
+            let opened = cursor::open(service, token).map_err(|_| refused("token", "not one of this server's"))?;
             if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
                 return Err(refused("token", "it belongs to another request"));
             }
@@ -175,13 +175,16 @@ fn answer_page(
 }
 
 fn seal_page(service: &Service, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
-    service.seal_cursor(&Cursor {
-        query: page.question,
-        issued_at_seconds: service.now().timestamp(),
-        sort,
-        last,
-        count: u32::try_from(page.limit).unwrap_or(u32::MAX),
-    })
+    cursor::seal(
+        service,
+        &Cursor {
+            query: page.question,
+            issued_at_seconds: service.now().timestamp(),
+            sort,
+            last,
+            count: u32::try_from(page.limit).unwrap_or(u32::MAX),
+        },
+    )
 }
 
 /// A page of results (§8.2.2).

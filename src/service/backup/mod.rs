@@ -17,8 +17,7 @@ use self::manifest::{FORMAT, LogEnd};
 use crate::domain::Operation;
 use crate::domain::log::{hex, render_time};
 use crate::domain::secret::Keyring;
-use crate::service::log;
-use crate::service::{Context, Error, Service, Settings, authorize, installation};
+use crate::service::{Context, Error, Service, Settings, authorize, installation, log};
 use crate::store::installation::{ROOT, SIGNING};
 use crate::store::{self, Store, archive};
 

@@ -18,7 +18,7 @@ use crate::service::access::provisioning::scim_access;
 use crate::service::dead::Dead;
 use crate::service::intact::is_intact;
 use crate::service::memory::{Known, Stamp};
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, access, memory};
 use crate::store::{self, Conn, credentials::Holder};
 
 pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
@@ -48,116 +48,115 @@ impl Found {
 }
 
 impl Service {
-    /// Who holds this bearer token.
-    ///
-    /// # Errors
-    /// [`Error::KeyRefused`], the same to whoever asks for every reason.
-    pub fn authenticate(&self, token: &str) -> Result<Caller, Error> {
-        Ok(self.enter(token, RequestRef::default())?.caller)
-    }
-
     /// Begins a request with this bearer token.
     ///
     /// # Errors
     /// [`Error::KeyRefused`], the same to whoever asks for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
-        let seen = self.stamp()?;
-        let Some(found) = self.prove(token)?.filter(|found| found.proven) else { return Err(REFUSED) };
-        match found.verdict(self.now_in(found.holder.tenant.key)) {
+        let seen = memory::stamp(self)?;
+        let Some(found) = prove(self, token)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        match found.verdict(memory::now_in(self, found.holder.tenant.key)) {
             Verdict::Valid => {
-                let key = self.key_holder(token, found, seen)?;
+                let key = holder(self, token, found, seen)?;
                 let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
                 Ok(Context { caller, request, noted: Arc::default(), seen: Some(seen) })
             }
             verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
         }
     }
+}
 
-    /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
-    /// has changed since.
-    pub(in crate::service) fn prove(&self, token: &str) -> Result<Option<Found>, Error> {
-        if let Some(Known { holder, key, at }) = self.known_caller(token) {
-            return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
-        }
-        let Some(key) = PlainKey::parse(token) else { return Ok(None) };
-        let at = self.now();
-        self.read(|conn| self.find(conn, &key, at))
+/// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
+/// has changed since.
+pub(in crate::service) fn prove(service: &Service, token: &str) -> Result<Option<Found>, Error> {
+    if let Some(Known { holder, key, at }) = memory::known_caller(service, token) {
+        return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
     }
+    let Some(key) = PlainKey::parse(token) else { return Ok(None) };
+    let at = service.now();
+    service.read(|conn| find(service, conn, &key, at))
+}
 
-    /// The holder of a key that works, with what its owner may do now; remembered for the next request.
-    pub(in crate::service) fn key_holder(
-        &self,
-        token: &str,
-        found: Found,
-        stamp: Stamp,
-    ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
-        let Found { holder, at, key, .. } = found;
-        let tenant = holder.tenant.clone();
-        let access = match holder.stored.credential.class {
-            Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
-            Class::User | Class::Service => {
-                let access = self.effective(tenant.key, holder.owner.id, stamp)?;
-                Arc::clone(&access.permissions)
-            }
-        };
-        if let Some(key) = key
-            && Arc::ptr_eq(&key.access, &access)
-        {
-            return Ok((tenant, key));
+/// The holder of a key that works, with what its owner may do now; remembered for the next request.
+pub(in crate::service) fn holder(
+    service: &Service,
+    token: &str,
+    found: Found,
+    stamp: Stamp,
+) -> Result<(Tenant, Arc<KeyHolder>), Error> {
+    let Found { holder, at, key, .. } = found;
+    let tenant = holder.tenant.clone();
+    let access = match holder.stored.credential.class {
+        Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
+        Class::User | Class::Service => {
+            let access = access::effective(service, tenant.key, holder.owner.id, stamp)?;
+            Arc::clone(&access.permissions)
         }
-        let key = Arc::new(key_holder(&holder, access));
-        self.remember_caller(token, Known { holder, key: Arc::clone(&key), at }, stamp);
-        Ok((tenant, key))
+    };
+    if let Some(key) = key
+        && Arc::ptr_eq(&key.access, &access)
+    {
+        return Ok((tenant, key));
     }
+    let key = Arc::new(key_holder(&holder, access));
+    memory::remember_caller(service, token, Known { holder, key: Arc::clone(&key), at }, stamp);
+    Ok((tenant, key))
+}
 
-    /// The same caller as the database knows it inside a transaction.
-    pub(in crate::service) fn refresh(&self, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
-        let Some(key) = known.key() else { return Ok(known.clone()) };
-        Ok(self.look_up(conn, key)?.1)
-    }
+/// The same caller as the database knows it inside a transaction.
+pub(in crate::service) fn refresh(service: &Service, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
+    let Some(key) = known.key() else { return Ok(known.clone()) };
+    Ok(look_up(service, conn, key)?.1)
+}
 
-    /// A key that works as it is in the database, and its holder as a caller.
-    pub(in crate::service) fn look_up(&self, conn: &mut Conn, key: &KeyHolder) -> Result<(Credential, Caller), Error> {
-        let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
-        let intact = self.is_intact(&holder) && holder.stored.credential.id == key.credential;
-        let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-        let verdict = holder.stored.credential.verdict(&holder.owner, sponsored, self.now_in(holder.tenant.key));
-        if !intact || verdict != Verdict::Valid {
-            return Err(REFUSED);
-        }
-        let access = match holder.stored.credential.class {
-            Class::Provisioning => scim_access(),
-            Class::User | Class::Service => self.effective_in(conn, holder.tenant.key, holder.owner.id)?.permissions,
-        };
-        let key = Arc::new(key_holder(&holder, access));
-        Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
+/// A key that works as it is in the database, and its holder as a caller.
+pub(in crate::service) fn look_up(
+    service: &Service,
+    conn: &mut Conn,
+    key: &KeyHolder,
+) -> Result<(Credential, Caller), Error> {
+    let Some(holder) = store::credentials::holder(conn, &key.selector)? else { return Err(REFUSED) };
+    let intact = is_as_written(service, &holder) && holder.stored.credential.id == key.credential;
+    let sponsored = liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+    let verdict =
+        holder.stored.credential.verdict(&holder.owner, sponsored, memory::now_in(service, holder.tenant.key));
+    if !intact || verdict != Verdict::Valid {
+        return Err(REFUSED);
     }
+    let access = match holder.stored.credential.class {
+        Class::Provisioning => scim_access(),
+        Class::User | Class::Service => {
+            access::effective_in(service, conn, holder.tenant.key, holder.owner.id)?.permissions
+        }
+    };
+    let key = Arc::new(key_holder(&holder, access));
+    Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
+}
 
-    fn find(&self, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -> Result<Option<Found>, Error> {
-        let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
-        let credential = &holder.stored.credential;
-        let matched = self.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
-        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
-        // Of another key nothing is told but what it took to look at it.
-        if credential.selector != key.selector() {
-            return Ok(None);
-        }
-        if !intact {
-            tell_edited(&holder);
-        }
-        let proven = matched && intact && credential.class == key.class();
-        let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-        Ok(Some(Found { proven, holder: Arc::new(holder), at, sponsored, key: None }))
+fn find(service: &Service, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -> Result<Option<Found>, Error> {
+    let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
+    let credential = &holder.stored.credential;
+    let matched = service.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
+    let intact = is_intact(service.keyring(), &holder.tenant, &holder.stored);
+    // Of another key nothing is told but what it took to look at it.
+    if credential.selector != key.selector() {
+        return Ok(None);
     }
+    if !intact {
+        tell_edited(&holder);
+    }
+    let proven = matched && intact && credential.class == key.class();
+    let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
+    Ok(Some(Found { proven, holder: Arc::new(holder), at, sponsored, key: None }))
+}
 
-    /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.
-    fn is_intact(&self, holder: &Holder) -> bool {
-        let intact = is_intact(self.keyring(), &holder.tenant, &holder.stored);
-        if !intact {
-            tell_edited(holder);
-        }
-        intact
+/// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.
+fn is_as_written(service: &Service, holder: &Holder) -> bool {
+    let intact = is_intact(service.keyring(), &holder.tenant, &holder.stored);
+    if !intact {
+        tell_edited(holder);
     }
+    intact
 }
 
 fn tell_edited(holder: &Holder) {

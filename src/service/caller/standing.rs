@@ -9,8 +9,9 @@ use crate::domain::class::Class;
 use crate::domain::credential::Verdict;
 use crate::domain::log::{Head, Record};
 use crate::domain::{Caller, Credential, TenantKey};
+use crate::service::caller::authenticate;
 use crate::service::caller::authenticate::REFUSED;
-use crate::service::{Error, Service};
+use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
 
 /// Callers of one tenant that are kept.
@@ -48,42 +49,50 @@ impl Standing {
     }
 }
 
-impl Service {
-    /// The same as [`Service::refresh`] at the end of a log that is locked. Only a connection's key is
-    /// kept: what others may hangs on groups, roles and sponsors too.
-    pub(in crate::service) fn refresh_at(&self, conn: &mut Conn, known: &Caller, head: &Head) -> Result<Caller, Error> {
-        let Some(key) = known.key().filter(|key| is_kept(key)) else {
-            return self.refresh(conn, known);
-        };
-        let (tenant, version) = (known.tenant.key, store::data_version(conn)?);
-        if let Some(state) = self.inner.standing.known().get(&tenant)
-            && (state.version, state.hash) == (version, head.hash)
-            && let Some((credential, caller)) = state.callers.get(&key.selector)
-            && let Some(holder) = caller.key()
-        {
-            let stands = credential.id == key.credential
-                && credential.verdict(&holder.owner, true, self.now_in(tenant)) == Verdict::Valid;
-            return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
-        }
-        let (credential, caller) = self.look_up(conn, key)?;
-        let mut standing = self.inner.standing.known();
-        let state =
-            standing.entry(tenant).or_insert_with(|| Known { version, hash: head.hash, callers: HashMap::new() });
-        if (state.version, state.hash) != (version, head.hash) || state.callers.len() >= CALLERS_MAX {
-            *state = Known { version, hash: head.hash, callers: HashMap::new() };
-        }
-        state.callers.insert(key.selector.clone(), (credential, caller.clone()));
-        Ok(caller)
+/// The same as [`authenticate::refresh`] at the end of a log that is locked. Only a connection's key is
+/// kept: what others may hangs on groups, roles and sponsors too.
+pub(in crate::service) fn refresh_at(
+    service: &Service,
+    conn: &mut Conn,
+    known: &Caller,
+    head: &Head,
+) -> Result<Caller, Error> {
+    let Some(key) = known.key().filter(|key| is_kept(key)) else {
+        return authenticate::refresh(service, conn, known);
+    };
+    let (tenant, version) = (known.tenant.key, store::data_version(conn)?);
+    if let Some(state) = service.inner.standing.known().get(&tenant)
+        && (state.version, state.hash) == (version, head.hash)
+        && let Some((credential, caller)) = state.callers.get(&key.selector)
+        && let Some(holder) = caller.key()
+    {
+        let stands = credential.id == key.credential
+            && credential.verdict(&holder.owner, true, memory::now_in(service, tenant)) == Verdict::Valid;
+        return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
     }
+    let (credential, caller) = authenticate::look_up(service, conn, key)?;
+    let mut standing = service.inner.standing.known();
+    let state = standing.entry(tenant).or_insert_with(|| Known { version, hash: head.hash, callers: HashMap::new() });
+    if (state.version, state.hash) != (version, head.hash) || state.callers.len() >= CALLERS_MAX {
+        *state = Known { version, hash: head.hash, callers: HashMap::new() };
+    }
+    state.callers.insert(key.selector.clone(), (credential, caller.clone()));
+    Ok(caller)
+}
 
-    /// Carries over, to the end of a log that grew by these records, who stands there as before.
-    pub(in crate::service) fn carry_over(&self, tenant: TenantKey, before: &Head, records: &[Record], after: &Head) {
-        let mut standing = self.inner.standing.known();
-        let Some(state) = standing.get_mut(&tenant) else { return };
-        if state.hash == before.hash && records.iter().all(|record| state.outlives(record)) {
-            state.hash = after.hash;
-        } else {
-            standing.remove(&tenant);
-        }
+/// Carries over, to the end of a log that grew by these records, who stands there as before.
+pub(in crate::service) fn carry_over(
+    service: &Service,
+    tenant: TenantKey,
+    before: &Head,
+    records: &[Record],
+    after: &Head,
+) {
+    let mut standing = service.inner.standing.known();
+    let Some(state) = standing.get_mut(&tenant) else { return };
+    if state.hash == before.hash && records.iter().all(|record| state.outlives(record)) {
+        state.hash = after.hash;
+    } else {
+        standing.remove(&tenant);
     }
 }

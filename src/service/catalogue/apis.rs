@@ -8,11 +8,12 @@ use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
 use crate::domain::{Api, Operation, Permission, Policy};
+use crate::service::access::policy;
 use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
 use crate::service::conditions::Conditions;
 use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service, caller, change};
 use crate::store::catalogue::Kind;
 
 /// Permissions of one api, and routes.
@@ -27,8 +28,8 @@ impl Service {
     /// # Errors
     /// 403 without the permission.
     pub fn list_apis(&self, context: &Context) -> Result<Value, Error> {
-        self.ask(context, Operation::ApiList, None, |conn| {
-            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+        caller::ask(self, context, Operation::ApiList, None, |conn| {
+            let policy = policy::now(self, conn, context.caller.tenant.key)?;
             Ok(json!({"apis": policy.apis().values().map(render).collect::<Vec<_>>()}))
         })
     }
@@ -38,8 +39,8 @@ impl Service {
     /// # Errors
     /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
     pub fn read_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
-        self.ask(context, Operation::ApiRead, None, |conn| {
-            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+        caller::ask(self, context, Operation::ApiRead, None, |conn| {
+            let policy = policy::now(self, conn, context.caller.tenant.key)?;
             let api = policy.apis().get(name).ok_or(Error::NotFound)?;
             Tagged::unless_known(policy.api_version(name), conditions, || render(api))
         })
@@ -51,7 +52,7 @@ impl Service {
     /// 422 for a body that breaks the rules, 409 for a name that is taken.
     pub fn create_api(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
         let api = parse(body, None)?;
-        self.perform(context, Operation::ApiCreate, None, move |change| create(change, &api))
+        change::perform(self, context, Operation::ApiCreate, None, move |change| create(change, &api))
     }
 
     /// Replaces an api.
@@ -67,7 +68,7 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<Tagged, Error> {
         let (api, conditions) = (parse(body, Some(name))?, conditions.clone());
-        self.perform(context, Operation::ApiReplace, None, move |change| replace(change, &api, &conditions))
+        change::perform(self, context, Operation::ApiReplace, None, move |change| replace(change, &api, &conditions))
     }
 
     /// Removes an api.
@@ -76,7 +77,7 @@ impl Service {
     /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses it.
     pub fn delete_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
         let (name, conditions) = (name.to_owned(), conditions.clone());
-        self.perform(context, Operation::ApiDelete, None, move |change| {
+        change::perform(self, context, Operation::ApiDelete, None, move |change| {
             check_not_built_in(&name)?;
             let policy = change.policy()?;
             policy.apis().get(&name).ok_or(Error::NotFound)?;

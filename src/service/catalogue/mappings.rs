@@ -11,11 +11,12 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
 use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
 use crate::scim::text::render_time;
+use crate::service::access::policy;
 use crate::service::catalogue::snapshot::MeantGroup;
 use crate::service::catalogue::{Tagged, check_held, end, in_use, put, source, taken};
 use crate::service::conditions::Conditions;
 use crate::service::fields::Fields;
-use crate::service::{Change, Context, Error, Service, registry};
+use crate::service::{Change, Context, Error, Service, caller, change, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
@@ -25,8 +26,8 @@ impl Service {
     /// # Errors
     /// 404 if there is none, 412 for another tag than `If-Match` names.
     pub fn read_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<Tagged, Error> {
-        self.ask(context, Operation::MappingRead, None, |conn| {
-            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+        caller::ask(self, context, Operation::MappingRead, None, |conn| {
+            let policy = policy::now(self, conn, context.caller.tenant.key)?;
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
             Tagged::unless_known(policy.mapping_version(found), conditions, || render(&found.mapping, &policy))
@@ -39,7 +40,7 @@ impl Service {
     /// 422 for a body that breaks the rules, 409 for a mapping that is there already.
     pub fn create_mapping(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
         let (role, source) = parse(body, None)?;
-        self.perform(context, Operation::MappingCreate, None, move |change| {
+        change::perform(self, context, Operation::MappingCreate, None, move |change| {
             let policy = change.policy()?;
             let mapping = create(change, &policy, &role, source.clone())?;
             Tagged::recorded(change, render(&mapping, &policy))
@@ -62,7 +63,7 @@ impl Service {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         let (role, source) = parse(body, Some(&id))?;
         let conditions = conditions.clone();
-        self.perform(context, Operation::MappingReplace, None, move |change| {
+        change::perform(self, context, Operation::MappingReplace, None, move |change| {
             let policy = change.policy()?;
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
             conditions.check_write(policy.mapping_version(found))?;
@@ -86,7 +87,7 @@ impl Service {
     /// operator an admin.
     pub fn delete_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<(), Error> {
         let (id, conditions) = (Id::parse(id).ok_or(Error::NotFound)?, conditions.clone());
-        self.perform(context, Operation::MappingDelete, None, move |change| {
+        change::perform(self, context, Operation::MappingDelete, None, move |change| {
             let (tenant, policy) = (change.key(), change.policy()?);
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
             conditions.check_write(policy.mapping_version(found))?;

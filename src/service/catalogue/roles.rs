@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use crate::domain::log::Entry;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
 use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
+use crate::service::access::policy;
 use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
 use crate::service::conditions::Conditions;
 use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service, caller, change};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
@@ -25,8 +26,8 @@ impl Service {
     /// # Errors
     /// 403 without the permission.
     pub fn list_roles(&self, context: &Context) -> Result<Value, Error> {
-        self.ask(context, Operation::RoleList, None, |conn| {
-            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+        caller::ask(self, context, Operation::RoleList, None, |conn| {
+            let policy = policy::now(self, conn, context.caller.tenant.key)?;
             Ok(json!({"roles": policy.roles().values().map(|role| render(role, &policy)).collect::<Vec<_>>()}))
         })
     }
@@ -36,8 +37,8 @@ impl Service {
     /// # Errors
     /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
     pub fn read_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
-        self.ask(context, Operation::RoleRead, None, |conn| {
-            let policy = self.policy_now(conn, context.caller.tenant.key)?;
+        caller::ask(self, context, Operation::RoleRead, None, |conn| {
+            let policy = policy::now(self, conn, context.caller.tenant.key)?;
             let role = policy.roles().get(name).ok_or(Error::NotFound)?;
             Tagged::unless_known(policy.role_version(name), conditions, || render(role, &policy))
         })
@@ -49,7 +50,7 @@ impl Service {
     /// 422 for a body that breaks the rules, 409 for a name that is taken.
     pub fn create_role(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
         let draft = parse(body, None)?;
-        self.perform(context, Operation::RoleCreate, None, move |change| create(change, &draft))
+        change::perform(self, context, Operation::RoleCreate, None, move |change| create(change, &draft))
     }
 
     /// Replaces the definition of a role: whoever holds it gains and loses at once.
@@ -65,7 +66,7 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<Tagged, Error> {
         let (draft, conditions) = (parse(body, Some(name))?, conditions.clone());
-        self.perform(context, Operation::RoleReplace, None, move |change| replace(change, &draft, &conditions))
+        change::perform(self, context, Operation::RoleReplace, None, move |change| replace(change, &draft, &conditions))
     }
 
     /// Removes a role.
@@ -75,7 +76,7 @@ impl Service {
     /// mapping or another role names it.
     pub fn delete_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
         let (name, conditions) = (name.to_owned(), conditions.clone());
-        self.perform(context, Operation::RoleDelete, None, move |change| {
+        change::perform(self, context, Operation::RoleDelete, None, move |change| {
             check_not_built_in(&name)?;
             let policy = change.policy()?;
             policy.roles().get(&name).ok_or(Error::NotFound)?;

@@ -13,10 +13,11 @@ use serde::Serialize;
 use crate::domain::facts::GroupFacts;
 use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
+use crate::service::access::policy;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::catalogue::mappings::Shown;
 use crate::service::conditions::Conditions;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize, memory, signing};
 use crate::store::{self, Conn};
 
 /// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
@@ -110,7 +111,7 @@ impl Service {
             Ok(is_known.then(|| Listed { etag: format!("\"{opaque}\""), body: None }))
         };
         // Whoever has it is told so without a look at the mappings.
-        if let Some(seq) = context.seen.and_then(|_| self.seen_policy_seq(tenant))
+        if let Some(seq) = context.seen.and_then(|_| memory::seen_policy_seq(self, tenant))
             && let Some(known) = unmodified(tag(form, seq, iat))?
         {
             return Ok(known);
@@ -142,7 +143,7 @@ fn signed(service: &Service, context: &Context, snapshot: &Snapshot, iat: i64) -
         as_of_seq: snapshot.seq,
         mappings: (0..snapshot.policy.mappings().len()).filter_map(|at| snapshot.row(at)).collect(),
     };
-    service.sign(SIGNED_TYPE, &claims)
+    signing::sign(service, SIGNED_TYPE, &claims)
 }
 
 /// The snapshot as it is now: made again only if its number has moved.
@@ -153,7 +154,7 @@ fn snapshot(service: &Service, conn: &mut Conn, tenant: TenantKey) -> Result<Arc
         if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
             return Ok(Arc::clone(known));
         }
-        let policy = service.policy(conn, tenant, &head)?;
+        let policy = policy::of(service, conn, tenant, &head)?;
         let (groups, meant) = resolve(conn, tenant, &policy)?;
         let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
         // Another request may have read later and been here earlier.

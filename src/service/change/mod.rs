@@ -1,13 +1,19 @@
 //! One change in its transaction: the connection, who asks, and what will be recorded.
 
+pub(in crate::service) mod ending;
 pub(in crate::service) mod perform;
+
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::log::{self, Entry, Head};
-use crate::domain::{Id, Operation, Tenant, TenantKey};
+use crate::domain::{Id, Operation, Policy, Tenant, TenantKey};
 use crate::scim::ResourceType;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::access::policy;
+use crate::service::caller::{authenticate, standing};
+pub(in crate::service) use crate::service::change::perform::{perform, perform_each};
+use crate::service::{Context, Error, Service, authorize, memory};
 use crate::store::{self, Conn, ResourceKey};
 
 /// A change in the making. What is recorded here is appended when the change finishes.
@@ -57,7 +63,7 @@ impl<'c> Change<'c> {
             context,
             operation,
             resource_type,
-            now: service.now_in(context.caller.tenant.key),
+            now: memory::now_in(service, context.caller.tenant.key),
             head: None,
             dated: vec![],
             entries: vec![],
@@ -99,6 +105,20 @@ impl<'c> Change<'c> {
         self.head.clone().ok_or_else(|| Error::internal("the log is not locked"))
     }
 
+    /// The policy as this transaction found it. Locks the log: see [`Change::seq`].
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(in crate::service) fn policy(&mut self) -> Result<Arc<Policy>, Error> {
+        let (service, tenant, head) = (self.service, self.key(), self.locked_head()?);
+        let found = policy::of(service, self.conn, tenant, &head)?;
+        if !self.has_touched_catalogue() {
+            return Ok(found);
+        }
+        // What this transaction wrote has no number yet under which it could be kept.
+        Ok(Arc::new(found.with(policy::news(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
+    }
+
     /// Notes that what services read of roles and mappings is another after this change.
     pub(in crate::service) fn touch_policy(&mut self, touched: Touched) {
         self.touched = self.touched.max(touched);
@@ -115,7 +135,7 @@ impl<'c> Change<'c> {
     fn lock_head(&mut self) -> Result<i64, Error> {
         let head = store::log::lock_head(self.conn, self.key())?;
         if !self.service.is_embedded() {
-            let caller = self.service.refresh(self.conn, &self.context.caller)?;
+            let caller = authenticate::refresh(self.service, self.conn, &self.context.caller)?;
             authorize(&caller, self.operation, self.resource_type)?;
         }
         let next = head.next_seq;
@@ -174,7 +194,7 @@ impl<'c> Change<'c> {
         }
         let key = self.context.caller.tenant.key;
         store::log::append(self.conn, key, &records, &head)?;
-        self.service.carry_over(key, &before, &records, &head);
+        standing::carry_over(self.service, key, &before, &records, &head);
         self.context.noted.recorded(before.next_seq, head.next_seq - 1);
         Ok(())
     }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::domain::Operation;
 use crate::domain::log::Entry;
 use crate::scim::ResourceType;
-use crate::service::{Change, Context, Error, Service, authorize};
+use crate::service::caller::{authenticate, standing};
+use crate::service::{Change, Context, Error, Service, authorize, clocks};
 use crate::store::{self, Conn};
 
 /// A change that waits for its transaction.
@@ -27,119 +28,118 @@ impl<T> Work<T> {
     }
 }
 
-impl Service {
-    /// Makes a change: authorizes the caller as it stands inside the transaction, runs `f`, and appends
-    /// what `f` recorded. All of it commits together or not at all (promise P3).
-    ///
-    /// # Errors
-    /// If the caller may not, or `f` or the store fails; then nothing has changed.
-    pub(crate) fn perform<T: Send + 'static>(
-        &self,
-        context: &Context,
-        operation: Operation,
-        resource_type: Option<&'static ResourceType>,
-        f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        if self.from_memory {
-            return Err(Error::NotRemembered);
-        }
-        authorize(&context.caller, operation, resource_type)?;
-        let (service, own) = (self.clone(), context.clone());
-        let mark = context.noted.mark();
-        let done = self.inner.store.write(move |conn| {
-            own.noted.forget(mark);
-            service.perform_in(conn, &own, operation, resource_type, &f)
-        });
-        if done.is_err() {
-            context.noted.forget(mark);
-        }
-        if let Err(Error::Protected { entry, .. }) = &done {
-            // What was refused was undone, and its record with it: this one stands by itself.
-            let (service, context, entry) = (self.clone(), context.clone(), Entry::clone(entry));
-            let record = move |change: &mut Change<'_>| {
-                change.record(entry.clone());
-                Ok(())
-            };
-            self.inner
-                .store
-                .write(move |conn| service.perform_in(conn, &context, operation, resource_type, &record))?;
-        }
-        done
+/// Makes a change: authorizes the caller as it stands inside the transaction, runs `f`, and appends
+/// what `f` recorded. All of it commits together or not at all (promise P3).
+///
+/// # Errors
+/// If the caller may not, or `f` or the store fails; then nothing has changed.
+pub(crate) fn perform<T: Send + 'static>(
+    service: &Service,
+    context: &Context,
+    operation: Operation,
+    resource_type: Option<&'static ResourceType>,
+    f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    if service.from_memory {
+        return Err(Error::NotRemembered);
     }
-
-    /// The part of a change that is inside its transaction.
-    fn perform_in<T>(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        operation: Operation,
-        resource_type: Option<&'static ResourceType>,
-        f: impl Fn(&mut Change<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
-        self.believe_clock().map_err(Error::Busy)?;
-        // A key that was revoked or lost its permission since authentication writes nothing. The embedded
-        // database's changes take turns, so nobody else waits for its log.
-        let head = match self.is_embedded() {
-            true => Some(store::log::lock_head(conn, context.caller.tenant.key)?),
-            false => None,
+    authorize(&context.caller, operation, resource_type)?;
+    let (inside, own) = (service.clone(), context.clone());
+    let mark = context.noted.mark();
+    let done = service.inner.store.write(move |conn| {
+        own.noted.forget(mark);
+        perform_in(&inside, conn, &own, operation, resource_type, &f)
+    });
+    if done.is_err() {
+        context.noted.forget(mark);
+    }
+    if let Err(Error::Protected { entry, .. }) = &done {
+        // What was refused was undone, and its record with it: this one stands by itself.
+        let (inside, context, entry) = (service.clone(), context.clone(), Entry::clone(entry));
+        let record = move |change: &mut Change<'_>| {
+            change.record(entry.clone());
+            Ok(())
         };
-        let caller = match &head {
-            Some(head) => self.refresh_at(conn, &context.caller, head)?,
-            None => self.refresh(conn, &context.caller)?,
-        };
-        authorize(&caller, operation, resource_type)?;
-        let (request, noted) = (context.request.clone(), Arc::clone(&context.noted));
-        let context = Context { caller, request, noted, seen: None };
-        let mut change = Change::new(self, conn, &context, operation, resource_type);
-        if let Some(head) = head {
-            change.build_on(head)?;
-        }
-        let value = f(&mut change)?;
-        change.finish()?;
-        Ok(value)
+        service
+            .inner
+            .store
+            .write(move |conn| perform_in(&inside, conn, &context, operation, resource_type, &record))?;
     }
+    done
+}
 
-    /// Makes several changes, each of which succeeds or fails by itself. On the embedded database one commit
-    /// serves all of them; on PostgreSQL a change holds locks that the next one must not wait under, so
-    /// each has its own.
-    pub(crate) fn perform_each<T: Send + 'static>(
-        &self,
-        context: &Context,
-        work: Vec<Work<T>>,
-    ) -> Vec<Result<T, Error>> {
-        fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: &Work<T>) -> Result<T, Error> {
-            service.perform_in(conn, context, work.operation, Some(work.resource_type), &work.change)
-        }
-        if !self.is_embedded() {
-            let alone = |work: Work<T>| self.perform(context, work.operation, Some(work.resource_type), work.change);
-            return work.into_iter().map(alone).collect();
-        }
-        let (service, context, count) = (self.clone(), context.clone(), work.len());
-        let mark = context.noted.mark();
-        let done = self.inner.store.write(move |conn| {
-            context.noted.forget(mark);
-            let mut each = |work: &Work<T>| {
-                let (operation, resource_type) = (work.operation, work.resource_type);
-                let done = store::nested(conn, |conn| one(&service, conn, &context, work))?;
-                if let Err(Error::Protected { entry, .. }) = &done {
-                    let entry = Entry::clone(entry);
-                    service.perform_in(conn, &context, operation, Some(resource_type), |change| {
-                        change.record(entry.clone());
-                        Ok(())
-                    })?;
-                }
-                Ok(done)
-            };
-            work.iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
-        });
-        // A commit that fails has failed all of them.
-        done.unwrap_or_else(|error| {
-            let text = error.to_string();
-            let lost = || match &error {
-                Error::Unavailable(store::Error::ReadOnly) => Error::Unavailable(store::Error::ReadOnly),
-                _ => Error::Unavailable(store::Error::Unavailable(text.clone())),
-            };
-            (0..count).map(|_| Err(lost())).collect()
-        })
+/// The part of a change that is inside its transaction.
+fn perform_in<T>(
+    service: &Service,
+    conn: &mut Conn,
+    context: &Context,
+    operation: Operation,
+    resource_type: Option<&'static ResourceType>,
+    f: impl Fn(&mut Change<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    clocks::believe(service).map_err(Error::Busy)?;
+    // A key that was revoked or lost its permission since authentication writes nothing. The embedded
+    // database's changes take turns, so nobody else waits for its log.
+    let head = match service.is_embedded() {
+        true => Some(store::log::lock_head(conn, context.caller.tenant.key)?),
+        false => None,
+    };
+    let caller = match &head {
+        Some(head) => standing::refresh_at(service, conn, &context.caller, head)?,
+        None => authenticate::refresh(service, conn, &context.caller)?,
+    };
+    authorize(&caller, operation, resource_type)?;
+    let (request, noted) = (context.request.clone(), Arc::clone(&context.noted));
+    let context = Context { caller, request, noted, seen: None };
+    let mut change = Change::new(service, conn, &context, operation, resource_type);
+    if let Some(head) = head {
+        change.build_on(head)?;
     }
+    let value = f(&mut change)?;
+    change.finish()?;
+    Ok(value)
+}
+
+/// Makes several changes, each of which succeeds or fails by itself. On the embedded database one commit
+/// serves all of them; on PostgreSQL a change holds locks that the next one must not wait under, so
+/// each has its own.
+pub(crate) fn perform_each<T: Send + 'static>(
+    service: &Service,
+    context: &Context,
+    work: Vec<Work<T>>,
+) -> Vec<Result<T, Error>> {
+    fn one<T>(service: &Service, conn: &mut Conn, context: &Context, work: &Work<T>) -> Result<T, Error> {
+        perform_in(service, conn, context, work.operation, Some(work.resource_type), &work.change)
+    }
+    if !service.is_embedded() {
+        let alone = |work: Work<T>| perform(service, context, work.operation, Some(work.resource_type), work.change);
+        return work.into_iter().map(alone).collect();
+    }
+    let (inside, context, count) = (service.clone(), context.clone(), work.len());
+    let mark = context.noted.mark();
+    let done = service.inner.store.write(move |conn| {
+        context.noted.forget(mark);
+        let mut each = |work: &Work<T>| {
+            let (operation, resource_type) = (work.operation, work.resource_type);
+            let done = store::nested(conn, |conn| one(&inside, conn, &context, work))?;
+            if let Err(Error::Protected { entry, .. }) = &done {
+                let entry = Entry::clone(entry);
+                perform_in(&inside, conn, &context, operation, Some(resource_type), |change| {
+                    change.record(entry.clone());
+                    Ok(())
+                })?;
+            }
+            Ok(done)
+        };
+        work.iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
+    });
+    // A commit that fails has failed all of them.
+    done.unwrap_or_else(|error| {
+        let text = error.to_string();
+        let lost = || match &error {
+            Error::Unavailable(store::Error::ReadOnly) => Error::Unavailable(store::Error::ReadOnly),
+            _ => Error::Unavailable(store::Error::Unavailable(text.clone())),
+        };
+        (0..count).map(|_| Err(lost())).collect()
+    })
 }

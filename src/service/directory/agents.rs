@@ -19,7 +19,7 @@ use crate::service::directory::resources::{self, create_in, replace_in};
 use crate::service::directory::users;
 use crate::service::document::stored_document;
 use crate::service::fields::Fields;
-use crate::service::{Change, Context, Error, Service, registry};
+use crate::service::{Change, Context, Error, Service, caller, change, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
 
@@ -45,7 +45,7 @@ impl Service {
     /// 422 for a body that cannot be met, sponsors whom nobody knows among it; 409 for a name that is taken.
     pub fn create_agent(&self, context: &Context, body: &Value) -> Result<Value, Error> {
         let said = said(body, None)?;
-        self.perform(context, Operation::AgentCreate, None, move |change| {
+        change::perform(self, context, Operation::AgentCreate, None, move |change| {
             let mut exact = exact(change);
             let (agent_type, incoming) = document(change, &said, &mut exact)?;
             let saved = create_in(change, agent_type, incoming, &mut exact);
@@ -61,7 +61,7 @@ impl Service {
     /// 404 if there is none, 409 for one that an identity provider made, and as [`Service::create_agent`].
     pub fn replace_agent(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
         let (name, body) = (name.to_owned(), body.clone());
-        self.perform(context, Operation::AgentReplace, None, move |change| {
+        change::perform(self, context, Operation::AgentReplace, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;
             if found.connection.is_some() {
                 let detail = "an identity provider made this agent: it is changed there".to_owned();
@@ -85,7 +85,7 @@ impl Service {
         let after = cursor.map(|text| text.parse::<i64>()).transpose();
         let after = after.map_err(|_| Error::Malformed("cursor: not one of ours".to_owned()))?;
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        self.ask(context, Operation::AgentList, None, |conn| {
+        caller::ask(self, context, Operation::AgentList, None, |conn| {
             let tenant = context.caller.tenant.key;
             let after = ResourceKey(after.unwrap_or_default());
             let mut rows = store::resources::of_type(conn, tenant, &agent_type()?.name, after, count as i64 + 1)?;
@@ -101,7 +101,7 @@ impl Service {
     /// # Errors
     /// 404 if there is none.
     pub fn read_agent(&self, context: &Context, name: &str) -> Result<Value, Error> {
-        self.ask(context, Operation::AgentRead, None, |conn| {
+        caller::ask(self, context, Operation::AgentRead, None, |conn| {
             let tenant = context.caller.tenant.key;
             let resource = find(conn, tenant, name)?;
             render(conn, tenant, &[resource])?.pop().ok_or(Error::NotFound)
@@ -116,7 +116,7 @@ impl Service {
         let operation = if hold { Operation::AgentSuspend } else { Operation::AgentActivate };
         reason.map_or(Ok(()), crate::service::keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
-        self.perform(context, operation, None, move |change| {
+        change::perform(self, context, operation, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;
             users::hold(change, &found.id, hold, reason.as_deref())?;
             shown(change, found)
@@ -129,7 +129,7 @@ impl Service {
     /// 404 if there is none.
     pub fn delete_agent(&self, context: &Context, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.perform(context, Operation::AgentDelete, None, move |change| {
+        change::perform(self, context, Operation::AgentDelete, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;
             store::principals::lock(change.conn, change.key(), &found.id)?;
             let locked = store::resources::lock(change.conn, change.key(), &found.type_name, &found.id)?;

@@ -2,12 +2,10 @@
 
 use serde_json::Value;
 
-use crate::domain::{Id, Tenant};
 use crate::scim::discovery::{self, Features};
 use crate::scim::tolerance::{Dialect, Tolerance, Tolerances};
 use crate::service::directory::resources;
-use crate::service::{Context, Error, Service};
-use crate::store;
+use crate::service::{Context, Service};
 
 /// How the HTTP library of scim2-client names itself: its model of the configuration is closed.
 const REFUSES_DRAFTS: &str = "python-httpx2/";
@@ -39,21 +37,5 @@ impl Service {
     /// The tolerances that a request of this caller starts with.
     pub fn tolerances(&self, context: &Context) -> Tolerances {
         resources::tolerances(context).with_text_bytes_max(self.settings().limits.text_bytes_max)
-    }
-
-    /// A tenant by name.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] if there is none: `keyroll init` makes it.
-    pub fn tenant(&self, name: &str) -> Result<Tenant, Error> {
-        let tenant = self.read(|conn| Ok(store::tenants::by_name(conn, name)?))?;
-        // Where its log ends: no time is earlier.
-        self.stamp()?;
-        tenant.ok_or_else(|| Error::Refused(format!("the database has no tenant {name}: run keyroll init")))
-    }
-
-    /// A new id, for a request.
-    pub fn mint(&self) -> Id {
-        Id::mint(self.now(), self.entropy())
     }
 }

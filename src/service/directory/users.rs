@@ -10,7 +10,7 @@ use crate::scim::text;
 use crate::service::access::liveness;
 use crate::service::access::people::find;
 use crate::service::directory::resources::{self, settle};
-use crate::service::{Change, Context, Error, Service, keys, registry};
+use crate::service::{Change, Context, Error, Service, caller, change, keys, registry};
 use crate::store::{self, Conn};
 
 const PAGE_DEFAULT: usize = 100;
@@ -27,7 +27,7 @@ impl Service {
             Some(text) => Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?),
         };
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        self.ask(context, Operation::UserList, None, |conn| {
+        caller::ask(self, context, Operation::UserList, None, |conn| {
             let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
@@ -45,7 +45,7 @@ impl Service {
     /// # Errors
     /// If the store fails.
     pub fn names(&self, context: &Context, ids: &[Id]) -> Result<HashMap<Id, String>, Error> {
-        self.ask(context, Operation::UserList, None, |conn| {
+        caller::ask(self, context, Operation::UserList, None, |conn| {
             let mut names = HashMap::new();
             for ids in ids.chunks(PAGE_MAX) {
                 let found = store::principals::many(conn, context.caller.tenant.key, ids)?;
@@ -61,7 +61,7 @@ impl Service {
     /// # Errors
     /// 404 if there is none.
     pub fn read_user(&self, context: &Context, name: &str) -> Result<Value, Error> {
-        self.ask(context, Operation::UserRead, None, |conn| {
+        caller::ask(self, context, Operation::UserRead, None, |conn| {
             let tenant = context.caller.tenant.key;
             let id = find(conn, tenant, name)?;
             let principal = store::principals::find(conn, tenant, &id)?.ok_or(Error::NotFound)?;
@@ -78,7 +78,7 @@ impl Service {
         let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
         reason.map_or(Ok(()), keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
-        self.perform(context, operation, None, move |change| {
+        change::perform(self, context, operation, None, move |change| {
             let tenant = change.key();
             let id = find(change.conn, tenant, &name)?;
             self::hold(change, &id, hold, reason.as_deref())?;
@@ -93,7 +93,7 @@ impl Service {
     /// 404 if there is none, 409 for a local principal.
     pub fn delete_user(&self, context: &Context, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
-        self.perform(context, Operation::UserDelete, None, move |change| {
+        change::perform(self, context, Operation::UserDelete, None, move |change| {
             let principal = lock(change, &name)?;
             if principal.local {
                 let detail = "a local principal cannot be deleted".to_owned();

@@ -6,6 +6,7 @@ use crate::domain::access;
 use crate::domain::log::Entry;
 use crate::domain::{Id, Policy};
 use crate::scim::tolerance::Tolerances;
+use crate::service::access::facts;
 use crate::service::{Change, Error};
 
 /// Ids in one list of a record at most.
@@ -54,7 +55,7 @@ impl Concerned {
     pub(in crate::service) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Concerned, Error> {
         let (mut concerned, policy) = (Concerned::default(), change.policy()?);
         let tenant = change.key();
-        let (facts, groups) = change.service.facts(change.conn, tenant, &policy, &[id], None)?;
+        let (facts, groups) = facts::of(change.service, change.conn, tenant, &policy, &[id], None)?;
         for facts in &facts {
             let hits = access::potential(&policy, facts, &groups, change.now);
             concerned.add(&policy, hits.iter().map(|hit| hit.mapping));

@@ -16,11 +16,10 @@ use crate::domain::{Credential, Id, Operation, Principal, TenantKey, duration};
 use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::text::render_time;
 use crate::scim::{self, ScimType};
-use crate::service::access::liveness;
-use crate::service::access::people;
+use crate::service::access::{liveness, people};
 use crate::service::cursor::question_hash;
 use crate::service::intact::is_intact;
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, caller, cursor, memory};
 use crate::store::credentials::{Part, StoredCredential};
 use crate::store::{self, Conn};
 
@@ -82,13 +81,13 @@ impl Service {
         cursor: Option<&str>,
     ) -> Result<Value, Error> {
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
-        self.ask(context, Operation::KeyList, None, |conn| {
+        caller::ask(self, context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let mut wanted = Wanted::of(conn, tenant, filter, self.now_in(tenant))?;
+            let mut wanted = Wanted::of(conn, tenant, filter, memory::now_in(self, tenant))?;
             let question = question(context, filter);
             let mut place = match cursor {
                 Some(cursor) => open_list(self, question, cursor, &mut wanted)?,
-                None => wanted.begin(self.now_in(tenant)),
+                None => wanted.begin(memory::now_in(self, tenant)),
             };
             let limit = if wanted.is_read_whole() { count + 1 } else { CHUNK.max(count + 1) };
             let (mut keys, mut read) = (vec![], 0);
@@ -124,7 +123,7 @@ impl Service {
     /// # Errors
     /// 404 if there is none in this tenant.
     pub fn read_key(&self, context: &Context, id: &str) -> Result<Value, Error> {
-        self.ask(context, Operation::KeyRead, None, |conn| {
+        caller::ask(self, context, Operation::KeyRead, None, |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let stored = store::credentials::find(conn, context.caller.tenant.key, &id)?.ok_or(Error::NotFound)?;
             shown(self, conn, context, stored)
@@ -136,7 +135,7 @@ impl Service {
     /// # Errors
     /// 400 for what is no key, 404 if this tenant has none with this text.
     pub fn key_with_text(&self, context: &Context, text: &str) -> Result<Id, Error> {
-        self.ask(context, Operation::KeyRead, None, |conn| {
+        caller::ask(self, context, Operation::KeyRead, None, |conn| {
             let no_key = || Error::Malformed("that is no key: its form or its checksum is wrong".to_owned());
             let key = PlainKey::parse(text).ok_or_else(no_key)?;
             let tenant = &context.caller.tenant;
@@ -178,8 +177,9 @@ fn judge_keys(
         let owner = owners.get(&stored.credential.owner).filter(|_| is_intact(service.keyring(), tenant, &stored));
         let owner = owner.map(|owner| (owner.clone(), sponsored.contains(&owner.id)));
         let credential = stored.credential;
-        let status =
-            owner.as_ref().map(|(owner, sponsored)| credential.status(owner, *sponsored, service.now_in(tenant.key)));
+        let status = owner
+            .as_ref()
+            .map(|(owner, sponsored)| credential.status(owner, *sponsored, memory::now_in(service, tenant.key)));
         Judged { credential, owner, status: status.unwrap_or(Status::Tampered) }
     };
     Ok(rows.into_iter().map(judge).collect())
@@ -203,11 +203,11 @@ fn seal_list(service: &Service, question: [u8; 16], place: Place, wanted: &Wante
     let sort = format!("{} {}", place.end, wanted.before.unwrap_or_default());
     let now = service.now().timestamp();
     let sort = Some(SortValue::Text(sort));
-    service.seal_cursor(&Cursor { query: question, issued_at_seconds: now, sort, last: place.key, count: 0 })
+    cursor::seal(service, &Cursor { query: question, issued_at_seconds: now, sort, last: place.key, count: 0 })
 }
 
 fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<Place, Error> {
-    let opened = service.open_cursor(cursor)?;
+    let opened = cursor::open(service, cursor)?;
     let numbers = match &opened.sort {
         Some(SortValue::Text(text)) if opened.query == question => text.split_once(' '),
         _ => None,

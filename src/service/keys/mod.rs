@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 pub use self::list::Filter;
 pub use self::request::Owner;
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, Revocation};
+use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Revocation};
 use crate::domain::log::Entry;
 use crate::domain::secret::{PlainKey, holds_key_text};
-use crate::domain::{Caller, Credential, Id, Operation, Permission, Principal};
+use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Principal};
+use crate::service::access::provisioning;
 use crate::service::intact::is_intact;
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service, change};
 use crate::store::{self, credentials::StoredCredential};
 
 /// What a new key shall be; its owner comes beside it.
@@ -29,6 +30,19 @@ pub(in crate::service) struct NewKey {
     pub(in crate::service) grant: Grant,
     pub(in crate::service) lifetime: TimeDelta,
     pub(in crate::service) connection: Option<Id>,
+}
+
+impl NewKey {
+    /// A key for an identity provider.
+    pub(in crate::service) fn provisioning(connection: &Connection) -> NewKey {
+        NewKey {
+            name: connection.name.clone(),
+            class: Class::Provisioning,
+            grant: Grant::Permissions(provisioning::scim_permissions()),
+            lifetime: LIFETIME_PROVISIONING,
+            connection: Some(connection.id),
+        }
+    }
 }
 
 /// Issues a key inside a change. The caller has locked the owner and checked that it may.
@@ -115,7 +129,7 @@ impl Service {
         };
         let code = code.to_owned();
         let id = Id::parse(id).ok_or(Error::NotFound)?;
-        self.perform(context, Operation::KeyRevoke, None, move |change| {
+        change::perform(self, context, Operation::KeyRevoke, None, move |change| {
             let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
             if !own {
                 require(&change.context.caller, Operation::KeyRevoke)?;

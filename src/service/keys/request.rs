@@ -10,12 +10,11 @@ use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
-use crate::service::access::liveness;
-use crate::service::access::people;
+use crate::service::access::{liveness, people};
 use crate::service::fields::Fields;
 use crate::service::keys::list::render;
 use crate::service::keys::{NewKey, hint, issue};
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service, access, change};
 use crate::store;
 
 const NAME_MAX: usize = 200;
@@ -84,7 +83,7 @@ impl Service {
 }
 
 fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> Result<Value, Error> {
-    service.perform(context, Operation::KeyIssue, None, move |change| {
+    change::perform(service, context, Operation::KeyIssue, None, move |change| {
         let (owner, connection) = find_owner(change, &request.owner)?;
         // The lock makes issue and suspension take turns: no key slips out beside `active:false`.
         let owner = store::principals::lock(change.conn, change.key(), &owner).map_err(Error::from)?;
@@ -177,7 +176,7 @@ fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
 
 fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &[Asked]) -> Result<(), Error> {
     let tenant = change.key();
-    let access = change.service.effective_in(change.conn, tenant, owner.id)?.permissions;
+    let access = access::effective_in(change.service, change.conn, tenant, owner.id)?.permissions;
     for permission in asked.iter().map(|one| &one.permission) {
         if !access.cover(permission) {
             return Err(hint::lacking(change, owner, permission)?);

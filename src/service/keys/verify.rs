@@ -11,9 +11,11 @@ use crate::domain::credential::Verdict;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, Policy, TenantKey};
 use crate::scim::text::render_time;
+use crate::service::access::policy;
+use crate::service::caller::authenticate;
 use crate::service::caller::authenticate::Found;
 use crate::service::memory::Stamp;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize, memory};
 use crate::store::credentials::Holder;
 
 const MEMBERS: [&str; 5] = ["key", "permission", "api", "method", "path"];
@@ -44,13 +46,13 @@ impl Service {
             context.noted.judged(Verdict::NotFound, None);
             Ok(json!({"valid": false, "code": Verdict::NotFound.code()}))
         };
-        let stamp = self.stamp()?;
-        let Some(found) = self.prove(asked.key)? else { return not_found() };
+        let stamp = memory::stamp(self)?;
+        let Some(found) = authenticate::prove(self, asked.key)? else { return not_found() };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
             return not_found();
         }
-        let mut verdict = found.verdict(self.now_in(found.holder.tenant.key));
+        let mut verdict = found.verdict(memory::now_in(self, found.holder.tenant.key));
         if verdict == Verdict::NotFound {
             return not_found();
         }
@@ -79,12 +81,12 @@ fn allowed(
     stamp: Stamp,
 ) -> Result<Result<Option<Permission>, String>, Error> {
     let tenant: TenantKey = found.holder.tenant.key;
-    let policy = service.policy_seen(tenant)?;
+    let policy = policy::seen(service, tenant)?;
     let permission = match needed(&policy, may) {
         Ok(permission) => permission,
         Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
     };
-    let (_, holder) = service.key_holder(token, found, stamp)?;
+    let (_, holder) = authenticate::holder(service, token, found, stamp)?;
     Ok(Ok(holder.may(&permission).then_some(permission)))
 }
 

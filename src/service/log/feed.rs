@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::log::Record;
 use crate::domain::{Operation, TenantKey};
+use crate::service::caller::authenticate;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
 
@@ -159,7 +160,7 @@ impl Service {
     pub fn changes(&self, context: &Context, kinds: &Kinds, after: i64, count: i64) -> Result<Page, Error> {
         self.read(|conn| {
             store::snapshot(conn, |conn| {
-                self.check_reader(conn, context)?;
+                check_reader(self, conn, context)?;
                 let tenant = context.caller.tenant.key;
                 let end = store::log::head(conn, tenant)?.next_seq;
                 if after >= end {
@@ -189,11 +190,7 @@ impl Service {
     /// # Errors
     /// 401 if its key works no more, 403 if it may not any more.
     pub fn may_follow(&self, context: &Context) -> Result<(), Error> {
-        self.read(|conn| self.check_reader(conn, context))
-    }
-
-    fn check_reader(&self, conn: &mut Conn, context: &Context) -> Result<(), Error> {
-        authorize(&self.refresh(conn, &context.caller)?, Operation::Changes, None)
+        self.read(|conn| check_reader(self, conn, context))
     }
 
     /// How far every log has come; `None` if nobody has committed anything since the given version.
@@ -209,6 +206,10 @@ impl Service {
         let heads = self.read(|conn| Ok(store::log::heads(conn)?))?;
         Ok(Some(Heads { version, next_seqs: heads.into_iter().map(|end| (end.tenant, end.next_seq)).collect() }))
     }
+}
+
+fn check_reader(service: &Service, conn: &mut Conn, context: &Context) -> Result<(), Error> {
+    authorize(&authenticate::refresh(service, conn, &context.caller)?, Operation::Changes, None)
 }
 
 /// Waiting there would skip what is written until the number is reached.

@@ -9,7 +9,7 @@ use crate::domain::log::{ChainCheck, Head, Record};
 use crate::domain::secret::Keyring;
 use crate::domain::{Id, Operation, Tenant, TenantKey};
 use crate::service::intact::is_intact;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize, caller};
 use crate::store::credentials::Part;
 use crate::store::{self, Conn, Store};
 
@@ -58,7 +58,7 @@ impl Service {
     /// # Errors
     /// If the store fails or a record is not JSON.
     pub fn tail_log(&self, context: &Context, count: i64) -> Result<Vec<Value>, Error> {
-        self.ask(context, Operation::LogTail, None, |conn| {
+        caller::ask(self, context, Operation::LogTail, None, |conn| {
             let records = store::log::tail(conn, context.caller.tenant.key, count)?;
             records.iter().map(|record| Ok(serde_json::from_slice(&record.bytes)?)).collect()
         })

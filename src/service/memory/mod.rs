@@ -21,6 +21,7 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, TenantKey};
 use crate::scim::ResourceType;
 use crate::service::Service;
+pub(in crate::service) use crate::service::memory::follow::stamp;
 use crate::store::credentials::Holder;
 use crate::store::log::End;
 use crate::store::resources::Resource;
@@ -249,101 +250,111 @@ impl Cache {
     }
 }
 
-impl Service {
-    /// The holder of a key that was proven before, and whose sponsors are who they were then.
-    pub(in crate::service) fn known_caller(&self, token: &str) -> Option<Known> {
-        let now = self.now();
-        let state = self.inner.cache.state();
-        let Remembered { known, life_changes } = state.callers.get(&Cache::caller_key(token))?;
-        let is_same = *life_changes == state.life_changes(&known.holder);
-        let is_fresh = (now - known.at).abs() < ROW_AGE_MAX;
-        (is_same && is_fresh).then(|| known.clone())
-    }
+/// The holder of a key that was proven before, and whose sponsors are who they were then.
+pub(in crate::service) fn known_caller(service: &Service, token: &str) -> Option<Known> {
+    let now = service.now();
+    let state = service.inner.cache.state();
+    let Remembered { known, life_changes } = state.callers.get(&Cache::caller_key(token))?;
+    let is_same = *life_changes == state.life_changes(&known.holder);
+    let is_fresh = (now - known.at).abs() < ROW_AGE_MAX;
+    (is_same && is_fresh).then(|| known.clone())
+}
 
-    /// Remembers the holder of a proven key, unless the world has moved on since it was read.
-    pub(in crate::service) fn remember_caller(&self, token: &str, known: Known, stamp: Stamp) {
-        let mut state = self.inner.cache.state();
-        if state.version == Some(stamp.version) {
-            if state.callers.len() >= CALLERS_MAX {
-                state.callers.clear();
-            }
-            let life_changes = state.life_changes(&known.holder);
-            state.callers.insert(Cache::caller_key(token), Remembered { known, life_changes });
+/// Remembers the holder of a proven key, unless the world has moved on since it was read.
+pub(in crate::service) fn remember_caller(service: &Service, token: &str, known: Known, stamp: Stamp) {
+    let mut state = service.inner.cache.state();
+    if state.version == Some(stamp.version) {
+        if state.callers.len() >= CALLERS_MAX {
+            state.callers.clear();
         }
+        let life_changes = state.life_changes(&known.holder);
+        state.callers.insert(Cache::caller_key(token), Remembered { known, life_changes });
     }
+}
 
-    /// Whose this unique value was, and in which version: true as long as that version is the current one.
-    pub(in crate::service) fn known_name(&self, name: &Name) -> Option<(Id, i64)> {
-        self.inner.cache.names.get(&name.key())
+/// Whose this unique value was, and in which version: true as long as that version is the current one.
+pub(in crate::service) fn known_name(service: &Service, name: &Name) -> Option<(Id, i64)> {
+    service.inner.cache.names.get(&name.key())
+}
+
+/// Remembers whose a unique value is.
+pub(in crate::service) fn remember_name(service: &Service, name: &Name, id: Id, version: i64) {
+    service.inner.cache.names.insert(name.key(), (id, version));
+}
+
+/// When the last record of a log was written, as far as this request has seen it.
+pub(in crate::service) fn last_record_at(service: &Service, tenant: TenantKey) -> Option<DateTime<Utc>> {
+    service.inner.cache.state().ends.get(&tenant).map(|end| end.time)
+}
+
+/// The time by which a tenant's keys, grants and changes are judged: that of the clock, and never before the last
+/// record of the log. Whoever set the clock back, or has one that is behind another node's, wins nothing by it.
+pub(in crate::service) fn now_in(service: &Service, tenant: TenantKey) -> DateTime<Utc> {
+    let now = service.now();
+    last_record_at(service, tenant).map_or(now, |last| now.max(last))
+}
+
+/// The state of roles and mappings that this request has seen.
+pub(in crate::service) fn seen_policy_epoch(service: &Service, tenant: TenantKey) -> Option<i64> {
+    service.inner.cache.state().policy_epochs.get(&tenant).copied()
+}
+
+/// The number of the snapshot of mappings that this request has seen.
+pub(in crate::service) fn seen_policy_seq(service: &Service, tenant: TenantKey) -> Option<i64> {
+    service.inner.cache.state().policy_seqs.get(&tenant).copied()
+}
+
+/// What a principal may do, if it was found out before and nothing that decides it has changed.
+pub(in crate::service) fn known_access(
+    service: &Service,
+    tenant: TenantKey,
+    id: Id,
+    now: DateTime<Utc>,
+) -> Option<Arc<Effective>> {
+    let known = service.inner.cache.accesses.get(&(tenant, id))?;
+    let is_same = known.world == service.inner.cache.state().world(tenant, known.kind);
+    (is_same && known.valid_until.is_none_or(|end| now < end)).then_some(known)
+}
+
+/// Remembers what a principal may do, unless the world has moved on since it was read.
+pub(in crate::service) fn remember_access(
+    service: &Service,
+    key: (TenantKey, Id),
+    mut access: Effective,
+    stamp: Stamp,
+) -> Arc<Effective> {
+    access.permissions = service.inner.cache.shared(access.permissions);
+    let state = service.inner.cache.state();
+    access.world = state.world(key.0, access.kind);
+    let access = Arc::new(access);
+    if state.version == Some(stamp.version) {
+        service.inner.cache.accesses.insert(key, Arc::clone(&access));
     }
+    access
+}
 
-    /// Remembers whose a unique value is.
-    pub(in crate::service) fn remember_name(&self, name: &Name, id: Id, version: i64) {
-        self.inner.cache.names.insert(name.key(), (id, version));
-    }
+/// A document rendered before, as this connection sees it.
+pub(in crate::service) fn known_document(
+    service: &Service,
+    tenant: TenantKey,
+    id: Id,
+    connection: Option<i64>,
+) -> Option<Arc<Document>> {
+    let document = service.inner.cache.documents.get(&(tenant, id))?;
+    let group_changes = service.inner.cache.state().group_changes(tenant);
+    (document.connection == connection && document.group_changes == group_changes).then_some(document)
+}
 
-    /// When the last record of a log was written, as far as this request has seen it.
-    pub(in crate::service) fn last_record_at(&self, tenant: TenantKey) -> Option<DateTime<Utc>> {
-        self.inner.cache.state().ends.get(&tenant).map(|end| end.time)
-    }
-
-    /// The state of roles and mappings that this request has seen.
-    pub(in crate::service) fn seen_policy_epoch(&self, tenant: TenantKey) -> Option<i64> {
-        self.inner.cache.state().policy_epochs.get(&tenant).copied()
-    }
-
-    /// The number of the snapshot of mappings that this request has seen.
-    pub(in crate::service) fn seen_policy_seq(&self, tenant: TenantKey) -> Option<i64> {
-        self.inner.cache.state().policy_seqs.get(&tenant).copied()
-    }
-
-    /// What a principal may do, if it was found out before and nothing that decides it has changed.
-    pub(in crate::service) fn known_access(
-        &self,
-        tenant: TenantKey,
-        id: Id,
-        now: DateTime<Utc>,
-    ) -> Option<Arc<Effective>> {
-        let known = self.inner.cache.accesses.get(&(tenant, id))?;
-        let is_same = known.world == self.inner.cache.state().world(tenant, known.kind);
-        (is_same && known.valid_until.is_none_or(|end| now < end)).then_some(known)
-    }
-
-    /// Remembers what a principal may do, unless the world has moved on since it was read.
-    pub(in crate::service) fn remember_access(
-        &self,
-        key: (TenantKey, Id),
-        mut access: Effective,
-        stamp: Stamp,
-    ) -> Arc<Effective> {
-        access.permissions = self.inner.cache.shared(access.permissions);
-        let state = self.inner.cache.state();
-        access.world = state.world(key.0, access.kind);
-        let access = Arc::new(access);
-        if state.version == Some(stamp.version) {
-            self.inner.cache.accesses.insert(key, Arc::clone(&access));
-        }
-        access
-    }
-
-    /// A document rendered before, as this connection sees it.
-    pub(in crate::service) fn known_document(
-        &self,
-        tenant: TenantKey,
-        id: Id,
-        connection: Option<i64>,
-    ) -> Option<Arc<Document>> {
-        let document = self.inner.cache.documents.get(&(tenant, id))?;
-        let group_changes = self.inner.cache.state().group_changes(tenant);
-        (document.connection == connection && document.group_changes == group_changes).then_some(document)
-    }
-
-    /// Remembers a rendered document, unless the world has moved on since it was read.
-    pub(in crate::service) fn remember_document(&self, key: (TenantKey, Id), mut document: Document, stamp: Stamp) {
-        let state = self.inner.cache.state();
-        if state.version == Some(stamp.version) {
-            document.group_changes = state.group_changes(key.0);
-            self.inner.cache.documents.insert(key, Arc::new(document));
-        }
+/// Remembers a rendered document, unless the world has moved on since it was read.
+pub(in crate::service) fn remember_document(
+    service: &Service,
+    key: (TenantKey, Id),
+    mut document: Document,
+    stamp: Stamp,
+) {
+    let state = service.inner.cache.state();
+    if state.version == Some(stamp.version) {
+        document.group_changes = state.group_changes(key.0);
+        service.inner.cache.documents.insert(key, Arc::new(document));
     }
 }

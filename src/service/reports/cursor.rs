@@ -5,7 +5,7 @@ use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::{self, ScimType};
 use crate::service::cursor::question_hash;
 use crate::service::reports::candidates::Place;
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, cursor};
 use crate::store::ResourceKey;
 
 /// The cursor with which the answer to a question goes on behind a place.
@@ -20,7 +20,7 @@ pub(in crate::service) fn seal_place(
         Place::Resource(key) => (None, key.0),
     };
     let query = question_hash(context, question);
-    service.seal_cursor(&Cursor { query, issued_at_seconds: service.now().timestamp(), sort, last, count: 0 })
+    cursor::seal(service, &Cursor { query, issued_at_seconds: service.now().timestamp(), sort, last, count: 0 })
 }
 
 /// Where a cursor of this question goes on.
@@ -34,7 +34,7 @@ pub(in crate::service) fn open_place(
     cursor: &str,
 ) -> Result<Place, Error> {
     let refused = |detail: &str| scim::Error::new(ScimType::InvalidCursor, format!("cursor: {detail}"));
-    let opened = service.open_cursor(cursor)?;
+    let opened = cursor::open(service, cursor)?;
     if opened.query != question_hash(context, question) {
         return Err(refused("it belongs to another question").into());
     }

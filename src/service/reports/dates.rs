@@ -17,6 +17,7 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, Role, TenantKey};
 use crate::service::access::facts::{At, sponsors};
 use crate::service::access::past::Past;
+use crate::service::access::{facts, past};
 use crate::service::{Error, Service};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn, ResourceKey};
@@ -96,7 +97,7 @@ fn resource_since(
     let mut before = moment;
     loop {
         let past = store::history::before(conn, tenant, key, before, CHUNK)?;
-        let opened = service.open_past(conn, tenant, &past)?;
+        let opened = past::open_past(service, conn, tenant, &past)?;
         for (row, past) in past.iter().zip(&opened) {
             if !holds(past) {
                 return Ok(row.until_seq);
@@ -172,7 +173,9 @@ fn live_since(service: &Service, conn: &mut Conn, tenant: TenantKey, facts: &Fac
         let key = ResourceKey(resource.key);
         for past in store::history::before(conn, tenant, key, moment, i64::from(i32::MAX))? {
             ends.insert(past.until_seq);
-            people.extend(service.open_past(conn, tenant, &[past])?.iter().flat_map(|past| sponsors(&past.document)));
+            people.extend(
+                past::open_past(service, conn, tenant, &[past])?.iter().flat_map(|past| sponsors(&past.document)),
+            );
         }
         people.sort_unstable();
         people.dedup();
@@ -182,7 +185,7 @@ fn live_since(service: &Service, conn: &mut Conn, tenant: TenantKey, facts: &Fac
     let past = store::history::principals(conn, tenant, &people, -1)?;
     ends.extend(past.into_iter().map(|past| past.until_seq));
     for end in ends.into_iter().rev().filter(|end| *end <= moment && *end > facts.live_since) {
-        let (then, _) = service.facts(conn, tenant, &Policy::default(), &[facts.id], Some(end - 1))?;
+        let (then, _) = facts::of(service, conn, tenant, &Policy::default(), &[facts.id], Some(end - 1))?;
         if !then.iter().any(|facts| facts.live) {
             return Ok(end);
         }

@@ -9,11 +9,12 @@ use crate::domain::access;
 use crate::domain::facts::Facts;
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Policy, TenantKey};
+use crate::service::access::facts;
 use crate::service::reports::candidates::Place;
 use crate::service::reports::holders;
 use crate::service::reports::holders::{Holders, Sought, render_principal};
 use crate::service::reports::moment::Moment;
-use crate::service::{Error, Service};
+use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
 
 /// How many principals are told of.
@@ -64,7 +65,7 @@ pub(in crate::service) fn of(
     after: Arc<Policy>,
     affected: &Affected,
 ) -> Result<Map<String, Value>, Error> {
-    let moment = |policy: Arc<Policy>| Moment { at: None, time: service.now_in(tenant), as_of_seq: 0, policy };
+    let moment = |policy: Arc<Policy>| Moment { at: None, time: memory::now_in(service, tenant), as_of_seq: 0, policy };
     let (before, after) = (moment(Arc::clone(before)), moment(after));
     let (mut effects, mut from) = (vec![], None);
     loop {
@@ -119,8 +120,8 @@ fn compare(
     ids: &[Id],
 ) -> Result<Vec<(Id, Facts, Loss, Loss)>, Error> {
     let mut compared = vec![];
-    let (old, old_groups) = service.facts(conn, tenant, &before.policy, ids, None)?;
-    let (new, new_groups) = service.facts(conn, tenant, &after.policy, ids, None)?;
+    let (old, old_groups) = facts::of(service, conn, tenant, &before.policy, ids, None)?;
+    let (new, new_groups) = facts::of(service, conn, tenant, &after.policy, ids, None)?;
     // Both are in the order of the ids and of the same snapshot.
     for (old, new) in old.into_iter().zip(new) {
         let had = access::hits(&before.policy, &old, &old_groups, before.time);

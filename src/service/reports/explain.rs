@@ -11,13 +11,11 @@ use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::access::people;
 use crate::service::catalogue::mappings::render_source;
 use crate::service::fields::Fields;
-use crate::service::reports;
-use crate::service::reports::dates;
 use crate::service::reports::moment::Moment;
-use crate::service::reports::report;
 use crate::service::reports::report::Standing;
 use crate::service::reports::shown::About;
-use crate::service::{Context, Error, Service};
+use crate::service::reports::{dates, report};
+use crate::service::{Context, Error, Service, caller, reports};
 use crate::store::{self, Conn, ResourceKey};
 
 impl Service {
@@ -56,7 +54,7 @@ impl Service {
             Error::invalid("/permission", "permission: one permission such as billing:invoices:read, without *")
         })?;
         let tenant = context.caller.tenant.key;
-        self.ask(context, Operation::AccessExplain, None, |conn| {
+        caller::ask(self, context, Operation::AccessExplain, None, |conn| {
             store::snapshot(conn, |conn| {
                 let id = people::find(conn, tenant, name)?;
                 let moment = reports::moment::at(self, conn, tenant, at)?;

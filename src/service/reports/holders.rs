@@ -9,15 +9,14 @@ use crate::domain::access::{self, Hit, Reason};
 use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
+use crate::service::access::facts;
 use crate::service::reports::candidates::Batch;
-use crate::service::reports::cursor;
-use crate::service::reports::dates;
 use crate::service::reports::dates::Shared;
-use crate::service::reports::moment;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::shown::{About, ShownReason, is_false};
 use crate::service::reports::walk::Walk;
-use crate::service::{Context, Error, Service};
+use crate::service::reports::{cursor, dates, moment};
+use crate::service::{Context, Error, Service, caller};
 use crate::store::{self, Conn};
 
 pub(in crate::service) use crate::service::reports::candidates::Place;
@@ -88,7 +87,7 @@ impl Service {
         (count, cursor): (Option<usize>, Option<&str>),
     ) -> Result<String, Error> {
         let (tenant, question) = (context.caller.tenant.key, ["holders", role, at.unwrap_or_default()]);
-        self.ask(context, Operation::RoleHolders, None, |conn| {
+        caller::ask(self, context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
                 let moment = moment::at(self, conn, tenant, at)?;
                 let policy = &moment.policy;
@@ -159,7 +158,7 @@ fn judge(
     let policy = &moment.policy;
     let ids: Vec<_> = batch.found.iter().map(|(_, id)| *id).collect();
     let places: HashMap<_, _> = batch.found.into_iter().map(|(place, id)| (id, place)).collect();
-    let (facts, groups) = service.facts(conn, tenant, policy, &ids, moment.at)?;
+    let (facts, groups) = facts::of(service, conn, tenant, policy, &ids, moment.at)?;
     let mut holders = vec![];
     for mut facts in facts {
         let Some(place) = places.get(&facts.id).copied() else { continue };

@@ -6,7 +6,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{Policy, TenantKey, moment};
 use crate::service::access::facts::At;
-use crate::service::{Error, Service};
+use crate::service::access::policy;
+use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
 
 /// A moment, and the policy that holds then.
@@ -33,10 +34,10 @@ pub(in crate::service) fn at(
 ) -> Result<Moment, Error> {
     let Some(text) = at else {
         let head = store::log::head(conn, tenant)?;
-        let policy = service.policy(conn, tenant, &head)?;
+        let policy = policy::of(service, conn, tenant, &head)?;
         return Ok(Moment {
             at: None,
-            time: service.now_in(tenant).max(head.time),
+            time: memory::now_in(service, tenant).max(head.time),
             as_of_seq: head.next_seq - 1,
             policy,
         });
@@ -44,7 +45,7 @@ pub(in crate::service) fn at(
     let time = moment::parse(text, service.now());
     let time = time.ok_or_else(|| Error::Malformed(format!("at: {}", moment::EXPECTED)))?;
     let seq = seq_at(service, conn, tenant, time)?;
-    Ok(Moment { at: Some(seq), time, as_of_seq: seq, policy: service.policy_at(conn, tenant, seq)? })
+    Ok(Moment { at: Some(seq), time, as_of_seq: seq, policy: policy::at(conn, tenant, seq)? })
 }
 
 /// The last record that is not later than a time.

@@ -6,11 +6,9 @@ use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
 use crate::service::conditions::Conditions;
-use crate::service::reports::cursor;
-use crate::service::reports::holders;
 use crate::service::reports::holders::{Sought, page_size, render_principal};
-use crate::service::reports::moment;
-use crate::service::{Context, Error, Service};
+use crate::service::reports::{cursor, holders, moment};
+use crate::service::{Context, Error, Service, caller};
 use crate::store;
 
 impl Service {
@@ -29,7 +27,7 @@ impl Service {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         let (tenant, text) = (context.caller.tenant.key, id.to_string());
         let question = ["losses", text.as_str()];
-        self.ask(context, Operation::MappingDelete, None, |conn| {
+        caller::ask(self, context, Operation::MappingDelete, None, |conn| {
             store::snapshot(conn, |conn| {
                 let moment = moment::at(self, conn, tenant, None)?;
                 let policy = &moment.policy;

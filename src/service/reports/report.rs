@@ -11,13 +11,12 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
 use crate::service::access::facts::{self, At};
 use crate::service::access::people;
-use crate::service::reports::dates;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::holders::render_principal;
-use crate::service::reports::moment;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::shown::{About, ShownReason, is_false};
-use crate::service::{Context, Error, Service};
+use crate::service::reports::{dates, moment};
+use crate::service::{Context, Error, Service, caller};
 use crate::store::{self, Conn};
 
 /// A principal at a moment: what is known and what follows.
@@ -52,7 +51,7 @@ impl Service {
             PrincipalKind::Agent => Operation::AgentAccess,
         };
         let tenant = context.caller.tenant.key;
-        self.ask(context, operation, None, |conn| {
+        caller::ask(self, context, operation, None, |conn| {
             store::snapshot(conn, |conn| {
                 let moment = moment::at(self, conn, tenant, at)?;
                 let id = people::find(conn, tenant, name)?;
@@ -76,7 +75,7 @@ pub(in crate::service::reports) fn standing(
 ) -> Result<Standing, Error> {
     let (principal, existed) = facts::principal(conn, tenant, id, moment.at)?.ok_or(Error::NotFound)?;
     let policy = Arc::clone(&moment.policy);
-    let (mut facts, groups) = service.facts(conn, tenant, &policy, &[*id], moment.at)?;
+    let (mut facts, groups) = facts::of(service, conn, tenant, &policy, &[*id], moment.at)?;
     let facts = facts.pop().ok_or(Error::NotFound)?;
     let hits = access::hits(&policy, &facts, &groups, moment.time);
     let (as_of_seq, at) = (moment.as_of_seq, moment.at);

@@ -3,15 +3,14 @@
 use serde_json::{Value, json};
 
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_PROVISIONING};
+use crate::domain::credential::{Grant, LIFETIME_DEFAULT};
 use crate::domain::log::{Entry, Head, NO_HASH, RequestRef};
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};
 use crate::scim::tolerance::Dialect;
-use crate::service::access::provisioning;
 use crate::service::catalogue::mappings;
 use crate::service::keys::{NewKey, issue};
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Context, Error, Service, change, memory};
 use crate::store::{self, Conn};
 
 /// The name of the tenant and of the connection that `init` makes.
@@ -26,6 +25,17 @@ impl Service {
         self.read(|conn| Ok(store::tenants::all(conn)?.is_empty()))
     }
 
+    /// A tenant by name.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] if there is none: `keyroll init` makes it.
+    pub fn tenant(&self, name: &str) -> Result<Tenant, Error> {
+        let tenant = self.read(|conn| Ok(store::tenants::by_name(conn, name)?))?;
+        // Where its log ends: no time is earlier.
+        memory::stamp(self)?;
+        tenant.ok_or_else(|| Error::Refused(format!("the database has no tenant {name}: run keyroll init")))
+    }
+
     /// Makes tenant, operator, connection and keys, and gives what is printed once.
     ///
     /// # Errors
@@ -36,7 +46,7 @@ impl Service {
             if store::tenants::by_name(conn, &tenant_name)?.is_some() {
                 return Err(already_initialised(&tenant_name));
             }
-            let (tenant, admin_key, provisioning_key) = service.make_tenant(conn, &tenant_name)?;
+            let (tenant, admin_key, provisioning_key) = make_tenant(&service, conn, &tenant_name)?;
             Ok(json!({
                 "tenant": tenant.name,
                 "scim_base_url": service.scim_base_url(),
@@ -45,88 +55,75 @@ impl Service {
             }))
         })
     }
+}
 
-    /// Gives those who held permissions before there were mappings a mapping instead, with its record.
-    ///
-    /// # Errors
-    /// If the store fails.
-    pub(in crate::service) fn map_direct_grants(&self) -> Result<(), Error> {
-        let tenants = self.read(|conn| {
-            let mut found = vec![];
-            for tenant in store::tenants::all(conn)? {
-                if !store::principals::direct_grants(conn, tenant.key)?.is_empty() {
-                    found.push(tenant);
-                }
+/// Gives those who held permissions before there were mappings a mapping instead, with its record.
+///
+/// # Errors
+/// If the store fails.
+pub(in crate::service) fn map_direct_grants(service: &Service) -> Result<(), Error> {
+    let tenants = service.read(|conn| {
+        let mut found = vec![];
+        for tenant in store::tenants::all(conn)? {
+            if !store::principals::direct_grants(conn, tenant.key)?.is_empty() {
+                found.push(tenant);
             }
-            Ok(found)
-        })?;
-        for tenant in tenants {
-            let request = RequestRef { id: String::new(), method: "CLI".into(), route: "migrate".into() };
-            let context = Context::new(Caller::host(tenant), request);
-            self.perform(&context, Operation::MappingCreate, None, |change| {
-                // Under the lock of the log: of nodes that start at once, one does it.
-                change.seq()?;
-                for (id, _) in store::principals::direct_grants(change.conn, change.key())? {
-                    let admin = mappings::admin(change, id, "migrated");
-                    mappings::add(change, &admin)?;
-                    store::principals::clear_direct_grant(change.conn, change.key(), &id)?;
-                }
-                Ok(())
-            })?;
         }
-        Ok(())
+        Ok(found)
+    })?;
+    for tenant in tenants {
+        let request = RequestRef { id: String::new(), method: "CLI".into(), route: "migrate".into() };
+        let context = Context::new(Caller::host(tenant), request);
+        change::perform(service, &context, Operation::MappingCreate, None, |change| {
+            // Under the lock of the log: of nodes that start at once, one does it.
+            change.seq()?;
+            for (id, _) in store::principals::direct_grants(change.conn, change.key())? {
+                let admin = mappings::admin(change, id, "migrated");
+                mappings::add(change, &admin)?;
+                store::principals::clear_direct_grant(change.conn, change.key(), &id)?;
+            }
+            Ok(())
+        })?;
     }
+    Ok(())
+}
 
-    fn make_tenant(&self, conn: &mut Conn, name: &str) -> Result<(Tenant, String, String), Error> {
-        let now = self.now();
-        let tenant = store::tenants::insert(conn, &Id::mint(now, self.entropy()), name, now);
-        // Another node was faster between the look and the insert.
-        let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
-        store::log::start(
-            conn,
-            tenant.key,
-            &Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 },
-        )?;
-        let request = RequestRef { id: String::new(), method: "CLI".into(), route: "init".into() };
-        let context = Context::new(Caller::host(tenant.clone()), request);
-        let mut change = Change::new(self, conn, &context, Operation::Init, None);
-        change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
+fn make_tenant(service: &Service, conn: &mut Conn, name: &str) -> Result<(Tenant, String, String), Error> {
+    let now = service.now();
+    let tenant = store::tenants::insert(conn, &Id::mint(now, service.entropy()), name, now);
+    // Another node was faster between the look and the insert.
+    let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
+    store::log::start(
+        conn,
+        tenant.key,
+        &Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 },
+    )?;
+    let request = RequestRef { id: String::new(), method: "CLI".into(), route: "init".into() };
+    let context = Context::new(Caller::host(tenant.clone()), request);
+    let mut change = Change::new(service, conn, &context, Operation::Init, None);
+    change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
 
-        let operator = local(&change, PrincipalKind::User, OPERATOR);
-        add_principal(&mut change, &operator)?;
-        let connection = add_connection(&mut change, DEFAULT)?;
-        let admin = NewKey {
-            name: "admin".to_owned(),
-            class: Class::User,
-            grant: Grant::Permissions(Permission::parse("keyroll:*:*").into_iter().collect()),
-            lifetime: LIFETIME_DEFAULT,
-            connection: None,
-        };
-        let (_, admin_key) = issue(&mut change, &operator, admin)?;
-        let agent = store::principals::find(change.conn, tenant.key, &connection.agent)?.ok_or(Error::NotFound)?;
-        let (_, provisioning_key) = issue(&mut change, &agent, NewKey::provisioning(&connection))?;
-        let mapping = mappings::admin(&change, operator.id, "init");
-        mappings::add(&mut change, &mapping)?;
-        change.finish()?;
-        Ok((tenant, admin_key.reveal(), provisioning_key.reveal()))
-    }
+    let operator = local(&change, PrincipalKind::User, OPERATOR);
+    add_principal(&mut change, &operator)?;
+    let connection = add_connection(&mut change, DEFAULT)?;
+    let admin = NewKey {
+        name: "admin".to_owned(),
+        class: Class::User,
+        grant: Grant::Permissions(Permission::parse("keyroll:*:*").into_iter().collect()),
+        lifetime: LIFETIME_DEFAULT,
+        connection: None,
+    };
+    let (_, admin_key) = issue(&mut change, &operator, admin)?;
+    let agent = store::principals::find(change.conn, tenant.key, &connection.agent)?.ok_or(Error::NotFound)?;
+    let (_, provisioning_key) = issue(&mut change, &agent, NewKey::provisioning(&connection))?;
+    let mapping = mappings::admin(&change, operator.id, "init");
+    mappings::add(&mut change, &mapping)?;
+    change.finish()?;
+    Ok((tenant, admin_key.reveal(), provisioning_key.reveal()))
 }
 
 fn already_initialised(name: &str) -> Error {
     Error::Conflict { code: "already_initialised", detail: format!("the database has a tenant {name} already") }
-}
-
-impl NewKey {
-    /// A key for an identity provider.
-    pub(in crate::service) fn provisioning(connection: &Connection) -> NewKey {
-        NewKey {
-            name: connection.name.clone(),
-            class: Class::Provisioning,
-            grant: Grant::Permissions(provisioning::scim_permissions()),
-            lifetime: LIFETIME_PROVISIONING,
-            connection: Some(connection.id),
-        }
-    }
 }
 
 fn local(change: &Change<'_>, kind: PrincipalKind, name: &str) -> Principal {

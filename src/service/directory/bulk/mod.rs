@@ -25,7 +25,7 @@ use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::conditions::Conditions;
 use crate::service::directory::resources::{self, Saved, create_in, patch_in};
-use crate::service::{Change, Context, Error, Service, Work, authorize};
+use crate::service::{Change, Context, Error, Service, Work, authorize, change};
 
 /// The outcome of a job.
 #[derive(Debug)]
@@ -174,7 +174,7 @@ impl Job<'_> {
         }
         let (echoes, work): (Vec<_>, Vec<_>) =
             prepared.into_iter().map(|(index, echo, bulk_id, work)| ((index, echo, bulk_id), work)).unzip();
-        let outcomes = self.service.perform_each(self.context, work);
+        let outcomes = change::perform_each(self.service, self.context, work);
         for ((index, echo, bulk_id), outcome) in echoes.into_iter().zip(outcomes) {
             let result = match outcome {
                 Ok((outcome, tolerances)) => {
@@ -298,7 +298,7 @@ impl Job<'_> {
         }
         let first = drafts.first().map(|(_, target, _)| target.resource_type);
         let service = self.service;
-        let (outcomes, tolerances) = service.perform(self.context, Operation::Create, first, move |change| {
+        let (outcomes, tolerances) = change::perform(service, self.context, Operation::Create, first, move |change| {
             let (mut ids, mut tolerances) = known.clone();
             // What each operation needed stands in its own record.
             let mut all = tolerances.fresh();

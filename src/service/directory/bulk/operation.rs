@@ -6,8 +6,7 @@ use crate::domain::Operation;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
-use crate::service::conditions::etag;
-use crate::service::conditions::{Conditions, Tags};
+use crate::service::conditions::{Conditions, Tags, etag};
 use crate::service::directory::resources::{self, Saved, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
 
@@ -95,7 +94,7 @@ impl Target {
             BulkMethod::Delete => {
                 let loaded = resources::load(change, resource_type, &id, &conditions)?;
                 resources::delete(change, resource_type, &loaded.resource)?;
-                let location = change.service.location(resource_type, &loaded.resource.id);
+                let location = resources::location(change.service, resource_type, &loaded.resource.id);
                 return Ok(Outcome { status: 204, location, version: None, created: None });
             }
         };
@@ -121,7 +120,7 @@ impl Outcome {
     ) -> Outcome {
         Outcome {
             status,
-            location: service.location(resource_type, &saved.sight.resource.id),
+            location: resources::location(service, resource_type, &saved.sight.resource.id),
             version: Some(etag(saved.sight.resource.version)),
             created: (status == 201).then(|| saved.sight.resource.id.to_string()),
         }

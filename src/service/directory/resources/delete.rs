@@ -7,11 +7,11 @@ use crate::domain::{Id, Operation};
 use crate::scim::ResourceType;
 use crate::scim::path::AttrRef;
 use crate::scim::reference::references;
-use crate::service::access::past::Ending;
+use crate::service::change::ending::Ending;
 use crate::service::conditions::Conditions;
 use crate::service::directory::resources::{load, stored_document};
 use crate::service::impact::protect::{self, Write};
-use crate::service::{Change, Context, Error, Service, keys, registry};
+use crate::service::{Change, Context, Error, Service, change, keys, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, ResourceKey};
 
@@ -28,7 +28,7 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<(), Error> {
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        self.perform(context, Operation::Delete, Some(resource_type), move |change| {
+        change::perform(self, context, Operation::Delete, Some(resource_type), move |change| {
             let loaded = load(change, resource_type, &id, &conditions)?;
             delete(change, resource_type, &loaded.resource)
         })

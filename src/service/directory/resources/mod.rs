@@ -19,10 +19,10 @@ use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{ResourceType, reference};
 use crate::service::body::Body;
 use crate::service::conditions::{Conditions, etag};
+use crate::service::directory::render;
 use crate::service::document::stored_document;
-use crate::service::memory::Dated;
-use crate::service::memory::Document;
-use crate::service::{Change, Context, Error, Service, authorize};
+use crate::service::memory::{Dated, Document};
+use crate::service::{Change, Context, Error, Service, authorize, caller, memory};
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn};
 
@@ -158,26 +158,27 @@ impl Service {
         let cacheable = wanted.is_default() && resource_type.rows.is_none();
         let stamp = match (cacheable, context.seen) {
             (false, _) => None,
-            (true, None) => Some(self.stamp()?),
+            (true, None) => Some(memory::stamp(self)?),
             (true, seen) => seen,
         };
         let connection = context.caller.connection().map(|connection| connection.key);
         if let (Some(_), Some(id)) = (stamp, Id::parse(id)) {
             authorize(&context.caller, Operation::Read, Some(resource_type))?;
-            let known = self.known_document(tenant, id, connection);
+            let known = memory::known_document(self, tenant, id, connection);
             if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
                 let version = document.dated.version;
-                let whole = || Body::text([&*document.head, &self.tail(resource_type, &document.dated)].concat());
+                let whole =
+                    || Body::text([&*document.head, &render::tail(self, resource_type, &document.dated)].concat());
                 let body = (!conditions.is_unmodified(version)?).then(whole);
-                return Ok(self.answered(resource_type, &id, version, body));
+                return Ok(answered(self, resource_type, &id, version, body));
             }
         }
         let projection = wanted.projection(resource_type)?;
-        let (sight, answer) = self.ask(context, Operation::Read, Some(resource_type), |conn| {
+        let (sight, answer) = caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
             let sight = sight.ok_or(Error::NotFound)?;
-            let answer = self.answer(conn, context, resource_type, &sight, &projection, conditions)?;
+            let answer = answer(self, conn, context, resource_type, &sight, &projection, conditions)?;
             Ok((sight, answer))
         })?;
         // So does a document that shows another resource's name.
@@ -185,37 +186,12 @@ impl Service {
         let stamp = stamp.filter(|_| !refers);
         if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
             let dated = Dated::of(&sight.resource);
-            if let Some(head) = text.strip_suffix(&self.tail(resource_type, &dated)) {
+            if let Some(head) = text.strip_suffix(&render::tail(self, resource_type, &dated)) {
                 let document = Document::new(resource_type, connection, head, dated);
-                self.remember_document((tenant, dated.id), document, stamp);
+                memory::remember_document(self, (tenant, dated.id), document, stamp);
             }
         }
         Ok(answer)
-    }
-
-    fn answered(&self, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
-        let location = self.location(resource_type, id);
-        Answer { location, etag: etag(version), body, tolerances: String::new() }
-    }
-
-    /// The answer that shows a resource, or says that the client has it already.
-    fn answer(
-        &self,
-        conn: &mut Conn,
-        context: &Context,
-        resource_type: &'static ResourceType,
-        sight: &Sight,
-        projection: &Projection,
-        conditions: &Conditions,
-    ) -> Result<Answer, Error> {
-        let resource = &sight.resource;
-        let body = if conditions.is_unmodified(resource.version)? {
-            None
-        } else {
-            let views = self.view(conn, context, resource_type, sight, projection)?;
-            Some(self.render(conn, context, resource_type, &views, resource, projection)?)
-        };
-        Ok(self.answered(resource_type, &resource.id, resource.version, body))
     }
 
     /// The resource of the key's owner (RFC 7644 §3.11).
@@ -233,10 +209,10 @@ impl Service {
         };
         let resource_type = crate::service::registry().by_name(name).ok_or(Error::NotFound)?;
         let projection = wanted.projection(resource_type)?;
-        self.ask(context, Operation::Me, None, |conn| {
+        caller::ask(self, context, Operation::Me, None, |conn| {
             let (tenant, id) = (context.caller.tenant.key, holder.owner.id);
             let sight = store::resources::see(conn, tenant, &resource_type.name, &id, None)?;
-            self.answer(conn, context, resource_type, &sight.ok_or(Error::NotFound)?, &projection, conditions)
+            answer(self, conn, context, resource_type, &sight.ok_or(Error::NotFound)?, &projection, conditions)
         })
     }
 
@@ -247,12 +223,37 @@ impl Service {
             None => Error::Forbidden("a person is changed by its identity provider, not through /Me".to_owned()),
         }
     }
+}
 
-    /// The URL of a resource.
-    pub(in crate::service) fn location(&self, resource_type: &ResourceType, id: &Id) -> String {
-        let (base, mut buffer) = (self.scim_base_url(), Id::buffer());
-        [base, &resource_type.endpoint, "/", id.encode(&mut buffer)].concat()
-    }
+fn answered(service: &Service, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
+    let location = location(service, resource_type, id);
+    Answer { location, etag: etag(version), body, tolerances: String::new() }
+}
+
+/// The answer that shows a resource, or says that the client has it already.
+fn answer(
+    service: &Service,
+    conn: &mut Conn,
+    context: &Context,
+    resource_type: &'static ResourceType,
+    sight: &Sight,
+    projection: &Projection,
+    conditions: &Conditions,
+) -> Result<Answer, Error> {
+    let resource = &sight.resource;
+    let body = if conditions.is_unmodified(resource.version)? {
+        None
+    } else {
+        let views = render::view(service, conn, context, resource_type, sight, projection)?;
+        Some(render::render(service, conn, context, resource_type, &views, resource, projection)?)
+    };
+    Ok(answered(service, resource_type, &resource.id, resource.version, body))
+}
+
+/// The URL of a resource.
+pub(in crate::service) fn location(service: &Service, resource_type: &ResourceType, id: &Id) -> String {
+    let (base, mut buffer) = (service.scim_base_url(), Id::buffer());
+    [base, &resource_type.endpoint, "/", id.encode(&mut buffer)].concat()
 }
 
 /// What `/Me` is to a connection.

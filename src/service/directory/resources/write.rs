@@ -7,11 +7,11 @@ use crate::scim::patch::{self, RowChange};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
 use crate::scim::{self, ResourceType};
-use crate::service::conditions::Conditions;
-use crate::service::conditions::etag;
+use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
 use crate::service::directory::resources::{Answer, Wanted, load};
-use crate::service::{Change, Context, Error, Service};
+use crate::service::directory::{render, resources};
+use crate::service::{Change, Context, Error, Service, change};
 use crate::store;
 
 /// A group whose direct members are more than this is not echoed by PATCH.
@@ -33,12 +33,13 @@ impl Service {
         wanted.projection(resource_type)?;
         crate::service::authorize(&context.caller, Operation::Create, Some(resource_type))?;
         let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
-        let (saved, tolerances) = self.perform(context, Operation::Create, Some(resource_type), move |change| {
-            let mut tolerances = tolerances.clone();
-            let saved = create(change, resource_type, ready.clone(), &mut tolerances)?;
-            Ok((saved, tolerances))
-        })?;
-        self.answer_saved(context, Operation::Create, resource_type, &saved, wanted, &tolerances)
+        let (saved, tolerances) =
+            change::perform(self, context, Operation::Create, Some(resource_type), move |change| {
+                let mut tolerances = tolerances.clone();
+                let saved = create(change, resource_type, ready.clone(), &mut tolerances)?;
+                Ok((saved, tolerances))
+            })?;
+        answer_saved(self, context, Operation::Create, resource_type, &saved, wanted, &tolerances)
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`.
@@ -59,12 +60,13 @@ impl Service {
         crate::service::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
         let incoming = validate::document(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        let (saved, tolerances) = self.perform(context, Operation::Replace, Some(resource_type), move |change| {
-            let mut tolerances = tolerances.clone();
-            let saved = replace_in(change, resource_type, &id, incoming.clone(), &conditions, &mut tolerances)?;
-            Ok((saved, tolerances))
-        })?;
-        self.answer_saved(context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
+        let (saved, tolerances) =
+            change::perform(self, context, Operation::Replace, Some(resource_type), move |change| {
+                let mut tolerances = tolerances.clone();
+                let saved = replace_in(change, resource_type, &id, incoming.clone(), &conditions, &mut tolerances)?;
+                Ok((saved, tolerances))
+            })?;
+        answer_saved(self, context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
     }
 
     /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none.
@@ -85,46 +87,45 @@ impl Service {
         crate::service::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
         let operations = patch::parse(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        let (saved, tolerances) = self.perform(context, Operation::Patch, Some(resource_type), move |change| {
-            let mut tolerances = tolerances.clone();
-            let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
-            Ok((saved, tolerances))
-        })?;
-        self.answer_saved(context, Operation::Patch, resource_type, &saved, wanted, &tolerances)
+        let (saved, tolerances) =
+            change::perform(self, context, Operation::Patch, Some(resource_type), move |change| {
+                let mut tolerances = tolerances.clone();
+                let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
+                Ok((saved, tolerances))
+            })?;
+        answer_saved(self, context, Operation::Patch, resource_type, &saved, wanted, &tolerances)
     }
 }
 
-impl Service {
-    /// The answer to a write, rendered after its commit: the transaction is not kept open for it. A large
-    /// group is not echoed by PATCH unless the client limits what it wants.
-    fn answer_saved(
-        &self,
-        context: &Context,
-        operation: Operation,
-        resource_type: &'static ResourceType,
-        saved: &Saved,
-        wanted: &Wanted,
-        tolerances: &Tolerances,
-    ) -> Result<Answer, Error> {
-        let (projection, resource) = (wanted.projection(resource_type)?, &saved.sight.resource);
-        let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
-        let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
-        let body = self.read(|conn| {
-            let (tenant, limit) = (context.caller.tenant.key, ECHOED_MEMBERS_MAX + 1);
-            let count = |conn| store::members::count_up_to(conn, tenant, resource.key, limit);
-            if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
-                return Ok(None);
-            }
-            let views = self.view(conn, context, resource_type, &saved.sight, &projection)?;
-            self.render(conn, context, resource_type, &views, resource, &projection).map(Some)
-        })?;
-        Ok(Answer {
-            location: self.location(resource_type, &resource.id),
-            etag: etag(resource.version),
-            body,
-            tolerances: tolerances.header(),
-        })
-    }
+/// The answer to a write, rendered after its commit: the transaction is not kept open for it. A large
+/// group is not echoed by PATCH unless the client limits what it wants.
+fn answer_saved(
+    service: &Service,
+    context: &Context,
+    operation: Operation,
+    resource_type: &'static ResourceType,
+    saved: &Saved,
+    wanted: &Wanted,
+    tolerances: &Tolerances,
+) -> Result<Answer, Error> {
+    let (projection, resource) = (wanted.projection(resource_type)?, &saved.sight.resource);
+    let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
+    let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
+    let body = service.read(|conn| {
+        let (tenant, limit) = (context.caller.tenant.key, ECHOED_MEMBERS_MAX + 1);
+        let count = |conn| store::members::count_up_to(conn, tenant, resource.key, limit);
+        if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
+            return Ok(None);
+        }
+        let views = render::view(service, conn, context, resource_type, &saved.sight, &projection)?;
+        render::render(service, conn, context, resource_type, &views, resource, &projection).map(Some)
+    })?;
+    Ok(Answer {
+        location: resources::location(service, resource_type, &resource.id),
+        etag: etag(resource.version),
+        body,
+        tolerances: tolerances.header(),
+    })
 }
 
 const ACTIVE: &str = "active";

@@ -15,10 +15,12 @@ use crate::scim::ResourceType;
 use crate::scim::message::SearchRequest;
 use crate::scim::path::{self, Name};
 use crate::scim::project::Projection;
+use crate::service::access::policy;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::directory::resources::{Answer, Wanted, tolerances};
+use crate::service::directory::search;
 use crate::service::directory::search::{Found, Part, parts};
-use crate::service::{Context, Error, Service, registry};
+use crate::service::{Context, Error, Service, caller, registry};
 use crate::store::ResourceKey;
 use crate::store::search::{Page, Query, Sort, Start, search_held};
 
@@ -62,7 +64,7 @@ impl Rest for Catalogue {
         if keys.is_empty() {
             return Ok(None);
         }
-        let view = service.view_of(&self.context, self.operation, &self.policy)?;
+        let view = view_of(service, &self.context, self.operation, &self.policy)?;
         let wanted: HashSet<ResourceKey> = keys.iter().copied().collect();
         let items = view.items().map(|item| (item.key(), item)).filter(|(key, _)| wanted.contains(key));
         let items: HashMap<ResourceKey, Item<'_>> = items.collect();
@@ -107,8 +109,9 @@ impl Service {
         operation: Operation,
         request: &SearchRequest,
     ) -> Result<Found, Error> {
-        let policy = self.ask(context, operation, None, |conn| self.policy_now(conn, context.caller.tenant.key))?;
-        let view = self.view_of(context, operation, &policy)?;
+        let policy =
+            caller::ask(self, context, operation, None, |conn| policy::now(self, conn, context.caller.tenant.key))?;
+        let view = view_of(self, context, operation, &policy)?;
         let mut tolerances = tolerances(context);
         let mut parts = parts(vec![view.resource_type], request, &mut tolerances)?;
         for part in &mut parts {
@@ -118,7 +121,7 @@ impl Service {
             let documents = view.items().map(|item| (item.key(), view.document(&item)));
             Ok(search_held(documents, &view.query(part), start, limit))
         };
-        let mut results = self.page(context, &parts, request, find)?;
+        let mut results = search::page(self, context, &parts, request, find)?;
         let keys = std::mem::take(&mut results.keys);
         // The policy that was searched is the one that is shown: nothing is left out of it meanwhile.
         let (head, tail) = results.frame(request, Some(keys.len()));
@@ -139,8 +142,9 @@ impl Service {
         value: &str,
         wanted: &Wanted,
     ) -> Result<Answer, Error> {
-        let policy = self.ask(context, operation, None, |conn| self.policy_now(conn, context.caller.tenant.key))?;
-        let view = self.view_of(context, operation, &policy)?;
+        let policy =
+            caller::ask(self, context, operation, None, |conn| policy::now(self, conn, context.caller.tenant.key))?;
+        let view = view_of(self, context, operation, &policy)?;
         let projection = wanted.projection(view.resource_type)?;
         let item = view.items().find(|item| item.value() == value).ok_or(Error::NotFound)?;
         let mut document = view.document(&item);
@@ -148,27 +152,32 @@ impl Service {
         let body = Some(Body::text(serde_json::to_string(&document)?));
         Ok(Answer { location: view.location(&item), etag: String::new(), body, tolerances: String::new() })
     }
+}
 
-    fn view_of<'p>(&self, context: &'p Context, operation: Operation, policy: &'p Policy) -> Result<View<'p>, Error> {
-        let name = match operation {
-            Operation::Roles => "Role",
-            Operation::Entitlements => "Entitlement",
-            _ => return Err(Error::NotFound),
-        };
-        let mut containers: HashMap<&str, Vec<&str>> = HashMap::new();
-        for role in policy.roles().values() {
-            for inner in &role.includes {
-                containers.entry(inner).or_default().push(&role.name);
-            }
+fn view_of<'p>(
+    service: &Service,
+    context: &'p Context,
+    operation: Operation,
+    policy: &'p Policy,
+) -> Result<View<'p>, Error> {
+    let name = match operation {
+        Operation::Roles => "Role",
+        Operation::Entitlements => "Entitlement",
+        _ => return Err(Error::NotFound),
+    };
+    let mut containers: HashMap<&str, Vec<&str>> = HashMap::new();
+    for role in policy.roles().values() {
+        for inner in &role.includes {
+            containers.entry(inner).or_default().push(&role.name);
         }
-        Ok(View {
-            policy,
-            resource_type: registry().catalogue_by_name(name).ok_or(Error::NotFound)?,
-            connection: context.caller.connection().map(|connection| connection.name.as_str()),
-            base_url: self.scim_base_url().to_owned(),
-            containers,
-        })
     }
+    Ok(View {
+        policy,
+        resource_type: registry().catalogue_by_name(name).ok_or(Error::NotFound)?,
+        connection: context.caller.connection().map(|connection| connection.name.as_str()),
+        base_url: service.scim_base_url().to_owned(),
+        containers,
+    })
 }
 
 /// What a list is sorted by that names nothing else: it has no other order than its values'.

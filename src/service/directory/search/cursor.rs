@@ -5,46 +5,47 @@ use crate::scim::message::SearchRequest;
 use crate::scim::{self, ScimType};
 use crate::service::cursor::question_hash;
 use crate::service::directory::search::Part;
-use crate::service::{Context, Error, Service};
+use crate::service::{Context, Error, Service, cursor};
 use crate::store::search::{Position, Start};
 
-impl Service {
-    /// Where a search goes on; `place` finds what stands for the query of the cursor, if it is this search's.
-    pub(in crate::service::directory::search) fn resume<T>(
-        &self,
-        cursor: &str,
-        request: &SearchRequest,
-        count: usize,
-        place: impl FnOnce([u8; 16]) -> Option<T>,
-    ) -> Result<(T, Start), Error> {
-        let opened = self.open_cursor(cursor)?;
-        let place = place(opened.query)
-            .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
-        if self.now().timestamp() - opened.issued_at_seconds > self.settings().limits.cursor_timeout_seconds {
-            return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-        }
-        if request.count.is_some() && opened.count as usize != count {
-            let detail = format!("count: the first page had {}, every page has the same", opened.count);
-            return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
-        }
-        Ok((place, Start::After(Position { sort: opened.sort, last: opened.last })))
+/// Where a search goes on; `place` finds what stands for the query of the cursor, if it is this search's.
+pub(in crate::service::directory::search) fn resume<T>(
+    service: &Service,
+    cursor: &str,
+    request: &SearchRequest,
+    count: usize,
+    place: impl FnOnce([u8; 16]) -> Option<T>,
+) -> Result<(T, Start), Error> {
+    let opened = cursor::open(service, cursor)?;
+    let place = place(opened.query)
+        .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
+    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
+        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
     }
+    if request.count.is_some() && opened.count as usize != count {
+        let detail = format!("count: the first page had {}, every page has the same", opened.count);
+        return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
+    }
+    Ok((place, Start::After(Position { sort: opened.sort, last: opened.last })))
+}
 
-    /// The cursor of a search that goes on behind a position.
-    pub(in crate::service::directory::search) fn cursor_behind(
-        &self,
-        end: Position,
-        query: [u8; 16],
-        count: usize,
-    ) -> Result<String, Error> {
-        self.seal_cursor(&Cursor {
+/// The cursor of a search that goes on behind a position.
+pub(in crate::service::directory::search) fn cursor_behind(
+    service: &Service,
+    end: Position,
+    query: [u8; 16],
+    count: usize,
+) -> Result<String, Error> {
+    cursor::seal(
+        service,
+        &Cursor {
             query,
-            issued_at_seconds: self.now().timestamp(),
+            issued_at_seconds: service.now().timestamp(),
             sort: end.sort,
             last: end.last,
             count: u32::try_from(count).unwrap_or(u32::MAX),
-        })
-    }
+        },
+    )
 }
 
 /// Binds a cursor to the query, the tenant, the caller and the type that it stands in; `None` if it stands in

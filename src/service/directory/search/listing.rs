@@ -8,6 +8,7 @@ use crate::scim::ResourceType;
 use crate::scim::message::{List, SearchRequest};
 use crate::scim::project::Projection;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
+use crate::service::directory::render;
 use crate::service::directory::render::Views;
 use crate::service::directory::search::{Part, Results};
 use crate::service::{Context, Error, Service};
@@ -44,37 +45,35 @@ struct More {
     last: Option<(Id, i64)>,
 }
 
-impl Service {
-    /// The page as an answer. If it is of a single resource: which one, and its version.
-    pub(in crate::service::directory::search) fn list(
-        &self,
-        context: &Context,
-        request: &SearchRequest,
-        parts: Vec<Part>,
-        mut results: Results,
-    ) -> Result<(Body, Option<(Id, i64)>), Error> {
-        let mut listing = Listing {
-            context: context.clone(),
-            shown: parts.into_iter().map(|part| (part.resource_type, part.projection)).collect(),
-            keys: std::mem::take(&mut results.keys),
-            at: 0,
-            count: 0,
-            last: None,
-            is_ended: false,
-        };
-        let first = listing.piece(self)?;
-        let is_whole = listing.is_at_end();
-        let (head, tail) = results.frame(request, is_whole.then_some(listing.count));
-        let mut body = Body::text(head);
-        body.append(first);
-        let only = listing.last.filter(|_| listing.keys.len() == 1);
-        if is_whole {
-            body.push(tail);
-        } else {
-            body.push_rest(Box::new(listing));
-        }
-        Ok((body, only))
+/// The page as an answer. If it is of a single resource: which one, and its version.
+pub(in crate::service::directory::search) fn list(
+    service: &Service,
+    context: &Context,
+    request: &SearchRequest,
+    parts: Vec<Part>,
+    mut results: Results,
+) -> Result<(Body, Option<(Id, i64)>), Error> {
+    let mut listing = Listing {
+        context: context.clone(),
+        shown: parts.into_iter().map(|part| (part.resource_type, part.projection)).collect(),
+        keys: std::mem::take(&mut results.keys),
+        at: 0,
+        count: 0,
+        last: None,
+        is_ended: false,
+    };
+    let first = listing.piece(service)?;
+    let is_whole = listing.is_at_end();
+    let (head, tail) = results.frame(request, is_whole.then_some(listing.count));
+    let mut body = Body::text(head);
+    body.append(first);
+    let only = listing.last.filter(|_| listing.keys.len() == 1);
+    if is_whole {
+        body.push(tail);
+    } else {
+        body.push_rest(Box::new(listing));
     }
+    Ok((body, only))
 }
 
 impl Rest for Listing {
@@ -122,7 +121,7 @@ impl Listing {
         for ((one, projection), resources) in self.shown.iter().zip(&by_type) {
             views.push(match resources.as_slice() {
                 [] => Views::default(),
-                some => service.views(conn, &self.context, one, some, projection)?,
+                some => render::views(service, conn, &self.context, one, some, projection)?,
             });
         }
         let mut next: Vec<_> = by_type.iter().map(|resources| resources.iter()).collect();
@@ -137,7 +136,7 @@ impl Listing {
             if self.count + count > 0 {
                 body.push(",");
             }
-            body.append(service.render(conn, &self.context, one, views, resource, projection)?);
+            body.append(render::render(service, conn, &self.context, one, views, resource, projection)?);
             count += 1;
             last = Some((resource.id, resource.version));
             // Rows can make much of little: what is behind them is read again when they are sent.

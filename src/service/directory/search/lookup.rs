@@ -11,72 +11,12 @@ use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::resources::{Wanted, tolerances};
 use crate::service::directory::search::Found;
 use crate::service::memory::Name;
-use crate::service::{Context, Error, Service, authorize};
+use crate::service::{Context, Error, Service, authorize, memory};
 
 /// A longer filter is no look-up: it is not parsed to find that out.
 const FILTER_BYTES_MAX: usize = 1_024;
 
 impl Service {
-    /// The unique value that a request looks up, if that is all it does.
-    pub(in crate::service::directory::search) fn name(
-        &self,
-        context: &Context,
-        resource_type: &'static ResourceType,
-        request: &SearchRequest,
-    ) -> Option<Name> {
-        if request.filter.as_ref().is_none_or(|filter| filter.len() > FILTER_BYTES_MAX) {
-            return None;
-        }
-        let simple = SearchRequest { filter: request.filter.clone(), ..SearchRequest::default() };
-        let first = SearchRequest { start_index: None, count: None, ..request.clone() };
-        if first != simple
-            || request.start_index.unwrap_or(1) > 1
-            || request.count == Some(0)
-            || resource_type.rows.is_some()
-        {
-            return None;
-        }
-        let mut tolerances = tolerances(context);
-        let parsed = filter::parse(request.filter.as_deref()?, &mut tolerances).ok()?;
-        let bound = filter::bind(&parsed, resource_type, Unknown::Refuse, &mut tolerances).ok()?;
-        let Bound::Compare { target, op: Operator::Eq, operand: Operand::Text(value) } = bound else { return None };
-        // An externalId may name several by the next request.
-        let is_unique = target.attribute.name == "userName" && target.extension.is_none();
-        (is_unique && tolerances.header().is_empty()).then(|| Name {
-            tenant: context.caller.tenant.key,
-            connection: context.caller.connection().map(|connection| connection.key),
-            type_name: &resource_type.name,
-            attribute: &target.attribute.name,
-            value,
-        })
-    }
-
-    /// The answer to a look-up whose result is remembered and has not changed since.
-    pub(in crate::service::directory::search) fn known(
-        &self,
-        context: &Context,
-        resource_type: Option<&'static ResourceType>,
-        name: Option<&Name>,
-    ) -> Result<Option<Found>, Error> {
-        let (Some(resource_type), Some(name)) = (resource_type, name) else { return Ok(None) };
-        let Some((id, version)) = self.known_name(name) else { return Ok(None) };
-        authorize(&context.caller, Operation::Search, Some(resource_type))?;
-        let (wanted, conditions) = (Wanted::default(), Conditions::default());
-        let read = self.read_resource(context, resource_type, &id.to_string(), &wanted, &conditions);
-        let answer = match read {
-            Ok(answer) if answer.etag == etag(version) => answer,
-            Ok(_) | Err(Error::NotFound) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let list =
-            List { resources: &[], total: Some(1), start_index: Some(1), next_cursor: None, previous_cursor: None };
-        let (head, tail) = list.frame(Some(1));
-        let mut body = Body::text(head);
-        body.append(answer.body.unwrap_or_default());
-        body.push(tail);
-        Ok(Some(Found { body, tolerances: String::new() }))
-    }
-
     /// Whether a filter is a look-up by a value that few have, which costs less than a thread hop.
     pub fn is_lookup(&self, filter: &str) -> bool {
         if filter.len() > FILTER_BYTES_MAX {
@@ -86,4 +26,62 @@ impl Service {
         let Ok(Filter::Compare(path, Operator::Eq, _)) = parsed else { return false };
         ["userName", "externalId", "id"].iter().any(|name| path.text.eq_ignore_ascii_case(name))
     }
+}
+
+/// The unique value that a request looks up, if that is all it does.
+pub(in crate::service::directory::search) fn name(
+    context: &Context,
+    resource_type: &'static ResourceType,
+    request: &SearchRequest,
+) -> Option<Name> {
+    if request.filter.as_ref().is_none_or(|filter| filter.len() > FILTER_BYTES_MAX) {
+        return None;
+    }
+    let simple = SearchRequest { filter: request.filter.clone(), ..SearchRequest::default() };
+    let first = SearchRequest { start_index: None, count: None, ..request.clone() };
+    if first != simple
+        || request.start_index.unwrap_or(1) > 1
+        || request.count == Some(0)
+        || resource_type.rows.is_some()
+    {
+        return None;
+    }
+    let mut tolerances = tolerances(context);
+    let parsed = filter::parse(request.filter.as_deref()?, &mut tolerances).ok()?;
+    let bound = filter::bind(&parsed, resource_type, Unknown::Refuse, &mut tolerances).ok()?;
+    let Bound::Compare { target, op: Operator::Eq, operand: Operand::Text(value) } = bound else { return None };
+    // An externalId may name several by the next request.
+    let is_unique = target.attribute.name == "userName" && target.extension.is_none();
+    (is_unique && tolerances.header().is_empty()).then(|| Name {
+        tenant: context.caller.tenant.key,
+        connection: context.caller.connection().map(|connection| connection.key),
+        type_name: &resource_type.name,
+        attribute: &target.attribute.name,
+        value,
+    })
+}
+
+/// The answer to a look-up whose result is remembered and has not changed since.
+pub(in crate::service::directory::search) fn known(
+    service: &Service,
+    context: &Context,
+    resource_type: Option<&'static ResourceType>,
+    name: Option<&Name>,
+) -> Result<Option<Found>, Error> {
+    let (Some(resource_type), Some(name)) = (resource_type, name) else { return Ok(None) };
+    let Some((id, version)) = memory::known_name(service, name) else { return Ok(None) };
+    authorize(&context.caller, Operation::Search, Some(resource_type))?;
+    let (wanted, conditions) = (Wanted::default(), Conditions::default());
+    let read = service.read_resource(context, resource_type, &id.to_string(), &wanted, &conditions);
+    let answer = match read {
+        Ok(answer) if answer.etag == etag(version) => answer,
+        Ok(_) | Err(Error::NotFound) => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let list = List { resources: &[], total: Some(1), start_index: Some(1), next_cursor: None, previous_cursor: None };
+    let (head, tail) = list.frame(Some(1));
+    let mut body = Body::text(head);
+    body.append(answer.body.unwrap_or_default());
+    body.push(tail);
+    Ok(Some(Found { body, tolerances: String::new() }))
 }

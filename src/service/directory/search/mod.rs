@@ -20,7 +20,7 @@ use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::service::body::Body;
 use crate::service::directory::resources::{Wanted, tolerances};
-use crate::service::{Context, Error, Service, authorize, registry};
+use crate::service::{Context, Error, Service, authorize, memory, registry};
 use crate::store::ResourceKey;
 use crate::store::search::{self, Page, Query, Sort, Start};
 
@@ -73,8 +73,8 @@ impl Service {
         request: &SearchRequest,
     ) -> Result<Found, Error> {
         let mut tolerances = tolerances(context);
-        let name = resource_type.and_then(|one| self.name(context, one, request));
-        if let Some(found) = self.known(context, resource_type, name.as_ref())? {
+        let name = resource_type.and_then(|one| lookup::name(context, one, request));
+        if let Some(found) = lookup::known(self, context, resource_type, name.as_ref())? {
             return Ok(found);
         }
         let types = resource_type.map_or_else(|| registry().types.clone(), |one| vec![one]);
@@ -85,107 +85,107 @@ impl Service {
         let parts = parts(types, request, &mut tolerances)?;
         let base_url = self.scim_base_url();
         let scans = parts.iter().any(|part| search::needs_scan(&part.query(context, base_url)));
-        let _scan = if scans { Some(self.enter_scan()?) } else { None };
+        let _scan = if scans { Some(turns::enter_scan(self)?) } else { None };
         let tenant = context.caller.tenant.key;
         let find = |part: &Part, start: &Start, limit, with_total| {
             let query = part.query(context, base_url);
             self.read(|conn| Ok(search::search(conn, tenant, &query, start, limit, with_total)?))
         };
         let results = if parts.len() > 1 && request.sort_by.is_some() {
-            self.page_merged(context, &parts, request)?
+            merged::page_merged(self, context, &parts, request)?
         } else {
-            self.page(context, &parts, request, find)?
+            page(self, context, &parts, request, find)?
         };
-        let (body, only) = self.list(context, request, parts, results)?;
+        let (body, only) = listing::list(self, context, request, parts, results)?;
         if let (Some(name), Some((id, version))) = (name, only) {
-            self.remember_name(&name, id, version);
+            memory::remember_name(self, &name, id, version);
         }
         Ok(Found { body, tolerances: tolerances.header() })
     }
+}
 
-    /// The page that a request asks for. `find` finds a page of one part: from where, how many at most, and
-    /// whether with the total.
-    fn page(
-        &self,
-        context: &Context,
-        parts: &[Part],
-        request: &SearchRequest,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
-    ) -> Result<Results, Error> {
-        match &request.cursor {
-            Some(cursor) => self.page_by_cursor(context, parts, request, cursor, find),
-            None => self.page_by_index(parts, request, find),
-        }
+/// The page that a request asks for. `find` finds a page of one part: from where, how many at most, and
+/// whether with the total.
+fn page(
+    service: &Service,
+    context: &Context,
+    parts: &[Part],
+    request: &SearchRequest,
+    find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+) -> Result<Results, Error> {
+    match &request.cursor {
+        Some(cursor) => page_by_cursor(service, context, parts, request, cursor, find),
+        None => page_by_index(service, parts, request, find),
     }
+}
 
-    /// Paging by index (RFC 7644 §3.4.2.4): the types one after the other, if nothing sorts them all.
-    fn page_by_index(
-        &self,
-        parts: &[Part],
-        request: &SearchRequest,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
-    ) -> Result<Results, Error> {
-        let (mut skip, mut room) = self.index_page(request);
-        let (mut keys, mut total) = (vec![], 0);
-        for part in parts {
-            let page = find(part, &Start::Offset(skip), room, true)?;
-            let matching = page.total.unwrap_or(0);
-            total += matching;
-            skip = skip.saturating_sub(matching);
-            room -= page.keys.len().min(room);
-            keys.extend(page.keys);
-        }
-        Ok(Results { keys, total: Some(total), next: None })
+/// Paging by index (RFC 7644 §3.4.2.4): the types one after the other, if nothing sorts them all.
+fn page_by_index(
+    service: &Service,
+    parts: &[Part],
+    request: &SearchRequest,
+    find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+) -> Result<Results, Error> {
+    let (mut skip, mut room) = index_page(service, request);
+    let (mut keys, mut total) = (vec![], 0);
+    for part in parts {
+        let page = find(part, &Start::Offset(skip), room, true)?;
+        let matching = page.total.unwrap_or(0);
+        total += matching;
+        skip = skip.saturating_sub(matching);
+        room -= page.keys.len().min(room);
+        keys.extend(page.keys);
     }
+    Ok(Results { keys, total: Some(total), next: None })
+}
 
-    /// How many results a page is behind, and how many it has at most.
-    fn index_page(&self, request: &SearchRequest) -> (u64, usize) {
-        let limits = &self.settings().limits;
-        let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
-        (request.start_index.unwrap_or(1).saturating_sub(1), asked.min(limits.page_size_max))
+/// How many results a page is behind, and how many it has at most.
+fn index_page(service: &Service, request: &SearchRequest) -> (u64, usize) {
+    let limits = &service.settings().limits;
+    let asked = request.count.map_or(limits.page_size_default, |count| count.try_into().unwrap_or(usize::MAX));
+    (request.start_index.unwrap_or(1).saturating_sub(1), asked.min(limits.page_size_max))
+}
+
+/// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
+/// hides nor repeats anything else.
+fn page_by_cursor(
+    service: &Service,
+    context: &Context,
+    parts: &[Part],
+    request: &SearchRequest,
+    cursor: &str,
+    find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
+) -> Result<Results, Error> {
+    let count = cursor_count(service, request)?;
+    let (mut at, mut start) = (0, Start::Offset(0));
+    if !cursor.is_empty() {
+        let part_of = |query| (0..parts.len()).find(|n| query_hash(context, request, parts, Some(*n)) == query);
+        (at, start) = cursor::resume(service, cursor, request, count, part_of)?;
     }
-
-    /// Paging by cursor (RFC 9865): keyset, so that what is inserted or deleted between two pages neither
-    /// hides nor repeats anything else.
-    fn page_by_cursor(
-        &self,
-        context: &Context,
-        parts: &[Part],
-        request: &SearchRequest,
-        cursor: &str,
-        find: impl Fn(&Part, &Start, usize, bool) -> Result<Page, Error>,
-    ) -> Result<Results, Error> {
-        let count = self.cursor_count(request)?;
-        let (mut at, mut start) = (0, Start::Offset(0));
-        if !cursor.is_empty() {
-            let part_of = |query| (0..parts.len()).find(|n| query_hash(context, request, parts, Some(*n)) == query);
-            (at, start) = self.resume(cursor, request, count, part_of)?;
+    let total = free_total(parts, count == 0, &find)?;
+    let (mut keys, mut next, mut room) = (vec![], None, count);
+    while let Some(part) = parts.get(at) {
+        let page = find(part, &start, room, false)?;
+        room -= page.keys.len().min(room);
+        keys.extend(page.keys);
+        if let Some(end) = page.end {
+            next = Some(cursor::cursor_behind(service, end, query_hash(context, request, parts, Some(at)), count)?);
+            break;
         }
-        let total = free_total(parts, count == 0, &find)?;
-        let (mut keys, mut next, mut room) = (vec![], None, count);
-        while let Some(part) = parts.get(at) {
-            let page = find(part, &start, room, false)?;
-            room -= page.keys.len().min(room);
-            keys.extend(page.keys);
-            if let Some(end) = page.end {
-                next = Some(self.cursor_behind(end, query_hash(context, request, parts, Some(at)), count)?);
-                break;
-            }
-            (at, start) = (at + 1, Start::Offset(0));
-        }
-        // RFC 9865 §2: `count=0` asks for the total alone, and a page of nothing leads nowhere.
-        Ok(Results { keys, total, next: next.filter(|_| count > 0) })
+        (at, start) = (at + 1, Start::Offset(0));
     }
+    // RFC 9865 §2: `count=0` asks for the total alone, and a page of nothing leads nowhere.
+    Ok(Results { keys, total, next: next.filter(|_| count > 0) })
+}
 
-    fn cursor_count(&self, request: &SearchRequest) -> Result<usize, Error> {
-        let limits = &self.settings().limits;
-        let count = request.count.map_or(limits.page_size_default as u64, |count| count);
-        match usize::try_from(count) {
-            Ok(count) if count <= limits.page_size_max => Ok(count),
-            _ => {
-                let detail = format!("count: at most {} with a cursor", limits.page_size_max);
-                Err(scim::Error::new(ScimType::InvalidCount, detail).into())
-            }
+fn cursor_count(service: &Service, request: &SearchRequest) -> Result<usize, Error> {
+    let limits = &service.settings().limits;
+    let count = request.count.map_or(limits.page_size_default as u64, |count| count);
+    match usize::try_from(count) {
+        Ok(count) if count <= limits.page_size_max => Ok(count),
+        _ => {
+            let detail = format!("count: at most {} with a cursor", limits.page_size_max);
+            Err(scim::Error::new(ScimType::InvalidCount, detail).into())
         }
     }
 }

@@ -85,15 +85,15 @@ impl Service {
     pub fn in_turn(&self, turn: Turn) -> Service {
         Service { turn: Some(turn), ..self.clone() }
     }
+}
 
-    /// The place that it has, or one that is free; whoever waits goes before.
-    ///
-    /// # Errors
-    /// [`Error::Crowded`] if there is none.
-    pub(in crate::service::directory::search) fn enter_scan(&self) -> Result<Turn, Error> {
-        if let Some(turn) = &self.turn {
-            return Ok(turn.clone());
-        }
-        self.inner.turns.take().ok_or(Error::Crowded)
+/// The place that it has, or one that is free; whoever waits goes before.
+///
+/// # Errors
+/// [`Error::Crowded`] if there is none.
+pub(in crate::service::directory::search) fn enter_scan(service: &Service) -> Result<Turn, Error> {
+    if let Some(turn) = &service.turn {
+        return Ok(turn.clone());
     }
+    service.inner.turns.take().ok_or(Error::Crowded)
 }

@@ -10,8 +10,9 @@ use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
 use crate::scim::tolerance::Tolerances;
-use crate::service::access::past::Ending;
+use crate::service::access::policy;
 use crate::service::change::Touched;
+use crate::service::change::ending::Ending;
 use crate::service::impact::concerned::Concerned;
 use crate::service::impact::protect::{Write, keyroll, refusal, refused};
 use crate::service::{Change, Error};
@@ -192,7 +193,7 @@ pub(in crate::service) fn only_reduce(
         return Ok(());
     }
     let (tenant, key, id) = (change.key(), asked.resource.key, asked.resource.id);
-    let policy = change.service.policy_now(change.conn, tenant)?;
+    let policy = policy::now(change.service, change.conn, tenant)?;
     if !policy.has_groups() || !policy.keyroll_by_scim() || !plan.effect(change)?.removes {
         return Ok(());
     }

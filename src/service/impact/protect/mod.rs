@@ -20,7 +20,7 @@ use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
 use crate::service::access::facts::{connection_names, sponsors};
-use crate::service::access::liveness;
+use crate::service::access::{facts, liveness};
 use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Error};
 use crate::store::ResourceKey;
@@ -78,7 +78,7 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         return Ok(concerned);
     };
     let tenant = change.key();
-    let (facts, groups) = change.service.facts(change.conn, tenant, policy, &[write.id], None)?;
+    let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, &[write.id], None)?;
     let Some(now) = facts.into_iter().next() else { return Ok(concerned) };
     let then = Facts { resource: now.resource.clone().map(|one| with(one, write.before)), ..now.clone() };
     let hits = |facts: &Facts| -> BTreeSet<Hit> {
@@ -131,7 +131,7 @@ fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) 
     } else {
         return Ok(());
     };
-    let (facts, groups) = change.service.facts(change.conn, tenant, policy, &agents, None)?;
+    let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, &agents, None)?;
     let acts = |agent: &Facts| agent.resource.as_ref().is_some_and(|one| is_active(Some(&one.document)));
     for agent in facts.iter().filter(|agent| agent.id == write.id || acts(agent)) {
         let hits = access::potential(policy, agent, &groups, change.now);
@@ -168,7 +168,7 @@ fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
     mapped.flat_map(|one| policy.keyroll_of(one).iter().cloned().collect::<Vec<_>>()).collect()
 }
 
-/// 403, with a record of it: see [`crate::service::Service::perform`].
+/// 403, with a record of it: see `change::perform`.
 fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &[Permissions], what: &str) -> Error {
     let entry = refusal(change, write.resource_type, write.id, permissions);
     let detail = format!("{what} is only reduced by an identity provider: an admin does this");

@@ -1,0 +1,68 @@
+//! What a change ends: a document that it replaces is kept, sealed, as what was true until then.
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::service::access::past;
+use crate::service::{Change, Error, registry, sealed};
+use crate::store;
+use crate::store::resources::Resource;
+
+/// A state of a resource that a change is about to end.
+pub(in crate::service) struct Ending {
+    resource: Resource,
+    external_ids: Vec<String>,
+}
+
+impl Ending {
+    /// Looks at a resource before anything about it is changed.
+    pub(in crate::service) fn of(change: &mut Change<'_>, resource: &Resource) -> Result<Ending, Error> {
+        let mut external_ids = vec![];
+        // Only groups are mapped by what a connection calls them; a person's external id is not kept.
+        if registry().by_name(&resource.type_name).is_some_and(|one| one.rows.is_some()) {
+            let tenant = change.key();
+            let found = store::external_ids::of_resources(change.conn, tenant, &[resource.key])?;
+            external_ids = found.into_iter().map(|(.., value)| value).collect();
+        }
+        Ok(Ending { resource: resource.clone(), external_ids })
+    }
+
+    /// What connections call it.
+    pub(in crate::service) fn external_ids(&self) -> &[String] {
+        &self.external_ids
+    }
+
+    /// The same, and what they will be once one connection calls it otherwise.
+    pub(in crate::service) fn external_ids_with(
+        &self,
+        (old, new): (Option<&str>, Option<&str>),
+    ) -> (Vec<String>, Vec<String>) {
+        let mut after = self.external_ids.clone();
+        if old != new {
+            // Another connection may call it the same: its name stays.
+            if let Some(place) = after.iter().position(|id| Some(id.as_str()) == old) {
+                after.remove(place);
+            }
+            after.extend(new.map(str::to_owned));
+        }
+        (self.external_ids.clone(), after)
+    }
+
+    /// Keeps it as what was true until the record that comes next. Locks the log: see [`Change::seq`].
+    pub(in crate::service) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
+        let (tenant, seq) = (change.key(), change.seq()?);
+        let document: &serde_json::value::RawValue = serde_json::from_str(&self.resource.document)?;
+        let plain = serde_json::to_vec(&json!({"external_ids": self.external_ids}))?;
+        // Spliced: a document is not parsed to be put away.
+        let mut plain = plain;
+        plain.pop();
+        plain.extend_from_slice(b",\"document\":");
+        plain.extend_from_slice(document.get().as_bytes());
+        plain.push(b'}');
+        let key = past::subject_key(change.service, change.conn, tenant, &self.resource.id, true)?;
+        let key = key.ok_or_else(|| Error::internal("a subject has no key"))?;
+        let sealed = sealed::seal(&key, self.resource.id.as_bytes(), &plain, change.service.entropy())?;
+        let horizon = change.now - TimeDelta::days(change.service.settings().limits.history_days);
+        Ok(store::history::end_resource(change.conn, tenant, &self.resource, &sealed, seq, change.now, horizon)?)
+    }
+}
