@@ -4,6 +4,8 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{ANY, Named, Output, found, host, print, show};
+use crate::service::catalogue::apis::ApiRequest;
+use crate::service::request;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -53,17 +55,17 @@ fn route(text: &str) -> Result<Value, String> {
 }
 
 impl Definition {
-    /// The body of `POST /v1/apis`.
-    fn body(&self) -> Value {
+    /// What is asked for by `POST /v1/apis`.
+    fn request(&self) -> Result<ApiRequest, Error> {
         let permissions: Vec<Value> = self.permissions.iter().map(|name| json!({"name": name})).collect();
-        json!({
+        request::read(&json!({
             "name": self.name,
             "description": self.description,
             "owner_team": self.owner_team,
             "open": self.open,
             "permissions": permissions,
             "routes": self.routes,
-        })
+        }))
     }
 }
 
@@ -82,7 +84,7 @@ fn count_routes(apis: &mut Value) {
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => {
-            let mut apis = service.list_apis(&host(service, "api list")?)?;
+            let mut apis = serde_json::to_value(service.list_apis(&host(service, "api list")?)?)?;
             if !output.json {
                 count_routes(&mut apis);
             }
@@ -91,10 +93,10 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Show(Named { name, output }) => {
             show(found("api", &name, service.read_api(&host(service, "api show")?, &name, &ANY))?, output)
         }
-        Command::Create(api) => show(service.create_api(&host(service, "api create")?, &api.body())?, api.output),
+        Command::Create(api) => show(service.create_api(&host(service, "api create")?, api.request()?)?, api.output),
         Command::Replace(api) => {
             let context = host(service, "api replace")?;
-            show(found("api", &api.name, service.replace_api(&context, &api.name, &api.body(), &ANY))?, api.output)
+            show(found("api", &api.name, service.replace_api(&context, &api.name, api.request()?, &ANY))?, api.output)
         }
         Command::Delete(Named { name, output }) => {
             found("api", &name, service.delete_api(&host(service, "api delete")?, &name, &ANY))?;

@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{ANY, Output, found, host, names, principal, print};
-use crate::service::catalogue::Tagged;
+use crate::service::catalogue::mappings::{MappingRequest, TaggedMapping};
 use crate::service::catalogue::snapshot::Form;
+use crate::service::request;
 use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -86,8 +87,8 @@ fn asserted(text: &str) -> Result<Value, String> {
 }
 
 impl New {
-    /// The body of `POST /v1/mappings`.
-    fn body(&self, service: &Service, context: &Context) -> Result<Value, Error> {
+    /// What is asked for by `POST /v1/mappings`.
+    fn request(&self, service: &Service, context: &Context) -> Result<MappingRequest, Error> {
         let source = match &self.source {
             Source { group: Some(name), .. } => json!({"group": {"displayName": name}}),
             Source { group_id: Some(id), .. } => json!({"group": {"id": id}}),
@@ -103,7 +104,7 @@ impl New {
                 })
             }
         };
-        Ok(json!({"role": self.role, "source": source}))
+        request::read(&json!({"role": self.role, "source": source}))
     }
 }
 
@@ -117,7 +118,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }
         Command::Create(new) => {
             let context = host(service, "mapping create")?;
-            let made = service.create_mapping(&context, &new.body(service, &context)?)?;
+            let made = service.create_mapping(&context, &new.request(service, &context)?)?;
             show(service, &context, made, new.output)
         }
         Command::Delete { named: Named { id, output }, dry_run: true } => {
@@ -163,8 +164,8 @@ fn list(service: &Service, output: Output) -> Result<(), Error> {
     Ok(())
 }
 
-fn show(service: &Service, context: &Context, mapping: Tagged, output: Output) -> Result<(), Error> {
-    let mut mapping = mapping.value.unwrap_or_default();
+fn show(service: &Service, context: &Context, mapping: TaggedMapping, output: Output) -> Result<(), Error> {
+    let mut mapping = serde_json::to_value(mapping.value)?;
     if !output.json {
         names::put(service, context, &mut mapping)?;
         mapping = for_people(mapping);

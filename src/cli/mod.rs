@@ -209,8 +209,8 @@ fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Erro
 }
 
 /// Prints an item of the catalogue.
-fn show(item: Tagged, output: Output) -> Result<(), Error> {
-    print::show(&item.value.unwrap_or_default(), output)
+fn show<T: serde::Serialize>(item: Tagged<T>, output: Output) -> Result<(), Error> {
+    print::show(&serde_json::to_value(item.value)?, output)
 }
 
 /// A principal as people name one: an id, a userName, an agent's name, or `operator`.

@@ -1,10 +1,12 @@
 //! `keyroll role`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::access::At;
 use super::{ANY, Named, Output, found, host, names, permission, print, show};
+use crate::service::catalogue::roles::RoleRequest;
+use crate::service::request;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -50,32 +52,34 @@ pub(super) struct Definition {
 }
 
 impl Definition {
-    /// The body of `POST /v1/roles`.
-    fn body(&self) -> Value {
-        json!({
+    /// What is asked for by `POST /v1/roles`.
+    fn request(&self) -> Result<RoleRequest, Error> {
+        request::read(&json!({
             "name": self.name,
             "description": self.description,
             "permissions": self.permissions,
             "includes": self.includes,
             "assertable_by": self.assertable_by,
-        })
+        }))
     }
 }
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => {
-            let roles = service.list_roles(&host(service, "role list")?)?;
+            let roles = serde_json::to_value(service.list_roles(&host(service, "role list")?)?)?;
             print::list(&roles, "roles", &["name", "permissions", "includes", "assertable_by", "description"], output)
         }
         Command::Show(Named { name, output }) => {
             show(found("role", &name, service.read_role(&host(service, "role show")?, &name, &ANY))?, output)
         }
-        Command::Create(role) => show(service.create_role(&host(service, "role create")?, &role.body())?, role.output),
+        Command::Create(role) => {
+            show(service.create_role(&host(service, "role create")?, role.request()?)?, role.output)
+        }
         Command::Replace(role) => {
             let context = host(service, "role replace")?;
             show(
-                found("role", &role.name, service.replace_role(&context, &role.name, &role.body(), &ANY))?,
+                found("role", &role.name, service.replace_role(&context, &role.name, role.request()?, &ANY))?,
                 role.output,
             )
         }

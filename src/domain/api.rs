@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::operation::Operation;
@@ -34,7 +35,7 @@ pub struct Api {
 }
 
 /// A permission of an api.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiPermission {
     /// `resource:action`.
     pub name: String,
@@ -44,7 +45,7 @@ pub struct ApiPermission {
 }
 
 /// A request of an api.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ApiRoute {
     /// The HTTP method, in upper case.
     pub method: String,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
@@ -40,8 +41,9 @@ impl Mapping {
 }
 
 /// Who gets a role.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged, try_from = "Parts")]
+#[schemars(!try_from)]
 pub enum Source {
     /// Members of a group, through groups in it as well.
     Group {
@@ -97,7 +99,7 @@ impl TryFrom<Parts> for Source {
 }
 
 /// How a mapping names a group.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub enum GroupName {
     /// By id: the group exists.
@@ -109,7 +111,7 @@ pub enum GroupName {
 }
 
 /// A value that an identity provider sends.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asserted {
     /// `roles` or `entitlements`.
@@ -119,7 +121,7 @@ pub struct Asserted {
 }
 
 /// A principal, as a mapping names it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {
     /// User or agent.

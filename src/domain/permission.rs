@@ -1,11 +1,16 @@
 //! Permissions `api:resource:action` and what covers what.
 
+use std::borrow::Cow;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize, Serializer};
 
 /// Keyroll's own API. A wildcard never reaches it: it must be named.
 pub const KEYROLL: &str = "keyroll";
+
+/// In bytes.
+const LENGTH_MAX: usize = 256;
 
 /// One permission or a pattern of permissions; each part is a name or `*`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -22,7 +27,7 @@ impl Permission {
     pub fn parse(text: &str) -> Option<Permission> {
         let mut parts = text.split(':');
         let (api, resource, action) = (parts.next()?, parts.next()?, parts.next()?);
-        if parts.next().is_some() || text.len() > 256 || ![api, resource, action].into_iter().all(is_part) {
+        if parts.next().is_some() || text.len() > LENGTH_MAX || ![api, resource, action].into_iter().all(is_part) {
             return None;
         }
         let (first, second) = (api.len(), api.len() + 1 + resource.len());
@@ -130,9 +135,28 @@ impl TryFrom<String> for Permission {
     }
 }
 
+impl JsonSchema for Permission {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Permission".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "maxLength": LENGTH_MAX,
+            "pattern": r"^([a-z0-9_.-]+|\*):([a-z0-9_.-]+|\*):([a-z0-9_.-]+|\*)$",
+        })
+    }
+}
+
 /// A set of permissions, in order. Empty covers nothing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Vec<Permission>")]
+#[schemars(inline)]
 pub struct Permissions(Vec<Permission>);
 
 impl From<Vec<Permission>> for Permissions {

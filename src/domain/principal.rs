@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
@@ -20,7 +21,7 @@ pub fn is_operator(name: &str) -> bool {
 pub const REACTIVATION_WINDOW: TimeDelta = TimeDelta::days(7);
 
 /// What a principal is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PrincipalKind {
     /// A person.

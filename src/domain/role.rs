@@ -1,5 +1,8 @@
 //! Roles: named sets of permissions, which may include others.
 
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::permission::{KEYROLL, Permission, Permissions};
@@ -41,6 +44,37 @@ pub fn is_name(text: &str) -> bool {
     text.len() <= 64
         && first.is_some_and(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_' | b'-'))
+}
+
+/// A name of a role or an api, as a request gives it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(pub String);
+
+impl TryFrom<String> for Name {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Name, &'static str> {
+        match text.as_str() {
+            "" => Err("is required"),
+            name if is_name(name) => Ok(Name(text)),
+            _ => Err("1–64 of a–z 0–9 . _ -, beginning with a letter or digit"),
+        }
+    }
+}
+
+impl JsonSchema for Name {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "Name".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"})
+    }
 }
 
 /// The roles that come with Keyroll (design §6).

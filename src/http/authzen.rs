@@ -10,21 +10,21 @@ fn body(call: &Call) -> Result<Tree<'_>, Error> {
 }
 
 pub(super) fn evaluate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &service.evaluate(call.context()?, &body(call)?)?))
+    Reply::json(200, &service.evaluate(call.context()?, &body(call)?)?)
 }
 
 pub(super) fn evaluate_all(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &service.evaluate_all(call.context()?, &body(call)?)?))
+    Reply::json(200, &service.evaluate_all(call.context()?, &body(call)?)?)
 }
 
 pub(super) fn search_subjects(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &service.search_subjects(call.context()?, &body(call)?)?))
+    Reply::json(200, &service.search_subjects(call.context()?, &body(call)?)?)
 }
 
 pub(super) fn search_resources(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &service.search_resources(call.context()?, &body(call)?)?))
+    Reply::json(200, &service.search_resources(call.context()?, &body(call)?)?)
 }
 
 pub(super) fn search_actions(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &service.search_actions(call.context()?, &body(call)?)?))
+    Reply::json(200, &service.search_actions(call.context()?, &body(call)?)?)
 }

@@ -23,6 +23,6 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error>
         Err(_) => Readiness::nothing(SLOW),
     };
     let ready = found.reads.is_none() && found.writes.is_none();
-    let reply = Reply::json(if ready { 200 } else { 503 }, &found.to_json());
+    let reply = Reply::json(if ready { 200 } else { 503 }, &found.to_json())?;
     Ok(if ready { reply } else { reply.with(RETRY_AFTER, "1") })
 }

@@ -8,6 +8,7 @@ use actix_web::http::header::{
 };
 use actix_web::{HttpResponse, web};
 use futures_util::stream::{self, Stream};
+use serde::Serialize;
 
 use super::Shared;
 use super::gzip::Packer;
@@ -46,10 +47,8 @@ impl Reply {
     }
 
     /// An answer of `/v1`. It may hold a secret: nobody caches it.
-    pub(super) fn json(status: u16, value: &serde_json::Value) -> Reply {
-        // `Display` writes the same text through a formatter, at three times the cost.
-        let text = serde_json::to_string(value).unwrap_or_else(|_| value.to_string());
-        Reply { status, ..Reply::json_text(text) }
+    pub(super) fn json(status: u16, value: &impl Serialize) -> Result<Reply, Error> {
+        Ok(Reply { status, ..Reply::json_text(serde_json::to_string(value)?) })
     }
 
     /// The same from JSON that is text already.

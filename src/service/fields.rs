@@ -3,7 +3,6 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::role::is_name;
 use crate::service::Error;
 
 /// How long a text for people may be, in letters.
@@ -54,24 +53,6 @@ impl<'b> Fields<'b> {
         match self.text(name)? {
             Some(text) if !text.is_empty() => Ok(text),
             _ => Err(self.refuse(name, "is required")),
-        }
-    }
-
-    /// A name of a role or an api.
-    pub(in crate::service) fn name(&self, name: &str) -> Result<&'b str, Error> {
-        let text = self.required(name)?;
-        match is_name(text) {
-            true => Ok(text),
-            false => Err(self.refuse(name, "1–64 of a–z 0–9 . _ -, beginning with a letter or digit")),
-        }
-    }
-
-    /// A yes or no, if it is there.
-    pub(in crate::service) fn flag(&self, name: &str) -> Result<bool, Error> {
-        match self.get(name) {
-            None => Ok(false),
-            Some(Value::Bool(flag)) => Ok(*flag),
-            Some(_) => Err(self.refuse(name, "expected true or false")),
         }
     }
 

@@ -28,6 +28,7 @@ mod memory;
 pub mod noted;
 mod readiness;
 mod reports;
+pub mod request;
 pub mod runtime;
 mod sealed;
 pub mod signing;

@@ -14,7 +14,8 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(created("agents", &service.create_agent(call.context()?, &body(call)?)?))
+    let made = service.create_agent(call.context()?, &body(call)?)?;
+    created("agents", made.get("id").and_then(serde_json::Value::as_str).unwrap_or_default(), &made)
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -1,6 +1,6 @@
 //! `/v1/apis`.
 
-use super::{body, empty, ok, replaced, tagged};
+use super::{created, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
@@ -10,16 +10,18 @@ pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
-    super::read(service.read_api(call.context()?, &call.request.id, &call.request.conditions)?)
+    kept(service.read_api(call.context()?, &call.request.id, &call.request.conditions)?)
 }
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
-    tagged("apis", service.create_api(call.context()?, &body(call)?)?)
+    let made = service.create_api(call.context()?, read_body(call)?)?;
+    let name = made.value.as_ref().map(|api| api.name.clone()).unwrap_or_default();
+    Ok(created("apis", name, &made.value)?.tagged(&made.etag))
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
-    replaced(service.replace_api(context, &request.id, &body(call)?, &request.conditions)?)
+    replaced(service.replace_api(context, &request.id, read_body(call)?, &request.conditions)?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

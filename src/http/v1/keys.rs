@@ -7,7 +7,7 @@ use crate::service::keys::Filter;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Ok(Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?))
+    Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)
 }
 
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {

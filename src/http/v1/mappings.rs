@@ -1,21 +1,23 @@
 //! `/v1/mappings`, but for their list: see `snapshot`.
 
-use super::{body, empty, ok, replaced, tagged};
+use super::{created, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
-    super::read(service.read_mapping(call.context()?, &call.request.id, &call.request.conditions)?)
+    kept(service.read_mapping(call.context()?, &call.request.id, &call.request.conditions)?)
 }
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
-    tagged("mappings", service.create_mapping(call.context()?, &body(call)?)?)
+    let made = service.create_mapping(call.context()?, &read_body(call)?)?;
+    let id = made.value.as_ref().map(|mapping| mapping.id.to_string()).unwrap_or_default();
+    Ok(created("mappings", id, &made.value)?.tagged(&made.etag))
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
-    replaced(service.replace_mapping(context, &request.id, &body(call)?, &request.conditions)?)
+    replaced(service.replace_mapping(context, &request.id, &read_body(call)?, &request.conditions)?)
 }
 
 /// Removes a mapping, or tells who would lose what. The next page of that may remove nothing.

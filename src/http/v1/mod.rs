@@ -10,6 +10,8 @@ pub(super) mod roles;
 pub(super) mod users;
 
 use actix_web::http::header::LOCATION;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 pub(super) use self::parameters::check as check_parameters;
@@ -19,11 +21,17 @@ use crate::scim::json::{self, Limits};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
+use crate::service::request;
 
 /// The body, which is a JSON object.
 fn body(call: &Call) -> Result<Value, Error> {
     let value: Value = json::parse(&call.body, &Limits::default())?;
     if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
+}
+
+/// What the body asks for.
+fn read_body<T: DeserializeOwned>(call: &Call) -> Result<T, Error> {
+    request::read(&body(call)?)
 }
 
 /// The reason that may stand in a body that need not be there.
@@ -41,28 +49,23 @@ fn reason(call: &Call) -> Result<Option<String>, Error> {
 
 const REASON: &str = "reason";
 
-fn ok(value: &Value) -> Result<Reply, Error> {
-    Ok(Reply::json(200, value))
+fn ok(value: &impl Serialize) -> Result<Reply, Error> {
+    Reply::json(200, value)
 }
 
 /// 200 with what the client may keep, or 304 if it has that.
-fn read(found: Tagged) -> Result<Reply, Error> {
-    let body = found.value.map(|value| Body::text(value.to_string()));
-    Ok(Reply::private("application/json", body).tagged(&found.etag))
+fn kept<T: Serialize>(found: Tagged<T>) -> Result<Reply, Error> {
+    let text = found.value.map(|value| serde_json::to_string(&value)).transpose()?;
+    Ok(Reply::private("application/json", text.map(Body::text)).tagged(&found.etag))
 }
 
-fn replaced(Tagged { etag, value }: Tagged) -> Result<Reply, Error> {
-    Ok(Reply::json(200, &value.unwrap_or_default()).tagged(&etag))
+fn replaced<T: Serialize>(Tagged { etag, value }: Tagged<T>) -> Result<Reply, Error> {
+    Ok(Reply::json(200, &value)?.tagged(&etag))
 }
 
 /// 201, with where it is from now on.
-fn created(list: &str, value: &Value) -> Reply {
-    let name = ["id", "name"].into_iter().find_map(|member| value.get(member).and_then(Value::as_str));
-    Reply::json(201, value).with(LOCATION, format!("/v1/{list}/{}", name.unwrap_or_default()))
-}
-
-fn tagged(list: &str, Tagged { etag, value }: Tagged) -> Result<Reply, Error> {
-    Ok(created(list, &value.unwrap_or_default()).tagged(&etag))
+fn created(list: &str, name: impl std::fmt::Display, value: &impl Serialize) -> Result<Reply, Error> {
+    Ok(Reply::json(201, value)?.with(LOCATION, format!("/v1/{list}/{name}")))
 }
 
 fn empty((): ()) -> Result<Reply, Error> {

@@ -6,10 +6,11 @@ use serde_json::{Value, json};
 
 use crate::domain::mapping::Source;
 use crate::domain::policy::Mapped;
-use crate::domain::{Id, Policy, TenantKey};
+use crate::domain::{Api, Id, Policy, Role, TenantKey};
 use crate::service::Error;
 use crate::service::apply::File;
-use crate::service::catalogue::{apis, mappings, roles};
+use crate::service::catalogue::items::Item;
+use crate::service::catalogue::{mappings, source};
 use crate::store::{self, Conn};
 
 /// The command whose mappings a file speaks for.
@@ -62,7 +63,7 @@ impl Left {
         own.clone().for_each(|role| need(role, format!("role {role} includes it")));
         let own: HashSet<&str> = own.collect();
         for name in before.roles().keys().filter(|name| !own.contains(name.as_str())) {
-            if roles::check_not_built_in(name).is_ok() {
+            if Role::check_not_built_in(name).is_ok() {
                 left.roles.push((name.clone(), users.get(name.as_str()).cloned()));
             }
         }
@@ -81,7 +82,7 @@ impl Left {
         }
         let own: HashSet<&str> = file.apis.iter().map(|api| api.name.as_str()).collect();
         for name in after.apis().keys().filter(|name| !own.contains(name.as_str())) {
-            if apis::check_not_built_in(name).is_ok() {
+            if Api::check_not_built_in(name).is_ok() {
                 self.apis.push((name.clone(), users.get(name.as_str()).cloned()));
             }
         }
@@ -101,8 +102,8 @@ impl Left {
     pub(in crate::service::apply) fn render(&self) -> Vec<Value> {
         let named = |kind: &'static str| move |(name, stays): &(String, Stays)| json!({"kind": kind, "name": name, "stays": stays});
         let mapping = |(one, stays): &(Mapped, Stays)| {
-            let source = mappings::render_source(&one.mapping.source);
-            json!({"kind": "mapping", "id": one.mapping.id, "role": one.mapping.role, "source": source, "stays": stays})
+            let said = source::render(&one.mapping.source);
+            json!({"kind": "mapping", "id": one.mapping.id, "role": one.mapping.role, "source": said, "stays": stays})
         };
         let (apis, roles) = (self.apis.iter().map(named("api")), self.roles.iter().map(named("role")));
         apis.chain(roles).chain(self.mappings.iter().map(mapping)).collect()

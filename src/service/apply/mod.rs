@@ -9,15 +9,17 @@ mod plan;
 
 use std::collections::HashSet;
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use self::plan::Plan;
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
 use crate::service::access::{people, policy};
+use crate::service::catalogue::mappings::MappingRequest;
 use crate::service::catalogue::{apis, mappings, roles};
-use crate::service::fields::Fields;
 use crate::service::reports::effects;
+use crate::service::request::{self, List, Object, Text};
 use crate::service::{Context, Error, Service, caller, change};
 use crate::store::{self, Conn};
 
@@ -71,36 +73,55 @@ impl Service {
     }
 }
 
+/// What a file says. Its entries are read one by one, so that a refusal names the one that is wrong.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    apis: List<Value, ENTRIES_MAX>,
+    #[serde(default)]
+    roles: List<Value, ENTRIES_MAX>,
+    #[serde(default)]
+    mappings: List<Value, ENTRIES_MAX>,
+}
+
 /// A file, read.
 struct File {
     apis: Vec<Api>,
     roles: Vec<roles::Draft>,
     /// As they are written: whom they name is looked up first.
-    mappings: Vec<Value>,
+    mappings: Vec<MappingRequest>,
 }
 
 impl File {
     fn read(file: &Value) -> Result<File, Error> {
-        let fields = Fields::of(file, "", &["apis", "roles", "mappings"])?;
-        let entries = |list: &'static str| Ok::<_, Error>(fields.list(list, ENTRIES_MAX)?.iter().enumerate());
-        let apis = entries("apis")?.map(|(n, entry)| apis::parse(entry, None).map_err(at("apis", n)));
-        let apis = apis.collect::<Result<Vec<_>, _>>()?;
-        let roles = entries("roles")?.map(|(n, entry)| roles::parse(entry, None).map_err(at("roles", n)));
-        let roles = roles.collect::<Result<Vec<_>, _>>()?;
+        let Written { apis, roles, mappings } = request::read(file)?;
+        let apis = each("apis", &apis, |entry| apis::parse(request::read(entry)?, None))?;
+        let roles = each("roles", &roles, |entry| roles::Draft::new(request::read(entry)?, None))?;
+        let mappings = each("mappings", &mappings, request::read)?;
         check_named_once("apis", apis.iter().map(|api| api.name.as_str()))?;
         check_named_once("roles", roles.iter().map(|draft| draft.role.name.as_str()))?;
-        Ok(File { apis, roles, mappings: entries("mappings")?.map(|(_, entry)| entry.clone()).collect() })
+        Ok(File { apis, roles, mappings })
     }
 
     /// Its mappings, once whom they name is known.
     fn asked(&self, conn: &mut Conn, tenant: TenantKey) -> Result<Vec<(String, Source)>, Error> {
         let mut asked = Vec::with_capacity(self.mappings.len());
         for (n, entry) in self.mappings.iter().enumerate() {
-            let entry = with_id(conn, tenant, entry).map_err(at("mappings", n))?;
-            asked.push(mappings::parse(&entry, None).map_err(at("mappings", n))?);
+            let read = with_id(conn, tenant, entry).and_then(|entry| mappings::parse(&entry, None));
+            asked.push(read.map_err(at("mappings", n))?);
         }
         Ok(asked)
     }
+}
+
+/// The entries of a list, read.
+fn each<T>(
+    list: &'static str,
+    entries: &List<Value, ENTRIES_MAX>,
+    read: impl Fn(&Value) -> Result<T, Error>,
+) -> Result<Vec<T>, Error> {
+    entries.0.iter().enumerate().map(|(n, entry)| read(entry).map_err(at(list, n))).collect()
 }
 
 fn check_named_once<'n>(list: &'static str, names: impl Iterator<Item = &'n str>) -> Result<(), Error> {
@@ -115,19 +136,18 @@ fn check_named_once<'n>(list: &'static str, names: impl Iterator<Item = &'n str>
 
 /// A mapping's entry, with the id of a person whom it names by userName or as `operator`: what stands in
 /// a file is written by people.
-fn with_id(conn: &mut Conn, tenant: TenantKey, entry: &Value) -> Result<Value, Error> {
-    const PERSON: &str = "/source/person/id";
+fn with_id(conn: &mut Conn, tenant: TenantKey, entry: &MappingRequest) -> Result<MappingRequest, Error> {
     let mut entry = entry.clone();
-    if let Some(id) = entry.pointer_mut(PERSON)
-        && let Some(name) = id.as_str()
-        && Id::parse(name).is_none()
+    if let Some(Object(person)) = &mut entry.source.0.person
+        && Id::parse(&person.id).is_none()
     {
+        let name = &person.id.0;
         let found = people::find(conn, tenant, name);
         let found = found.map_err(|error| match error {
-            Error::NotFound => Error::invalid(PERSON, format!("nobody has the id or userName {name}")),
+            Error::NotFound => Error::invalid("/source/person/id", format!("nobody has the id or userName {name}")),
             other => other,
         });
-        *id = found?.to_string().into();
+        person.id = Text(found?.to_string());
     }
     Ok(entry)
 }

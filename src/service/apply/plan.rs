@@ -11,7 +11,7 @@ use crate::domain::policy::Mapped;
 use crate::domain::{Api, Id, Mapping, Operation, Policy, Role, TenantKey};
 use crate::service::apply::left::Left;
 use crate::service::apply::{File, Options, at};
-use crate::service::catalogue::{apis, end, mappings, roles};
+use crate::service::catalogue::{apis, end, items, mappings, roles, source};
 use crate::service::reports::effects::Affected;
 use crate::service::{Change, Error};
 use crate::store::Conn;
@@ -143,7 +143,7 @@ impl Plan {
                 let new = Mapping::new(old.id, role, source.clone());
                 mappings::check_replaceable(conn, tenant, old, &new).map_err(at("mappings", n))?;
             }
-            let before = old.map(|old| json!({"role": old.role, "source": mappings::render_source(&old.source)}));
+            let before = old.map(|old| json!({"role": old.role, "source": source::render(&old.source)}));
             let (role, source, instead_of) = (role.clone(), source.clone(), found.cloned().map(Box::new));
             self.add(Item::Mapping { role, source, instead_of }, before);
         }
@@ -153,7 +153,7 @@ impl Plan {
     /// What goes, mappings first: nothing then names a role that is gone.
     fn remove(&mut self, before: &Policy, gone: Left) -> Result<(), Error> {
         for (one, _) in gone.mappings {
-            let shown = json!({"role": one.mapping.role, "source": mappings::render_source(&one.mapping.source)});
+            let shown = json!({"role": one.mapping.role, "source": source::render(&one.mapping.source)});
             self.add(Item::Unmapped(Box::new(one)), Some(shown));
         }
         for (name, _) in gone.roles {
@@ -231,10 +231,10 @@ impl Step {
         let is_new = self.before.is_none();
         match &self.item {
             Item::Api(api) => {
-                apis::save(change, policy, api, if is_new { Operation::ApiCreate } else { Operation::ApiReplace })
+                items::save(change, policy, api, if is_new { Operation::ApiCreate } else { Operation::ApiReplace })
             }
             Item::Role(role) => {
-                roles::save(change, policy, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
+                items::save(change, policy, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
             }
             Item::Mapping { role, source, instead_of } => {
                 let id = instead_of.as_ref().map_or_else(|| change.mint(), |old| old.mapping.id);
@@ -257,7 +257,7 @@ impl Step {
             Item::Api(api) => ("api", Some(&api.name), json!(api)),
             Item::Role(role) => ("role", Some(&role.name), json!(role)),
             Item::Mapping { role, source, .. } => {
-                ("mapping", None, json!({"role": role, "source": mappings::render_source(source)}))
+                ("mapping", None, json!({"role": role, "source": source::render(source)}))
             }
             Item::Gone(kind, name) => (kind.name(), Some(name), Value::Null),
             Item::Unmapped(_) => ("mapping", None, Value::Null),

@@ -1,58 +1,117 @@
 //! `/v1/apis`: downstream apis, what they offer, and which request needs which permission.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::api::{ApiPermission, ApiRoute};
-use crate::domain::log::Entry;
 use crate::domain::permission::KEYROLL;
+use crate::domain::role::Name;
 use crate::domain::{Api, Operation, Permission, Policy};
-use crate::service::access::policy;
-use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
+use crate::service::catalogue::items::{self, Item, Operations};
+use crate::service::catalogue::{Tagged, in_use, named};
 use crate::service::conditions::Conditions;
-use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
-use crate::service::{Change, Context, Error, Service, caller, change};
+use crate::service::request::{List, Object, Text};
+use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 
-/// Permissions of one api, and routes.
-const PERMISSIONS_MAX: usize = 1_000;
-const ROUTES_MAX: usize = 1_000;
+/// An api, as somebody describes it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiRequest {
+    /// The first part of its permissions. A replacement may leave it out: it is the one in the URL.
+    pub name: Option<Name>,
+    /// For people.
+    pub description: Option<Text>,
+    /// Who looks after it.
+    pub owner_team: Option<Text>,
+    /// Whether roles may name permissions that are not listed.
+    pub open: Option<bool>,
+    /// What it offers.
+    pub permissions: Option<List<Object<ApiPermissionRequest>, 1_000>>,
+    /// Which request needs which permission.
+    pub routes: Option<List<Object<ApiRouteRequest>, 1_000>>,
+}
 
-const MEMBERS: [&str; 6] = ["name", "description", "owner_team", "open", "permissions", "routes"];
+/// A permission of an api, as somebody describes it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiPermissionRequest {
+    /// `resource:action`.
+    pub name: Text,
+    /// For people.
+    pub description: Option<Text>,
+}
+
+/// A request of an api, as somebody describes it.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ApiRouteRequest {
+    /// The HTTP method, in upper case.
+    pub method: Text,
+    /// `/v2/invoices/{id}`: a segment in braces stands for any one segment.
+    pub path: Text,
+    /// The one permission that it needs, `resource:action`.
+    pub permission: Text,
+}
+
+/// A downstream api.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Api")]
+pub struct ApiResponse {
+    /// Its name, which stays.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Who looks after it.
+    pub owner_team: Option<String>,
+    /// Whether roles may name permissions that are not listed.
+    pub open: bool,
+    /// Whether it is Keyroll's own, which cannot be changed.
+    pub built_in: bool,
+    /// What it offers.
+    pub permissions: Vec<ApiPermission>,
+    /// Which request needs which permission.
+    pub routes: Vec<ApiRoute>,
+}
+
+/// Every api, by name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ApiList {
+    /// The apis.
+    pub apis: Vec<ApiResponse>,
+}
 
 impl Service {
     /// Every api, by name, Keyroll's own included.
     ///
     /// # Errors
     /// 403 without the permission.
-    pub fn list_apis(&self, context: &Context) -> Result<Value, Error> {
-        caller::ask(self, context, Operation::ApiList, None, |conn| {
-            let policy = policy::now(self, conn, context.caller.tenant.key)?;
-            Ok(json!({"apis": policy.apis().values().map(render).collect::<Vec<_>>()}))
-        })
+    pub fn list_apis(&self, context: &Context) -> Result<ApiList, Error> {
+        Ok(ApiList { apis: items::list::<Api>(self, context)? })
     }
 
     /// One api.
     ///
     /// # Errors
     /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
-    pub fn read_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
-        caller::ask(self, context, Operation::ApiRead, None, |conn| {
-            let policy = policy::now(self, conn, context.caller.tenant.key)?;
-            let api = policy.apis().get(name).ok_or(Error::NotFound)?;
-            Tagged::unless_known(policy.api_version(name), conditions, || render(api))
-        })
+    pub fn read_api(
+        &self,
+        context: &Context,
+        name: &str,
+        conditions: &Conditions,
+    ) -> Result<Tagged<ApiResponse>, Error> {
+        items::read::<Api>(self, context, name, conditions)
     }
 
     /// Registers an api.
     ///
     /// # Errors
-    /// 422 for a body that breaks the rules, 409 for a name that is taken.
-    pub fn create_api(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
-        let api = parse(body, None)?;
-        change::perform(self, context, Operation::ApiCreate, None, move |change| create(change, &api))
+    /// 422 for a request that breaks the rules, 409 for a name that is taken.
+    pub fn create_api(&self, context: &Context, request: ApiRequest) -> Result<Tagged<ApiResponse>, Error> {
+        items::create::<Api>(self, context, parse(request, None)?)
     }
 
     /// Replaces an api.
@@ -64,11 +123,10 @@ impl Service {
         &self,
         context: &Context,
         name: &str,
-        body: &Value,
+        request: ApiRequest,
         conditions: &Conditions,
-    ) -> Result<Tagged, Error> {
-        let (api, conditions) = (parse(body, Some(name))?, conditions.clone());
-        change::perform(self, context, Operation::ApiReplace, None, move |change| replace(change, &api, &conditions))
+    ) -> Result<Tagged<ApiResponse>, Error> {
+        items::replace::<Api>(self, context, parse(request, Some(name))?, conditions)
     }
 
     /// Removes an api.
@@ -76,53 +134,65 @@ impl Service {
     /// # Errors
     /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses it.
     pub fn delete_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
-        let (name, conditions) = (name.to_owned(), conditions.clone());
-        change::perform(self, context, Operation::ApiDelete, None, move |change| {
-            check_not_built_in(&name)?;
-            let policy = change.policy()?;
-            policy.apis().get(&name).ok_or(Error::NotFound)?;
-            conditions.check_write(policy.api_version(&name))?;
-            if let Some(user) = user_of(&policy, &name, |_| false) {
-                return Err(in_use(format!("role {user} uses api {name}")));
-            }
-            end(change, Kind::Api, &name, Entry::new(Operation::ApiDelete.action(), "api", &name))
-        })
+        items::delete::<Api>(self, context, name, conditions)
     }
 }
 
-/// Stores a new api inside a change.
-fn create(change: &mut Change<'_>, api: &Api) -> Result<Tagged, Error> {
-    let policy = change.policy()?;
-    if find::<Api>(change.conn, change.key(), Kind::Api, &api.name)?.is_some() {
-        return Err(taken("api", &api.name));
-    }
-    save(change, &policy, api, Operation::ApiCreate)?;
-    Tagged::recorded(change, render(api))
-}
+impl Item for Api {
+    type Draft = Api;
+    type Response = ApiResponse;
 
-/// Stores an api that was checked. The record names the roles that use it.
-pub(in crate::service) fn save(
-    change: &mut Change<'_>,
-    before: &Policy,
-    api: &Api,
-    operation: Operation,
-) -> Result<(), Error> {
-    let entry = Entry::new(operation.action(), "api", &api.name);
-    put(change, Kind::Api, &api.name, api, Concerned::by_api(before, &api.name).on(entry))
-}
+    const KIND: Kind = Kind::Api;
+    const WORD: &'static str = "api";
+    const OPERATIONS: Operations = Operations {
+        list: Operation::ApiList,
+        read: Operation::ApiRead,
+        create: Operation::ApiCreate,
+        replace: Operation::ApiReplace,
+        delete: Operation::ApiDelete,
+    };
 
-/// Stores another state of an api inside a change; the same again changes nothing.
-fn replace(change: &mut Change<'_>, api: &Api, conditions: &Conditions) -> Result<Tagged, Error> {
-    let policy = change.policy()?;
-    let before = policy.apis().get(&api.name).ok_or(Error::NotFound)?;
-    let version = policy.api_version(&api.name);
-    conditions.check_write(version)?;
-    if before == api {
-        return Ok(Tagged::of(version, render(api)));
+    fn of(draft: &Api) -> &Api {
+        draft
     }
-    check_users(&policy, api)?;
-    save(change, &policy, api, Operation::ApiReplace)?;
-    Tagged::recorded(change, render(api))
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn all(policy: &Policy) -> &BTreeMap<String, Api> {
+        policy.apis()
+    }
+
+    fn version(policy: &Policy, name: &str) -> i64 {
+        policy.api_version(name)
+    }
+
+    fn check_not_built_in(name: &str) -> Result<(), Error> {
+        if name == KEYROLL {
+            return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
+        }
+        Ok(())
+    }
+
+    fn check(_: &mut Change<'_>, before: &Policy, api: &Api) -> Result<Policy, Error> {
+        check_users(before, api)?;
+        // The answer shows nothing beside the api.
+        Ok(Policy::new(vec![], vec![], vec![]))
+    }
+
+    fn user(policy: &Policy, name: &str) -> Option<String> {
+        user_of(policy, name, |_| false).map(|user| format!("role {user} uses api {name}"))
+    }
+
+    fn concerned(policy: &Policy, name: &str) -> Concerned {
+        Concerned::by_api(policy, name)
+    }
+
+    fn render(&self, _: &Policy) -> ApiResponse {
+        let Api { name, description, owner_team, open, permissions, routes } = self.clone();
+        ApiResponse { built_in: name == KEYROLL, name, description, owner_team, open, permissions, routes }
+    }
 }
 
 /// A new state of an api must know every permission of it that roles name.
@@ -140,86 +210,60 @@ fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> boo
     user.map(|role| role.name.as_str())
 }
 
-pub(in crate::service) fn check_not_built_in(name: &str) -> Result<(), Error> {
-    if name == KEYROLL {
-        return Err(Error::Forbidden(format!("api {KEYROLL} is built in and cannot be changed")));
-    }
-    Ok(())
-}
-
-/// Reads a body; for a replacement the name is the URL's.
-pub(in crate::service) fn parse(body: &Value, name: Option<&str>) -> Result<Api, Error> {
-    let fields = Fields::of(body, "", &MEMBERS)?;
-    let name = match name {
-        None => fields.name("name")?,
-        Some(name) if fields.text("name")?.is_none_or(|own| own == name) => name,
-        Some(name) => return Err(fields.refuse("name", format!("is {name}: an api is not renamed"))),
-    };
-    check_not_built_in(name)?;
+/// What a request describes; for a replacement the name is the URL's.
+pub(in crate::service) fn parse(request: ApiRequest, name: Option<&str>) -> Result<Api, Error> {
     let mut api = Api {
-        name: name.to_owned(),
-        description: fields.text("description")?.unwrap_or_default().to_owned(),
-        owner_team: fields.text("owner_team")?.map(str::to_owned),
-        open: fields.flag("open")?,
+        name: named("api", request.name, name, Api::check_not_built_in)?,
+        description: request.description.unwrap_or_default().0,
+        owner_team: request.owner_team.map(|team| team.0),
+        open: request.open.unwrap_or_default(),
         permissions: vec![],
         routes: vec![],
     };
-    for (n, item) in fields.list("permissions", PERMISSIONS_MAX)?.iter().enumerate() {
-        api.permissions.push(permission(&api, item, &format!("/permissions/{n}"))?);
-    }
-    for (n, item) in fields.list("routes", ROUTES_MAX)?.iter().enumerate() {
-        api.routes.push(route(&api, item, &format!("/routes/{n}"))?);
+    Api::check_not_built_in(&api.name)?;
+    for (n, Object(asked)) in request.permissions.unwrap_or_default().0.into_iter().enumerate() {
+        let refuse = |detail| Error::invalid(format!("/permissions/{n}/name"), format!("name: {detail}"));
+        let permission = permission(&api, asked).map_err(refuse)?;
+        api.permissions.push(permission);
     }
     let mut shapes = HashSet::new();
-    if let Some(n) = api.routes.iter().position(|route| !shapes.insert(route.shape())) {
-        let detail = "path: another route has this method and path, and a request needs exactly one permission";
-        return Err(Error::invalid(format!("/routes/{n}/path"), detail));
+    for (n, Object(asked)) in request.routes.unwrap_or_default().0.into_iter().enumerate() {
+        let refuse = |(member, detail)| Error::invalid(format!("/routes/{n}/{member}"), format!("{member}: {detail}"));
+        let route = route(&api, asked).map_err(refuse)?;
+        if !shapes.insert(route.shape()) {
+            let detail = "another route has this method and path, and a request needs exactly one permission";
+            return Err(refuse(("path", detail.to_owned())));
+        }
+        api.routes.push(route);
     }
     Ok(api)
 }
 
-fn permission(api: &Api, item: &Value, pointer: &str) -> Result<ApiPermission, Error> {
-    let fields = Fields::of(item, pointer, &["name", "description"])?;
-    let name = fields.required("name")?;
-    let single = Permission::parse(&format!("{}:{name}", api.name)).filter(Permission::is_single);
-    if single.is_none() {
-        return Err(fields.refuse("name", format!("{name} is not resource:action in a–z 0–9 _ . -")));
+/// A permission, or what is wrong with its name.
+fn permission(api: &Api, asked: ApiPermissionRequest) -> Result<ApiPermission, String> {
+    let name = asked.name.0;
+    if Permission::parse(&format!("{}:{name}", api.name)).filter(Permission::is_single).is_none() {
+        return Err(format!("{name} is not resource:action in a–z 0–9 _ . -"));
     }
     if api.permissions.iter().any(|own| own.name == name) {
-        return Err(fields.refuse("name", format!("{name} is listed twice")));
+        return Err(format!("{name} is a duplicate"));
     }
-    Ok(ApiPermission { name: name.to_owned(), description: fields.text("description")?.unwrap_or_default().to_owned() })
+    Ok(ApiPermission { name, description: asked.description.unwrap_or_default().0 })
 }
 
-fn route(api: &Api, item: &Value, pointer: &str) -> Result<ApiRoute, Error> {
-    let fields = Fields::of(item, pointer, &["method", "path", "permission"])?;
-    let method = fields.required("method")?;
-    if !(method.len() <= 32 && method.bytes().all(|b| b.is_ascii_uppercase() || b == b'-')) {
-        return Err(fields.refuse("method", "an HTTP method in upper case"));
+/// A route, or the member that is wrong, and what is wrong with it.
+fn route(api: &Api, asked: ApiRouteRequest) -> Result<ApiRoute, (&'static str, String)> {
+    let (method, path, permission) = (asked.method.0, asked.path.0, asked.permission.0);
+    let is_method = |text: &str| text.bytes().all(|b| b.is_ascii_uppercase() || b == b'-');
+    if !((1..=32).contains(&method.len()) && is_method(&method)) {
+        return Err(("method", "an HTTP method in upper case".to_owned()));
     }
-    let permission = fields.required("permission")?;
     if !api.permissions.iter().any(|own| own.name == permission) {
-        return Err(fields.refuse("permission", format!("{permission} is not among this api's permissions")));
+        return Err(("permission", format!("{permission} is not among this api's permissions")));
     }
-    let route = ApiRoute {
-        method: method.to_owned(),
-        path: fields.required("path")?.to_owned(),
-        permission: permission.to_owned(),
-    };
+    let route = ApiRoute { method, path, permission };
     if !route.is_template() {
-        return Err(fields.refuse("path", "a template such as /v2/invoices/{id}"));
+        return Err(("path", "a template such as /v2/invoices/{id}".to_owned()));
     }
     Ok(route)
-}
-
-fn render(api: &Api) -> Value {
-    json!({
-        "name": api.name,
-        "description": api.description,
-        "owner_team": api.owner_team,
-        "open": api.open,
-        "built_in": api.name == KEYROLL,
-        "permissions": api.permissions,
-        "routes": api.routes,
-    })
 }

@@ -1,8 +1,10 @@
 //! `/v1/mappings`: who gets which role.
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
-use serde::Serialize;
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::log::Entry;
 use crate::domain::mapping::{GroupName, Person, Source};
@@ -10,40 +12,100 @@ use crate::domain::policy::Mapped;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::role::ADMIN;
 use crate::domain::{Id, Mapping, Operation, Permissions, Policy, TenantKey};
-use crate::scim::text::render_time;
 use crate::service::access::policy;
 use crate::service::catalogue::snapshot::MeantGroup;
-use crate::service::catalogue::{Tagged, check_held, end, in_use, put, source, taken};
+use crate::service::catalogue::source::{self, SourceRequest};
+use crate::service::catalogue::{Tagged, check_held, end, in_use, put, taken};
 use crate::service::conditions::Conditions;
-use crate::service::fields::Fields;
+use crate::service::request::{Object, Text};
 use crate::service::{Change, Context, Error, Service, caller, change, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
+
+/// Who is to get which role.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MappingRequest {
+    /// Of a replacement alone, which may leave it out: it is the one in the URL.
+    pub id: Option<Text>,
+    /// The name of the role.
+    pub role: Text,
+    /// Who gets it.
+    pub source: Object<SourceRequest>,
+}
+
+/// A mapping: who gets which role, and what that gives.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Mapping")]
+pub struct MappingResponse<'m> {
+    /// Its id.
+    pub id: Id,
+    /// The name of the role.
+    pub role: Cow<'m, str>,
+    /// What the role gives; null for a role that is gone.
+    #[schemars(with = "Option<Permissions>")]
+    pub permissions: Option<Cow<'m, Permissions>>,
+    /// Who gets it, as it was sent.
+    #[serde(serialize_with = "source::as_sent")]
+    pub source: Cow<'m, Source>,
+    /// In the snapshot, of group mappings alone: the groups that are meant; empty as long as there is no such group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub groups: Option<Vec<MeantGroup<'m>>>,
+}
+
+impl<'m> MappingResponse<'m> {
+    /// A mapping, with what its role gives.
+    pub(in crate::service) fn of(mapping: &'m Mapping, policy: &'m Policy) -> MappingResponse<'m> {
+        MappingResponse {
+            id: mapping.id,
+            role: Cow::Borrowed(&mapping.role),
+            permissions: policy.permissions(&mapping.role).map(Cow::Borrowed),
+            source: Cow::Borrowed(&mapping.source),
+            groups: None,
+        }
+    }
+
+    fn owned(mapping: &Mapping, policy: &Policy) -> MappingResponse<'static> {
+        let MappingResponse { id, role, permissions, source, groups: _ } = MappingResponse::of(mapping, policy);
+        MappingResponse {
+            id,
+            role: Cow::Owned(role.into_owned()),
+            permissions: permissions.map(|all| Cow::Owned(all.into_owned())),
+            source: Cow::Owned(source.into_owned()),
+            groups: None,
+        }
+    }
+}
+
+/// A mapping in an answer of its own.
+pub type TaggedMapping = Tagged<MappingResponse<'static>>;
 
 impl Service {
     /// One mapping.
     ///
     /// # Errors
     /// 404 if there is none, 412 for another tag than `If-Match` names.
-    pub fn read_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<Tagged, Error> {
+    pub fn read_mapping(&self, context: &Context, id: &str, conditions: &Conditions) -> Result<TaggedMapping, Error> {
         caller::ask(self, context, Operation::MappingRead, None, |conn| {
             let policy = policy::now(self, conn, context.caller.tenant.key)?;
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let (_, found) = policy.find(&id).ok_or(Error::NotFound)?;
-            Tagged::unless_known(policy.mapping_version(found), conditions, || render(&found.mapping, &policy))
+            Tagged::unless_known(policy.mapping_version(found), conditions, || {
+                MappingResponse::owned(&found.mapping, &policy)
+            })
         })
     }
 
     /// Makes a mapping; its cost does not depend on whom it concerns.
     ///
     /// # Errors
-    /// 422 for a body that breaks the rules, 409 for a mapping that is there already.
-    pub fn create_mapping(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
-        let (role, source) = parse(body, None)?;
+    /// 422 for a request that breaks the rules, 409 for a mapping that is there already.
+    pub fn create_mapping(&self, context: &Context, request: &MappingRequest) -> Result<TaggedMapping, Error> {
+        let (role, source) = parse(request, None)?;
         change::perform(self, context, Operation::MappingCreate, None, move |change| {
             let policy = change.policy()?;
             let mapping = create(change, &policy, &role, source.clone())?;
-            Tagged::recorded(change, render(&mapping, &policy))
+            Tagged::recorded(change, MappingResponse::owned(&mapping, &policy))
         })
     }
 
@@ -51,17 +113,17 @@ impl Service {
     /// gives the same role to the same as before, that is held since when it was.
     ///
     /// # Errors
-    /// 404 if there is none, 412 for another tag than `If-Match` names, 422 for a body that breaks the rules,
+    /// 404 if there is none, 412 for another tag than `If-Match` names, 422 for a request that breaks the rules,
     /// 409 for what another mapping says already, or if the operator would no longer be an admin.
     pub fn replace_mapping(
         &self,
         context: &Context,
         id: &str,
-        body: &Value,
+        request: &MappingRequest,
         conditions: &Conditions,
-    ) -> Result<Tagged, Error> {
+    ) -> Result<TaggedMapping, Error> {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
-        let (role, source) = parse(body, Some(&id))?;
+        let (role, source) = parse(request, Some(&id))?;
         let conditions = conditions.clone();
         change::perform(self, context, Operation::MappingReplace, None, move |change| {
             let policy = change.policy()?;
@@ -69,14 +131,14 @@ impl Service {
             conditions.check_write(policy.mapping_version(found))?;
             let after = Mapping::new(id, &role, source.clone());
             if (&found.mapping.role, &found.mapping.source) == (&after.role, &after.source) {
-                return Ok(Tagged::of(policy.mapping_version(found), render(&found.mapping, &policy)));
+                return Ok(Tagged::of(policy.mapping_version(found), MappingResponse::owned(&found.mapping, &policy)));
             }
             check_replaceable(change.conn, change.key(), &found.mapping, &after)?;
             // Whoever held the role by it may lose it.
             check_held(&change.context.caller, &policy, &found.mapping.role)?;
             check_new(change, &policy, &after)?;
             replace(change, found, &after)?;
-            Tagged::recorded(change, render(&after, &policy))
+            Tagged::recorded(change, MappingResponse::owned(&after, &policy))
         })
     }
 
@@ -234,60 +296,19 @@ pub(in crate::service) fn check_replaceable(
     if after.continues(before) && lasts { Ok(()) } else { check_way_back(conn, tenant, before) }
 }
 
-/// Reads a body: the role and the source. For a replacement the id is the URL's.
-pub(in crate::service) fn parse(body: &Value, id: Option<&Id>) -> Result<(String, Source), Error> {
-    let known: &[&str] = if id.is_some() { &["id", "role", "source"] } else { &["role", "source"] };
-    let fields = Fields::of(body, "", known)?;
-    if let (Some(id), Some(own)) = (id, fields.text("id")?)
-        && id.to_string() != own
-    {
-        return Err(fields.refuse("id", format!("is {id}: a mapping keeps its id")));
+/// The role and the source that a request describes. For a replacement the id is the URL's.
+pub(in crate::service) fn parse(request: &MappingRequest, id: Option<&Id>) -> Result<(String, Source), Error> {
+    let refuse =
+        |member: &str, detail: String| Err(Error::invalid(format!("/{member}"), format!("{member}: {detail}")));
+    match (id, &request.id) {
+        (None, Some(_)) => return refuse("id", "no such member".to_owned()),
+        (Some(id), Some(own)) if id.to_string() != own.0 => {
+            return refuse("id", format!("is {id}: a mapping keeps its id"));
+        }
+        _ => {}
     }
-    let role = fields.required("role")?.to_owned();
-    let source = fields.get("source").ok_or_else(|| fields.refuse("source", "is required"))?;
-    Ok((role, source::parse(source)?))
-}
-
-/// A mapping as answers show it.
-#[derive(Serialize)]
-pub(in crate::service) struct Shown<'m> {
-    id: Id,
-    role: &'m str,
-    permissions: Option<&'m Permissions>,
-    source: ShownSource<'m>,
-    /// In the snapshot, of group mappings alone; empty as long as there is no such group.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(in crate::service) groups: Option<Vec<MeantGroup<'m>>>,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum ShownSource<'m> {
-    AsSent(&'m Source),
-    Dated(Value),
-}
-
-impl<'m> Shown<'m> {
-    pub(in crate::service) fn of(mapping: &'m Mapping, policy: &'m Policy) -> Shown<'m> {
-        let source = match &mapping.source {
-            dated @ Source::Person { .. } => ShownSource::Dated(render_source(dated)),
-            other => ShownSource::AsSent(other),
-        };
-        let permissions = policy.permissions(&mapping.role);
-        Shown { id: mapping.id, role: &mapping.role, permissions, source, groups: None }
+    if request.role.is_empty() {
+        return refuse("role", "is required".to_owned());
     }
-}
-
-/// A mapping in answers.
-pub(in crate::service) fn render(mapping: &Mapping, policy: &Policy) -> Value {
-    serde_json::to_value(Shown::of(mapping, policy)).unwrap_or_default()
-}
-
-/// A source in answers: as it was sent.
-pub(in crate::service) fn render_source(source: &Source) -> Value {
-    let mut value = serde_json::to_value(source).unwrap_or_default();
-    if let (Source::Person { expires_at, .. }, Some(members)) = (source, value.as_object_mut()) {
-        members.insert("expires_at".to_owned(), expires_at.map(render_time).into());
-    }
-    value
+    Ok((request.role.0.clone(), request.source.0.parse()?))
 }

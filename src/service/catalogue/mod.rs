@@ -3,16 +3,19 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
+pub(in crate::service) mod items;
 pub mod mappings;
 pub mod roles;
 pub mod snapshot;
-mod source;
+pub mod source;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Map;
+use serde_json::Value;
 
 use crate::domain::log::Entry;
+use crate::domain::role::Name;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
 use crate::service::change::Touched;
 use crate::service::conditions::Conditions;
@@ -26,24 +29,24 @@ use crate::store::{self, Conn};
 /// so it moves with what an included role gives as well: who edits a role or a mapping is told if what it
 /// gives has changed, by whatever way.
 #[derive(Debug)]
-pub struct Tagged {
+pub struct Tagged<T> {
     /// The tag, in quotes.
     pub etag: String,
     /// The item; `None` if the client has it.
-    pub value: Option<Value>,
+    pub value: Option<T>,
 }
 
-impl Tagged {
-    fn of(version: i64, value: Value) -> Tagged {
+impl<T> Tagged<T> {
+    fn of(version: i64, value: T) -> Tagged<T> {
         Tagged { etag: tag(version), value: Some(value) }
     }
 
     /// What a change that was just recorded has made of an item: no version is newer than that record.
-    fn recorded(change: &mut Change<'_>, value: Value) -> Result<Tagged, Error> {
+    fn recorded(change: &mut Change<'_>, value: T) -> Result<Tagged<T>, Error> {
         Ok(Tagged::of(change.seq()? - 1, value))
     }
 
-    fn unless_known(version: i64, conditions: &Conditions, value: impl FnOnce() -> Value) -> Result<Tagged, Error> {
+    fn unless_known(version: i64, conditions: &Conditions, value: impl FnOnce() -> T) -> Result<Tagged<T>, Error> {
         let is_known = conditions.is_unmodified(version)?;
         Ok(Tagged { etag: tag(version), value: (!is_known).then(value) })
     }
@@ -51,6 +54,28 @@ impl Tagged {
 
 fn tag(version: i64) -> String {
     format!("\"{version}\"")
+}
+
+/// The name of what a request describes: for a replacement the one in the URL, which is not that of something built
+/// in and is kept.
+fn named(
+    kind: &str,
+    own: Option<Name>,
+    url: Option<&str>,
+    check_not_built_in: impl Fn(&str) -> Result<(), Error>,
+) -> Result<String, Error> {
+    let refuse = |detail: String| Err(Error::invalid("/name", format!("name: {detail}")));
+    match (own, url) {
+        (Some(own), None) => Ok(own.0),
+        (None, None) => refuse("is required".to_owned()),
+        (own, Some(url)) => {
+            check_not_built_in(url)?;
+            match own {
+                Some(own) if own.0 != url => refuse(format!("is {url}: a name stays, and this {kind} has another")),
+                _ => Ok(url.to_owned()),
+            }
+        }
+    }
 }
 
 /// Stores an item from this change on, in place of the one that has its name, and records it: of a change,

@@ -1,72 +1,108 @@
 //! `/v1/roles`: named sets of permissions.
 
-use serde_json::{Value, json};
+use std::collections::{BTreeMap, HashSet};
 
-use crate::domain::log::Entry;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::domain::role::Name;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
-use crate::domain::{Operation, Permission, Policy, Role, TenantKey};
-use crate::service::access::policy;
-use crate::service::catalogue::{Tagged, check_held, end, find, in_use, put, taken};
+use crate::domain::{Operation, Permission, Permissions, Policy, Role, TenantKey};
+use crate::service::catalogue::items::{self, Item, Operations};
+use crate::service::catalogue::{Tagged, check_held, named};
 use crate::service::conditions::Conditions;
-use crate::service::fields::Fields;
 use crate::service::impact::concerned::Concerned;
-use crate::service::{Change, Context, Error, Service, caller, change};
+use crate::service::request::{List, Text};
+use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
-/// Permissions of one role, and roles that it includes.
-const PERMISSIONS_MAX: usize = 1_000;
-const INCLUDES_MAX: usize = 100;
+/// A role, as somebody defines it.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRequest {
+    /// By which mappings and other roles refer to it. A replacement may leave it out: it is the one in the URL.
+    pub name: Option<Name>,
+    /// For people.
+    pub description: Option<Text>,
+    /// What it gives.
+    pub permissions: Option<List<Permission, 1_000>>,
+    /// Roles whose permissions it gives, too.
+    pub includes: Option<List<Text, 100>>,
+    /// Names of the connections that may assert it for a user.
+    pub assertable_by: Option<List<Text, 100>>,
+}
 
-const MEMBERS: [&str; 5] = ["name", "description", "permissions", "includes", "assertable_by"];
+/// A role.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Role")]
+pub struct RoleResponse {
+    /// Its name, which stays.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// What it gives by itself.
+    pub permissions: Permissions,
+    /// Roles whose permissions it gives, too.
+    pub includes: Vec<String>,
+    /// Names of the connections that may assert it for a user.
+    pub assertable_by: Vec<String>,
+    /// Whether it comes with Keyroll and cannot be changed.
+    pub built_in: bool,
+    /// What it gives with everything that it includes.
+    pub effective_permissions: Permissions,
+}
+
+/// Every role, by name.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct RoleList {
+    /// The roles.
+    pub roles: Vec<RoleResponse>,
+}
 
 impl Service {
     /// Every role, by name, built-in ones included.
     ///
     /// # Errors
     /// 403 without the permission.
-    pub fn list_roles(&self, context: &Context) -> Result<Value, Error> {
-        caller::ask(self, context, Operation::RoleList, None, |conn| {
-            let policy = policy::now(self, conn, context.caller.tenant.key)?;
-            Ok(json!({"roles": policy.roles().values().map(|role| render(role, &policy)).collect::<Vec<_>>()}))
-        })
+    pub fn list_roles(&self, context: &Context) -> Result<RoleList, Error> {
+        Ok(RoleList { roles: items::list::<Role>(self, context)? })
     }
 
     /// One role.
     ///
     /// # Errors
     /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
-    pub fn read_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<Tagged, Error> {
-        caller::ask(self, context, Operation::RoleRead, None, |conn| {
-            let policy = policy::now(self, conn, context.caller.tenant.key)?;
-            let role = policy.roles().get(name).ok_or(Error::NotFound)?;
-            Tagged::unless_known(policy.role_version(name), conditions, || render(role, &policy))
-        })
+    pub fn read_role(
+        &self,
+        context: &Context,
+        name: &str,
+        conditions: &Conditions,
+    ) -> Result<Tagged<RoleResponse>, Error> {
+        items::read::<Role>(self, context, name, conditions)
     }
 
     /// Defines a role.
     ///
     /// # Errors
-    /// 422 for a body that breaks the rules, 409 for a name that is taken.
-    pub fn create_role(&self, context: &Context, body: &Value) -> Result<Tagged, Error> {
-        let draft = parse(body, None)?;
-        change::perform(self, context, Operation::RoleCreate, None, move |change| create(change, &draft))
+    /// 422 for a request that breaks the rules, 409 for a name that is taken.
+    pub fn create_role(&self, context: &Context, request: RoleRequest) -> Result<Tagged<RoleResponse>, Error> {
+        items::create::<Role>(self, context, Draft::new(request, None)?)
     }
 
     /// Replaces the definition of a role: whoever holds it gains and loses at once.
     ///
     /// # Errors
     /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 422 for a
-    /// body that breaks the rules.
+    /// request that breaks the rules.
     pub fn replace_role(
         &self,
         context: &Context,
         name: &str,
-        body: &Value,
+        request: RoleRequest,
         conditions: &Conditions,
-    ) -> Result<Tagged, Error> {
-        let (draft, conditions) = (parse(body, Some(name))?, conditions.clone());
-        change::perform(self, context, Operation::RoleReplace, None, move |change| replace(change, &draft, &conditions))
+    ) -> Result<Tagged<RoleResponse>, Error> {
+        items::replace::<Role>(self, context, Draft::new(request, Some(name))?, conditions)
     }
 
     /// Removes a role.
@@ -75,71 +111,114 @@ impl Service {
     /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 409 if a
     /// mapping or another role names it.
     pub fn delete_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
-        let (name, conditions) = (name.to_owned(), conditions.clone());
-        change::perform(self, context, Operation::RoleDelete, None, move |change| {
-            check_not_built_in(&name)?;
-            let policy = change.policy()?;
-            policy.roles().get(&name).ok_or(Error::NotFound)?;
-            conditions.check_write(policy.role_version(&name))?;
-            if let Some(mapped) = policy.mappings().find(|one| one.mapping.role == name) {
-                return Err(in_use(format!("mapping {} gives role {name}", mapped.mapping.id)));
-            }
-            if let Some(outer) = policy.roles().values().find(|role| role.includes.contains(&name)) {
-                return Err(in_use(format!("role {} includes role {name}", outer.name)));
-            }
-            end(change, Kind::Role, &name, Entry::new(Operation::RoleDelete.action(), "role", &name))
-        })
+        items::delete::<Role>(self, context, name, conditions)
     }
 }
 
-/// A role as a body describes it.
+impl Item for Role {
+    type Draft = Draft;
+    type Response = RoleResponse;
+
+    const KIND: Kind = Kind::Role;
+    const WORD: &'static str = "role";
+    const OPERATIONS: Operations = Operations {
+        list: Operation::RoleList,
+        read: Operation::RoleRead,
+        create: Operation::RoleCreate,
+        replace: Operation::RoleReplace,
+        delete: Operation::RoleDelete,
+    };
+
+    fn of(draft: &Draft) -> &Role {
+        &draft.role
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn all(policy: &Policy) -> &BTreeMap<String, Role> {
+        policy.roles()
+    }
+
+    fn version(policy: &Policy, name: &str) -> i64 {
+        policy.role_version(name)
+    }
+
+    fn check_not_built_in(name: &str) -> Result<(), Error> {
+        if Role::is_built_in(name) {
+            return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
+        }
+        Ok(())
+    }
+
+    fn check(change: &mut Change<'_>, before: &Policy, draft: &Draft) -> Result<Policy, Error> {
+        let role = &draft.role;
+        let others = before.roles().values().filter(|other| other.name != role.name);
+        let roles = others.chain([role]).cloned().collect();
+        let after = Policy::new(before.apis().values().cloned().collect(), roles, vec![]);
+        check(change.conn, change.key(), &after, draft)?;
+        check_held(&change.context.caller, &after, &role.name)?;
+        Ok(after)
+    }
+
+    fn user(policy: &Policy, name: &str) -> Option<String> {
+        if let Some(mapped) = policy.mappings().find(|one| one.mapping.role == name) {
+            return Some(format!("mapping {} gives role {name}", mapped.mapping.id));
+        }
+        let outer = policy.roles().values().find(|role| role.includes.iter().any(|inner| inner == name))?;
+        Some(format!("role {} includes role {name}", outer.name))
+    }
+
+    fn concerned(policy: &Policy, name: &str) -> Concerned {
+        Concerned::by_role(policy, name)
+    }
+
+    fn render(&self, policy: &Policy) -> RoleResponse {
+        let Role { name, description, permissions, includes, assertable_by } = self.clone();
+        RoleResponse {
+            built_in: Role::is_built_in(&name),
+            effective_permissions: policy.permissions(&name).cloned().unwrap_or_default(),
+            name,
+            description,
+            permissions,
+            includes,
+            assertable_by,
+        }
+    }
+}
+
+/// A role as a request describes it.
 pub(in crate::service) struct Draft {
     pub(in crate::service) role: Role,
-    /// Its permissions in the order of the body, to point at one.
+    /// Its permissions in the order of the request, to point at one.
     sent: Vec<Permission>,
 }
 
-/// Stores a new role inside a change.
-fn create(change: &mut Change<'_>, draft: &Draft) -> Result<Tagged, Error> {
-    change.seq()?;
-    if find::<Role>(change.conn, change.key(), Kind::Role, &draft.role.name)?.is_some() {
-        return Err(taken("role", &draft.role.name));
+impl Draft {
+    /// What a request describes; for a replacement the name is the URL's.
+    pub(in crate::service) fn new(request: RoleRequest, name: Option<&str>) -> Result<Draft, Error> {
+        let name = named("role", request.name, name, Role::check_not_built_in)?;
+        if Role::is_built_in(&name) {
+            return Err(Error::invalid("/name", "name: names of built-in roles begin with keyroll."));
+        }
+        let List(sent) = request.permissions.unwrap_or_default();
+        let role = Role {
+            name,
+            description: request.description.unwrap_or_default().0,
+            permissions: sent.clone().into(),
+            includes: distinct(request.includes),
+            assertable_by: distinct(request.assertable_by),
+        };
+        Ok(Draft { role, sent })
     }
-    define(change, draft, Operation::RoleCreate)
 }
 
-/// Stores another definition inside a change; the same again changes nothing.
-fn replace(change: &mut Change<'_>, draft: &Draft, conditions: &Conditions) -> Result<Tagged, Error> {
-    let (role, policy) = (&draft.role, change.policy()?);
-    let before = policy.roles().get(&role.name).ok_or(Error::NotFound)?;
-    let version = policy.role_version(&role.name);
-    conditions.check_write(version)?;
-    if before == role {
-        return Ok(Tagged::of(version, render(role, &policy)));
-    }
-    define(change, draft, Operation::RoleReplace)
-}
-
-fn define(change: &mut Change<'_>, draft: &Draft, operation: Operation) -> Result<Tagged, Error> {
-    let (tenant, policy, role) = (change.key(), change.policy()?, &draft.role);
-    let others = policy.roles().values().filter(|other| other.name != role.name);
-    let roles = others.chain([role]).cloned().collect();
-    let after = Policy::new(policy.apis().values().cloned().collect(), roles, vec![]);
-    check(change.conn, tenant, &after, draft)?;
-    check_held(&change.context.caller, &after, &role.name)?;
-    save(change, &policy, role, operation)?;
-    Tagged::recorded(change, render(role, &after))
-}
-
-/// Stores a role that was checked. The record names what gives it: the roles that include it, and mappings.
-pub(in crate::service) fn save(
-    change: &mut Change<'_>,
-    before: &Policy,
-    role: &Role,
-    operation: Operation,
-) -> Result<(), Error> {
-    let entry = Entry::new(operation.action(), "role", &role.name);
-    put(change, Kind::Role, &role.name, role, Concerned::by_role(before, &role.name).on(entry))
+/// The names of a list, each once.
+fn distinct(list: Option<List<Text, 100>>) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let names = list.unwrap_or_default().0.into_iter().map(|name| name.0);
+    names.filter(|name| seen.insert(name.clone())).collect()
 }
 
 /// What a definition must meet in the catalogue that it makes: the one `after` the change.
@@ -179,66 +258,4 @@ pub(in crate::service) fn check(
         }
     }
     Ok(())
-}
-
-pub(in crate::service) fn check_not_built_in(name: &str) -> Result<(), Error> {
-    if Role::is_built_in(name) {
-        return Err(Error::Forbidden(format!("role {name} is built in and cannot be changed")));
-    }
-    Ok(())
-}
-
-/// Reads a body; for a replacement the name is the URL's.
-pub(in crate::service) fn parse(body: &Value, name: Option<&str>) -> Result<Draft, Error> {
-    let fields = Fields::of(body, "", &MEMBERS)?;
-    let name = match name {
-        None => {
-            let name = fields.name("name")?;
-            if Role::is_built_in(name) {
-                return Err(fields.refuse("name", "names of built-in roles begin with keyroll."));
-            }
-            name
-        }
-        Some(name) => {
-            check_not_built_in(name)?;
-            if fields.text("name")?.is_some_and(|own| own != name) {
-                return Err(fields.refuse("name", format!("is {name}: a role is not renamed")));
-            }
-            name
-        }
-    };
-    let mut permissions = vec![];
-    for (n, text) in fields.texts("permissions", PERMISSIONS_MAX)?.into_iter().enumerate() {
-        let permission = Permission::parse(text).ok_or_else(|| {
-            Error::invalid(format!("/permissions/{n}"), format!("{text} is not a permission api:resource:action"))
-        })?;
-        permissions.push(permission);
-    }
-    let owned = |texts: Vec<&str>| texts.into_iter().map(str::to_owned).collect::<Vec<_>>();
-    let (mut includes, mut assertable_by) =
-        (owned(fields.texts("includes", INCLUDES_MAX)?), owned(fields.texts("assertable_by", INCLUDES_MAX)?));
-    for list in [&mut includes, &mut assertable_by] {
-        let mut seen = std::collections::HashSet::new();
-        list.retain(|name| seen.insert(name.clone()));
-    }
-    let role = Role {
-        name: name.to_owned(),
-        description: fields.text("description")?.unwrap_or_default().to_owned(),
-        permissions: permissions.clone().into(),
-        includes,
-        assertable_by,
-    };
-    Ok(Draft { role, sent: permissions })
-}
-
-fn render(role: &Role, policy: &Policy) -> Value {
-    json!({
-        "name": role.name,
-        "description": role.description,
-        "permissions": role.permissions,
-        "includes": role.includes,
-        "assertable_by": role.assertable_by,
-        "built_in": Role::is_built_in(&role.name),
-        "effective_permissions": policy.permissions(&role.name).cloned().unwrap_or_default(),
-    })
 }

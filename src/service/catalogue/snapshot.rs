@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::facts::GroupFacts;
@@ -15,7 +16,7 @@ use crate::domain::mapping::{GroupName, Source};
 use crate::domain::{Id, Operation, Policy, TenantKey};
 use crate::service::access::policy;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
-use crate::service::catalogue::mappings::Shown;
+use crate::service::catalogue::mappings::MappingResponse;
 use crate::service::conditions::Conditions;
 use crate::service::{Context, Error, Service, authorize, memory, signing};
 use crate::store::{self, Conn};
@@ -79,12 +80,24 @@ struct Mappings {
 }
 
 /// A group that a mapping means.
-#[derive(Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub(in crate::service) struct MeantGroup<'s> {
-    id: Id,
-    display_name: Option<&'s str>,
-    external_ids: &'s [String],
+pub struct MeantGroup<'s> {
+    /// Its id.
+    pub id: Id,
+    /// Its name.
+    pub display_name: Option<&'s str>,
+    /// What connections call it.
+    pub external_ids: &'s [String],
+}
+
+/// Every mapping, with the groups that are meant (`GET /v1/mappings`).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MappingList<'s> {
+    /// The record of the log up to which this is true.
+    pub as_of_seq: i64,
+    /// The mappings.
+    pub mappings: Vec<MappingResponse<'s>>,
 }
 
 #[derive(Serialize)]
@@ -95,7 +108,7 @@ struct Claims<'s> {
     iat: i64,
     exp: i64,
     as_of_seq: i64,
-    mappings: Vec<Shown<'s>>,
+    mappings: Vec<MappingResponse<'s>>,
 }
 
 impl Service {
@@ -213,7 +226,7 @@ fn group_of(source: &Source) -> Option<&GroupName> {
 
 impl Snapshot {
     /// The mapping at a place.
-    fn row(&self, at: usize) -> Option<Shown<'_>> {
+    fn row(&self, at: usize) -> Option<MappingResponse<'_>> {
         let mapping = &self.policy.mapped(at)?.mapping;
         let shown = |at: &usize| {
             let group = self.groups.get(*at)?;
@@ -221,7 +234,7 @@ impl Snapshot {
             Some(MeantGroup { id: group.id, display_name, external_ids: &group.external_ids })
         };
         let meant = || self.meant.get(&at).into_iter().flatten().filter_map(shown).collect();
-        let mut row = Shown::of(mapping, &self.policy);
+        let mut row = MappingResponse::of(mapping, &self.policy);
         row.groups = group_of(&mapping.source).map(|_| meant());
         Some(row)
     }

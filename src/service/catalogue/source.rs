@@ -1,87 +1,161 @@
-//! The source of a mapping, as the body of a request describes it.
+//! The source of a mapping, as requests describe it and as answers show it.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::Id;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::PrincipalKind;
+use crate::scim::text::render_time;
 use crate::service::Error;
-use crate::service::fields::Fields;
+use crate::service::request::{Object, Text};
 
-/// How long the name of a group or an asserted value may be, in letters.
-const NAME_MAX: usize = 1_000;
+/// Who gets a role: exactly one of group, rule, asserted and person.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SourceRequest {
+    /// Members of a group, through groups in it as well.
+    pub group: Option<Object<GroupRequest>>,
+    /// Users that match this SCIM filter (RFC 7644 §3.4.2.2).
+    pub rule: Option<Text>,
+    /// Users whose identity provider says so.
+    pub asserted: Option<Object<AssertedRequest>>,
+    /// One user or agent.
+    pub person: Option<Object<PersonRequest>>,
+    /// Why this person has it; needed beside person, and nowhere else.
+    pub reason: Option<Text>,
+    /// Until when this person has it.
+    #[schemars(with = "Option<DateTime<Utc>>")]
+    pub expires_at: Option<Text>,
+}
 
-const KINDS: [&str; 4] = ["group", "rule", "asserted", "person"];
+/// A group, by exactly one of its names.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GroupRequest {
+    /// Its id: the group exists.
+    pub id: Option<Text>,
+    /// Its name, in any letter case; such a group may come later.
+    pub display_name: Option<Text>,
+    /// What a connection calls it.
+    pub external_id: Option<Text>,
+}
 
-/// Reads a source.
-pub(in crate::service::catalogue) fn parse(source: &Value) -> Result<Source, Error> {
-    let fields = Fields::of(source, "/source", &["group", "rule", "asserted", "person", "reason", "expires_at"])?;
-    let kinds: Vec<&str> = KINDS.into_iter().filter(|kind| fields.get(kind).is_some()).collect();
-    let [kind] = kinds.as_slice() else {
-        return Err(Error::invalid("/source", "source: exactly one of group, rule, asserted, person"));
-    };
-    let kind = *kind;
-    let of_person = ["reason", "expires_at"].into_iter().find(|name| fields.get(name).is_some());
-    if let (true, Some(name)) = (kind != "person", of_person) {
-        return Err(fields.refuse(name, "only beside person"));
-    }
-    let inner = fields.get(kind).unwrap_or(&Value::Null);
-    match kind {
-        "group" => Ok(Source::Group { group: parse_group(inner)? }),
-        "rule" => {
-            let rule = fields.required("rule")?;
-            let user = user_type().ok_or_else(|| Error::internal("no type User"))?;
-            bind_rule(rule, user).map_err(|error| fields.refuse("rule", error.detail))?;
-            Ok(Source::Rule { rule: rule.to_owned() })
-        }
-        "asserted" => {
-            let inner = Fields::of(inner, "/source/asserted", &["attribute", "value"])?;
-            let attribute = inner.required("attribute")?;
-            if !["roles", "entitlements"].contains(&attribute) {
-                return Err(inner.refuse("attribute", "roles or entitlements"));
+/// A value that an identity provider sends.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AssertedRequest {
+    /// Where it says so.
+    #[schemars(extend("enum" = ["roles", "entitlements"]))]
+    pub attribute: Text,
+    /// The `value` of an element.
+    pub value: Text,
+}
+
+/// A principal, by its id.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PersonRequest {
+    /// User or agent.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// Its id.
+    pub id: Text,
+}
+
+/// A refusal of a member of the source.
+fn refuse(pointer: &str, detail: impl std::fmt::Display) -> Error {
+    let name = pointer.rsplit('/').next().unwrap_or_default();
+    Error::invalid(format!("/source{pointer}"), format!("{name}: {detail}"))
+}
+
+/// A text that says something.
+fn said(pointer: &str, text: &Text) -> Result<String, Error> {
+    if text.is_empty() { Err(refuse(pointer, "is required")) } else { Ok(text.0.clone()) }
+}
+
+impl SourceRequest {
+    /// The source that is meant.
+    pub(in crate::service) fn parse(&self) -> Result<Source, Error> {
+        let SourceRequest { group, rule, asserted, person, reason, expires_at } = self;
+        if person.is_none() {
+            if reason.is_some() {
+                return Err(refuse("/reason", "only beside person"));
             }
-            let asserted = Asserted { attribute: attribute.to_owned(), value: inner.required("value")?.to_owned() };
-            Ok(Source::Asserted { asserted })
+            if expires_at.is_some() {
+                return Err(refuse("/expires_at", "only beside person"));
+            }
         }
-        _ => parse_person(&fields, inner),
+        match (group, rule, asserted, person) {
+            (Some(Object(group)), None, None, None) => Ok(Source::Group { group: group.parse()? }),
+            (None, Some(rule), None, None) => {
+                let rule = said("/rule", rule)?;
+                let user = user_type().ok_or_else(|| Error::internal("no type User"))?;
+                bind_rule(&rule, user).map_err(|error| refuse("/rule", error.detail))?;
+                Ok(Source::Rule { rule })
+            }
+            (None, None, Some(Object(asserted)), None) => {
+                let attribute = said("/asserted/attribute", &asserted.attribute)?;
+                if !["roles", "entitlements"].contains(&attribute.as_str()) {
+                    return Err(refuse("/asserted/attribute", "roles or entitlements"));
+                }
+                let value = said("/asserted/value", &asserted.value)?;
+                Ok(Source::Asserted { asserted: Asserted { attribute, value } })
+            }
+            (None, None, None, Some(Object(PersonRequest { kind, id }))) => {
+                let unknown = || refuse("/person/id", format!("no {} has the id {}", kind.name(), id.0));
+                let person = Person { kind: *kind, id: Id::parse(id).ok_or_else(unknown)? };
+                let expires_at = expires_at.as_deref().map(parse_time).transpose()?;
+                let reason = reason.as_ref().ok_or_else(|| refuse("/reason", "is required"))?;
+                Ok(Source::Person { person, reason: said("/reason", reason)?, expires_at })
+            }
+            _ => Err(Error::invalid("/source", "source: exactly one of group, rule, asserted, person")),
+        }
     }
 }
 
-fn parse_group(inner: &Value) -> Result<GroupName, Error> {
-    let fields = Fields::of(inner, "/source/group", &["id", "displayName", "externalId"])?;
-    let names: Vec<&str> =
-        ["id", "displayName", "externalId"].into_iter().filter(|n| fields.get(n).is_some()).collect();
-    let [name] = names.as_slice() else {
-        return Err(Error::invalid("/source/group", "group: exactly one of id, displayName, externalId"));
-    };
-    let text = fields.required(name)?;
-    match *name {
-        // What is no id names no group: the same answer as for a group of somebody else's.
-        "id" => {
-            let id = Id::parse(text).ok_or_else(|| fields.refuse("id", format!("there is no group {text}")))?;
-            Ok(GroupName::Id(id))
+fn parse_time(text: &str) -> Result<DateTime<Utc>, Error> {
+    let time = DateTime::parse_from_rfc3339(text);
+    let time = time.map_err(|_| refuse("/expires_at", "a time such as 2027-01-31T00:00:00Z"))?;
+    Ok(time.with_timezone(&Utc))
+}
+
+impl GroupRequest {
+    fn parse(&self) -> Result<GroupName, Error> {
+        match (&self.id, &self.display_name, &self.external_id) {
+            // What is no id names no group: the same answer as for a group of somebody else's.
+            (Some(id), None, None) => {
+                let id = said("/group/id", id)?;
+                let parsed = Id::parse(&id);
+                Ok(GroupName::Id(parsed.ok_or_else(|| refuse("/group/id", format!("there is no group {id}")))?))
+            }
+            (None, Some(name), None) => Ok(GroupName::DisplayName(said("/group/displayName", name)?)),
+            (None, None, Some(id)) => Ok(GroupName::ExternalId(said("/group/externalId", id)?)),
+            _ => Err(refuse("/group", "exactly one of id, displayName, externalId")),
         }
-        _ if text.chars().count() > NAME_MAX => Err(fields.refuse(name, format!("at most {NAME_MAX} letters"))),
-        "displayName" => Ok(GroupName::DisplayName(text.to_owned())),
-        _ => Ok(GroupName::ExternalId(text.to_owned())),
     }
 }
 
-fn parse_person(fields: &Fields<'_>, inner: &Value) -> Result<Source, Error> {
-    let person = Fields::of(inner, "/source/person", &["type", "id"])?;
-    let kind = PrincipalKind::parse(person.required("type")?).ok_or_else(|| person.refuse("type", "user or agent"))?;
-    let text = person.required("id")?;
-    let id = Id::parse(text).ok_or_else(|| person.refuse("id", format!("no {} has the id {text}", kind.name())))?;
-    let expires_at = match fields.text("expires_at")? {
-        None => None,
-        Some(text) => {
-            let time = DateTime::parse_from_rfc3339(text);
-            let time = time.map_err(|_| fields.refuse("expires_at", "a time such as 2027-01-31T00:00:00Z"))?;
-            Some(time.with_timezone(&Utc))
+/// Writes a source as it was sent, its times as answers write them.
+pub(in crate::service) fn as_sent<S: Serializer>(source: &Source, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Dated<'s> {
+        person: &'s Person,
+        reason: &'s str,
+        expires_at: Option<String>,
+    }
+    match source {
+        Source::Person { person, reason, expires_at } => {
+            Dated { person, reason, expires_at: expires_at.map(render_time) }.serialize(serializer)
         }
-    };
-    let reason = fields.required("reason")?.to_owned();
-    Ok(Source::Person { person: Person { kind, id }, reason, expires_at })
+        other => other.serialize(serializer),
+    }
+}
+
+/// A source in answers: as it was sent.
+pub(in crate::service) fn render(source: &Source) -> Value {
+    as_sent(source, serde_json::value::Serializer).unwrap_or_default()
 }

@@ -9,7 +9,7 @@ use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::access::people;
-use crate::service::catalogue::mappings::render_source;
+use crate::service::catalogue::source;
 use crate::service::fields::Fields;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::report::Standing;
@@ -219,7 +219,7 @@ fn render_possible(conn: &mut Conn, tenant: TenantKey, role: &str, possible: &[S
 }
 
 fn render_nearest(found: &Nearest<'_>, possible: &[Source]) -> Value {
-    let way = |source: &Source, id| json!({"mapping": id, "source": render_source(source)});
+    let way = |source: &Source, id| json!({"mapping": id, "source": source::render(source)});
     let ways: Vec<Value> = found.ways.iter().map(|one| way(&one.mapping.source, one.mapping.id)).collect();
     let mut shown = json!({"role": found.role, "by": ways});
     if let (false, Some(members)) = (possible.is_empty(), shown.as_object_mut()) {
@@ -235,7 +235,7 @@ fn render_nearest(found: &Nearest<'_>, possible: &[Source]) -> Value {
 fn render_possible_source(source: &Source) -> Value {
     match source {
         Source::Person { person, .. } => json!({"person": person}),
-        other => render_source(other),
+        other => source::render(other),
     }
 }
 

@@ -93,12 +93,12 @@ fn refusals_name_the_entry() {
         let cases = [
             (json!([]), "expected an object"),
             (json!({"users": []}), "users: no such member"),
-            (json!({"roles": {}}), "roles: expected a list"),
+            (json!({"roles": {}}), "roles: expected an array of at most 100000"),
             (json!({"roles": [1]}), "roles[0]: expected an object"),
             (json!({"apis": [{"name": "a"}, {"name": "a"}]}), "apis[1].name: a is in the file twice"),
             (
                 json!({"apis": [{"name": "a", "permissions": invoices}]}),
-                "apis[0].permissions[1].name: invoices:read is listed twice",
+                "apis[0].permissions[1].name: invoices:read is a duplicate",
             ),
             (json!({"apis": [{"name": "keyroll"}]}), "apis[0]: api keyroll is built in and cannot be changed"),
             // `billing.viewer` is in the file and says so itself; `other` is not.
@@ -255,6 +255,7 @@ fn what_the_file_does_not_name_stays_unless_it_is_pruned() {
             "mappings": [{"role": "one", "source": {"rule": "title pr"}}, {"role": "two", "source": {"rule": "title pr"}}],
         })).unwrap();
         let by_hand = json!({"role": "two", "source": {"group": {"displayName": "G"}}});
+        let by_hand = keyroll::service::request::read(&by_hand).unwrap();
         app.service.create_mapping(&app.host(), &by_hand).unwrap();
         admin.post("/v1/mappings", json!({"role": "three", "source": {"rule": "title eq \"x\""}})).expect(201);
         let file = json!({"apis": [api("a")], "roles": [role("one", "a:x:y", &[])]});

@@ -162,7 +162,7 @@ fn a_file_that_breaks_a_rule_changes_nothing() {
     refused(&late, 1, "keyroll: mappings[0].source.person.id: nobody has the id or userName mira");
     let late = late.replace("\"mira\"", "\"operator\"");
     refused(&late, 1, "keyroll: mappings[1].role: there is no role nobody");
-    refused("roles = 1", 1, "keyroll: roles: expected a list");
+    refused("roles = 1", 1, "keyroll: roles: expected an array of at most 100000");
     refused("[[role]]\nname = \"x\"", 1, "keyroll: role: no such member");
     file(&place, "[[roles]]\nname = ");
     let broken = place.run(&["apply", "-f", &path]).expect(1).stderr;
