@@ -9,6 +9,7 @@
 //!
 //! ```text
 //! main → cli → http → service → store → domain → scim
+//!           ↘ worker ↗
 //! ```
 //!
 //! | layer | what is there | what is not |
@@ -18,6 +19,7 @@
 //! | [`store`] | rows of SQLite and PostgreSQL ↔ domain; the writer, the filter planner | rules, status codes |
 //! | [`service`] | use cases: authorize → validate → change → record, in one transaction | HTTP |
 //! | [`http`] | extract, call the service, render | SQL, rules |
+//! | [`worker`] | jobs that follow the logs and the clock beside the requests, on one node at a time | SQL, HTTP |
 //! | [`cli`] | parse, call the service, print | handlers, SQL |
 //! | [`config`] | flags over environment over file | everything else |
 //!
@@ -54,3 +56,4 @@ pub mod http;
 pub mod scim;
 pub mod service;
 pub mod store;
+pub mod worker;

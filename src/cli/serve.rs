@@ -4,6 +4,7 @@ use super::{first, print};
 use crate::config::Config;
 use crate::http;
 use crate::service::Error;
+use crate::worker::{self, Worker};
 
 /// Binds first, so that the real port is known before the first URL is given out.
 pub(super) fn serve(config: &Config) -> Result<(), Error> {
@@ -28,5 +29,9 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
     let ready = || print::line(&format!("listening on http://{address}"));
-    http::serve(listening, service, settings, ready).map_err(|error| failed("serve on", error))
+    let worker = Worker::start(service.clone(), worker::jobs(&service));
+    let worker = worker.map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
+    let served = http::serve(listening, service, settings, ready);
+    worker.stop();
+    served.map_err(|error| failed("serve on", error))
 }

@@ -33,6 +33,7 @@ pub mod runtime;
 mod sealed;
 pub mod signing;
 pub mod tenants;
+pub mod work;
 
 use std::path::PathBuf;
 use std::sync::Arc;

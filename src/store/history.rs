@@ -1,7 +1,8 @@
 //! What was true before: superseded states of principals and resources, each until a record of the log.
 //!
 //! A state without a row here is the one of the principal's or resource's own row. So the state after a
-//! record is the row with the smallest `until_seq` above it, or else the present one.
+//! record is the row with the smallest `until_seq` above it, or else the present one. What is kept no longer,
+//! `store::sweep` takes away.
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
@@ -13,9 +14,6 @@ use super::resources::Resource;
 use super::schema::{principal_history, resource_history, subject_keys};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, Principal, TenantKey};
-
-/// How many rows past their retention go with each one that comes.
-const PURGED_WITH_EACH: i64 = 4;
 
 /// How a principal was until a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +41,15 @@ pub struct PastResource {
     pub connection: Option<i64>,
     /// The record that ended it.
     pub until_seq: i64,
-    /// Its document and externalIds, under its own key.
+    /// Its document and externalIds, under its own key; empty if they are kept no longer.
     pub sealed: Vec<u8>,
+}
+
+impl PastResource {
+    /// Whether it is known how the resource was. Of what is kept no longer, it is known that it ended, and when.
+    pub fn is_kept(&self) -> bool {
+        !self.sealed.is_empty()
+    }
 }
 
 /// Keeps the state of a principal that a record ends. The first of one record is the one that was seen.
@@ -83,7 +88,7 @@ pub fn principals(conn: &mut Conn, tenant: TenantKey, ids: &[Id], seq: i64) -> R
     Ok(found)
 }
 
-/// Keeps the state of a resource that a record ends, and forgets some that are older than `horizon`.
+/// Keeps the state of a resource that a record ends.
 ///
 /// # Errors
 /// If the database cannot be written.
@@ -94,10 +99,7 @@ pub fn end_resource(
     sealed: &[u8],
     seq: i64,
     now: DateTime<Utc>,
-    horizon: DateTime<Utc>,
 ) -> Result<()> {
-    const PURGE: &str = "DELETE FROM resource_history WHERE tenant = ? AND at < ? AND key IN \
-         (SELECT key FROM resource_history WHERE tenant = ? ORDER BY key LIMIT ?)";
     let values = (
         resource_history::tenant.eq(tenant.0),
         resource_history::resource.eq(resource.key.0),
@@ -110,8 +112,6 @@ pub fn end_resource(
     );
     let insert = diesel::insert_into(resource_history::table).values(values).on_conflict_do_nothing();
     on!(conn, |c| insert.execute(c))?;
-    let binds = [Bind::Int(tenant.0), Bind::Int(millis(horizon)), Bind::Int(tenant.0), Bind::Int(PURGED_WITH_EACH)];
-    conn.execute_sql(PURGE, &binds)?;
     Ok(())
 }
 

@@ -230,6 +230,15 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    worker_cursors (tenant, job) {
+        tenant -> BigInt,
+        job -> Text,
+        next_seq -> BigInt,
+        updated -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     tenants,
     connections,

@@ -60,3 +60,4 @@ mod support;
 mod tampered;
 mod tidy;
 mod turns;
+mod worker;

@@ -42,7 +42,7 @@ pub(in crate::service) fn subject_key(
     Ok(Some(key))
 }
 
-/// Opens past documents. Those whose key was deleted are gone: they read as empty.
+/// Opens past documents. Those whose key was deleted, and those that are kept no longer, are gone: they read as empty.
 pub(in crate::service) fn open_past(
     service: &Service,
     conn: &mut Conn,
@@ -57,7 +57,7 @@ pub(in crate::service) fn open_past(
             None => subject_key(service, conn, tenant, &one.id, false)?,
         };
         keys.insert(one.id, key);
-        let Some(key) = key else {
+        let Some(key) = key.filter(|_| one.is_kept()) else {
             opened.push(Past::default());
             continue;
         };

@@ -1,6 +1,5 @@
 //! What a change ends: a document that it replaces is kept, sealed, as what was true until then.
 
-use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::service::access::past;
@@ -62,7 +61,6 @@ impl Ending {
         let key = past::subject_key(change.service, change.conn, tenant, &self.resource.id, true)?;
         let key = key.ok_or_else(|| Error::internal("a subject has no key"))?;
         let sealed = sealed::seal(&key, self.resource.id.as_bytes(), &plain, change.service.entropy())?;
-        let horizon = change.now - TimeDelta::days(change.service.settings().limits.history_days);
-        Ok(store::history::end_resource(change.conn, tenant, &self.resource, &sealed, seq, change.now, horizon)?)
+        Ok(store::history::end_resource(change.conn, tenant, &self.resource, &sealed, seq, change.now)?)
     }
 }

@@ -99,7 +99,8 @@ fn resource_since(
         let past = store::history::before(conn, tenant, key, before, CHUNK)?;
         let opened = past::open_past(service, conn, tenant, &past)?;
         for (row, past) in past.iter().zip(&opened) {
-            if !holds(past) {
+            // What was before is not known any more: it is sure to hold since then.
+            if !row.is_kept() || !holds(past) {
                 return Ok(row.until_seq);
             }
             before = row.until_seq - 1;

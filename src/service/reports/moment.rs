@@ -7,6 +7,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::domain::{Policy, TenantKey, moment};
 use crate::service::access::facts::At;
 use crate::service::access::policy;
+use crate::service::work::sweep;
 use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
 
@@ -51,9 +52,11 @@ pub(in crate::service) fn at(
 /// The last record that is not later than a time.
 fn seq_at(service: &Service, conn: &mut Conn, tenant: TenantKey, time: DateTime<Utc>) -> Result<i64, Error> {
     let days = service.settings().limits.history_days;
+    let gone = || Error::invalid("/at", format!("at: what was true is kept for {days} days"));
     if time < service.now() - TimeDelta::days(days) {
-        return Err(Error::invalid("/at", format!("at: what was true is kept for {days} days")));
+        return Err(gone());
     }
     let seq = store::log::seq_at(conn, tenant, time)?;
-    seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))
+    let seq = seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))?;
+    if sweep::is_kept(conn, tenant, seq)? { Ok(seq) } else { Err(gone()) }
 }

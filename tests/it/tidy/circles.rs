@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::source::{Source, paths, read_all, words};
 
 /// The layers without any.
-const LAYERS: &[&str] = &["scim", "domain", "store", "http", "config"];
+const LAYERS: &[&str] = &["scim", "domain", "store", "http", "worker", "config"];
 
 /// The module of a file, from its layer on.
 type Module = Vec<String>;

@@ -7,6 +7,7 @@ use super::{above, mentions, offence};
 /// The rooms, each on those before it.
 pub const ROOMS: &[&str] = &[
     "memory",
+    "work",
     "access",
     "caller",
     "change",
