@@ -1,15 +1,18 @@
 //! Credentials: what a key may do and whom it belongs to. Secrets are not here, only their digests.
 
-use std::collections::HashMap;
+mod notes;
+mod pages;
 
 use chrono::DateTime;
-use diesel::dsl::{SqlTypeOf, sql};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable};
 
+pub use self::notes::{add_note, forget_notes, notes};
+pub use self::pages::{Part, ending, list, of_owner};
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
 use super::error::Result;
-use super::schema::{connections, credentials, principals, revocation_notes, tenants};
+use super::row::{self, row};
+use super::schema::{connections, credentials, principals, tenants};
 use super::types::{Column, json, millis, millis_opt};
 use crate::domain::class::Class;
 use crate::domain::credential::{Grant, Revocation};
@@ -38,48 +41,27 @@ pub struct Holder {
     pub connection: Option<Connection>,
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = credentials)]
-struct Row {
-    key: i64,
-    id: Vec<u8>,
-    owner: Vec<u8>,
-    class: String,
-    connection: Option<Vec<u8>>,
-    selector: String,
-    digest: Vec<u8>,
-    name: String,
-    permissions: Option<String>,
-    created_at: i64,
-    created_by: Option<Vec<u8>>,
-    expires_at: i64,
-    reasons: String,
-    revoked_at: Option<i64>,
-    revoke_reason: Option<String>,
-    version: i64,
-    mac: Vec<u8>,
+row! {
+    credentials {
+        key: i64,
+        id: Vec<u8>,
+        owner: Vec<u8>,
+        class: String,
+        connection: Option<Vec<u8>>,
+        selector: String,
+        digest: Vec<u8>,
+        name: String,
+        permissions: Option<String>,
+        created_at: i64,
+        created_by: Option<Vec<u8>>,
+        expires_at: i64,
+        reasons: String,
+        revoked_at: Option<i64>,
+        revoke_reason: Option<String>,
+        version: i64,
+        mac: Vec<u8>,
+    }
 }
-
-/// The columns of a row, in its order.
-type SqlRow = SqlTypeOf<(
-    credentials::key,
-    credentials::id,
-    credentials::owner,
-    credentials::class,
-    credentials::connection,
-    credentials::selector,
-    credentials::digest,
-    credentials::name,
-    credentials::permissions,
-    credentials::created_at,
-    credentials::created_by,
-    credentials::expires_at,
-    credentials::reasons,
-    credentials::revoked_at,
-    credentials::revoke_reason,
-    credentials::version,
-    credentials::mac,
-)>;
 
 /// A column of the table.
 fn column(name: &'static str) -> Column {
@@ -257,10 +239,9 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Stored
     if let [id] = ids {
         return Ok(find(conn, tenant, id)?.into_iter().collect());
     }
-    const COLUMNS: &str = "c.key, c.id, c.owner, c.class, c.connection, c.selector, c.digest, c.name, c.permissions, \
-         c.created_at, c.created_by, c.expires_at, c.reasons, c.revoked_at, c.revoke_reason, c.version, c.mac";
+    let columns = row::list(COLUMNS, |name| format!("c.{name}"));
     let own = conn.each("credentials", "c", "c.tenant = ? AND c.id = list.value");
-    let sql = format!("SELECT {COLUMNS} {LISTED}{own}");
+    let sql = format!("SELECT {columns} {LISTED}{own}");
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
         let rows = conn.load_sql::<SqlRow, Row>(&sql, &[Bind::List(List::ids(ids)), Bind::Int(tenant.0)])?;
@@ -283,141 +264,4 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Stored
         Row
     )?;
     Ok(row.map(Row::into_stored))
-}
-
-/// The credentials of an owner that are not revoked, by key.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<StoredCredential>> {
-    let rows = on!(conn, |c| credentials::table
-        .select(Row::as_select())
-        .filter(credentials::tenant.eq(tenant.0))
-        .filter(credentials::owner.eq(&owner.as_bytes()[..]))
-        .filter(credentials::revoked_at.is_null())
-        .order(credentials::key)
-        .load::<Row>(c))?;
-    Ok(rows.into_iter().map(Row::into_stored).collect())
-}
-
-/// Which credentials a page is of.
-#[derive(Clone, Copy, Debug)]
-pub enum Part<'p> {
-    /// All of the tenant.
-    All,
-    /// One owner's.
-    Owner(&'p Id),
-    /// Those of a class.
-    Class(Class),
-}
-
-/// A page of a tenant's credentials, revoked ones included, with their keys and in the order of these.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn list(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    part: Part<'_>,
-    after: Option<i64>,
-    limit: i64,
-) -> Result<Vec<(i64, StoredCredential)>> {
-    let after = after.unwrap_or(0);
-    // PostgreSQL's plan for any values would walk along the primary key and drop what is not of the part; behind a
-    // pair only the part's own index begins. SQLite knows no index by a pair of which one is given.
-    let by_pair = matches!(conn, Conn::Postgres(_)) && !matches!(part, Part::All);
-    let rows = on!(conn, |c| {
-        let query = credentials::table
-            .select(Row::as_select())
-            .filter(credentials::tenant.eq(tenant.0))
-            .order(credentials::key)
-            .limit(limit)
-            .into_boxed();
-        let query = if by_pair { query } else { query.filter(credentials::key.gt(after)) };
-        let query = match part {
-            Part::All => query,
-            Part::Owner(owner) => {
-                let owner = owner.as_bytes().to_vec();
-                let query = query.filter(credentials::owner.eq(owner.clone()));
-                let pair = sql::<Bool>("(owner, key) > (").bind::<Binary, _>(owner).sql(", ");
-                if by_pair { query.filter(pair.bind::<BigInt, _>(after).sql(")")) } else { query }
-            }
-            Part::Class(class) => {
-                let class = class.letter().to_string();
-                let query = query.filter(credentials::class.eq(class.clone()));
-                let pair = sql::<Bool>("(class, key) > (").bind::<Text, _>(class).sql(", ");
-                if by_pair { query.filter(pair.bind::<BigInt, _>(after).sql(")")) } else { query }
-            }
-        };
-        query.load::<Row>(c)
-    })?;
-    Ok(rows.into_iter().map(|row| (row.key, row.into_stored())).collect())
-}
-
-/// A page of a tenant's credentials that end before a time, those that end first before the others: behind an end
-/// and a key. Times are in milliseconds since 1970.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn ending(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    after: (i64, i64),
-    before: i64,
-    limit: i64,
-) -> Result<Vec<(i64, StoredCredential)>> {
-    let behind =
-        sql::<Bool>("(expires_at, key) > (").bind::<BigInt, _>(after.0).sql(", ").bind::<BigInt, _>(after.1).sql(")");
-    let own = credentials::tenant.eq(tenant.0).and(credentials::expires_at.lt(before)).and(behind);
-    let rows = on!(conn, |c| credentials::table
-        .select(Row::as_select())
-        .filter(own)
-        .order((credentials::expires_at, credentials::key))
-        .limit(limit)
-        .load::<Row>(c))?;
-    Ok(rows.into_iter().map(|row| (row.key, row.into_stored())).collect())
-}
-
-/// Keeps why a credential was revoked, in people's own words.
-///
-/// # Errors
-/// A unique violation if there is such a note already.
-pub fn add_note(conn: &mut Conn, tenant: TenantKey, credential: &Credential, note: &str) -> Result<()> {
-    let values = (
-        revocation_notes::tenant.eq(tenant.0),
-        revocation_notes::credential.eq(&credential.id.as_bytes()[..]),
-        revocation_notes::owner.eq(&credential.owner.as_bytes()[..]),
-        revocation_notes::note.eq(note),
-    );
-    on!(conn, |c| diesel::insert_into(revocation_notes::table).values(values).execute(c))?;
-    Ok(())
-}
-
-/// The notes of some credentials.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn notes(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<HashMap<Id, String>> {
-    let own = conn.each("revocation_notes", "n", "n.tenant = ? AND n.credential = list.value");
-    let sql = format!("SELECT n.credential, n.note {LISTED}{own}");
-    let mut found = HashMap::new();
-    for ids in ids.chunks(CHUNK) {
-        let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
-        for (id, note) in conn.load_sql::<(Binary, Text), (Vec<u8>, String)>(&sql, &binds)? {
-            found.insert(Column("revocation_notes", "credential").id(&id)?, note);
-        }
-    }
-    Ok(found)
-}
-
-/// Forgets the notes about an owner's credentials.
-///
-/// # Errors
-/// If the database cannot be written.
-pub fn forget_notes(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<()> {
-    // SQLite would find them by the tenant alone, which is the beginning of the primary key.
-    let index = if matches!(conn, Conn::Sqlite(_)) { "INDEXED BY revocation_notes_owner" } else { "" };
-    let sql = format!("DELETE FROM revocation_notes {index} WHERE tenant = ? AND owner = ?");
-    conn.execute_sql(&sql, &[Bind::Int(tenant.0), Bind::Bytes(owner.as_bytes())])?;
-    Ok(())
 }

@@ -37,6 +37,7 @@ mod postgres;
 pub mod principals;
 pub mod references;
 pub mod resources;
+mod row;
 pub mod schema;
 pub mod search;
 mod server;

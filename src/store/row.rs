@@ -1,0 +1,22 @@
+//! Tables that are read as they are: one list of columns for diesel and for texts of SQL.
+
+/// Declares `Row`, `SqlRow` and `COLUMNS` of a table: fields, their types in SQL and their names, in one order.
+macro_rules! row {
+    ($table:ident { $($column:ident: $kind:ty,)* }) => {
+        #[derive(diesel::Queryable, diesel::Selectable)]
+        #[diesel(table_name = $table)]
+        struct Row { $($column: $kind,)* }
+
+        /// The types of a row's columns.
+        type SqlRow = diesel::dsl::SqlTypeOf<($($table::$column,)*)>;
+
+        /// The names of a row's columns.
+        const COLUMNS: &[&str] = &[$(<$table::$column as diesel::Column>::NAME,)*];
+    };
+}
+pub(super) use row;
+
+/// Columns as a statement names them.
+pub(super) fn list(columns: &[&str], named: impl Fn(&str) -> String) -> String {
+    columns.iter().map(|name| named(name)).collect::<Vec<_>>().join(", ")
+}
