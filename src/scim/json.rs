@@ -4,60 +4,30 @@
 //! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
 //! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
 
+mod limits;
 mod mended;
+mod strict;
 mod tree;
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::collections::HashSet;
-use std::fmt;
-use std::marker::PhantomData;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Number, Value};
 
+pub use self::limits::Limits;
+use self::limits::scan;
 pub use self::mended::mended;
+use self::strict::{RawMembers, Strict};
 pub use self::tree::{Build, Members, Tree};
 use super::error::Error;
-
-/// What a body may cost.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Arrays and objects inside each other.
-    pub depth_max: usize,
-    /// Values in all, counted generously: an empty array or object counts twice.
-    pub nodes_max: usize,
-    /// Digits of one number.
-    pub number_digits_max: usize,
-    /// What the values take in memory, allocations not rounded up.
-    pub memory_bytes_max: usize,
-    /// The one name that may stand several times in an object: its values become a list, and whoever reads them
-    /// decides.
-    pub repeated: Option<&'static str>,
-    /// Whether a text may hold U+0000, which no database keeps: whoever reads it leaves it out. See [`mended`].
-    pub unstorable: bool,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            depth_max: 32,
-            nodes_max: 1_000_000,
-            number_digits_max: 40,
-            memory_bytes_max: 64 << 20,
-            repeated: None,
-            unstorable: false,
-        }
-    }
-}
 
 /// Reads one JSON text.
 pub fn parse<'b, T: Build<'b>>(bytes: &'b [u8], limits: &Limits) -> Result<T, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let room = Cell::new(limits.memory_bytes_max);
-    let value = Strict { room: &room, limits, built: PhantomData }.deserialize(&mut deserializer).map_err(malformed)?;
+    let value = Strict::new(&room, limits).deserialize(&mut deserializer).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
     Ok(value)
 }
@@ -80,250 +50,9 @@ fn malformed(error: serde_json::Error) -> Error {
     Error::syntax(format!("malformed JSON: {error}"))
 }
 
-/// Bounds depth, values and digits without recursion; whether the text is JSON at all is not asked here.
-fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
-    if bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(Error::syntax("malformed JSON: it starts with a byte order mark"));
-    }
-    let over = |position: usize, max: usize, what: &str| {
-        Err(Error::syntax(format!("JSON has more than {max} {what} at byte {position}")))
-    };
-    let (mut depth, mut nodes, mut digits) = (0usize, 1usize, 0usize);
-    let mut rest = bytes.iter().enumerate();
-    while let Some((position, byte)) = rest.next() {
-        match byte {
-            b'0'..=b'9' => {
-                digits += 1;
-                if digits > limits.number_digits_max {
-                    return over(position, limits.number_digits_max, "digits in a number");
-                }
-                continue;
-            }
-            b'.' | b'+' | b'-' | b'e' | b'E' => continue,
-            b'"' => skip_string(&mut rest),
-            b'[' | b'{' => (depth, nodes) = (depth + 1, nodes + 1),
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b',' => nodes += 1,
-            _ => {}
-        }
-        digits = 0;
-        if depth > limits.depth_max {
-            return over(position, limits.depth_max, "levels of nesting");
-        }
-        if nodes > limits.nodes_max {
-            return over(position, limits.nodes_max, "values");
-        }
-    }
-    Ok(())
-}
-
-/// Goes on behind the quote that ends a string.
-fn skip_string<'b>(rest: &mut impl Iterator<Item = (usize, &'b u8)>) {
-    while let Some((_, byte)) = rest.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => drop(rest.next()),
-            _ => {}
-        }
-    }
-}
-
-/// Keys in one object: a document has dozens, and each costs ten times its length in memory.
-const KEYS_MAX: usize = 1_000;
-
-/// Up to here comparing a key with the others costs less than a hash.
-const KEYS_FEW: usize = 16;
-
-/// The names of one object's members, whose values are `T`.
-struct Distinct<'b, T> {
-    members: Vec<(Cow<'b, str>, T)>,
-    /// The names in lower case, once they are many.
-    folded: HashSet<String>,
-}
-
-impl<'b, T> Distinct<'b, T> {
-    fn new() -> Distinct<'b, T> {
-        Distinct { members: vec![], folded: HashSet::new() }
-    }
-
-    /// Whether a name is there already in any letter case.
-    fn is_new<E: serde::de::Error>(&mut self, name: &str) -> Result<bool, E> {
-        if self.members.len() >= KEYS_MAX {
-            return Err(E::custom(format_args!("an object has more than {KEYS_MAX} keys")));
-        }
-        let is_new = if self.members.len() < KEYS_FEW {
-            !self.members.iter().any(|(own, _)| own.eq_ignore_ascii_case(name))
-        } else {
-            if self.folded.is_empty() {
-                self.folded = self.members.iter().map(|(own, _)| own.to_ascii_lowercase()).collect();
-            }
-            self.folded.insert(name.to_ascii_lowercase())
-        };
-        Ok(is_new)
-    }
-}
-
-fn twice<E: serde::de::Error>(name: &str) -> E {
-    E::custom(format_args!("the key {name:?} is there twice"))
-}
-
-/// Refuses U+0000: PostgreSQL's text cannot hold it, so it may not differ between stores.
-fn text<T: AsRef<str>, E: serde::de::Error>(text: T) -> Result<T, E> {
-    if text.as_ref().contains('\0') { Err(E::custom("a string holds U+0000")) } else { Ok(text) }
-}
-
-/// Builds values as long as there is room for them: `{"a":1}` takes thirty times its length.
-struct Strict<'l, T> {
-    room: &'l Cell<usize>,
-    limits: &'l Limits,
-    built: PhantomData<T>,
-}
-
-impl<T> Clone for Strict<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Strict<'_, T> {}
-
-impl<T> Strict<'_, T> {
-    fn take<E: serde::de::Error>(self, bytes: usize) -> Result<(), E> {
-        let max = self.limits.memory_bytes_max;
-        let left = self.room.get().checked_sub(bytes);
-        self.room.set(left.ok_or_else(|| E::custom(format_args!("its values take more than {max} bytes")))?);
-        Ok(())
-    }
-}
-
-impl<'de, T: Build<'de>> DeserializeSeed<'de> for Strict<'_, T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::null())
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
-        Ok(T::bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<T, E> {
-        Ok(T::number(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<T, E> {
-        Ok(T::number(value.into()))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<T, E> {
-        Number::from_f64(value).map(T::number).ok_or_else(|| E::custom("a number is out of range"))
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, value: &'de str) -> Result<T, E> {
-        self.take(value.len())?;
-        Ok(T::text(Cow::Borrowed(if self.limits.unstorable { value } else { text(value)? })))
-    }
-
-    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<T, E> {
-        self.take(value.len())?;
-        let value = if self.limits.unstorable { value } else { text(value)? };
-        Ok(T::text(Cow::Owned(value.to_owned())))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<T, A::Error> {
-        let mut array = Vec::new();
-        while let Some(element) = elements.next_element_seed(self)? {
-            self.take(size_of::<Value>())?;
-            array.push(element);
-        }
-        Ok(T::array(array))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<T, A::Error> {
-        let (mut object, mut others) = (Distinct::new(), vec![]);
-        let may_repeat = |name: &str| self.limits.repeated.is_some_and(|own| own.eq_ignore_ascii_case(name));
-        while let Some(name) = members.next_key_seed(Name)? {
-            let is_new = object.is_new(&name)?;
-            if !is_new && !may_repeat(&name) {
-                return Err(twice(&name));
-            }
-            self.take(size_of::<(usize, String, Value)>() + name.len())?;
-            let value = members.next_value_seed(self)?;
-            if is_new { object.members.push((name, value)) } else { others.push(value) }
-        }
-        if !others.is_empty()
-            && let Some((_, value)) = object.members.iter_mut().find(|(name, _)| may_repeat(name))
-        {
-            others.insert(0, std::mem::replace(value, T::null()));
-            *value = T::array(others);
-        }
-        Ok(T::object(object.members))
-    }
-}
-
-/// Reads the name of a member.
-struct Name;
-
-impl<'de> DeserializeSeed<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Name {
-    type Value = Cow<'de, str>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        text(name).map(Cow::Borrowed)
-    }
-
-    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text::<_, E>(name)?.to_owned()))
-    }
-}
-
-struct RawMembers;
-
-impl<'de> Visitor<'de> for RawMembers {
-    type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut found = Distinct::new();
-        while let Some(name) = members.next_key_seed(Name)? {
-            if !found.is_new(&name)? {
-                return Err(twice(&name));
-            }
-            found.members.push((name, members.next_value()?));
-        }
-        Ok(found.members)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::Map;
+    use serde_json::{Map, Value};
 
     use super::*;
 
