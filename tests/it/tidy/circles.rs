@@ -118,7 +118,7 @@ fn round(graph: &Graph, start: &Module) -> String {
 fn graph(sources: &[Source], layer: &str) -> Graph {
     let files: BTreeMap<Module, File> = sources
         .iter()
-        .filter(|source| !source.path.ends_with("_test.rs") && source.modules().first() == Some(&layer))
+        .filter(|source| !source.is_test() && source.modules().first() == Some(&layer))
         .map(|source| (source.modules().into_iter().map(str::to_owned).collect(), File::read(source)))
         .collect();
     let mut graph = Graph::new();

@@ -53,7 +53,7 @@ impl Source {
     pub fn new(path: impl Into<String>, text: impl Into<String>) -> Source {
         let (path, text) = (path.into(), text.into());
         let code = without_literals(&text);
-        if path.ends_with("_test.rs") || path.starts_with("tests/") {
+        if is_test(&path) {
             return Source { path, tests: text.clone(), text, code, production: String::new() };
         }
         let (mut production, mut tests) = (code.clone().into_bytes(), String::new());
@@ -62,6 +62,11 @@ impl Source {
             tests.push_str(&text[start..end]);
         }
         Source { path, text, code, production: String::from_utf8(production).unwrap(), tests }
+    }
+
+    /// Whether it is a test and nothing else.
+    pub fn is_test(&self) -> bool {
+        is_test(&self.path)
     }
 
     /// `src/store/log.rs` is `["store", "log"]`; the roots are empty.
@@ -104,6 +109,10 @@ impl Source {
         let parameters = split(&code[open + 1..close]);
         Some(Function { name, line, lines: self.line(end) + 1 - line, parameters })
     }
+}
+
+fn is_test(path: &str) -> bool {
+    path.ends_with("_test.rs") || path.starts_with("tests/")
 }
 
 /// The words of a text with their places.
