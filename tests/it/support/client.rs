@@ -140,6 +140,14 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
+/// Whether nothing has come on a connection yet, not even its end.
+pub fn is_silent(stream: &TcpStream) -> bool {
+    stream.set_nonblocking(true).unwrap();
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false).unwrap();
+    peeked.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+}
+
 /// Reads one answer with a Content-Length, or up to the end.
 pub fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
     let mut bytes = vec![];

@@ -20,7 +20,7 @@ use diesel::connection::SimpleConnection;
 use diesel::{Connection, PgConnection, SqliteConnection};
 use serde_json::Value;
 
-pub use super::client::{Answer, Client, connect, encode, raw, read_answer};
+pub use super::client::{Answer, Client, connect, encode, is_silent, raw, read_answer};
 use super::postgres;
 
 pub const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
