@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
-use crate::scim::text;
+use crate::scim::{ResourceType, text};
 
 /// The name of the operator that `init` makes.
 pub const OPERATOR: &str = "operator";
@@ -44,9 +44,9 @@ impl PrincipalKind {
         [PrincipalKind::User, PrincipalKind::Agent].into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The kind of a SCIM resource type whose resources are principals.
-    pub fn of_type(name: &str) -> PrincipalKind {
-        if name == "Agent" { PrincipalKind::Agent } else { PrincipalKind::User }
+    /// The kind that the schema says the resources of a type are; `None` if they are no principals.
+    pub fn of_type(resource_type: &ResourceType) -> Option<PrincipalKind> {
+        PrincipalKind::parse(resource_type.principal_kind.as_deref()?)
     }
 }
 
@@ -91,5 +91,21 @@ impl Principal {
     /// Whether it has been suspended for so long that its keys are gone for good.
     pub fn is_past_window(&self, now: DateTime<Utc>) -> bool {
         self.suspended_at.is_some_and(|since| now >= since + REACTIVATION_WINDOW)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scim::schema::registry;
+
+    #[test]
+    fn every_type_of_principals_is_of_a_kind() {
+        for resource_type in &registry().types {
+            let kind = PrincipalKind::of_type(resource_type);
+            assert_eq!(kind.is_some(), resource_type.principal, "{}", resource_type.name);
+        }
+        let kind = |name: &str| PrincipalKind::of_type(registry().by_name(name).unwrap());
+        assert_eq!((kind("User"), kind("Agent")), (Some(PrincipalKind::User), Some(PrincipalKind::Agent)));
     }
 }

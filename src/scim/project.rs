@@ -343,6 +343,7 @@ mod tests {
             extensions: vec![],
             indexed: vec![],
             principal: false,
+            principal_kind: None,
             rows: None,
         }));
         let shown = |attributes: &str, excluded: &str, requested: &str| {

@@ -3,8 +3,9 @@
 //!
 //! A file holds either a resource type (`resourceType`, `schema`), an extension (`extends`, `schema`)
 //! or a schema that is only published (`schema` alone). Beside these it may list `indexed`: the paths
-//! that the store keeps an index of. A resource type marked as `catalogue` is read here and changed elsewhere:
-//! it is neither stored as resources are nor listed among the types that clients provision.
+//! that the store keeps an index of. Where resources of a type are principals, `principal` says of which kind;
+//! `rows` names the attribute whose values are rows. A resource type marked as `catalogue` is read here and changed
+//! elsewhere: it is neither stored as resources are nor listed among the types that clients provision.
 
 use std::sync::LazyLock;
 
@@ -49,6 +50,8 @@ pub struct ResourceType {
     pub indexed: Vec<String>,
     /// Whether resources of this type are principals: they may own credentials.
     pub principal: bool,
+    /// What kind of principals they are.
+    pub principal_kind: Option<String>,
     /// The attribute whose values are rows of their own: `members` of a Group.
     pub rows: Option<&'static Attribute>,
 }
@@ -86,7 +89,7 @@ struct File {
     #[serde(default)]
     extends: Option<String>,
     #[serde(default)]
-    principal: bool,
+    principal: Option<String>,
     #[serde(default)]
     catalogue: bool,
     #[serde(default)]
@@ -187,7 +190,8 @@ fn load() -> Result<Registry, String> {
             schema,
             extensions: extends.iter().map(|(_, s)| *s).collect(),
             indexed: own.chain(theirs).collect(),
-            principal: file.principal,
+            principal: file.principal.is_some(),
+            principal_kind: file.principal.clone(),
             rows: file.rows.as_ref().and_then(|name| schema.attribute(name)),
         };
         let resource_type: &'static ResourceType = Box::leak(Box::new(resource_type));

@@ -11,6 +11,7 @@ pub use super::nesting::{GroupRef, circles, direct_groups, groups_of, lock_nesti
 use super::schema::memberships;
 use super::types::{Column, ResourceKey};
 use crate::domain::{Id, TenantKey};
+use crate::scim::schema::registry;
 
 /// A membership that stands, of a member that is listed.
 const LISTED_MEMBER: &str = "m.group_key = ? AND m.member_key = list.value AND m.until_seq IS NULL AND +m.tenant = ?";
@@ -40,14 +41,15 @@ pub fn add(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
-    // Whether the member is a group is kept with the row: see `candidates::inside`.
+    // Whether the member has members itself is kept with the row: see `candidates::inside`.
     const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
-         SELECT ?, ?, r.key, ?, r.type = 'Group' FROM ? AS list CROSS JOIN resources r \
+         SELECT ?, ?, r.key, ?, r.type IN ? FROM ? AS list CROSS JOIN resources r \
          WHERE r.key = list.value ON CONFLICT DO NOTHING RETURNING member_key";
     let mut added = vec![];
     for chunk in members.chunks(CHUNK) {
-        let list = Bind::List(List::keys(chunk));
-        let binds = [Bind::Int(tenant.0), Bind::Int(group.0), Bind::Int(seq), list];
+        let types = registry().types.iter().filter(|one| one.rows.is_some()).map(|one| one.name.as_str());
+        let (types, list) = (Bind::List(List::texts(types)), Bind::List(List::keys(chunk)));
+        let binds = [Bind::Int(tenant.0), Bind::Int(group.0), Bind::Int(seq), types, list];
         added.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(added)

@@ -194,6 +194,7 @@ mod tests {
             extensions: vec![schema("urn:e")],
             indexed: vec![],
             principal: false,
+            principal_kind: None,
             rows: None,
         }))
     }

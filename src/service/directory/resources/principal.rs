@@ -61,18 +61,18 @@ pub(in crate::service::directory::resources) fn principal(
     document: &Map<String, Value>,
     resource_type: &ResourceType,
     before: Option<&Principal>,
-) -> Principal {
+) -> Result<Principal, Error> {
     let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
-    Principal {
+    Ok(Principal {
         id,
-        kind: PrincipalKind::of_type(&resource_type.name),
+        kind: PrincipalKind::of_type(resource_type).ok_or_else(|| Error::internal("a type of no principals"))?,
         local: false,
         name: text("userName").or_else(|| text("name")).unwrap_or_default(),
         active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
         admin_hold: before.is_some_and(|p| p.admin_hold),
         suspended_at: before.and_then(|p| p.suspended_at),
         deleted_at: None,
-    }
+    })
 }
 
 /// Carries a change of the document over to the principal and its keys, in the same transaction.
@@ -84,7 +84,7 @@ pub(in crate::service::directory::resources) fn follow(
 ) -> Result<(), Error> {
     let before = store::principals::find(change.conn, change.key(), id)?;
     let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
-    let after = principal(*id, document, resource_type, Some(&before));
+    let after = principal(*id, document, resource_type, Some(&before))?;
     settle(change, &before, after, None)
 }
 

@@ -101,7 +101,7 @@ pub(in crate::service::directory::resources) fn create(
     store::index::add(change.conn, tenant, key, &index)?;
     let delta = members::plan(change, key, draft.rows, tolerances)?.carry_out(change, tolerances)?;
     if resource_type.principal {
-        let mut principal = principal(id, &draft.document, resource_type, None);
+        let mut principal = principal(id, &draft.document, resource_type, None)?;
         cascade::decide(None, &mut principal, change.now);
         // Nobody else knows the id yet: it is no lock that comes too late.
         let seq = change.seq()?;

@@ -108,7 +108,8 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<C
         document: write.before.cloned().unwrap_or_default(),
         connection: write.connection.and_then(|key| names.get(&key).cloned()),
     };
-    let kind = PrincipalKind::of_type(&write.resource_type.name);
+    let kind = PrincipalKind::of_type(write.resource_type);
+    let kind = kind.ok_or_else(|| Error::internal("a type of no principals"))?;
     let facts = Facts { id: write.id, kind, live: true, live_since: 0, resource: Some(resource) };
     let alone = access::potential(policy, &facts, &Groups::default(), change.now);
     concerned.add(policy, alone.iter().map(|hit| hit.mapping));
