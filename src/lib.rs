@@ -5,7 +5,8 @@
 //!
 //! # The map
 //!
-//! Imports point one way only, and `tests/it/tidy.rs` holds them to it:
+//! Imports point one way only, and no module of `scim`, `domain`, `store` or `http` comes back to itself by what
+//! it names; `tests/it/tidy.rs` holds them to it:
 //!
 //! ```text
 //! main → cli → http → service → store → domain → scim

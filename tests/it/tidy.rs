@@ -1,4 +1,5 @@
-//! The rules of the house (docs: the crate's own), as tests: layers, frameworks, sizes, words, tenants, no loose ends.
+//! The rules of the house (docs: the crate's own), as tests: layers, circles, frameworks, sizes, words,
+//! tenants, no loose ends.
 //!
 //! The tables say what holds; each rule reads one file and answers with its offences, `path:line: what`.
 //! `each_rule_refuses_what_it_is_for` shows every rule something that it must refuse.
