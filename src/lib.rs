@@ -30,7 +30,7 @@
 //!   thread that does the work are columns of one table.
 //! - **One path for every resource type**: `schemas/*.json` say what a User, a Group or an Agent is; adding
 //!   a type is adding a file. Only liveness (principals) and members (rows) have code of their own.
-//! - **One door for changes**: [`service::Service`]'s `perform`. A change, its consequences for keys and its
+//! - **One door for changes**: `service::change::perform`. A change, its consequences for keys and its
 //!   log records commit together or not at all.
 //! - **One evaluator for filters**: [`scim::filter::matches`]. The planner narrows down what it looks at.
 //! - **Keys carry no authority**: a key works while its owner is live, and may do at most what its owner may.

@@ -1,5 +1,7 @@
 //! The use cases: authorize → validate → change → record, in one transaction.
 //!
+//! [`Service`] has a method for each operation; every other step is a function, named by the path of its room.
+//!
 //! Synchronous throughout; the one door for changes is `change::perform`. HTTP and the command line
 //! call the same functions.
 

@@ -2,20 +2,21 @@
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
 use crate::domain::log::Head;
 use crate::domain::news::{Gone, News};
 use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
+use crate::service::memory::kept::Kept;
 use crate::service::{Error, Service, memory};
 use crate::store::catalogue::{Item, Kind};
 use crate::store::{self, Conn};
 
 /// The last policy of each tenant.
 #[derive(Default)]
-pub(in crate::service) struct Policies(Mutex<HashMap<TenantKey, Known>>);
+pub(in crate::service) struct Policies(Kept<HashMap<TenantKey, Known>>);
 
 /// A policy, and the head of the log that it was read with.
 #[derive(Clone)]
@@ -28,17 +29,6 @@ struct Known {
     policy: Arc<Policy>,
 }
 
-impl Policies {
-    fn get(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets all of them.
-    pub(in crate::service) fn clear(&self) {
-        self.get().clear();
-    }
-}
-
 /// The policy of a state: the one before with what has changed since, as long as the log is the same one.
 pub(in crate::service) fn of(
     service: &Service,
@@ -46,7 +36,7 @@ pub(in crate::service) fn of(
     tenant: TenantKey,
     head: &Head,
 ) -> Result<Arc<Policy>, Error> {
-    let before = service.inner.policies.get().get(&tenant).cloned();
+    let before = service.inner.policies.0.with(service, |known| known.get(&tenant).cloned());
     let policy = match before {
         Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
         Some(known) if leads_to(conn, tenant, &known, head)? => {
@@ -56,7 +46,8 @@ pub(in crate::service) fn of(
     };
     let policy = Arc::new(policy);
     let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
-    service.inner.policies.get().insert(tenant, Known { epoch, next_seq, hash, policy: Arc::clone(&policy) });
+    let known = Known { epoch, next_seq, hash, policy: Arc::clone(&policy) };
+    service.inner.policies.0.with(service, |policies| policies.insert(tenant, known));
     Ok(policy)
 }
 
@@ -75,7 +66,8 @@ pub(in crate::service) fn remembered(service: &Service, tenant: TenantKey) -> Op
 
 /// The last policy that was read, and the number of its state.
 pub(in crate::service) fn last(service: &Service, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
-    service.inner.policies.get().get(&tenant).map(|known| (known.epoch, Arc::clone(&known.policy)))
+    let of = |known: &Known| (known.epoch, Arc::clone(&known.policy));
+    service.inner.policies.0.with(service, |policies| policies.get(&tenant).map(of))
 }
 
 fn known(service: &Service, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {

@@ -6,7 +6,7 @@
 //! with its `expires_at`, since no record says that time has passed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +18,7 @@ use crate::service::access::policy;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::catalogue::mappings::MappingResponse;
 use crate::service::conditions::Conditions;
+use crate::service::memory::kept::Kept;
 use crate::service::{Context, Error, Service, authorize, memory, signing};
 use crate::store::{self, Conn};
 
@@ -52,14 +53,7 @@ pub struct Listed {
 
 /// The last snapshot of each tenant.
 #[derive(Default)]
-pub(in crate::service) struct Snapshots(Mutex<HashMap<TenantKey, Arc<Snapshot>>>);
-
-impl Snapshots {
-    /// Forgets all of them.
-    pub(in crate::service) fn clear(&self) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
+pub(in crate::service) struct Snapshots(Kept<HashMap<TenantKey, Arc<Snapshot>>>);
 
 /// The mappings after a record, and the groups that they stand for.
 #[derive(Debug)]
@@ -161,20 +155,22 @@ fn signed(service: &Service, context: &Context, snapshot: &Snapshot, iat: i64) -
 
 /// The snapshot as it is now: made again only if its number has moved.
 fn snapshot(service: &Service, conn: &mut Conn, tenant: TenantKey) -> Result<Arc<Snapshot>, Error> {
-    let snapshots = || service.inner.snapshots.0.lock().unwrap_or_else(PoisonError::into_inner);
+    let snapshots = &service.inner.snapshots.0;
     store::snapshot(conn, |conn| {
         let head = store::log::head(conn, tenant)?;
-        if let Some(known) = snapshots().get(&tenant).filter(|known| known.seq == head.policy_seq) {
-            return Ok(Arc::clone(known));
+        let known = snapshots.with(service, |kept| kept.get(&tenant).cloned());
+        if let Some(known) = known.filter(|known| known.seq == head.policy_seq) {
+            return Ok(known);
         }
         let policy = policy::of(service, conn, tenant, &head)?;
         let (groups, meant) = resolve(conn, tenant, &policy)?;
         let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
         // Another request may have read later and been here earlier.
-        let mut known = snapshots();
-        if known.get(&tenant).is_none_or(|known| known.seq < made.seq) {
-            known.insert(tenant, Arc::clone(&made));
-        }
+        snapshots.with(service, |kept| {
+            if kept.get(&tenant).is_none_or(|known| known.seq < made.seq) {
+                kept.insert(tenant, Arc::clone(&made));
+            }
+        });
         Ok(made)
     })
 }

@@ -1,6 +1,7 @@
 //! What is forgotten, and when.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use crate::domain::log::Record;
 use crate::domain::{Id, TenantKey};
@@ -158,8 +159,7 @@ fn forget_everything(service: &Service, state: &mut State) {
     service.inner.cache.documents.clear();
     service.inner.cache.names.clear();
     service.inner.cache.accesses.clear();
-    service.inner.policies.clear();
-    service.inner.snapshots.clear();
+    service.inner.cache.forgotten.fetch_add(1, Ordering::Release);
 }
 
 fn forget(service: &Service, state: &mut State, tenant: TenantKey, record: &Record) {

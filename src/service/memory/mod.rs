@@ -6,8 +6,10 @@
 //! those who ask at the same time share it, and what memory answers takes no other statement.
 
 mod follow;
+pub(in crate::service) mod kept;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -67,6 +69,8 @@ pub(in crate::service) struct Cache {
     accesses: quick_cache::sync::Cache<(TenantKey, Id), Arc<Effective>>,
     /// Many principals may do the same: each such set is kept once.
     sets: Mutex<HashSet<Arc<Permissions>>>,
+    /// How often everything was forgotten: see [`kept::Kept`].
+    forgotten: AtomicU64,
 }
 
 /// The holder of a key that worked.
@@ -199,7 +203,15 @@ impl Default for Cache {
         let expected = usize::try_from(DOCUMENT_BYTES_MAX / 1_000).unwrap_or(1);
         let documents = Sized::with_weighter(expected, DOCUMENT_BYTES_MAX, Bytes);
         let (names, accesses) = (Sized::new(NAMES_MAX), Sized::new(ACCESSES_MAX));
-        Cache { state: Mutex::default(), turn: Mutex::default(), documents, names, accesses, sets: Mutex::default() }
+        Cache {
+            state: Mutex::default(),
+            turn: Mutex::default(),
+            documents,
+            names,
+            accesses,
+            sets: Mutex::default(),
+            forgotten: AtomicU64::new(0),
+        }
     }
 }
 

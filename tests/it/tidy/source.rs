@@ -148,7 +148,7 @@ pub fn paths(code: &str, at: usize) -> Vec<Vec<String>> {
 }
 
 /// The place of the bracket that closes the one at `open`.
-fn closing(code: &str, open: usize) -> Option<usize> {
+pub fn closing(code: &str, open: usize) -> Option<usize> {
     let bytes = code.as_bytes();
     // `<` is a bracket only where a list of types is read; elsewhere it compares.
     let angles = bytes.get(open) == Some(&b'<');
