@@ -32,6 +32,15 @@ pub trait Job: Send {
     fn lag(&self, service: &Service, now: DateTime<Utc>) -> Result<Lag, Error>;
 }
 
+impl Failure {
+    /// The next one of a job, and whether it is worth telling: what goes on failing for one reason is told once.
+    fn after(before: Option<&Failure>, why: String, passed: Duration) -> (Failure, bool) {
+        let rest = before.map_or(REST_MIN, |before| (before.rest * 2).min(REST_MAX));
+        let is_news = before.is_none_or(|before| before.why != why);
+        (Failure { why, rest, until: passed.saturating_add(rest) }, is_news)
+    }
+}
+
 /// The jobs of a node.
 pub struct Runner {
     jobs: Vec<Running>,
@@ -84,13 +93,12 @@ impl Running {
             }
             Err(why) => why,
         };
-        let rest = self.failure.as_ref().map_or(REST_MIN, |failure| (failure.rest * 2).min(REST_MAX));
-        // What goes on failing for one reason is told once.
-        if self.failure.as_ref().is_none_or(|failure| failure.why != failed) {
+        let (failure, is_news) = Failure::after(self.failure.as_ref(), failed, passed);
+        if is_news {
             let fix = "it is tried again, ever more rarely, and requests do not wait for it";
-            log::error!(job = self.job.name(); "background work failed: {failed}: {fix}");
+            log::error!(job = self.job.name(); "background work failed: {}: {fix}", failure.why);
         }
-        self.failure = Some(Failure { why: failed, rest, until: passed.saturating_add(rest) });
+        self.failure = Some(failure);
         false
     }
 
@@ -101,12 +109,17 @@ impl Running {
         }
         // Why the store fails, its step has told.
         let Ok(lag) = contained(|| self.job.lag(service, now)) else { return };
-        let before = self.looked.replace((passed, lag)).map_or(lag.records, |(_, before)| before.records);
-        if lag.records > before {
+        let before = self.looked.replace((passed, lag));
+        if has_grown(before.map(|(_, before)| before), lag) {
             let since = lag.since.map(|since| since.to_rfc3339());
             log::warn!(job = self.job.name(), records = lag.records, since; "background work falls behind");
         }
     }
+}
+
+/// Whether a job falls behind; one that was never looked at does not.
+fn has_grown(before: Option<Lag>, lag: Lag) -> bool {
+    before.is_some_and(|before| lag.records > before.records)
 }
 
 /// What work gives, or why it failed, in words: by a panic, too.
@@ -118,5 +131,31 @@ fn contained<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, String> {
             let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
             Err(format!("it panicked: {}", text.unwrap_or_default()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_fails_for_one_reason_is_told_once() {
+        let mut failure = None;
+        let mut fail = |why: &str, passed: u64| {
+            let (next, is_news) = Failure::after(failure.as_ref(), why.to_owned(), Duration::from_secs(passed));
+            let until = next.until.as_secs();
+            failure = Some(next);
+            (is_news, until)
+        };
+        assert_eq!([fail("full", 0), fail("full", 60), fail("full", 180)], [(true, 60), (false, 180), (false, 420)]);
+        assert_eq!([fail("gone", 420), fail("full", 900)], [(true, 900), (true, 1_860)]);
+    }
+
+    #[test]
+    fn a_job_falls_behind_when_it_has_more_to_do_than_before() {
+        let lag = |records| Lag { records, since: None };
+        assert!(!has_grown(None, lag(7)));
+        assert!(!has_grown(Some(lag(7)), lag(7)) && !has_grown(Some(lag(7)), lag(6)));
+        assert!(has_grown(Some(lag(7)), lag(8)));
     }
 }

@@ -306,6 +306,21 @@ fn nothing_goes_by_a_clock_that_is_wrong() {
     });
 }
 
+#[test]
+fn each_tenant_goes_by_its_own_log() {
+    for_each_app(|app| {
+        app.clock.advance(TimeDelta::days(401));
+        let _ = app.tenant("second");
+        end_memberships(app, 10, 3);
+        work(app);
+        // The same records of the second are of today.
+        assert_eq!(count(app, "memberships"), 10);
+        app.clock.advance(TimeDelta::days(401));
+        work(app);
+        assert_eq!(count(app, "memberships"), 0);
+    });
+}
+
 /// A job that never works, and counts how often it is tried.
 struct Broken(Arc<AtomicUsize>);
 
