@@ -1,5 +1,6 @@
-//! What the server does by itself: once a minute it tells how many failures of authentication there were besides
-//! those that it told, and at its start and once a day which provisioning keys end.
+//! What the server does by itself: once a minute it brings the file of the embedded database up to date, and tells how
+//! many failures of authentication there were besides those that it told; at its start and once a day it tells which
+//! provisioning keys end.
 
 use std::time::Duration;
 
@@ -33,6 +34,35 @@ pub(super) async fn pass(shared: Shared) {
     }
 }
 
+/// Keeps the file of the embedded database no older than a minute, as long as the server runs.
+pub(super) async fn write_back(shared: Shared) {
+    let mut minutes = interval(MINUTE);
+    let mut failing = Failing::default();
+    // The first is at once.
+    minutes.tick().await;
+    loop {
+        minutes.tick().await;
+        let done = run(&shared.service, Place::Blocking, Service::write_back).await;
+        if failing.changes(done.is_err()) {
+            match done {
+                Ok(()) => log::info!("the database file is brought up to date again"),
+                Err(error) => log::warn!("the database file cannot be brought up to date: {}", error.causes()),
+            }
+        }
+    }
+}
+
+/// Whether something failed the last time: what fails again and again is told once.
+#[derive(Default)]
+struct Failing(bool);
+
+impl Failing {
+    /// Notes an outcome; gives whether it is another than the last one.
+    fn changes(&mut self, failed: bool) -> bool {
+        std::mem::replace(&mut self.0, failed) != failed
+    }
+}
+
 /// Tells how many failures there were that have no line of their own.
 pub(super) fn tell_failures(untold: Untold) {
     let (from, key) = match untold.source {
@@ -61,6 +91,13 @@ fn tell(ending: &Ending) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_fails_again_and_again_is_told_once() {
+        let mut failing = Failing::default();
+        let told = [false, true, true, true, false, false, true].map(|failed| failing.changes(failed));
+        assert_eq!(told, [false, true, false, false, true, false, true]);
+    }
 
     #[test]
     fn once_a_day_is_often_enough() {

@@ -76,6 +76,9 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         let told = signals::Told::listen()?;
         actix_web::rt::spawn(minutes::pass(shared.clone()));
+        if shared.service.is_embedded() {
+            actix_web::rt::spawn(minutes::write_back(shared.clone()));
+        }
         let (listener, own) = listening.into_parts()?;
         let gate = shared.clone();
         let running = HttpServer::new(move || app(shared.clone()))

@@ -50,6 +50,15 @@ impl Service {
         Ok(self.inner.store.check_clock()?)
     }
 
+    /// Sees to it that a copy of the embedded database's file alone is no older than this, and keeps nobody waiting.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_back(&self) -> Result<(), Error> {
+        self.inner.store.write_back()?;
+        Ok(())
+    }
+
     /// Whether the store answers, and unless only reads are asked for, whether it keeps what is written. It may
     /// wait as long as the store does.
     pub fn readiness(&self, for_reads: bool) -> Readiness {

@@ -51,6 +51,7 @@ pub mod tenants;
 pub mod types;
 pub mod unique;
 mod wal_index;
+mod write_back;
 mod writer;
 mod writes;
 
@@ -171,6 +172,19 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.writable(),
             Database::Postgres(postgres) => postgres.writable(),
+        }
+    }
+
+    /// Puts what the embedded database's log holds back into its file, as far as nobody reads around it, so that a
+    /// copy of the file alone is no older than this. It keeps nobody waiting. Gives whether there was anything to do;
+    /// a database server looks after its own.
+    ///
+    /// # Errors
+    /// If it cannot be written.
+    pub fn write_back(&self) -> Result<bool> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.write_back(),
+            Database::Postgres(_) => Ok(false),
         }
     }
 

@@ -17,6 +17,7 @@ use super::error::{Error, Result};
 use super::file::{connect, reader};
 use super::place::{self, Found};
 use super::wal_index::{State, WalIndex};
+use super::write_back::WriteBack;
 use super::writer::Writer;
 use super::writes::Writes;
 use super::{installation, migrate};
@@ -44,6 +45,7 @@ pub(super) struct Sqlite {
     writes: Arc<Writes>,
     /// Tries whether a write would be kept.
     probe: Mutex<Option<Conn>>,
+    write_back: WriteBack,
 }
 
 /// Reads the data version and nothing else: its numbers can be compared with each other.
@@ -103,6 +105,7 @@ impl Sqlite {
             anchor,
             writes,
             probe: Mutex::new(None),
+            write_back: WriteBack::default(),
             path: text.to_owned(),
         })
     }
@@ -139,6 +142,11 @@ impl Sqlite {
             *kept = Some(conn);
             Ok(())
         })
+    }
+
+    /// See [`super::Store::write_back`].
+    pub(super) fn write_back(&self) -> Result<bool> {
+        self.write_back.run(&self.path, &self.index, &self.anchor)
     }
 
     pub(super) fn data_version(&self) -> Result<i64> {

@@ -7,4 +7,5 @@ mod groups;
 mod opening;
 mod plans;
 mod resources;
+mod write_back;
 mod writing;
