@@ -8,7 +8,7 @@ use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
-use crate::support::postgres;
+use crate::support::{self, postgres};
 
 /// When a resource was last modified.
 fn modified(actor: &Actor<'_>, path: &str) -> DateTime<Utc> {
@@ -142,13 +142,8 @@ fn a_key_that_has_ended_does_not_work_again_when_the_clock_is_set_back() {
 /// Waits until somebody waits for a lock.
 fn wait_for_a_lock(conn: &mut PgConnection) {
     use diesel::RunQueryDsl;
-    loop {
-        let sql = "DO $$ BEGIN ASSERT (SELECT count(*) FROM pg_locks WHERE NOT granted) > 0; END $$";
-        if diesel::sql_query(sql).execute(conn).is_ok() {
-            return;
-        }
-        std::thread::yield_now();
-    }
+    let sql = "DO $$ BEGIN ASSERT (SELECT count(*) FROM pg_locks WHERE NOT granted) > 0; END $$";
+    support::until("somebody who waits for a lock", || diesel::sql_query(sql).execute(conn).ok());
 }
 
 #[test]

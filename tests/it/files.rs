@@ -10,9 +10,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use std::time::{Duration, Instant};
-
-use crate::support::server::Output;
+use crate::support::{self, server::Output};
 
 /// Who may do what with a file.
 fn mode(path: &Path) -> u32 {
@@ -34,9 +32,5 @@ fn refusal(output: Output) -> String {
 /// Waits until something is so, and fails if that takes far too long.
 #[track_caller]
 fn until(what: &str, is_so: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !is_so() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
-        std::thread::yield_now();
-    }
+    support::until(what, || is_so().then_some(()));
 }

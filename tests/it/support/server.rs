@@ -261,6 +261,14 @@ pub fn finish(mut command: Command) -> Output {
     Output { code, stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
+/// What a server has logged, without the warnings of the PostgreSQL that the tests use, which may lose commits.
+pub fn unwarned(logged: &str) -> String {
+    logged
+        .lines()
+        .filter(|line| !line.contains(" is off at the database server: "))
+        .fold(String::new(), |all, line| all + line + "\n")
+}
+
 /// A child that never outlives the test.
 struct Process(Child);
 
@@ -294,6 +302,11 @@ impl Drain {
 
     fn none(from: std::process::ChildStderr) -> Drain {
         Drain { text: Arc::default(), thread: None, _held: Some(from) }
+    }
+
+    /// Whether the child has closed the pipe, and all that it wrote is here.
+    fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
     /// Everything, once the child has ended.
@@ -423,15 +436,17 @@ impl Server {
         assert!(Command::new("sh").args(arguments).status().unwrap().success());
     }
 
-    /// Waits until it has logged this; gives all that it has logged.
+    /// Waits until it has logged this, and fails if it ends before or that takes far too long; gives all that it has
+    /// logged.
+    #[track_caller]
     pub fn await_log(&self, text: &str) -> String {
-        loop {
+        super::until(text, || {
+            // Before what it has logged is looked at: a server that has ended logs no more.
+            let has_ended = self.stderr.has_ended();
             let logged = String::from_utf8_lossy(&self.stderr.text.lock().unwrap()).into_owned();
-            if logged.contains(text) {
-                return logged;
-            }
-            std::thread::yield_now();
-        }
+            assert!(!has_ended || logged.contains(text), "the server has ended, and not logged {text:?} but: {logged}");
+            Some(logged).filter(|logged| logged.contains(text))
+        })
     }
 
     /// Waits for the end: how it ended, what it printed after it listened, what it logged.
