@@ -19,7 +19,7 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
         log::warn!("another server of this data folder listens on {address}, too: {until}");
     }
     let service = super::service(config, config.public_url_at(address))?;
-    service.warnings().iter().for_each(|warning| log::info!("careful: {warning}"));
+    service.warnings().iter().for_each(|warning| log::warn!("{warning}"));
     service.check_clock()?;
     first::start(&service, &config.data_dir)?;
     if let Some(time) = service.log_ahead()? {

@@ -53,7 +53,7 @@ pub(super) struct Postgres {
     /// Over a session of its own: those that read are busy.
     cancels: Cancels,
     writes: Writes,
-    /// How often work was done again.
+    /// How often work was done again that was kept in the end.
     repeats: AtomicU64,
     known: Arc<Known>,
     /// Whether a commit must wait for a synchronous standby.
@@ -118,6 +118,7 @@ impl Postgres {
     /// session if this one is of no use, and a few times if another transaction was in the way.
     pub(super) fn write<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
         let (mut renewed, mut collisions) = (false, 0);
+        let mut troubles = vec![];
         loop {
             let mut session = match self.writers.get() {
                 Ok(session) => session,
@@ -132,6 +133,7 @@ impl Postgres {
             let trouble = session.trouble();
             let Err(failed) = outcome else {
                 self.writes.kept();
+                self.count(&troubles);
                 return outcome.map_err(Failed::into_error);
             };
             drop(session);
@@ -147,18 +149,18 @@ impl Postgres {
                 _ => false,
             };
             if again {
-                self.count(trouble.as_ref());
+                troubles.extend(trouble);
                 continue;
             }
             return Err(self.give_up(failed, trouble));
         }
     }
 
-    /// Counts work that is done again.
-    fn count(&self, trouble: Option<&Trouble>) {
-        let repeats = self.repeats.fetch_add(1, Ordering::Relaxed) + 1;
-        if let Some(trouble) = trouble {
-            log::info!(repeats; "a write is done again: {}", trouble.text);
+    /// Counts how often a write was done again that was kept in the end. Of one that was not, its error tells.
+    fn count(&self, troubles: &[Trouble]) {
+        for trouble in troubles {
+            let repeats = self.repeats.fetch_add(1, Ordering::Relaxed) + 1;
+            log::info!(repeats; "a write was done again: {}", trouble.text);
         }
     }
 
@@ -213,7 +215,9 @@ impl Postgres {
             log::warn!("the database keeps no writes now: {error}");
             return Ok(());
         }
-        if self.looks.wait()? > before? {
+        // Of the server's number alone: that of sessions grows with the one that has written.
+        let ended = |number: i64| number & ((1 << ENDED_BITS) - 1);
+        if ended(self.looks.wait()?) > ended(before?) {
             return Ok(());
         }
         let fix = "use PostgreSQL itself, 13 or newer";

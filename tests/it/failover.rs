@@ -5,6 +5,7 @@ use diesel::sql_types::BigInt;
 use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl, sql_query};
 use serde_json::{Value, json};
 
+use crate::support;
 use crate::support::postgres::Machine;
 use crate::support::proxy::Proxy;
 use crate::support::server::{Installation, Server, USER, finish};
@@ -26,14 +27,10 @@ fn verdict(server: &Server, key: &str) -> Option<Value> {
     Some(answer.expect(200).json()["code"].clone())
 }
 
-/// Asks until there is an answer; the test's own time limit ends it otherwise.
+/// Asks until there is an answer, and fails if that takes far too long.
+#[track_caller]
 fn until<T>(ask: impl Fn() -> Option<T>) -> T {
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        std::thread::yield_now();
-    }
+    support::until("the answer", ask)
 }
 
 #[test]
@@ -146,12 +143,17 @@ fn without_a_synchronous_standby_nothing_is_acknowledged() {
 #[test]
 fn what_may_lose_what_it_acknowledged_is_named() {
     let Some(place) = Installation::postgres() else { return };
-    let ready = place.serve(&[]).client("").get("/readyz?for=reads").expect(200).json();
+    let server = place.serve(&[]);
+    let ready = server.client("").get("/readyz?for=reads").expect(200).json();
     let warnings = [
         "fsync is off at the database server: a crash of its machine loses or destroys what it has acknowledged",
         "full_page_writes is off at the database server: a crash of its machine may destroy pages",
     ];
     assert_eq!(ready, json!({"status": "ready", "warnings": warnings}));
+    let logged = server.await_log(warnings[1]);
+    let lines: Vec<&str> =
+        logged.lines().filter_map(|line| line.split_once(" WARN  keyroll::cli::serve] ")).map(|it| it.1).collect();
+    assert_eq!(lines, warnings, "{logged}");
 }
 
 #[test]
@@ -189,13 +191,10 @@ struct Count {
 fn wait_until_late(conn: &mut PgConnection) {
     let sql = "SELECT count(*) AS count FROM pg_stat_activity WHERE datname = current_database() \
                AND wait_event_type = 'Lock' AND clock_timestamp() - query_start > interval '800 ms'";
-    loop {
+    support::until("a statement that waits for a lock", || {
         conn.batch_execute("SELECT pg_stat_clear_snapshot()").unwrap();
-        if sql_query(sql).get_result::<Count>(conn).unwrap().count > 0 {
-            return;
-        }
-        std::thread::yield_now();
-    }
+        (sql_query(sql).get_result::<Count>(conn).unwrap().count > 0).then_some(())
+    });
 }
 
 #[test]

@@ -40,6 +40,7 @@ mod lifecycle;
 mod limits;
 mod lines;
 mod long_answers;
+mod lookalikes;
 mod me;
 mod month;
 mod nodes;

@@ -6,7 +6,8 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 
-use crate::support::server::{BULK, GROUP, Installation, PATCH, Server, USER};
+use crate::support::server::{BULK, GROUP, Installation, PATCH, Server, USER, finish, unwarned};
+use crate::support::{self, postgres};
 
 /// A user, and the text of a key of theirs.
 fn person(place: &Installation, server: &Server, name: &str) -> (String, String) {
@@ -92,20 +93,32 @@ fn a_read_only_database_is_told_before_anybody_writes() {
     assert_eq!(listed["keys"].as_array().unwrap().len(), 2);
     let refused = place.run(&["key", "issue", "--owner", "operator"]).expect(4);
     assert_eq!(refused.stderr, format!("keyroll: {READ_ONLY}\n"));
-    let second = place.serve(&[]);
+    let second = place.serve_with(&[], &[("KEYROLL_LOG", "info")]);
+    let logged = second.await_log("the database keeps no writes now");
+    assert!(!logged.contains("done again"), "{logged}");
     assert_eq!(second.client("").get("/readyz?for=reads").expect(200).json()["status"], json!("ready"));
     cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).unwrap();
     until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 200));
 }
 
-/// Asks until there is an answer; the test's own time limit ends it otherwise.
+#[test]
+fn what_cannot_be_written_at_the_first_start_is_all_that_is_said() {
+    // With tables, which somebody may have made before.
+    let Some(place) = postgres::url().map(Installation::on) else { return };
+    let (name, mut cluster) = place.cluster();
+    cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = on")).unwrap();
+    let said = format!("keyroll: {READ_ONLY}\n");
+    let output = place.start(&[], &[("KEYROLL_LOG", "info")]).outcome().err().unwrap();
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (4, "", said.as_str()));
+    let mut init = place.command(&["init"]);
+    init.env("KEYROLL_LOG", "info");
+    assert_eq!(finish(init).expect(4).stderr, said);
+}
+
+/// Asks until there is an answer, and fails if that takes far too long.
+#[track_caller]
 fn until<T>(ask: impl Fn() -> Option<T>) -> T {
-    loop {
-        if let Some(found) = ask() {
-            return found;
-        }
-        std::thread::yield_now();
-    }
+    support::until("the answer", ask)
 }
 
 #[test]
@@ -155,6 +168,7 @@ fn a_session_that_the_server_ended_fails_no_request() {
     server.terminate();
     let (_, _, logged) = server.wait();
     let lost = "WARN  keyroll::store::session] sessions of the database were lost, and are made anew: ";
+    let logged = unwarned(&logged);
     assert!(logged.lines().all(|line| line.contains(lost)), "{logged}");
     assert!((1..=5).contains(&logged.lines().count()), "{logged}");
 }
