@@ -6,7 +6,8 @@ use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{Output, found, host, names, principal, print};
+use super::{Output, found, host, mapping, names, principal, print};
+use crate::domain::principal::is_operator;
 use crate::domain::{Permission, moment};
 use crate::service::{Error, Service};
 
@@ -116,9 +117,32 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
                 print::table(&reasons, &COLUMNS);
             }
             print_if_truncated(&answer);
+            if at.is_none() {
+                hints(&answer, &user).iter().for_each(|hint| print::line(&print::harmless(hint)));
+            }
             Ok(code)
         }
     }
+}
+
+/// The commands that would make the mapping which is missing: for a group that they are in, else for whoever the
+/// identity provider puts into one, and for this one alone.
+fn hints(answer: &Value, user: &str) -> Vec<String> {
+    let Some(role) = answer.pointer("/nearest/role").and_then(Value::as_str) else { return vec![] };
+    let create = format!("keyroll mapping create --role {}", print::argument(role));
+    let nearest = answer.get("nearest").cloned().unwrap_or_default();
+    let could_map = list(&nearest, "could_map");
+    let groups = could_map.iter().filter_map(|source| Some(format!("{create} {}", mapping::group_flag(source)?)));
+    let mut hints: Vec<String> = groups.map(|command| format!("hint: {command}")).collect();
+    let is_live = answer.get("live").and_then(Value::as_bool) == Some(true);
+    let is_person = answer.pointer("/principal/type").and_then(Value::as_str) == Some("user") && !is_operator(user);
+    if hints.is_empty() && !could_map.is_empty() && is_person {
+        hints.push(format!("hint: {create} --group NAME  # and their identity provider puts them into that group"));
+    }
+    if is_live || !could_map.is_empty() {
+        hints.push(format!("hint: {create} --user {} --reason WHY", print::argument(user)));
+    }
+    hints
 }
 
 /// Says so if there are more ways through groups than the answer lists.

@@ -35,7 +35,8 @@ pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
     let file = read(&command.file)?;
     let Command { dry_run, prune, force, .. } = *command;
     let context = host(service, "apply")?;
-    let mut told = service.apply(&context, &file, Options { dry_run, prune, force })?;
+    let told = service.apply(&context, &file, Options { dry_run, prune, force });
+    let mut told = told.map_err(|error| in_file(&command.file, error))?;
     if command.output.json {
         return print::json(&told);
     }
@@ -44,6 +45,17 @@ pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
         print::line(&print::harmless(&line));
     }
     Ok(())
+}
+
+/// The same refusal, which names the entry, with the file that it is about.
+fn in_file(path: &str, error: Error) -> Error {
+    let path = if path == "-" { "standard input" } else { path };
+    match error {
+        Error::Invalid { pointer, detail } => Error::Invalid { pointer, detail: format!("{path}: {detail}") },
+        Error::Conflict { code, detail } => Error::Conflict { code, detail: format!("{path}: {detail}") },
+        Error::Forbidden(detail) => Error::Forbidden(format!("{path}: {detail}")),
+        other => other,
+    }
 }
 
 /// The file as the JSON that it stands for.

@@ -43,10 +43,11 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
         return Ok(argument);
     }
     let text = read().map_err(|error| Error::Refused(format!("no key can be read from standard input: {error}")))?;
-    if text.trim().is_empty() {
+    let text = bare(&text);
+    if text.is_empty() {
         return Err(Error::Refused(NOTHING_READ.to_owned()));
     }
-    let id = service.key_with_text(context, text.trim()).map_err(|error| match error {
+    let id = service.key_with_text(context, text).map_err(|error| match error {
         Error::NotFound => Error::Refused("no key of this installation has that text".to_owned()),
         other => other,
     })?;
@@ -59,6 +60,20 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
         print::note(&format!("this is a key of {owner}: class {class}, {status}, id {id}"));
     }
     Ok(id)
+}
+
+/// The key alone of what was copied around it: blanks, quotes, and the header that it is sent in.
+fn bare(text: &str) -> &str {
+    let around = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`');
+    let mut text = text.trim_matches(around);
+    for word in ["authorization:", "bearer "] {
+        if let Some((begin, rest)) = text.split_at_checked(word.len())
+            && begin.eq_ignore_ascii_case(word)
+        {
+            text = rest.trim_matches(around);
+        }
+    }
+    text
 }
 
 /// A line from standard input; from a terminal, unseen.
@@ -98,5 +113,31 @@ impl Drop for Unseen<'_> {
     fn drop(&mut self) {
         // A terminal that has gone needs nothing.
         let _ = tcsetattr(self.terminal, OptionalActions::Now, &self.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn what_stands_around_a_key_is_left_out() {
+        for text in [
+            "kru_x",
+            " kru_x\r\n",
+            "Bearer kru_x",
+            "bEARER   kru_x",
+            "\"kru_x\"",
+            "'Bearer kru_x' ",
+            "Bearer \"kru_x\"",
+            "Authorization: Bearer kru_x",
+            "'authorization:bearer kru_x'",
+        ] {
+            assert_eq!(bare(text), "kru_x", "{text}");
+        }
+        for (text, rest) in [("Bearer", "Bearer"), ("Bearerkru_x", "Bearerkru_x"), ("Bearer \n", "Bearer"), ("é", "é")]
+        {
+            assert_eq!(bare(text), rest);
+        }
     }
 }

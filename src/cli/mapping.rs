@@ -201,9 +201,38 @@ pub(super) fn sentence(source: &Value) -> String {
     name.unwrap_or_default()
 }
 
+/// The flag that names the group of a source, as a shell takes it; `None` if it is no group.
+pub(super) fn group_flag(source: &Value) -> Option<String> {
+    let flags =
+        [("/group/displayName", "--group"), ("/group/id", "--group-id"), ("/group/externalId", "--group-external-id")];
+    flags.into_iter().find_map(|(pointer, flag)| {
+        let name = print::argument(source.pointer(pointer)?.as_str()?);
+        // What begins like a flag would be taken for one.
+        let between = if name.trim_start_matches('\'').starts_with('-') { '=' } else { ' ' };
+        Some(format!("{flag}{between}{name}"))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_is_named_as_a_shell_takes_it() {
+        for (source, expected) in [
+            (json!({"group": {"displayName": "Finance"}}), Some("--group Finance")),
+            (json!({"group": {"displayName": "Finance & Tax"}}), Some("--group 'Finance & Tax'")),
+            (json!({"group": {"displayName": "l'équipe"}}), Some(r"--group 'l'\''équipe'")),
+            (json!({"group": {"displayName": "-x"}}), Some("--group=-x")),
+            (json!({"group": {"displayName": "-x y"}}), Some("--group='-x y'")),
+            (json!({"group": {"displayName": ""}}), Some("--group ''")),
+            (json!({"group": {"id": "7"}}), Some("--group-id 7")),
+            (json!({"group": {"externalId": "x"}}), Some("--group-external-id x")),
+            (json!({"person": {"type": "user", "id": "7"}}), None),
+        ] {
+            assert_eq!(group_flag(&source).as_deref(), expected);
+        }
+    }
 
     #[test]
     fn sources_are_said_in_a_few_words() {

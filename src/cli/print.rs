@@ -152,6 +152,15 @@ pub(super) fn harmless(text: &str) -> String {
     text.chars().map(escaped).collect()
 }
 
+/// A text as an argument of a command that a shell is given: in quotes, unless it is a plain word.
+pub(super) fn argument(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
 /// A member of a member, as a text; of a list, that member of each item.
 fn plain(row: &Value, column: &str) -> String {
     if let Value::Array(items) = row {

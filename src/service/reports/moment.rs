@@ -5,6 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::{Policy, TenantKey, moment};
+use crate::scim::text::render_time;
 use crate::service::access::facts::At;
 use crate::service::access::policy;
 use crate::service::work::sweep;
@@ -56,7 +57,10 @@ fn seq_at(service: &Service, conn: &mut Conn, tenant: TenantKey, time: DateTime<
     if time < service.now() - TimeDelta::days(days) {
         return Err(gone());
     }
-    let seq = store::log::seq_at(conn, tenant, time)?;
-    let seq = seq.ok_or_else(|| Error::invalid("/at", "at: before the first record"))?;
+    let Some(seq) = store::log::seq_at(conn, tenant, time)? else {
+        let first = store::log::times(conn, tenant, &[0])?.get(&0).copied();
+        let of = first.map(|time| format!(", which is of {}", render_time(time))).unwrap_or_default();
+        return Err(Error::invalid("/at", format!("at: before the first record{of}")));
+    };
     if sweep::is_kept(conn, tenant, seq)? { Ok(seq) } else { Err(gone()) }
 }

@@ -106,7 +106,9 @@ fn a_grant_runs_out_by_itself() {
         admin.get(&format!("/v1/agents/{mira}/access")).problem(404, "not_found");
         admin.get(&format!("/v1/users/{}/access", app.id(99))).problem(404, "not_found");
         admin.get(&format!("/v1/users/{mira}/access?at=yesterday")).problem(400, "malformed");
-        admin.get(&format!("/v1/users/{mira}/access?at=2026-01-05T08:59:59Z")).problem(422, "invalid");
+        let early = admin.get(&format!("/v1/users/{mira}/access?at=2026-01-05T08:59:59Z"));
+        let first = "at: before the first record, which is of 2026-01-05T09:00:00.000Z";
+        assert_eq!(early.problem(422, "invalid"), first);
     });
 }
 

@@ -1,9 +1,11 @@
 //! The commands about access, as people type them and as scripts read them.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use super::names;
-use crate::support::server::{GROUP, Installation, USER};
+use crate::support::server::{GROUP, Installation, Output, USER, finish};
 
 #[test]
 fn a_role_is_defined_mapped_and_shown() {
@@ -181,7 +183,8 @@ fn who_holds_a_role_and_why_somebody_may() {
         let since = explained["reasons"][0]["since"].as_str().unwrap();
         assert_eq!(row(&shown, 2), ["seller", "group", "Sellers", "-", since, "-", mapping]);
         let denied = place.run(&["access", "explain", "noor", "shop:orders:read"]).expect(1);
-        let said = "no: would need role seller; group Sellers would give it\n";
+        let said = "no: would need role seller; group Sellers would give it\n\
+                    hint: keyroll mapping create --role seller --user noor --reason WHY\n";
         assert_eq!((denied.stdout.as_str(), denied.stderr.as_str()), (said, ""));
         let denied = place.run(&["access", "explain", "noor", "shop:orders:read", "--json"]).expect(1);
         assert_eq!(denied.json()["allowed"], json!(false));
@@ -282,4 +285,55 @@ fn refusals_end_with_the_code_that_says_how() {
     assert_eq!(names(&place.run(&["role", "list", "--json"]).expect(0).json()), ["roles"]);
     assert_eq!(place.run(&["role", "create", "y", "--json"]).expect(0).json()["name"], "y");
     assert_eq!(place.run(&["role", "delete", "y", "--json"]).expect(0).json(), json!({"deleted": "y"}));
+}
+
+/// Runs a command line of the program, for JSON.
+fn in_shell(place: &Installation, line: &str) -> Output {
+    let inner = place.command(&[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("{} --json", line.replacen("keyroll", "\"$0\"", 1))]).arg(inner.get_program());
+    shell.current_dir(inner.get_current_dir().unwrap());
+    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    finish(shell).expect(0)
+}
+
+#[test]
+fn who_is_denied_is_given_the_command_that_ends_it() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let path = place.data_dir().join("access.toml");
+        std::fs::write(&path, SHOP).unwrap();
+        place.run(&["apply", "-f", path.to_str().unwrap()]).expect(0);
+        let mappings = place.run(&["mapping", "list", "--json"]).expect(0).json();
+        for mapping in mappings["mappings"].as_array().unwrap().iter().filter(|one| one["role"] == "seller") {
+            place.run(&["mapping", "delete", mapping["id"].as_str().unwrap()]).expect(0);
+        }
+        let hire = |name: &str| {
+            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name}));
+            made.expect(201).json()["id"].as_str().unwrap().to_owned()
+        };
+        let (_, noor) = (hire("mira@example.com"), hire("o'noor"));
+        let group = json!({"schemas": [GROUP], "displayName": "Front Office", "members": [{"value": noor}]});
+        server.idp().post("/scim/v2/Groups", &group).expect(201);
+        let hints = |who: &str, more: &[&str], code: i32| {
+            let asked = place.run(&[&["access", "explain", who, "shop:orders:read"], more].concat()).expect(code);
+            let hints = asked.stdout.lines().filter_map(|line| line.strip_prefix("hint: "));
+            hints.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let create = "keyroll mapping create --role seller";
+        let alone = |who: &str| format!("{create} --user {who} --reason WHY");
+        let group = format!("{create} --group NAME  # and their identity provider puts them into that group");
+        assert_eq!(hints("mira@example.com", &[], 1), [group, alone("mira@example.com")]);
+        assert_eq!(hints("operator", &[], 1), [alone("operator")]);
+        let given = hints("o'noor", &[], 1);
+        assert_eq!(given, [format!("{create} --group 'Front Office'"), alone(r"'o'\''noor'")]);
+        // They are what a shell takes, and what helps. Of the past nothing can be changed.
+        let day = chrono::Utc::now().date_naive().to_string();
+        for command in given.iter().rev() {
+            assert_eq!(hints("o'noor", &["--at", &day], 1), Vec::<String>::new());
+            let made = in_shell(&place, command).json();
+            assert_eq!(hints("o'noor", &[], 0), Vec::<String>::new());
+            place.run(&["mapping", "delete", made["id"].as_str().unwrap()]).expect(0);
+        }
+    }
 }

@@ -35,7 +35,14 @@ fn a_key_is_named_by_its_text() {
         mira.expect(201);
         let issued = place.run(&["key", "issue", "--owner", "mira@example.com", "--json"]).expect(0).json();
         let (id, key) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
-        for input in [format!("{key}\n"), format!("  {key}\r\nmore"), key.to_owned()] {
+        for input in [
+            format!("{key}\n"),
+            format!("  {key}\r\nmore"),
+            key.to_owned(),
+            format!("bearer {key}"),
+            format!("\"{key}\""),
+            format!(" 'Authorization: Bearer {key}'\n"),
+        ] {
             let shown = told(&place, &["key", "show", "-"], &input).expect(0);
             assert_eq!(
                 shown.stderr,
@@ -69,6 +76,7 @@ fn a_key_is_named_by_its_text() {
         for (input, said) in [
             (UNKNOWN, none),
             (misspelt(other).as_str(), no_key),
+            (format!("Bearer {}", misspelt(other)).as_str(), no_key),
             (id, no_key),
             ("-", no_key),
             ("", nothing),
