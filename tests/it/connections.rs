@@ -6,6 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use keyroll::http;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
 use serde_json::{Value, json};
 use socket2::{Domain, Socket, Type};
 
@@ -228,9 +229,46 @@ fn who_takes_nothing_of_an_answer_is_cut_off_whatever_it_is() {
     }
 }
 
+#[test]
+fn no_piece_of_an_answer_waits_for_the_one_before() {
+    let place = Installation::sqlite();
+    let server = place.serve(&[]);
+    let mut stream = connect(server.address);
+    // Without a key that works a connection ends with its first answer.
+    let bearer = server.keys().provisioning;
+    let request = format!("GET /scim/v2/Users HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    assert_eq!(read_answer(&mut stream).unwrap().status, 200);
+    let connection = inode(&stream).unwrap();
+    let folder = format!("/proc/{}/fd", server.pid());
+    let is_it = |entry: &fs::DirEntry| {
+        fs::read_link(entry.path()).is_ok_and(|to| to.to_str() == Some(&format!("socket:[{connection}]")))
+    };
+    let found = fs::read_dir(folder).unwrap().map(Result::unwrap).find(is_it).unwrap();
+    let number = found.file_name().to_str().unwrap().parse().unwrap();
+    let process = Pid::from_raw(server.pid().try_into().unwrap()).unwrap();
+    let process = pidfd_open(process, PidfdFlags::empty()).unwrap();
+    match pidfd_getfd(process, number, PidfdGetfdFlags::empty()) {
+        Ok(socket) => assert!(Socket::from(socket).tcp_nodelay().unwrap()),
+        // Some containers let nobody look at what another process holds.
+        Err(error) => println!("nothing is known of the server's socket: {error}"),
+    }
+}
+
+/// The number of the socket at the other side of a connection.
+fn inode(stream: &TcpStream) -> Option<String> {
+    let sockets = fs::read_to_string("/proc/net/tcp").unwrap();
+    let line = sockets.lines().find(|line| line.contains(&other_side(stream)))?;
+    line.split_whitespace().nth(9).map(str::to_owned)
+}
+
 /// Whether the other side of a connection is still there, as the kernel of this machine tells.
 fn is_held(stream: &TcpStream) -> bool {
+    fs::read_to_string("/proc/net/tcp").unwrap().contains(&other_side(stream))
+}
+
+/// The other side of a connection as the kernel lists it.
+fn other_side(stream: &TcpStream) -> String {
     let (own, other) = (stream.local_addr().unwrap(), stream.peer_addr().unwrap());
-    let pair = format!("0100007F:{:04X} 0100007F:{:04X} ", other.port(), own.port());
-    fs::read_to_string("/proc/net/tcp").unwrap().contains(&pair)
+    format!("0100007F:{:04X} 0100007F:{:04X} ", other.port(), own.port())
 }
