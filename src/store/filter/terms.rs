@@ -198,7 +198,9 @@ fn is_value(target: AttrRef) -> bool {
 
 /// The index of the names of groups, which is what `groups` displays.
 fn group_names() -> Option<Path> {
-    let resource_type = registry().by_name("Group")?;
+    let mut types = registry().types.iter().copied().filter(|one| one.rows.is_some());
+    // Names of several types would be in several indexes.
+    let (Some(resource_type), None) = (types.next(), types.next()) else { return None };
     match resolve(resource_type, "displayName")? {
         Name::Attribute(target) => Binder { resource_type, connection: None }.indexed(target),
         _ => None,
