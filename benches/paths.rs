@@ -17,6 +17,7 @@ use keyroll::scim::tolerance::{Dialect, Tolerances};
 use keyroll::scim::{filter, json as strict, patch, schema::registry};
 use keyroll::service::conditions::Conditions;
 use keyroll::service::directory::resources::Wanted;
+use keyroll::service::request;
 use keyroll::service::runtime::{SystemClock, SystemEntropy};
 use keyroll::service::{Context, Limits, Service, Settings};
 
@@ -81,13 +82,14 @@ fn through_the_service(c: &mut Criterion) {
     });
 
     let issue = json!({"name": "bench", "owner": {"type": "user", "id": ids[0]}});
-    let key = service.issue_key(&admin, &issue).unwrap()["key"].as_str().unwrap().to_owned();
+    let issue = request::read(&issue).unwrap();
+    let key = service.issue_key(&admin, &issue).unwrap().key;
     // Same form, another secret: checksums are made by the same code as keys are.
-    let other = service.issue_key(&admin, &issue).unwrap()["key"].as_str().unwrap().to_owned();
+    let other = service.issue_key(&admin, &issue).unwrap().key;
     let wrong = with_secret_of(&key, &other);
     let unknown = with_selector(&wrong, "000000000000");
     for (name, key) in [("hit", &key), ("wrong secret", &wrong), ("unknown selector", &unknown)] {
-        let asked = json!({ "key": key });
+        let asked = request::read(&json!({ "key": key })).unwrap();
         c.bench_function(&format!("verify/{name}"), |b| b.iter(|| service.verify(&admin, black_box(&asked)).unwrap()));
     }
     let body = json!({"subject": {"type": "user", "id": ids[0]}, "action": {"name": "read"},

@@ -1,9 +1,11 @@
 //! `keyroll agent`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{Named, Output, found, host, print};
+use crate::service::directory::agents::{AgentRequest, AgentResponse};
+use crate::service::request;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -48,14 +50,14 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// The body of `POST /v1/agents`.
-    fn body(&self) -> Value {
-        json!({
+    /// What is asked for by `POST /v1/agents`.
+    fn request(&self) -> Result<AgentRequest, Error> {
+        request::read(&json!({
             "name": self.name,
             "display_name": self.display_name,
             "description": self.description,
             "sponsors": self.sponsors,
-        })
+        }))
     }
 }
 
@@ -64,19 +66,21 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::List(output) => {
             let context = host(service, "agent list")?;
             let columns = ["id", "name", "display_name", "origin", "sponsors.name", "live", "active", "admin_hold"];
-            print::pages("agents", &columns, output, |cursor| service.list_agents(&context, print::PAGE, cursor))
+            print::pages("agents", &columns, output, |cursor| {
+                Ok(serde_json::to_value(service.list_agents(&context, print::PAGE, cursor)?)?)
+            })
         }
         Command::Show(Named { name, output }) => {
             let context = host(service, "agent show")?;
             print::show(&found("agent", &name, service.read_agent(&context, &name))?, output)
         }
         Command::Create(said) => {
-            let made = service.create_agent(&host(service, "agent create")?, &said.body())?;
+            let made = service.create_agent(&host(service, "agent create")?, &said.request()?)?;
             told(&made, said.output)
         }
         Command::Replace { agent, said } => {
             let context = host(service, "agent replace")?;
-            let replaced = found("agent", &agent, service.replace_agent(&context, &agent, &said.body()))?;
+            let replaced = found("agent", &agent, service.replace_agent(&context, &agent, &said.request()?))?;
             told(&replaced, said.output)
         }
         Command::Suspend(Named { name, output }) => {
@@ -98,10 +102,9 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 pub(super) const NO_SPONSOR: &str = "none of its sponsors is live: name one by keyroll agent replace --sponsor";
 
 /// Prints an agent; and, if it is not live, why its keys do not work.
-fn told(agent: &Value, output: Output) -> Result<(), Error> {
+fn told(agent: &AgentResponse, output: Output) -> Result<(), Error> {
     print::show(agent, output)?;
-    let is = |member: &str| agent.get(member).and_then(Value::as_bool) == Some(true);
-    let why = match (is("live"), is("active"), is("admin_hold")) {
+    let why = match (agent.live, agent.active, agent.admin_hold) {
         (true, _, _) => return Ok(()),
         (false, false, _) => "its identity provider does not say active: true",
         (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that",

@@ -2,6 +2,7 @@
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Subcommand};
+use serde::Serialize;
 use serde_json::Value;
 
 use super::{Output, found, host, key_text, permission, principal, print};
@@ -82,7 +83,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
             };
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
-            print::show(&for_people(issued, output), output)
+            print::show(&for_people(&issued, output)?, output)
         }
         Command::List { owner, class, status, expires_before, output } => {
             let (owner, class) = (owner.as_deref(), class.as_deref());
@@ -92,25 +93,26 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Show { id, output } => {
             let context = host(service, "key show")?;
             let id = key_text::named(service, &context, id, output)?;
-            print::show(&for_people(found("key", &id, service.read_key(&context, &id))?, output), output)
+            print::show(&for_people(&found("key", &id, service.read_key(&context, &id))?, output)?, output)
         }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
             let id = key_text::named(service, &context, id, output)?;
             let revoked = found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?;
-            print::show(&for_people(revoked, output), output)
+            print::show(&for_people(&revoked, output)?, output)
         }
     }
 }
 
 /// A key whose owner is a few words, unless a program reads it.
-fn for_people(mut key: Value, output: Output) -> Value {
+fn for_people(key: &impl Serialize, output: Output) -> Result<Value, Error> {
+    let mut key = serde_json::to_value(key)?;
     let owner = owner(&key)
         .map(|owner| format!("{owner} {}", key.pointer("/owner/id").and_then(Value::as_str).unwrap_or_default()));
     if let (false, Some(owner), Some(place)) = (output.json, owner, key.get_mut("owner")) {
         *place = owner.into();
     }
-    key
+    Ok(key)
 }
 
 /// Whose a key is: `user mira`. A provisioning key is its connection's, whose agent nobody knows by name.
@@ -155,6 +157,8 @@ fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
 fn list(service: &Service, filter: &Filter<'_>, output: Output) -> Result<(), Error> {
     let context = host(service, "key list")?;
     let columns = ["id", "display", "class", "name", "owner.name", "status", "reasons", "expires_at"];
-    let page = |cursor: Option<&str>| service.list_keys(&context, filter, print::PAGE, cursor);
+    let page = |cursor: Option<&str>| {
+        service.list_keys(&context, filter, print::PAGE, cursor).and_then(|page| Ok(serde_json::to_value(page)?))
+    };
     print::pages("keys", &columns, output, page)
 }

@@ -53,7 +53,7 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
     })?;
     let id = id.to_string();
     if !output.json {
-        let key = found("key", &id, service.read_key(context, &id))?;
+        let key = serde_json::to_value(found("key", &id, service.read_key(context, &id))?)?;
         let text = |pointer: &str| key.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
         let (owner, class, status) = (super::key::owner(&key), text("/class"), text("/status"));
         let owner = owner.map_or_else(|| "nobody that is known".to_owned(), |owner| format!("the {owner}"));

@@ -210,12 +210,11 @@ fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Erro
 
 /// Prints an item of the catalogue.
 fn show<T: serde::Serialize>(item: Tagged<T>, output: Output) -> Result<(), Error> {
-    print::show(&serde_json::to_value(item.value)?, output)
+    print::show(&item.value, output)
 }
 
 /// A principal as people name one: an id, a userName, an agent's name, or `operator`.
 fn principal(service: &Service, context: &Context, name: &str) -> Result<(PrincipalKind, Id), Error> {
     let shown = found("user or agent", name, service.read_user(context, name))?;
-    let text = |member: &str| shown.get(member).and_then(serde_json::Value::as_str).unwrap_or_default();
-    PrincipalKind::parse(text("type")).zip(Id::parse(text("id"))).ok_or(Error::NotFound)
+    Ok((shown.kind, shown.id))
 }

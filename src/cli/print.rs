@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Output;
@@ -50,11 +51,12 @@ pub(super) fn table(rows: &[Value], columns: &[&str]) {
 }
 
 /// Prints one object: as JSON, or its members.
-pub(super) fn show(value: &Value, output: Output) -> Result<(), Error> {
+pub(super) fn show(value: &impl Serialize, output: Output) -> Result<(), Error> {
+    let value = serde_json::to_value(value)?;
     if output.json {
-        return json(value);
+        return json(&value);
     }
-    record(value);
+    record(&value);
     Ok(())
 }
 

@@ -1,10 +1,11 @@
 //! `keyroll user`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::agent::NO_SPONSOR;
 use super::{Output, found, host, print};
+use crate::service::directory::users::{Origin, UserResponse};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -65,13 +66,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 }
 
 /// Why somebody is not live whom no hold suspends.
-fn in_the_way(shown: &Value) -> Option<&'static str> {
-    let is = |member: &str| shown.get(member).and_then(Value::as_bool) == Some(true);
-    if is("live") {
+fn in_the_way(shown: &UserResponse) -> Option<&'static str> {
+    if shown.live {
         return None;
     }
-    let by_admin = shown.get("origin").and_then(Value::as_str) == Some("admin");
-    Some(match (is("active"), by_admin) {
+    Some(match (shown.active, shown.origin == Origin::Admin) {
         (false, _) => "the identity provider does not say active: true, and it alone can",
         (true, false) => "none of its owners is live: the identity provider has to name one who is",
         (true, true) => NO_SPONSOR,
@@ -81,5 +80,7 @@ fn in_the_way(shown: &Value) -> Option<&'static str> {
 fn list(service: &Service, output: Output) -> Result<(), Error> {
     let context = host(service, "user list")?;
     let columns = ["id", "type", "name", "origin", "live", "active", "admin_hold"];
-    print::pages("users", &columns, output, |cursor| service.list_users(&context, print::PAGE, cursor))
+    print::pages("users", &columns, output, |cursor| {
+        Ok(serde_json::to_value(service.list_users(&context, print::PAGE, cursor)?)?)
+    })
 }

@@ -4,21 +4,54 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use crate::scim::cursor::Cursor;
+use crate::scim::cursor::{Cursor, SortValue};
 use crate::scim::{self, ScimType};
 use crate::service::{Context, Error, Service, sealed};
 
-/// Seals a cursor: nobody can read or make one (RFC 9865 §5).
-pub(in crate::service) fn seal(service: &Service, cursor: &Cursor) -> Result<String, Error> {
+/// Where a list goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::service) struct Behind {
+    /// The sort key of the last row, if the list has an order of its own.
+    pub(in crate::service) sort: Option<SortValue>,
+    /// The surrogate key of the last row.
+    pub(in crate::service) last: i64,
+    /// The size of its pages, where that may not change.
+    pub(in crate::service) count: u32,
+}
+
+/// The cursor with which a question (see [`question_hash`]) goes on: sealed, so that nobody can read or make one
+/// (RFC 9865 §5).
+pub(in crate::service) fn seal(service: &Service, question: [u8; 16], behind: Behind) -> Result<String, Error> {
+    let Behind { sort, last, count } = behind;
+    let cursor = Cursor { query: question, issued_at_seconds: service.now().timestamp(), sort, last, count };
     let sealed = sealed::seal(service.keyring().cursor(), b"", &cursor.to_bytes(), service.entropy())?;
     Ok(URL_SAFE_NO_PAD.encode(sealed))
 }
 
-pub(in crate::service) fn open(service: &Service, text: &str) -> Result<Cursor, Error> {
-    let refused = || scim::Error::new(ScimType::InvalidCursor, "cursor: not one of this server's");
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-    let plain = sealed::open(service.keyring().cursor(), b"", &bytes).ok_or_else(refused)?;
-    Ok(Cursor::from_bytes(&plain)?)
+/// Where a cursor of this question goes on.
+///
+/// # Errors
+/// 400 for what is none of ours, belongs to another question, tenant or caller, or is too old.
+pub(in crate::service) fn open(service: &Service, question: [u8; 16], text: &str) -> Result<Behind, Error> {
+    open_among(service, text, |sealed| (sealed == question).then_some(())).map(|((), behind)| behind)
+}
+
+/// The same where a cursor may be of one of several questions; `which` finds it by its hash.
+pub(in crate::service) fn open_among<T>(
+    service: &Service,
+    text: &str,
+    which: impl FnOnce([u8; 16]) -> Option<T>,
+) -> Result<(T, Behind), Error> {
+    let refused = |detail: &str| scim::Error::new(ScimType::InvalidCursor, format!("cursor: {detail}"));
+    let not_ours = || refused("not one of this server's");
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| not_ours())?;
+    let plain = sealed::open(service.keyring().cursor(), b"", &bytes).ok_or_else(not_ours)?;
+    let Cursor { query, issued_at_seconds, sort, last, count } = Cursor::from_bytes(&plain)?;
+    let which = which(query).ok_or_else(|| refused("it belongs to another query"))?;
+    if service.now().timestamp() - issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
+        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
+    }
+    Ok((which, Behind { sort, last, count }))
 }
 
 /// Binds a cursor to a question, and to the tenant and the caller that ask it.

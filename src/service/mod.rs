@@ -20,7 +20,6 @@ pub mod dead;
 pub mod directory;
 mod document;
 pub mod error;
-mod fields;
 mod impact;
 mod installation;
 mod intact;

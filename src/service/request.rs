@@ -69,6 +69,14 @@ fn explain(text: &str) -> (Option<String>, String) {
     }
 }
 
+/// A member that may be missing, and not null.
+///
+/// # Errors
+/// If it is null, or not as expected.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// A text for people of at most so many characters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<const MAX: usize = TEXT_MAX>(pub String);

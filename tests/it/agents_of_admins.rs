@@ -183,7 +183,11 @@ fn an_admin_says_what_an_agent_is_and_no_more() {
                 "/sponsors/1",
                 format!("sponsors: no user has the id or userName {ci}"),
             ),
-            (json!({"name": "x", "sponsors": "mira"}), "/sponsors", "sponsors: expected a list".to_owned()),
+            (
+                json!({"name": "x", "sponsors": "mira"}),
+                "/sponsors",
+                "sponsors: expected an array of at most 100".to_owned(),
+            ),
             (json!({}), "/name", "name: is required".to_owned()),
             (json!({"name": ""}), "/name", "name: is required".to_owned()),
             (

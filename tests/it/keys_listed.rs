@@ -128,7 +128,7 @@ fn a_cursor_is_good_for_its_question() {
         for other in ["count=1", "owner=operator", "owner=mira@example.com&class=u", "expires_before=P14D"] {
             assert_eq!(
                 ask(&format!("{other}&cursor={next}")).expect(400)["detail"],
-                json!("cursor: it belongs to another question")
+                json!("cursor: it belongs to another query")
             );
         }
         app.clock.advance(TimeDelta::hours(2));

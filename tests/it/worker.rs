@@ -243,7 +243,6 @@ fn a_job_that_was_killed_goes_on_where_it_was() {
         let mut job = Sweep::new(&app.service);
         assert_eq!(job.lag(&app.service, app.clock.now()).unwrap(), lag(6, START));
         assert_eq!((step(&mut job, app), cursor(app), left()), (Outcome::Worked, 3, 360));
-        drop(job);
         let node = app.beside(TimeDelta::zero());
         let mut job = Sweep::new(&node.service);
         assert_eq!(job.lag(&node.service, node.clock.now()).unwrap(), lag(4, START));

@@ -1,6 +1,6 @@
 //! What somebody may do, and why: `/v1/users/{id}/access`, `/v1/agents/{id}/access`, `/v1/access/explain`.
 
-use super::{body, ok};
+use super::{ok, read_body};
 use crate::domain::principal::PrincipalKind;
 use crate::http::call::Call;
 use crate::http::respond::Reply;
@@ -20,5 +20,5 @@ fn report(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Reply, 
 }
 
 pub(in crate::http) fn explain(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.explain_access(call.context()?, &body(call)?)?)
+    ok(&service.explain_access(call.context()?, &read_body(call)?)?)
 }

@@ -1,6 +1,6 @@
 //! `/v1/agents`.
 
-use super::{body, created, empty, ok, reason};
+use super::{created, empty, ok, read_body, reason};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
@@ -14,12 +14,12 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
-    let made = service.create_agent(call.context()?, &body(call)?)?;
-    created("agents", made.get("id").and_then(serde_json::Value::as_str).unwrap_or_default(), &made)
+    let made = service.create_agent(call.context()?, &read_body(call)?)?;
+    created("agents", made.id, &made)
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.replace_agent(call.context()?, &call.request.id, &body(call)?)?)
+    ok(&service.replace_agent(call.context()?, &call.request.id, &read_body(call)?)?)
 }
 
 pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {

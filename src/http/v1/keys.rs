@@ -1,13 +1,13 @@
 //! `/v1/keys`, `/v1/verify`, `/v1/whoami`.
 
-use super::{body, ok, reason};
+use super::{ok, read_body, reason};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Reply::json(201, &service.issue_key(call.context()?, &body(call)?)?)
+    Reply::json(201, &service.issue_key(call.context()?, &read_body(call)?)?)
 }
 
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -30,7 +30,7 @@ pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, E
 }
 
 pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.verify(call.context()?, &body(call)?)?)
+    ok(&service.verify(call.context()?, &read_body(call)?)?)
 }
 
 pub(in crate::http) fn whoami(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -7,12 +7,12 @@ use serde_json::{Value, json};
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Permission};
-use crate::scim::cursor::{Cursor, SortValue};
+use crate::scim::cursor::SortValue;
 use crate::scim::json::Tree;
 use crate::service::access::held;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
-use crate::service::cursor::question_hash;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::reports::holders::{Holder, Place, Sought};
 use crate::service::reports::{holders, moment};
 use crate::service::{Context, Error, Service, authorize, cursor};
@@ -25,7 +25,7 @@ pub(in crate::service::authzen) struct Page {
     /// How many results it holds at most.
     limit: usize,
     /// Where the page before it ended; `None` for the first.
-    after: Option<Cursor>,
+    after: Option<Behind>,
 }
 
 impl Service {
@@ -136,12 +136,12 @@ fn page_of(service: &Service, context: &Context, what: &str, request: Entities<'
         None => None,
         Some(Tree::Text(token)) if token.is_empty() => None,
         Some(Tree::Text(token)) => {
-            let opened = cursor::open(service, token).map_err(|_| refused("token", "not one of this server's"))?;
-            if opened.query != question || limit.is_some_and(|limit| limit != opened.count as usize) {
-                return Err(refused("token", "it belongs to another request"));
-            }
-            if service.now().timestamp() - opened.issued_at_seconds > limits.cursor_timeout_seconds {
-                return Err(refused("token", "it is too old, begin again"));
+            let opened = cursor::open(service, question, token).map_err(|error| match error {
+                Error::Scim(error) => refused("token", error.detail.trim_start_matches("cursor: ")),
+                other => other,
+            })?;
+            if limit.is_some_and(|limit| limit != opened.count as usize) {
+                return Err(refused("token", "it belongs to another query"));
             }
             Some(opened)
         }
@@ -175,16 +175,8 @@ fn answer_page(
 }
 
 fn seal_page(service: &Service, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
-    cursor::seal(
-        service,
-        &Cursor {
-            query: page.question,
-            issued_at_seconds: service.now().timestamp(),
-            sort,
-            last,
-            count: u32::try_from(page.limit).unwrap_or(u32::MAX),
-        },
-    )
+    let count = u32::try_from(page.limit).unwrap_or(u32::MAX);
+    cursor::seal(service, page.question, Behind { sort, last, count })
 }
 
 /// A page of results (§8.2.2).
@@ -202,7 +194,7 @@ fn at(place: Option<Place>) -> (Option<SortValue>, i64) {
 }
 
 /// Reads what [`at`] wrote.
-fn place(cursor: &Cursor) -> Option<Place> {
+fn place(cursor: &Behind) -> Option<Place> {
     match &cursor.sort {
         None => Some(Place::Resource(ResourceKey(cursor.last))),
         Some(SortValue::Text(id)) => Id::parse(id).map(Place::Local),

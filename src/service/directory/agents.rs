@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::domain::{Id, Operation, Principal, TenantKey};
@@ -15,22 +17,83 @@ use crate::scim::validate;
 use crate::service::access::facts::sponsors;
 use crate::service::access::people;
 use crate::service::conditions::Conditions;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, create_in, replace_in};
-use crate::service::directory::users;
+use crate::service::directory::users::{self, Origin};
 use crate::service::document::stored_document;
-use crate::service::fields::Fields;
-use crate::service::{Change, Context, Error, Service, caller, change, registry};
+use crate::service::request::{List, Text};
+use crate::service::{Change, Context, Error, Service, caller, change, cursor, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
-/// Sponsors of one agent that a body may name.
-const SPONSORS_MAX: usize = 100;
-
-const MEMBERS: [&str; 4] = ["name", "display_name", "description", "sponsors"];
 
 /// What an admin says about an agent.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AgentRequest {
+    /// Its name, which no other agent has. A replacement may leave it out: it stays.
+    pub name: Option<Text>,
+    /// The name to show.
+    pub display_name: Option<Text>,
+    /// What it does.
+    pub description: Option<Text>,
+    /// The Users who answer for it, by id or userName, or `operator`: its keys work as long as one of them is live.
+    pub sponsors: Option<List<Text, 100>>,
+}
+
+/// An agent, as an admin sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Agent")]
+pub struct AgentResponse {
+    /// Its id.
+    pub id: Id,
+    /// Its name.
+    pub name: String,
+    /// The name to show.
+    pub display_name: Option<String>,
+    /// What it does.
+    pub description: Option<String>,
+    /// Who made it: an identity provider or an admin.
+    pub origin: Origin,
+    /// The connection that it comes from.
+    pub connection: Option<String>,
+    /// Who answers for it.
+    pub sponsors: Vec<Sponsor>,
+    /// Whether its keys can work.
+    pub live: bool,
+    /// Whether its identity provider says `active: true`.
+    pub active: bool,
+    /// Whether an admin's hold suspends it.
+    pub admin_hold: bool,
+    /// When it was made.
+    pub created_at: String,
+    /// When it was changed last.
+    pub modified_at: String,
+}
+
+/// A User who answers for an agent.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Sponsor {
+    /// Its id.
+    pub id: Id,
+    /// The userName.
+    pub name: String,
+    /// Whether it is live.
+    pub live: bool,
+}
+
+/// A page of agents.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct AgentList {
+    /// The agents.
+    pub agents: Vec<AgentResponse>,
+    /// The cursor of the next page; null on the last.
+    pub next: Option<String>,
+}
+
+/// What an admin says about an agent, checked.
 struct Said {
     name: String,
     display_name: Option<String>,
@@ -38,13 +101,16 @@ struct Said {
     sponsors: Vec<String>,
 }
 
+/// What the cursors of this list are good for.
+const QUESTION: [&str; 1] = ["agents"];
+
 impl Service {
     /// Makes an agent (`POST /v1/agents`).
     ///
     /// # Errors
     /// 422 for a body that cannot be met, sponsors whom nobody knows among it; 409 for a name that is taken.
-    pub fn create_agent(&self, context: &Context, body: &Value) -> Result<Value, Error> {
-        let said = said(body, None)?;
+    pub fn create_agent(&self, context: &Context, request: &AgentRequest) -> Result<AgentResponse, Error> {
+        let said = said(request, None)?;
         change::perform(self, context, Operation::AgentCreate, None, move |change| {
             let mut exact = exact(change);
             let (agent_type, incoming) = document(change, &said, &mut exact)?;
@@ -59,15 +125,15 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none, 409 for one that an identity provider made, and as [`Service::create_agent`].
-    pub fn replace_agent(&self, context: &Context, name: &str, body: &Value) -> Result<Value, Error> {
-        let (name, body) = (name.to_owned(), body.clone());
+    pub fn replace_agent(&self, context: &Context, name: &str, request: &AgentRequest) -> Result<AgentResponse, Error> {
+        let (name, request) = (name.to_owned(), request.clone());
         change::perform(self, context, Operation::AgentReplace, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;
             if found.connection.is_some() {
                 let detail = "an identity provider made this agent: it is changed there".to_owned();
                 return Err(Error::Conflict { code: "not_of_an_admin", detail });
             }
-            let said = said(&body, Some(&own_name(&found)?))?;
+            let said = said(&request, Some(&own_name(&found)?))?;
             let mut exact = exact(change);
             let (agent_type, incoming) = document(change, &said, &mut exact)?;
             let conditions = Conditions { if_match: None, if_none_match: None };
@@ -81,18 +147,26 @@ impl Service {
     ///
     /// # Errors
     /// 400 for a cursor that is none.
-    pub fn list_agents(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
-        let after = cursor.map(|text| text.parse::<i64>()).transpose();
-        let after = after.map_err(|_| Error::Malformed("cursor: not one of ours".to_owned()))?;
+    pub fn list_agents(
+        &self,
+        context: &Context,
+        count: Option<usize>,
+        cursor: Option<&str>,
+    ) -> Result<AgentList, Error> {
+        let question = question_hash(context, &QUESTION);
+        let after = cursor.map(|text| cursor::open(self, question, text)).transpose()?;
+        let after = after.map_or(0, |behind| behind.last);
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         caller::ask(self, context, Operation::AgentList, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let after = ResourceKey(after.unwrap_or_default());
+            let after = ResourceKey(after);
             let mut rows = store::resources::of_type(conn, tenant, &agent_type()?.name, after, count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
-            let next = if more { rows.last().map(|resource| resource.key.0.to_string()) } else { None };
-            Ok(json!({"agents": render(conn, tenant, &rows)?, "next": next}))
+            let last = if more { rows.last() } else { None };
+            let behind = |agent: &Resource| Behind { sort: None, last: agent.key.0, count: 0 };
+            let next = last.map(|agent| cursor::seal(self, question, behind(agent))).transpose()?;
+            Ok(AgentList { agents: render(conn, tenant, &rows)?, next })
         })
     }
 
@@ -100,7 +174,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none.
-    pub fn read_agent(&self, context: &Context, name: &str) -> Result<Value, Error> {
+    pub fn read_agent(&self, context: &Context, name: &str) -> Result<AgentResponse, Error> {
         caller::ask(self, context, Operation::AgentRead, None, |conn| {
             let tenant = context.caller.tenant.key;
             let resource = find(conn, tenant, name)?;
@@ -112,7 +186,13 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none, 422 for a reason that is no code.
-    pub fn hold_agent(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
+    pub fn hold_agent(
+        &self,
+        context: &Context,
+        name: &str,
+        hold: bool,
+        reason: Option<&str>,
+    ) -> Result<AgentResponse, Error> {
         let operation = if hold { Operation::AgentSuspend } else { Operation::AgentActivate };
         reason.map_or(Ok(()), crate::service::keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
@@ -157,22 +237,23 @@ fn own_name(agent: &Resource) -> Result<String, Error> {
     Ok(document.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
 }
 
-/// Reads a body; `own` is the name of the agent that it is about.
-fn said(body: &Value, own: Option<&str>) -> Result<Said, Error> {
-    let fields = Fields::of(body, "", &MEMBERS)?;
-    let name = match (fields.text("name")?, own) {
+/// What a request says; `own` is the name of the agent that it is about.
+fn said(request: &AgentRequest, own: Option<&str>) -> Result<Said, Error> {
+    let refuse = |detail: &str| Err(Error::invalid("/name", format!("name: {detail}")));
+    let name = match (&request.name, own) {
         (None, Some(own)) => own,
-        _ => fields.required("name")?,
+        (Some(name), _) if !name.is_empty() => name,
+        _ => return refuse("is required"),
     };
     if Id::parse(name).is_some() || name.trim() != name || fold(name).starts_with("keyroll:") {
-        return Err(fields.refuse("name", "no id, without blanks around it, and not beginning with keyroll:"));
+        return refuse("no id, without blanks around it, and not beginning with keyroll:");
     }
-    let text = |member: &str| Ok::<_, Error>(fields.text(member)?.filter(|text| !text.is_empty()).map(str::to_owned));
+    let text = |text: &Option<Text>| text.as_deref().filter(|text| !text.is_empty()).map(str::to_owned);
     Ok(Said {
         name: name.to_owned(),
-        display_name: text("display_name")?,
-        description: text("description")?,
-        sponsors: fields.texts("sponsors", SPONSORS_MAX)?.into_iter().map(str::to_owned).collect(),
+        display_name: text(&request.display_name),
+        description: text(&request.description),
+        sponsors: request.sponsors.iter().flat_map(|list| list.0.iter().map(|name| name.0.clone())).collect(),
     })
 }
 
@@ -224,13 +305,13 @@ fn taken(error: Error, name: &str) -> Error {
     }
 }
 
-fn shown(change: &mut Change<'_>, agent: Resource) -> Result<Value, Error> {
+fn shown(change: &mut Change<'_>, agent: Resource) -> Result<AgentResponse, Error> {
     let tenant = change.key();
     render(change.conn, tenant, &[agent])?.pop().ok_or(Error::NotFound)
 }
 
 /// Agents with their sponsors, which are read together.
-fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec<Value>, Error> {
+fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec<AgentResponse>, Error> {
     let documents = agents.iter().map(stored_document).collect::<Result<Vec<_>, Error>>()?;
     let named: Vec<Vec<Id>> = documents.iter().map(sponsors).collect();
     let ids: Vec<Id> = agents.iter().map(|agent| agent.id).chain(named.iter().flatten().copied()).collect();
@@ -243,24 +324,22 @@ fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec
         let principal = principals.get(&agent.id).ok_or_else(|| Error::internal("an agent without its principal"))?;
         let sponsors: Vec<&Principal> = sponsors.iter().filter_map(|id| principals.get(id)).collect();
         let live = principal.is_live_with(sponsors.iter().any(|sponsor| sponsor.is_live()));
-        let sponsors: Vec<Value> = sponsors
-            .into_iter()
-            .map(|sponsor| json!({"id": sponsor.id, "name": sponsor.name, "live": sponsor.is_live()}))
-            .collect();
-        Ok(json!({
-            "id": agent.id,
-            "name": principal.name,
-            "display_name": document.get("displayName"),
-            "description": document.get("description"),
-            "origin": if agent.connection.is_some() { "scim" } else { "admin" },
-            "connection": agent.connection.and_then(|key| connections.get(&key)),
-            "sponsors": sponsors,
-            "live": live,
-            "active": principal.active,
-            "admin_hold": principal.admin_hold,
-            "created_at": render_time(agent.created),
-            "modified_at": render_time(agent.modified),
-        }))
+        let sponsor = |user: &Principal| Sponsor { id: user.id, name: user.name.clone(), live: user.is_live() };
+        let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
+        Ok(AgentResponse {
+            id: agent.id,
+            name: principal.name.clone(),
+            display_name: text("displayName"),
+            description: text("description"),
+            origin: if agent.connection.is_some() { Origin::Scim } else { Origin::Admin },
+            connection: agent.connection.and_then(|key| connections.get(&key).cloned()),
+            sponsors: sponsors.into_iter().map(sponsor).collect(),
+            live,
+            active: principal.active,
+            admin_hold: principal.admin_hold,
+            created_at: render_time(agent.created),
+            modified_at: render_time(agent.modified),
+        })
     };
     agents.iter().zip(&documents).zip(&named).map(one).collect()
 }

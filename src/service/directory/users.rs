@@ -2,41 +2,96 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Principal, TenantKey};
+use crate::scim::cursor::SortValue;
 use crate::scim::text;
 use crate::service::access::liveness;
 use crate::service::access::people::find;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, settle};
-use crate::service::{Change, Context, Error, Service, caller, change, keys, registry};
+use crate::service::{Change, Context, Error, Service, caller, change, cursor, keys, registry};
 use crate::store::{self, Conn};
 
 const PAGE_DEFAULT: usize = 100;
 const PAGE_MAX: usize = 1_000;
+
+/// A user or an agent, as an admin sees it.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Principal")]
+pub struct UserResponse {
+    /// Its id.
+    pub id: Id,
+    /// User or agent.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// The userName, or the agent's name; empty for one that is deleted.
+    pub name: String,
+    /// Where it comes from: an identity provider, an admin, or Keyroll itself.
+    pub origin: Origin,
+    /// Whether its keys can work.
+    pub live: bool,
+    /// Whether its identity provider says `active: true`.
+    pub active: bool,
+    /// Whether an admin's hold suspends it.
+    pub admin_hold: bool,
+    /// Since when it is suspended.
+    pub suspended_at: Option<String>,
+    /// When it was deleted.
+    pub deleted_at: Option<String>,
+}
+
+/// Where a principal comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// Keyroll itself.
+    Local,
+    /// An admin.
+    Admin,
+    /// An identity provider.
+    Scim,
+}
+
+/// A page of principals.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct UserList {
+    /// The principals.
+    pub users: Vec<UserResponse>,
+    /// The cursor of the next page; null on the last.
+    pub next: Option<String>,
+}
+
+/// What the cursors of this list are good for.
+const QUESTION: [&str; 1] = ["users"];
 
 impl Service {
     /// Lists principals that are not deleted, by id.
     ///
     /// # Errors
     /// 400 for a cursor that is none.
-    pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<Value, Error> {
-        let after = match cursor {
-            None => None,
-            Some(text) => Some(Id::parse(text).ok_or_else(|| Error::Malformed("cursor: not one of ours".to_owned()))?),
+    pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<UserList, Error> {
+        let question = question_hash(context, &QUESTION);
+        let after = match cursor.map(|text| cursor::open(self, question, text)).transpose()? {
+            Some(Behind { sort: Some(SortValue::Text(id)), .. }) => Id::parse(&id),
+            _ => None,
         };
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         caller::ask(self, context, Operation::UserList, None, |conn| {
             let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
             let more = rows.len() > count;
             rows.truncate(count);
-            let next = if more { rows.last().map(|principal| principal.id) } else { None };
+            let last = if more { rows.last().map(|principal| principal.id) } else { None };
+            let behind = |id: Id| Behind { sort: Some(SortValue::Text(id.to_string())), last: 0, count: 0 };
+            let next = last.map(|id| cursor::seal(self, question, behind(id))).transpose()?;
             rows.retain(|principal| principal.deleted_at.is_none());
             let live = liveness::live(conn, context.caller.tenant.key, &rows)?;
             let by_admins = by_admins(conn, context.caller.tenant.key, &rows)?;
-            let users: Vec<Value> = rows.iter().map(|p| render(p, live.contains(&p.id), &by_admins)).collect();
-            Ok(json!({"users": users, "next": next}))
+            let users = rows.iter().map(|p| render(p, live.contains(&p.id), &by_admins)).collect();
+            Ok(UserList { users, next })
         })
     }
 
@@ -60,7 +115,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none.
-    pub fn read_user(&self, context: &Context, name: &str) -> Result<Value, Error> {
+    pub fn read_user(&self, context: &Context, name: &str) -> Result<UserResponse, Error> {
         caller::ask(self, context, Operation::UserRead, None, |conn| {
             let tenant = context.caller.tenant.key;
             let id = find(conn, tenant, name)?;
@@ -74,7 +129,13 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none, 409 for the operator, 422 for a reason that is no code.
-    pub fn hold_user(&self, context: &Context, name: &str, hold: bool, reason: Option<&str>) -> Result<Value, Error> {
+    pub fn hold_user(
+        &self,
+        context: &Context,
+        name: &str,
+        hold: bool,
+        reason: Option<&str>,
+    ) -> Result<UserResponse, Error> {
         let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
         reason.map_or(Ok(()), keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
@@ -137,7 +198,7 @@ fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
     principal.filter(|principal| principal.deleted_at.is_none()).ok_or(Error::NotFound)
 }
 
-fn shown(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<Value, Error> {
+fn shown(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<UserResponse, Error> {
     let live = liveness::live(conn, tenant, std::slice::from_ref(principal))?;
     let by_admins = by_admins(conn, tenant, std::slice::from_ref(principal))?;
     Ok(render(principal, live.contains(&principal.id), &by_admins))
@@ -150,21 +211,21 @@ fn by_admins(conn: &mut Conn, tenant: TenantKey, principals: &[Principal]) -> Re
     Ok(store::resources::without_connection(conn, tenant, &ids)?.into_iter().collect())
 }
 
-fn render(principal: &Principal, live: bool, by_admins: &HashSet<Id>) -> Value {
+fn render(principal: &Principal, live: bool, by_admins: &HashSet<Id>) -> UserResponse {
     let origin = match principal.local {
-        true => "local",
-        false if by_admins.contains(&principal.id) => "admin",
-        false => "scim",
+        true => Origin::Local,
+        false if by_admins.contains(&principal.id) => Origin::Admin,
+        false => Origin::Scim,
     };
-    json!({
-        "id": principal.id,
-        "type": principal.kind.name(),
-        "name": principal.name,
-        "origin": origin,
-        "live": live,
-        "active": principal.active,
-        "admin_hold": principal.admin_hold,
-        "suspended_at": principal.suspended_at.map(text::render_time),
-        "deleted_at": principal.deleted_at.map(text::render_time),
-    })
+    UserResponse {
+        id: principal.id,
+        kind: principal.kind,
+        name: principal.name.clone(),
+        origin,
+        live,
+        active: principal.active,
+        admin_hold: principal.admin_hold,
+        suspended_at: principal.suspended_at.map(text::render_time),
+        deleted_at: principal.deleted_at.map(text::render_time),
+    }
 }

@@ -7,18 +7,16 @@
 use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
-use serde_json::{Map, Value, json};
 
 use crate::domain::class::Class;
 use crate::domain::credential::Status;
 use crate::domain::secret::PlainKey;
 use crate::domain::{Credential, Id, Operation, Principal, TenantKey, duration};
-use crate::scim::cursor::{Cursor, SortValue};
-use crate::scim::text::render_time;
-use crate::scim::{self, ScimType};
+use crate::scim::cursor::SortValue;
 use crate::service::access::{liveness, people};
-use crate::service::cursor::question_hash;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::intact::is_intact;
+use crate::service::keys::response::{KeyList, KeyResponse};
 use crate::service::{Context, Error, Service, caller, cursor, memory};
 use crate::store::credentials::{Part, StoredCredential};
 use crate::store::{self, Conn};
@@ -79,7 +77,7 @@ impl Service {
         filter: &Filter<'_>,
         count: Option<usize>,
         cursor: Option<&str>,
-    ) -> Result<Value, Error> {
+    ) -> Result<KeyList, Error> {
         let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
         caller::ask(self, context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
@@ -114,7 +112,7 @@ impl Service {
                 }
             };
             let next = next.map(|place| seal_list(self, question, place, &wanted)).transpose()?;
-            Ok(json!({"keys": render_keys(conn, tenant, &keys)?, "next": next}))
+            Ok(KeyList { keys: render_keys(conn, tenant, &keys)?, next })
         })
     }
 
@@ -122,7 +120,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none in this tenant.
-    pub fn read_key(&self, context: &Context, id: &str) -> Result<Value, Error> {
+    pub fn read_key(&self, context: &Context, id: &str) -> Result<KeyResponse, Error> {
         caller::ask(self, context, Operation::KeyRead, None, |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
             let stored = store::credentials::find(conn, context.caller.tenant.key, &id)?.ok_or(Error::NotFound)?;
@@ -155,7 +153,7 @@ pub(in crate::service::keys) fn shown(
     conn: &mut Conn,
     context: &Context,
     stored: StoredCredential,
-) -> Result<Value, Error> {
+) -> Result<KeyResponse, Error> {
     let judged = judge_keys(service, conn, context, vec![stored])?;
     render_keys(conn, context.caller.tenant.key, &judged)?.pop().ok_or(Error::NotFound)
 }
@@ -186,14 +184,14 @@ fn judge_keys(
 }
 
 /// Records of keys, with the notes about those that are revoked.
-fn render_keys(conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Vec<Value>, Error> {
+fn render_keys(conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Vec<KeyResponse>, Error> {
     let revoked = keys.iter().filter(|key| key.credential.revoked.is_some());
     let ids: Vec<Id> = revoked.map(|key| key.credential.id).collect();
     let notes = store::credentials::notes(conn, tenant, &ids)?;
     let one = |key: &Judged| {
         let owner = key.owner.as_ref().map(|(owner, sponsored)| (owner, *sponsored));
         let note = notes.get(&key.credential.id).map(String::as_str);
-        Value::Object(render(&key.credential, owner, key.status, note))
+        KeyResponse::of(&key.credential, owner, key.status, note)
     };
     Ok(keys.iter().map(one).collect())
 }
@@ -201,24 +199,18 @@ fn render_keys(conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Ve
 fn seal_list(service: &Service, question: [u8; 16], place: Place, wanted: &Wanted) -> Result<String, Error> {
     // What ends in two weeks is asked for once: each page goes on with the same end.
     let sort = format!("{} {}", place.end, wanted.before.unwrap_or_default());
-    let now = service.now().timestamp();
     let sort = Some(SortValue::Text(sort));
-    cursor::seal(service, &Cursor { query: question, issued_at_seconds: now, sort, last: place.key, count: 0 })
+    cursor::seal(service, question, Behind { sort, last: place.key, count: 0 })
 }
 
 fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<Place, Error> {
-    let opened = cursor::open(service, cursor)?;
+    let opened = cursor::open(service, question, cursor)?;
     let numbers = match &opened.sort {
-        Some(SortValue::Text(text)) if opened.query == question => text.split_once(' '),
+        Some(SortValue::Text(text)) => text.split_once(' '),
         _ => None,
     };
     let numbers = numbers.and_then(|(end, before)| Some((end.parse().ok()?, before.parse().ok()?)));
-    let Some((end, before)) = numbers else {
-        return Err(scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another question").into());
-    };
-    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
-        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-    }
+    let (end, before) = numbers.ok_or_else(|| Error::internal("a sealed cursor without its ends"))?;
     wanted.before = wanted.before.map(|_| before);
     Ok(Place { end, key: opened.last })
 }
@@ -326,39 +318,4 @@ fn instant(text: &str, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         return Some(date.and_time(NaiveTime::MIN).and_utc());
     }
     DateTime::parse_from_rfc3339(text).ok().map(|time| time.with_timezone(&Utc))
-}
-
-/// The record of a key in answers; never its secret.
-pub(in crate::service::keys) fn render(
-    credential: &Credential,
-    owner: Option<(&Principal, bool)>,
-    status: Status,
-    note: Option<&str>,
-) -> Map<String, Value> {
-    let grant = credential.grant.permissions().map(|p| json!([{"permissions": p.texts()}]));
-    let reasons = owner.map(|(owner, sponsored)| credential.all_reasons(owner, sponsored));
-    let shown = |owner: &Principal| {
-        // Of a deleted one no name is kept.
-        let name = (!owner.name.is_empty()).then_some(&owner.name);
-        json!({"type": owner.kind.name(), "id": owner.id, "name": name})
-    };
-    let value = json!({
-        "id": credential.id,
-        "name": credential.name,
-        "display": credential.display(),
-        "class": credential.class.letter().to_string(),
-        "owner": owner.map(|(owner, _)| shown(owner)),
-        "status": status.name(),
-        "reasons": reasons.unwrap_or_default(),
-        "grant": grant,
-        "created_at": render_time(credential.created_at),
-        "expires_at": render_time(credential.expires_at),
-        "revoked_at": credential.revoked.as_ref().map(|revoked| render_time(revoked.at)),
-        "revoke_reason": credential.revoked.as_ref().map(|revoked| &revoked.reason),
-        "revoke_note": note,
-    });
-    match value {
-        Value::Object(map) => map,
-        _ => Map::new(),
-    }
 }

@@ -6,13 +6,14 @@ pub mod ending;
 mod hint;
 pub mod list;
 pub mod request;
+pub mod response;
 pub mod verify;
 
 use chrono::TimeDelta;
-use serde_json::{Value, json};
 
 pub use self::list::Filter;
 pub use self::request::Owner;
+use self::response::{KeyResponse, Whoami, WhoamiOwner};
 use crate::domain::class::Class;
 use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Revocation};
 use crate::domain::log::Entry;
@@ -122,7 +123,7 @@ impl Service {
     ///
     /// # Errors
     /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
-    pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<Value, Error> {
+    pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<KeyResponse, Error> {
         let (code, note) = match reason {
             Some(text) if !is_reason(text) => (REQUESTED, Some(checked_note(text)?.to_owned())),
             code => (code.unwrap_or(REQUESTED), None),
@@ -153,18 +154,18 @@ impl Service {
     }
 
     /// Who the caller is (`GET /v1/whoami`).
-    pub fn whoami(&self, context: &Context) -> Value {
-        let tenant = &context.caller.tenant.name;
+    pub fn whoami(&self, context: &Context) -> Whoami {
+        let tenant = context.caller.tenant.name.clone();
         match context.caller.key() {
-            None => json!({"tenant": tenant, "host": true}),
-            Some(holder) => json!({
-                "tenant": tenant,
-                "key_id": holder.credential,
-                "class": holder.class.letter().to_string(),
-                "owner": {"type": holder.owner.kind.name(), "id": holder.owner.id},
-                "connection": holder.connection.as_ref().map(|connection| &connection.name),
-                "permissions": holder.grant.permissions().map(|p| p.texts()).unwrap_or_default(),
-            }),
+            None => Whoami::Host { tenant, host: true },
+            Some(holder) => Whoami::Holder {
+                tenant,
+                key_id: holder.credential,
+                class: holder.class.letter(),
+                owner: WhoamiOwner { kind: holder.owner.kind, id: holder.owner.id },
+                connection: holder.connection.as_ref().map(|connection| connection.name.clone()),
+                permissions: holder.grant.permissions().cloned().unwrap_or_default(),
+            },
         }
     }
 }

@@ -2,7 +2,8 @@
 //! Keyroll itself at most what the caller may, and the right to issue keys from the host alone (design §7).
 
 use chrono::TimeDelta;
-use serde_json::{Map, Value};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::domain::class::Class;
 use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
@@ -11,9 +12,9 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::access::{liveness, people};
-use crate::service::fields::Fields;
-use crate::service::keys::list::render;
+use crate::service::keys::response::{IssuedKey, KeyResponse};
 use crate::service::keys::{NewKey, hint, issue};
+use crate::service::request::{List, Object, Text, present};
 use crate::service::{Change, Context, Error, Service, access, change};
 use crate::store;
 
@@ -21,7 +22,43 @@ const NAME_MAX: usize = 200;
 /// Permissions in one grant: they are read with the key, each time.
 const PERMISSIONS_MAX: usize = 1_000;
 
-/// The body of `POST /v1/keys`, checked.
+/// A key that is to be issued.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyRequest {
+    /// Whose it will be.
+    pub owner: Object<OwnerRequest>,
+    /// For people.
+    pub name: Option<Text<NAME_MAX>>,
+    /// What it may at most be used for; without it, it only tells whose it is. An empty list is refused.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "List<Object<GrantRequest>, PERMISSIONS_MAX>")]
+    pub grant: Option<List<Object<GrantRequest>, PERMISSIONS_MAX>>,
+    /// How long it works: an ISO 8601 duration of at most `P365D`; 90 days without one.
+    #[schemars(extend("format" = "duration"))]
+    pub expires_in: Option<Text>,
+}
+
+/// The owner of a key that is to be issued.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OwnerRequest {
+    /// User or agent.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// Its id; of a user also `operator`.
+    pub id: Text,
+}
+
+/// What a key may at most be used for.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GrantRequest {
+    /// Permissions and patterns of them.
+    pub permissions: Option<List<Permission, PERMISSIONS_MAX>>,
+}
+
+/// What is asked for, checked.
 struct IssueRequest {
     owner: Owner,
     name: String,
@@ -53,9 +90,8 @@ impl Service {
     ///
     /// # Errors
     /// 422 for a body that cannot be met, 403 over the cap, 409 for an owner that is not live.
-    pub fn issue_key(&self, context: &Context, body: &Value) -> Result<Value, Error> {
-        let request = issue_request(body)?;
-        issue_asked(self, context, request)
+    pub fn issue_key(&self, context: &Context, request: &KeyRequest) -> Result<IssuedKey, Error> {
+        issue_asked(self, context, request.checked()?)
     }
 
     /// Issues a key from the command line.
@@ -69,7 +105,7 @@ impl Service {
         name: &str,
         grant: &[String],
         expires_in: Option<&str>,
-    ) -> Result<Value, Error> {
+    ) -> Result<IssuedKey, Error> {
         let texts: Vec<&str> = match (grant, &owner) {
             ([], Owner::Operator) => vec!["keyroll:*:*"],
             (texts, _) => texts.iter().map(String::as_str).collect(),
@@ -82,7 +118,7 @@ impl Service {
     }
 }
 
-fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> Result<Value, Error> {
+fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> Result<IssuedKey, Error> {
     change::perform(service, context, Operation::KeyIssue, None, move |change| {
         let (owner, connection) = find_owner(change, &request.owner)?;
         // The lock makes issue and suspension take turns: no key slips out beside `active:false`.
@@ -99,9 +135,8 @@ fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> R
             None => own_key(change, &owner, &request)?,
         };
         let (credential, key) = issue(change, &owner, new)?;
-        let mut record = render(&credential, Some((&owner, true)), Status::Active, None);
-        record.insert("key".to_owned(), key.reveal().into());
-        Ok(Value::Object(record))
+        let record = KeyResponse::of(&credential, Some((&owner, true)), Status::Active, None);
+        Ok(IssuedKey { record, key: key.reveal() })
     })
 }
 
@@ -197,53 +232,37 @@ fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &[Asked]) -> Re
     Ok(())
 }
 
-fn issue_request(body: &Value) -> Result<IssueRequest, Error> {
-    let body = body.as_object().ok_or_else(|| Error::Malformed("the body must be a JSON object".to_owned()))?;
-    let known = ["name", "owner", "expires_in", "grant"];
-    if let Some(unknown) = body.keys().find(|key| !known.contains(&key.as_str())) {
-        return Err(Error::invalid(format!("/{unknown}"), format!("{unknown}: no such member")));
-    }
-    let name = match body.get("name") {
-        None => String::new(),
-        Some(Value::String(name)) if holds_key_text(name) => {
+impl KeyRequest {
+    fn checked(&self) -> Result<IssueRequest, Error> {
+        let name = self.name.clone().unwrap_or_default().0;
+        if holds_key_text(&name) {
             return Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept"));
         }
-        Some(Value::String(name)) if name.chars().count() <= NAME_MAX => name.clone(),
-        Some(_) => return Err(Error::invalid("/name", format!("name: a text of at most {NAME_MAX} letters"))),
-    };
-    let expires_in = match body.get("expires_in") {
-        None | Some(Value::Null) => None,
-        Some(Value::String(text)) => Some(text.as_str()),
-        Some(_) => return Err(Error::invalid("/expires_in", "expires_in: an ISO 8601 duration as text")),
-    };
-    Ok(IssueRequest { owner: owner(body)?, name, grant: grant(body)?, lifetime: lifetime(expires_in)? })
-}
-
-fn owner(body: &Map<String, Value>) -> Result<Owner, Error> {
-    let Some(Value::Object(owner)) = body.get("owner") else {
-        return Err(Error::invalid("/owner", "owner: an object with type and id is required"));
-    };
-    let text = |name: &str| owner.get(name).and_then(Value::as_str);
-    let kind = text("type").and_then(PrincipalKind::parse);
-    let kind = kind.ok_or_else(|| Error::invalid("/owner/type", "owner.type: user or agent"))?;
-    let id = text("id").ok_or_else(|| Error::invalid("/owner/id", "owner.id: an id is required"))?;
-    if kind == PrincipalKind::User && id == OPERATOR {
-        return Ok(Owner::Operator);
+        Ok(IssueRequest {
+            owner: self.owner.0.parse()?,
+            name,
+            grant: self.grant.as_ref().map(grant).transpose()?,
+            lifetime: lifetime(self.expires_in.as_deref())?,
+        })
     }
-    let id = Id::parse(id).ok_or_else(|| Error::invalid("/owner/id", "owner.id: not an id"))?;
-    Ok(Owner::Principal(kind, id))
 }
 
-/// `"grant":[{"permissions":[…]}]`; omitted means an identity key, empty is refused.
-fn grant(body: &Map<String, Value>) -> Result<Option<Vec<Asked>>, Error> {
-    let Some(grant) = body.get("grant") else { return Ok(None) };
-    let items = grant.as_array().ok_or_else(|| Error::invalid("/grant", "grant: a list"))?;
-    let mut all = vec![];
-    for (n, item) in items.iter().enumerate() {
-        let fields = Fields::of(item, &format!("/grant/{n}"), &["permissions"])?;
-        for (m, text) in fields.texts("permissions", PERMISSIONS_MAX)?.into_iter().enumerate() {
-            all.push(asked(n, m, text)?);
+impl OwnerRequest {
+    fn parse(&self) -> Result<Owner, Error> {
+        if self.kind == PrincipalKind::User && &*self.id == OPERATOR {
+            return Ok(Owner::Operator);
         }
+        let id = Id::parse(&self.id).ok_or_else(|| Error::invalid("/owner/id", "id: not an id"))?;
+        Ok(Owner::Principal(self.kind, id))
+    }
+}
+
+/// The permissions of all grants: without any, the request should have none.
+fn grant(List(items): &List<Object<GrantRequest>, PERMISSIONS_MAX>) -> Result<Vec<Asked>, Error> {
+    let mut all = vec![];
+    for (n, Object(item)) in items.iter().enumerate() {
+        let permissions = item.permissions.iter().flat_map(|list| list.0.iter().cloned());
+        all.extend(permissions.enumerate().map(|(m, permission)| Asked { permission, pointer: pointer(n, m) }));
     }
     if all.is_empty() {
         return Err(Error::invalid("/grant", "grant: an empty grant allows nothing; omit it for an identity key"));
@@ -251,11 +270,15 @@ fn grant(body: &Map<String, Value>) -> Result<Option<Vec<Asked>>, Error> {
     if all.len() > PERMISSIONS_MAX {
         return Err(Error::invalid("/grant", format!("grant: at most {PERMISSIONS_MAX} permissions")));
     }
-    Ok(Some(all))
+    Ok(all)
+}
+
+fn pointer(item: usize, place: usize) -> String {
+    format!("/grant/{item}/permissions/{place}")
 }
 
 fn asked(item: usize, place: usize, text: &str) -> Result<Asked, Error> {
-    let pointer = format!("/grant/{item}/permissions/{place}");
+    let pointer = pointer(item, place);
     match Permission::parse(text) {
         Some(permission) => Ok(Asked { permission, pointer }),
         None => Err(Error::invalid(pointer, format!("{text} is not a permission api:resource:action"))),

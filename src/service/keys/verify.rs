@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Deserialize;
 
 use crate::domain::credential::Verdict;
 use crate::domain::principal::PrincipalKind;
@@ -14,16 +15,35 @@ use crate::scim::text::render_time;
 use crate::service::access::policy;
 use crate::service::caller::authenticate;
 use crate::service::caller::authenticate::Found;
+use crate::service::keys::response::{VerifiedOwner, VerifyResponse};
 use crate::service::memory::Stamp;
+use crate::service::request::present;
 use crate::service::{Context, Error, Service, authorize, memory};
 use crate::store::credentials::Holder;
 
-const MEMBERS: [&str; 5] = ["key", "permission", "api", "method", "path"];
-
-/// The body of `POST /v1/verify`, checked.
-struct Asked<'b> {
-    key: &'b str,
-    may: Option<May<'b>>,
+/// A key, and what it is to be used for, if that is asked: a permission, or a request to an api. A member that is null
+/// is refused: whoever asks for more than is answered must not take the answer for it.
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyRequest {
+    /// The text of the key.
+    pub key: String,
+    /// `api:resource:action`.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Permission")]
+    pub permission: Option<String>,
+    /// The name of an api; with method and path.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
+    pub api: Option<String>,
+    /// The HTTP method of a request to it.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
+    pub method: Option<String>,
+    /// The path of that request.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
+    pub path: Option<String>,
 }
 
 /// What the key shall be allowed.
@@ -39,15 +59,15 @@ impl Service {
     ///
     /// # Errors
     /// 403 without `keyroll:keys:verify`, 422 for a question that cannot be understood.
-    pub fn verify(&self, context: &Context, body: &Value) -> Result<Value, Error> {
+    pub fn verify(&self, context: &Context, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
         authorize(&context.caller, Operation::KeyVerify, None)?;
-        let asked = parse(body)?;
+        let may = request.may()?;
         let not_found = || {
             context.noted.judged(Verdict::NotFound, None);
-            Ok(json!({"valid": false, "code": Verdict::NotFound.code()}))
+            Ok(VerifyResponse::only(Verdict::NotFound))
         };
         let stamp = memory::stamp(self)?;
-        let Some(found) = authenticate::prove(self, asked.key)? else { return not_found() };
+        let Some(found) = authenticate::prove(self, &request.key)? else { return not_found() };
         // A key of another tenant is not found, whatever its state (design §6).
         if found.holder.tenant.key != context.caller.tenant.key {
             return not_found();
@@ -58,8 +78,8 @@ impl Service {
         }
         let holder = Arc::clone(&found.holder);
         let (mut permission, mut detail) = (None, None);
-        if let (Some(may), Verdict::Valid) = (&asked.may, verdict) {
-            match allowed(self, asked.key, found, may, stamp)? {
+        if let (Some(may), Verdict::Valid) = (&may, verdict) {
+            match allowed(self, &request.key, found, may, stamp)? {
                 Ok(may) => permission = may,
                 Err(unknown) => detail = Some(unknown),
             }
@@ -68,7 +88,7 @@ impl Service {
             }
         }
         context.noted.judged(verdict, Some(holder.stored.credential.id));
-        Ok(answer(&holder, verdict, permission.as_ref(), detail))
+        Ok(answer(&holder, verdict, permission, detail))
     }
 }
 
@@ -94,30 +114,19 @@ fn allowed(
 const UNKNOWN: &str = "UNKNOWN_PERMISSION";
 
 /// What verification tells of a key whose secret was proven; of one that works, also who its owner is and how long.
-fn answer(holder: &Holder, verdict: Verdict, permission: Option<&Permission>, detail: Option<String>) -> Value {
+fn answer(holder: &Holder, verdict: Verdict, permission: Option<Permission>, detail: Option<String>) -> VerifyResponse {
     let (credential, owner) = (&holder.stored.credential, &holder.owner);
     let valid = verdict == Verdict::Valid;
-    let mut who = json!({"type": owner.kind.name(), "id": owner.id});
-    let mut answer = json!({"valid": valid, "code": verdict.code(), "key_id": credential.id});
-    let add = |to: &mut Value, name: &str, value: Value| {
-        to.as_object_mut().map(|members| members.insert(name.to_owned(), value));
-    };
-    if valid {
-        // As SCIM calls it.
-        let name = if owner.kind == PrincipalKind::User { "userName" } else { "name" };
-        add(&mut who, name, owner.name.as_str().into());
+    let is_user = owner.kind == PrincipalKind::User;
+    let name = |shown: bool| (valid && shown).then(|| owner.name.clone());
+    VerifyResponse {
+        key_id: Some(credential.id),
+        owner: Some(VerifiedOwner { kind: owner.kind, id: owner.id, user_name: name(is_user), name: name(!is_user) }),
+        expires_at: valid.then(|| render_time(credential.expires_at)),
+        permission,
+        detail,
+        ..VerifyResponse::only(verdict)
     }
-    add(&mut answer, "owner", who);
-    if valid {
-        add(&mut answer, "expires_at", render_time(credential.expires_at).into());
-    }
-    if let Some(permission) = permission {
-        add(&mut answer, "permission", permission.as_str().into());
-    }
-    if let Some(detail) = detail {
-        add(&mut answer, "detail", detail.into());
-    }
-    answer
 }
 
 /// The permission that is asked for; or why there is none: no api has it, or no route matches.
@@ -134,36 +143,27 @@ fn needed(policy: &Policy, may: &May<'_>) -> Result<Permission, String> {
     if policy.knows(&permission) { Ok(permission) } else { Err(format!("no api registers {permission}")) }
 }
 
-/// Reads a question. A member that nobody would look at is refused, and so is `null`: whoever asks for more
-/// than is answered must not take the answer for it.
-fn parse(body: &Value) -> Result<Asked<'_>, Error> {
-    let body = body.as_object().ok_or_else(|| Error::Malformed("the body must be a JSON object".to_owned()))?;
-    if let Some(unknown) = body.keys().find(|name| !MEMBERS.contains(&name.as_str())) {
-        return Err(refuse(unknown, "no such member"));
+impl VerifyRequest {
+    /// What the key shall be allowed; `None` if only its holder is asked for.
+    fn may(&self) -> Result<Option<May<'_>>, Error> {
+        let request = [&self.api, &self.method, &self.path].map(Option::as_deref);
+        Ok(match (&self.permission, request) {
+            (None, [None, None, None]) => None,
+            (Some(permission), [None, None, None]) => Some(May::Permission(
+                Permission::parse(permission).ok_or_else(|| refuse("permission", "expected api:resource:action"))?,
+            )),
+            (Some(_), _) => return Err(refuse("permission", "is asked for either by name or by api, method and path")),
+            (None, [Some(api), Some(method), Some(path)]) => Some(may_request(api, method, path)?),
+            (None, parts) => {
+                let missing = ["api", "method", "path"].into_iter().zip(parts).find(|(_, part)| part.is_none());
+                let name = missing.map_or("path", |(name, _)| name);
+                return Err(refuse(name, "api, method and path are asked for together"));
+            }
+        })
     }
-    let text = |name: &str| match body.get(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str())),
-        Some(_) => Err(refuse(name, "expected a text")),
-    };
-    let key = text("key")?.ok_or_else(|| refuse("key", "a key is required"))?;
-    let may = match (text("permission")?, [text("api")?, text("method")?, text("path")?]) {
-        (None, [None, None, None]) => None,
-        (Some(permission), [None, None, None]) => Some(May::Permission(
-            Permission::parse(permission).ok_or_else(|| refuse("permission", "expected api:resource:action"))?,
-        )),
-        (Some(_), _) => return Err(refuse("permission", "is asked for either by name or by api, method and path")),
-        (None, [Some(api), Some(method), Some(path)]) => Some(request(api, method, path)?),
-        (None, parts) => {
-            let missing = ["api", "method", "path"].into_iter().zip(parts).find(|(_, part)| part.is_none());
-            let name = missing.map_or("path", |(name, _)| name);
-            return Err(refuse(name, "api, method and path are asked for together"));
-        }
-    };
-    Ok(Asked { key, may })
 }
 
-fn request<'b>(api: &'b str, method: &'b str, path: &'b str) -> Result<May<'b>, Error> {
+fn may_request<'b>(api: &'b str, method: &'b str, path: &'b str) -> Result<May<'b>, Error> {
     // RFC 9110 §5.6.2; in which case a method is written matters (§9.1).
     let is_token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
     if method.is_empty() || !method.bytes().all(is_token) {

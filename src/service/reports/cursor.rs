@@ -1,9 +1,8 @@
 //! Cursors of pages of principals: sealed, and good for one question alone.
 
 use crate::domain::Id;
-use crate::scim::cursor::{Cursor, SortValue};
-use crate::scim::{self, ScimType};
-use crate::service::cursor::question_hash;
+use crate::scim::cursor::SortValue;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::reports::candidates::Place;
 use crate::service::{Context, Error, Service, cursor};
 use crate::store::ResourceKey;
@@ -19,8 +18,7 @@ pub(in crate::service) fn seal_place(
         Place::Local(id) => (Some(SortValue::Text(id.to_string())), 0),
         Place::Resource(key) => (None, key.0),
     };
-    let query = question_hash(context, question);
-    cursor::seal(service, &Cursor { query, issued_at_seconds: service.now().timestamp(), sort, last, count: 0 })
+    cursor::seal(service, question_hash(context, question), Behind { sort, last, count: 0 })
 }
 
 /// Where a cursor of this question goes on.
@@ -33,19 +31,10 @@ pub(in crate::service) fn open_place(
     question: &[&str],
     cursor: &str,
 ) -> Result<Place, Error> {
-    let refused = |detail: &str| scim::Error::new(ScimType::InvalidCursor, format!("cursor: {detail}"));
-    let opened = cursor::open(service, cursor)?;
-    if opened.query != question_hash(context, question) {
-        return Err(refused("it belongs to another question").into());
-    }
-    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
-        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-    }
-    match opened.sort {
-        None => Ok(Place::Resource(ResourceKey(opened.last))),
-        Some(SortValue::Text(id)) => {
-            Ok(Place::Local(Id::parse(&id).ok_or_else(|| refused("it belongs to another question"))?))
-        }
-        Some(SortValue::Missing) => Err(refused("it belongs to another question").into()),
+    let Behind { sort, last, .. } = cursor::open(service, question_hash(context, question), cursor)?;
+    match sort {
+        None => Ok(Place::Resource(ResourceKey(last))),
+        Some(SortValue::Text(id)) if let Some(id) = Id::parse(&id) => Ok(Place::Local(id)),
+        Some(_) => Err(Error::internal("a sealed cursor without an id")),
     }
 }

@@ -1,5 +1,7 @@
 //! `POST /v1/access/explain`: whether a principal may do something, by which roles; if not, what is nearest.
 
+use schemars::JsonSchema;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::domain::access;
@@ -9,31 +11,45 @@ use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::access::people;
-use crate::service::catalogue::source;
-use crate::service::fields::Fields;
+use crate::service::catalogue::source::{self, PersonRequest};
 use crate::service::reports::moment::Moment;
 use crate::service::reports::report::Standing;
 use crate::service::reports::shown::About;
 use crate::service::reports::{dates, report};
+use crate::service::request::{Object, Text};
 use crate::service::{Context, Error, Service, caller, reports};
 use crate::store::{self, Conn, ResourceKey};
 
+/// Whether a principal may do something.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// Whom; a user also by userName or as `operator`.
+    pub principal: Object<PersonRequest>,
+    /// One permission, without `*`.
+    pub permission: Text,
+    /// At a past time instead of now: a time, or a date, which is its end in UTC.
+    pub at: Option<Text>,
+}
+
 impl Service {
-    /// Explains what a body asks: `{"principal": {"type", "id"}, "permission", "at"}`.
+    /// Explains what a request asks.
     ///
     /// # Errors
-    /// As [`Service::explain`], and 422 for a body of another shape.
-    pub fn explain_access(&self, context: &Context, body: &Value) -> Result<Value, Error> {
-        let fields = Fields::of(body, "", &["principal", "permission", "at"])?;
-        let principal = fields.get("principal").ok_or_else(|| fields.refuse("principal", "is required"))?;
-        let principal = Fields::of(principal, "/principal", &["type", "id"])?;
-        let kind = PrincipalKind::parse(principal.required("type")?);
-        let kind = kind.ok_or_else(|| principal.refuse("type", "user or agent"))?;
-        let (asked, at) = ((principal.required("id")?, fields.required("permission")?), fields.text("at")?);
-        if at.is_some_and(|text| moment::parse(text, self.now()).is_none()) {
-            return Err(fields.refuse("at", moment::EXPECTED));
+    /// As [`Service::explain`], and 422 for a time that is none.
+    pub fn explain_access(&self, context: &Context, request: &ExplainRequest) -> Result<Value, Error> {
+        let ExplainRequest { principal: Object(principal), permission, at } = request;
+        for (pointer, text) in [("/principal/id", &principal.id), ("/permission", permission)] {
+            if text.is_empty() {
+                let name = pointer.rsplit('/').next().unwrap_or_default();
+                return Err(Error::invalid(pointer, format!("{name}: is required")));
+            }
         }
-        self.explain(context, Some(kind), asked, at)
+        let at = at.as_deref();
+        if at.is_some_and(|text| moment::parse(text, self.now()).is_none()) {
+            return Err(Error::invalid("/at", format!("at: {}", moment::EXPECTED)));
+        }
+        self.explain(context, Some(principal.kind), (&principal.id, permission), at)
     }
 
     /// Whether a principal (by id, by userName, or `operator`) may use a permission, now or at a time, and why or

@@ -135,14 +135,14 @@ fn pages_put_together_are_the_whole() {
             let answer = other(change.clone());
             assert_eq!(
                 (answer.status, &answer.body),
-                (400, &json!("page.token: it belongs to another request")),
+                (400, &json!("page.token: it belongs to another query")),
                 "{change}"
             );
         }
         let elsewhere = json!({"subject": subject("user", &mira), "action": {"name": "a001"},
             "resource": {"type": "crm:x", "id": "1"}, "context": {"b": 1, "a": [2]}, "page": {"token": token}});
         let answer = app.admin().post("/access/v1/search/resource", elsewhere);
-        assert_eq!((answer.status, &answer.body), (400, &json!("page.token: it belongs to another request")));
+        assert_eq!((answer.status, &answer.body), (400, &json!("page.token: it belongs to another query")));
         app.clock.advance(TimeDelta::seconds(3_601));
         assert_eq!(other(json!({})).body, json!("page.token: it is too old, begin again"));
     });
@@ -213,7 +213,7 @@ fn subjects_that_may() {
         }
         let token = ask("user", read, json!({"limit": 1})).expect(200)["page"]["next_token"].clone();
         let elsewhere = ask("agent", read, json!({"token": token}));
-        assert_eq!((elsewhere.status, &elsewhere.body), (400, &json!("page.token: it belongs to another request")));
+        assert_eq!((elsewhere.status, &elsewhere.body), (400, &json!("page.token: it belongs to another query")));
         assert_eq!(ask("user", read, json!({"token": token})).expect(200)["results"], json!([subject("user", &tom)]));
     });
 }

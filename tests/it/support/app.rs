@@ -276,8 +276,8 @@ impl TestApp {
     pub fn issue_on_host(&self, owner: Owner, grant: &[&str]) -> String {
         let grant: Vec<String> = grant.iter().map(|text| (*text).to_owned()).collect();
         let issued = self.service.issue_key_on_host(&self.host(), owner, "host", &grant, None).unwrap();
-        let key = issued["key"].as_str().unwrap().to_owned();
-        self.keys.lock().unwrap().insert(key.clone(), issued["id"].as_str().unwrap().to_owned());
+        let key = issued.key;
+        self.keys.lock().unwrap().insert(key.clone(), issued.record.id.to_string());
         key
     }
 

@@ -1,9 +1,8 @@
 //! Where a search goes on.
 
-use crate::scim::cursor::Cursor;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ScimType};
-use crate::service::cursor::question_hash;
+use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::search::Part;
 use crate::service::{Context, Error, Service, cursor};
 use crate::store::search::{Position, Start};
@@ -16,12 +15,7 @@ pub(in crate::service::directory::search) fn resume<T>(
     count: usize,
     place: impl FnOnce([u8; 16]) -> Option<T>,
 ) -> Result<(T, Start), Error> {
-    let opened = cursor::open(service, cursor)?;
-    let place = place(opened.query)
-        .ok_or_else(|| scim::Error::new(ScimType::InvalidCursor, "cursor: it belongs to another query"))?;
-    if service.now().timestamp() - opened.issued_at_seconds > service.settings().limits.cursor_timeout_seconds {
-        return Err(scim::Error::new(ScimType::ExpiredCursor, "cursor: it is too old, begin again").into());
-    }
+    let (place, opened) = cursor::open_among(service, cursor, place)?;
     if request.count.is_some() && opened.count as usize != count {
         let detail = format!("count: the first page had {}, every page has the same", opened.count);
         return Err(scim::Error::new(ScimType::InvalidCount, detail).into());
@@ -36,16 +30,8 @@ pub(in crate::service::directory::search) fn cursor_behind(
     query: [u8; 16],
     count: usize,
 ) -> Result<String, Error> {
-    cursor::seal(
-        service,
-        &Cursor {
-            query,
-            issued_at_seconds: service.now().timestamp(),
-            sort: end.sort,
-            last: end.last,
-            count: u32::try_from(count).unwrap_or(u32::MAX),
-        },
-    )
+    let count = u32::try_from(count).unwrap_or(u32::MAX);
+    cursor::seal(service, query, Behind { sort: end.sort, last: end.last, count })
 }
 
 /// Binds a cursor to the query, the tenant, the caller and the type that it stands in; `None` if it stands in
