@@ -49,6 +49,24 @@ if node -e 'process.exit(typeof fetch === "function" ? 0 : 1)' 2>/dev/null; then
 else
   echo 'docs/verify.md: no Node with fetch here, so its example was not run'
 fi
+# Servers that are none: each prints its port, then ends every connection in its way.
+none() {
+  python3 -u -c 'import socket, sys
+server = socket.create_server(("127.0.0.1", 0))
+print(server.getsockname()[1])
+while True:
+    client, _ = server.accept()
+    client.recv(65536)
+    client.sendall(sys.argv[1].encode())
+    client.close()' "$1"
+}
+for says in '' 'hello'; do
+  none "$says" >"$work/port$says" &
+  pids+=($!)
+  until [[ -s $work/port$says ]]; do :; done
+done
+silent=http://127.0.0.1:$(<"$work/port") babbling=http://127.0.0.1:$(<"$work/porthello")
+
 for run in "${programs[@]}"; do
   # shellcheck disable=SC2086
   {
@@ -56,8 +74,15 @@ for run in "${programs[@]}"; do
     expect INSUFFICIENT_PERMISSIONS $run "$key" "$may_not"
     expect NOT_FOUND $run kru_none "$may"
     expect UNAVAILABLE env KEYROLL_SERVICE_URL=http://127.0.0.1:1 $run "$key" "$may"
+    # Whoever closes without an answer, and whoever speaks no HTTP.
+    expect UNAVAILABLE env KEYROLL_SERVICE_URL="$silent" $run "$key" "$may"
+    expect UNAVAILABLE env KEYROLL_SERVICE_URL="$babbling" $run "$key" "$may"
   }
 done
+
+# A permission that somebody forgot to give is a no, although the key is good.
+printf 'console.log((await verify(process.argv[2], undefined)).valid);\n' | cat <(block js) - >"$work/forgotten.mjs"
+[[ ${#programs[@]} == 1 ]] || expect false node "$work/forgotten.mjs" "$key"
 
 door=
 if command -v nginx >/dev/null; then

@@ -12,14 +12,14 @@ use diesel::{Connection, ConnectionError};
 use super::connection::{Conn, ended};
 use super::error::{Error, FOREIGN, Kind, OVERTAKEN, Result, STANDBY};
 
-/// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for ever, and
-/// changes wait for each other's rows, whatever the database's own default is. A commit is on disk, and on the
+/// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for longer than
+/// others wait for it, and changes wait for each other's rows, whatever the database's own default is. A commit is on disk, and on the
 /// synchronous standby if there is one, before it is acknowledged. The rest says what our statements are like:
 /// each walks along indexes to a few rows, whatever its values and however large the tables have become since
 /// it was planned. So it is planned once, for any values, not read out of whole tables while these are small,
 /// nor because a disk is expected to move its head for each row, not gathered in bitmaps, and not compiled.
 /// Messages are in English, which `store::error` knows, if this role may say so.
-const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '60s'; \
+const SETTINGS: &str = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '5s'; \
      SET default_transaction_isolation = 'read committed'; \
      SELECT set_config('synchronous_commit', 'on', false) \
          WHERE current_setting('synchronous_commit') <> 'remote_apply'; \
