@@ -60,12 +60,15 @@ while True:
     client.sendall(sys.argv[1].encode())
     client.close()' "$1"
 }
+mkfifo "$work/port"
+urls=()
 for says in '' 'hello'; do
-  none "$says" >"$work/port$says" &
+  none "$says" >"$work/port" &
   pids+=($!)
-  until [[ -s $work/port$says ]]; do :; done
+  read -r port <"$work/port"
+  urls+=("http://127.0.0.1:$port")
 done
-silent=http://127.0.0.1:$(<"$work/port") babbling=http://127.0.0.1:$(<"$work/porthello")
+silent=${urls[0]} babbling=${urls[1]}
 
 for run in "${programs[@]}"; do
   # shellcheck disable=SC2086

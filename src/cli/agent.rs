@@ -66,9 +66,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::List(output) => {
             let context = host(service, "agent list")?;
             let columns = ["id", "name", "display_name", "origin", "sponsors.name", "live", "active", "admin_hold"];
-            print::pages("agents", &columns, output, |cursor| {
-                Ok(serde_json::to_value(service.list_agents(&context, print::PAGE, cursor)?)?)
-            })
+            print::pages("agents", &columns, output, |cursor| service.list_agents(&context, print::PAGE, cursor))
         }
         Command::Show(Named { name, output }) => {
             let context = host(service, "agent show")?;

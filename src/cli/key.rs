@@ -3,12 +3,13 @@
 use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Subcommand};
 use serde::Serialize;
-use serde_json::Value;
 
 use super::{Output, found, host, key_text, permission, principal, print};
+use crate::domain::class::Class;
 use crate::domain::credential::Status;
 use crate::domain::principal::is_operator;
 use crate::domain::{Id, duration};
+use crate::service::keys::response::KeyResponse;
 use crate::service::keys::{self, Filter, Owner};
 use crate::service::{Error, Service};
 
@@ -83,7 +84,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
             };
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
-            print::show(&for_people(&issued, output)?, output)
+            show(&issued, &issued.record, output)
         }
         Command::List { owner, class, status, expires_before, output } => {
             let (owner, class) = (owner.as_deref(), class.as_deref());
@@ -93,33 +94,32 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Show { id, output } => {
             let context = host(service, "key show")?;
             let id = key_text::named(service, &context, id, output)?;
-            print::show(&for_people(&found("key", &id, service.read_key(&context, &id))?, output)?, output)
+            let key = found("key", &id, service.read_key(&context, &id))?;
+            show(&key, &key, output)
         }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
             let id = key_text::named(service, &context, id, output)?;
             let revoked = found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?;
-            print::show(&for_people(&revoked, output)?, output)
+            show(&revoked, &revoked, output)
         }
     }
 }
 
-/// A key whose owner is a few words, unless a program reads it.
-fn for_people(key: &impl Serialize, output: Output) -> Result<Value, Error> {
-    let mut key = serde_json::to_value(key)?;
-    let owner = owner(&key)
-        .map(|owner| format!("{owner} {}", key.pointer("/owner/id").and_then(Value::as_str).unwrap_or_default()));
-    if let (false, Some(owner), Some(place)) = (output.json, owner, key.get_mut("owner")) {
-        *place = owner.into();
+/// Prints a key; for people, its owner is a few words.
+fn show(shown: &impl Serialize, key: &KeyResponse, output: Output) -> Result<(), Error> {
+    let mut shown = serde_json::to_value(shown)?;
+    if let (false, Some(owner), Some(place)) = (output.json, &key.owner, shown.get_mut("owner")) {
+        *place = format!("{} {}", named_owner(key).unwrap_or_default(), owner.id).into();
     }
-    Ok(key)
+    print::show(&shown, output)
 }
 
 /// Whose a key is: `user mira`. A provisioning key is its connection's, whose agent nobody knows by name.
-pub(super) fn owner(key: &Value) -> Option<String> {
-    let text = |pointer: &str| key.pointer(pointer).and_then(Value::as_str);
-    let kind = if text("/class") == Some("p") { "connection" } else { text("/owner/type")? };
-    Some(format!("{kind} {}", text("/owner/name").unwrap_or("?")))
+pub(super) fn named_owner(key: &KeyResponse) -> Option<String> {
+    let owner = key.owner.as_ref()?;
+    let kind = if key.class == Class::Provisioning.letter() { "connection" } else { owner.kind.name() };
+    Some(format!("{kind} {}", owner.name.as_deref().unwrap_or("?")))
 }
 
 /// A duration as an argument.
@@ -157,8 +157,6 @@ fn named(service: &Service, owner: &str) -> Result<Owner, Error> {
 fn list(service: &Service, filter: &Filter<'_>, output: Output) -> Result<(), Error> {
     let context = host(service, "key list")?;
     let columns = ["id", "display", "class", "name", "owner.name", "status", "reasons", "expires_at"];
-    let page = |cursor: Option<&str>| {
-        service.list_keys(&context, filter, print::PAGE, cursor).and_then(|page| Ok(serde_json::to_value(page)?))
-    };
+    let page = |cursor: Option<&str>| service.list_keys(&context, filter, print::PAGE, cursor);
     print::pages("keys", &columns, output, page)
 }

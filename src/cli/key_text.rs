@@ -53,9 +53,9 @@ pub(super) fn named(service: &Service, context: &Context, argument: String, outp
     })?;
     let id = id.to_string();
     if !output.json {
-        let key = serde_json::to_value(found("key", &id, service.read_key(context, &id))?)?;
-        let text = |pointer: &str| key.pointer(pointer).and_then(serde_json::Value::as_str).unwrap_or("?").to_owned();
-        let (owner, class, status) = (super::key::owner(&key), text("/class"), text("/status"));
+        let key = found("key", &id, service.read_key(context, &id))?;
+        let (class, status) = (key.class, key.status);
+        let owner = super::key::named_owner(&key);
         let owner = owner.map_or_else(|| "nobody that is known".to_owned(), |owner| format!("the {owner}"));
         print::note(&format!("this is a key of {owner}: class {class}, {status}, id {id}"));
     }

@@ -61,9 +61,10 @@ pub(super) fn show(value: &impl Serialize, output: Output) -> Result<(), Error> 
 }
 
 /// Prints an answer that has a list: as JSON, or the list as a table.
-pub(super) fn list(answer: &Value, member: &str, columns: &[&str], output: Output) -> Result<(), Error> {
+pub(super) fn list(answer: &impl Serialize, member: &str, columns: &[&str], output: Output) -> Result<(), Error> {
+    let answer = serde_json::to_value(answer)?;
     if output.json {
-        return json(answer);
+        return json(&answer);
     }
     let rows = answer.get(member).and_then(Value::as_array);
     table(rows.map_or(&[], Vec::as_slice), columns);
@@ -74,12 +75,13 @@ pub(super) fn list(answer: &Value, member: &str, columns: &[&str], output: Outpu
 pub(super) const PAGE: Option<usize> = Some(1_000);
 
 /// Prints a list that is read page by page, as one answer or as tables, so that it is never in memory whole.
-pub(super) fn pages(
+pub(super) fn pages<T: Serialize>(
     member: &str,
     columns: &[&str],
     output: Output,
-    mut page: impl FnMut(Option<&str>) -> Result<Value, Error>,
+    mut page: impl FnMut(Option<&str>) -> Result<T, Error>,
 ) -> Result<(), Error> {
+    let mut page = |cursor: Option<&str>| Ok::<_, Error>(serde_json::to_value(page(cursor)?)?);
     let mut answer = page(None)?;
     let (begin, end) = around(&answer, member);
     if output.json {

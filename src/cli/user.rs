@@ -80,7 +80,5 @@ fn in_the_way(shown: &UserResponse) -> Option<&'static str> {
 fn list(service: &Service, output: Output) -> Result<(), Error> {
     let context = host(service, "user list")?;
     let columns = ["id", "type", "name", "origin", "live", "active", "admin_hold"];
-    print::pages("users", &columns, output, |cursor| {
-        Ok(serde_json::to_value(service.list_users(&context, print::PAGE, cursor)?)?)
-    })
+    print::pages("users", &columns, output, |cursor| service.list_users(&context, print::PAGE, cursor))
 }

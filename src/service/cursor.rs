@@ -19,6 +19,12 @@ pub(in crate::service) struct Behind {
     pub(in crate::service) count: u32,
 }
 
+/// How many rows a page has if so many are asked for.
+pub(in crate::service) fn page_size(service: &Service, count: Option<usize>) -> usize {
+    let limits = &service.settings().limits;
+    count.unwrap_or(limits.page_size_default).clamp(1, limits.page_size_max)
+}
+
 /// The cursor with which a question (see [`question_hash`]) goes on: sealed, so that nobody can read or make one
 /// (RFC 9865 §5).
 pub(in crate::service) fn seal(service: &Service, question: [u8; 16], behind: Behind) -> Result<String, Error> {

@@ -23,6 +23,10 @@ pub const TEXT_MAX: usize = 1_000;
 /// # Errors
 /// 422 with the JSON pointer (RFC 6901) of the first member that is not as expected.
 pub fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Error> {
+    // Who is not refused does not pay for knowing where.
+    if let Ok(Object(read)) = Object::deserialize(body) {
+        return Ok(read);
+    }
     let object: Result<Object<T>, _> = serde_path_to_error::deserialize(body);
     object.map(|Object(read)| read).map_err(|error| {
         let mut path: Vec<String> = error.path().iter().filter_map(name).collect();
@@ -110,6 +114,39 @@ impl<const MAX: usize> JsonSchema for Text<MAX> {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({"type": "string", "maxLength": MAX})
+    }
+}
+
+/// The same that says something: empty is as good as missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NonEmptyText(pub String);
+
+impl Deref for NonEmptyText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for NonEmptyText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<NonEmptyText, D::Error> {
+        let Text(text) = Text::<TEXT_MAX>::deserialize(deserializer)?;
+        if text.is_empty() { Err(D::Error::custom("is required")) } else { Ok(NonEmptyText(text)) }
+    }
+}
+
+impl JsonSchema for NonEmptyText {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "NonEmptyText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "minLength": 1, "maxLength": TEXT_MAX})
     }
 }
 
@@ -213,6 +250,7 @@ mod tests {
         inner: Option<Object<Inner>>,
         list: Option<List<Object<Inner>, 2>>,
         kind: Option<Kind>,
+        word: Option<NonEmptyText>,
     }
 
     #[derive(Debug, Deserialize)]
@@ -250,6 +288,7 @@ mod tests {
         let three = json!([{"flag": true}, {"flag": true}, {"flag": true}]);
         check(json!({"name": "a", "list": three}), "/list", "list: expected an array of at most 2");
         check(json!({"name": "a", "kind": "kru_secret"}), "/kind", "kind: expected user or agent");
-        check(json!(["a", null, null, null]), "", "expected an object");
+        check(json!({"name": "a", "word": ""}), "/word", "word: is required");
+        check(json!(["a", null, null, null, null]), "", "expected an object");
     }
 }

@@ -121,3 +121,33 @@ fn mappings_of_a_past_that_never_was_give_nothing() {
         assert_eq!(held(), json!(["a:r:read"]));
     });
 }
+
+#[test]
+fn a_list_of_mappings_of_a_past_that_never_was_is_not_given() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        admin.post("/v1/apis", json!({"name": "a", "open": true})).expect(201);
+        for role in ["s", "t"] {
+            admin.post("/v1/roles", json!({"name": role, "permissions": [format!("a:{role}:read")]})).expect(201);
+        }
+        let map = |role: &str| {
+            let source = json!({"person": {"type": "user", "id": mira}, "reason": "needed"});
+            admin.post("/v1/mappings", json!({"role": role, "source": source})).expect(201);
+        };
+        let listed = |role: &str| {
+            let answer = admin.get("/v1/mappings").expect(200);
+            answer["mappings"].as_array().unwrap().iter().any(|one| one["role"] == role)
+        };
+        save(app, "base");
+        map("s");
+        save(app, "other");
+        assert_eq!((listed("s"), listed("t")), (true, false));
+        put_back(app, "base");
+        map("t");
+        assert_eq!((listed("s"), listed("t")), (false, true));
+        // The same record changed the mappings last, and another way.
+        put_back(app, "other");
+        assert_eq!((listed("s"), listed("t")), (true, false));
+    });
+}

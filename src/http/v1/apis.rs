@@ -1,6 +1,6 @@
 //! `/v1/apis`.
 
-use super::{created, empty, kept, ok, read_body, replaced};
+use super::{defined, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
@@ -15,8 +15,7 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let made = service.create_api(call.context()?, read_body(call)?)?;
-    let name = made.value.as_ref().map(|api| api.name.clone()).unwrap_or_default();
-    Ok(created("apis", name, &made.value)?.tagged(&made.etag))
+    defined("apis", &made, |api| api.name.clone())
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

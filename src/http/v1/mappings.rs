@@ -1,6 +1,6 @@
 //! `/v1/mappings`, but for their list: see `snapshot`.
 
-use super::{created, empty, kept, ok, read_body, replaced};
+use super::{defined, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
@@ -11,8 +11,7 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let made = service.create_mapping(call.context()?, &read_body(call)?)?;
-    let id = made.value.as_ref().map(|mapping| mapping.id.to_string()).unwrap_or_default();
-    Ok(created("mappings", id, &made.value)?.tagged(&made.etag))
+    defined("mappings", &made, |mapping| mapping.id.to_string())
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

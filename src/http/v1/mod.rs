@@ -68,6 +68,12 @@ fn created(list: &str, name: impl std::fmt::Display, value: &impl Serialize) -> 
     Ok(Reply::json(201, value)?.with(LOCATION, format!("/v1/{list}/{name}")))
 }
 
+/// The same for what has a tag; `name` is its name in URLs.
+fn defined<T: Serialize>(list: &str, made: &Tagged<T>, name: impl Fn(&T) -> String) -> Result<Reply, Error> {
+    let name = made.value.as_ref().map(name).unwrap_or_default();
+    Ok(created(list, name, &made.value)?.tagged(&made.etag))
+}
+
 fn empty((): ()) -> Result<Reply, Error> {
     Ok(Reply::empty(204))
 }

@@ -1,6 +1,6 @@
 //! `/v1/roles`.
 
-use super::{created, empty, kept, ok, read_body, replaced};
+use super::{defined, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
@@ -15,8 +15,7 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let made = service.create_role(call.context()?, read_body(call)?)?;
-    let name = made.value.as_ref().map(|role| role.name.clone()).unwrap_or_default();
-    Ok(created("roles", name, &made.value)?.tagged(&made.etag))
+    defined("roles", &made, |role| role.name.clone())
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

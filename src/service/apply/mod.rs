@@ -19,7 +19,7 @@ use crate::service::access::{people, policy};
 use crate::service::catalogue::mappings::MappingRequest;
 use crate::service::catalogue::{apis, mappings, roles};
 use crate::service::reports::effects;
-use crate::service::request::{self, List, Object, Text};
+use crate::service::request::{self, List, NonEmptyText, Object};
 use crate::service::{Context, Error, Service, caller, change};
 use crate::store::{self, Conn};
 
@@ -147,7 +147,7 @@ fn with_id(conn: &mut Conn, tenant: TenantKey, entry: &MappingRequest) -> Result
             Error::NotFound => Error::invalid("/source/person/id", format!("nobody has the id or userName {name}")),
             other => other,
         });
-        person.id = Text(found?.to_string());
+        person.id = NonEmptyText(found?.to_string());
     }
     Ok(entry)
 }

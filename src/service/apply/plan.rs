@@ -111,6 +111,10 @@ impl Plan {
                 other => changed.push((&draft.role, other)),
             }
         }
+        if let Some((role, detail)) = roles::over_limit(&self.after) {
+            let n = file.roles.iter().position(|draft| draft.role.name == role).unwrap_or_default();
+            return Err(at("roles", n)(Error::invalid("/includes", detail)));
+        }
         // A role reaches more roles than any that it includes.
         changed.sort_by_key(|(role, _)| self.after.gains(&role.name).len());
         for (role, other) in changed {

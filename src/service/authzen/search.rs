@@ -6,17 +6,18 @@ use serde_json::{Value, json};
 
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Id, Operation, Permission};
+use crate::domain::{Operation, Permission};
 use crate::scim::cursor::SortValue;
 use crate::scim::json::Tree;
 use crate::service::access::held;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
 use crate::service::cursor::{Behind, question_hash};
+use crate::service::reports::cursor::{behind, place};
 use crate::service::reports::holders::{Holder, Place, Sought};
 use crate::service::reports::{holders, moment};
 use crate::service::{Context, Error, Service, authorize, cursor};
-use crate::store::{self, ResourceKey};
+use crate::store;
 
 /// The page that a search asks for.
 pub(in crate::service::authzen) struct Page {
@@ -93,7 +94,7 @@ impl Service {
         };
         let after = page.after.as_ref().and_then(place);
         if page.limit == 0 {
-            return Ok(answer(&[], seal_page(self, &page, at(after))?));
+            return Ok(answer(&[], seal_page(self, &page, after)?));
         }
         let tenant = context.caller.tenant.key;
         let found = self.read(|conn| {
@@ -108,7 +109,7 @@ impl Service {
         })?;
         let subject = |holder: &Holder| json!({"type": kind.name(), "id": holder.facts.id});
         let results: Vec<Value> = found.found.iter().map(subject).collect();
-        let next = found.next.map(|next| seal_page(self, &page, at(Some(next)))).transpose()?;
+        let next = found.next.map(|next| seal_page(self, &page, Some(next))).transpose()?;
         Ok(answer(&results, next.unwrap_or_default()))
     }
 }
@@ -168,38 +169,26 @@ fn answer_page(
         None => String::new(),
         Some(_) => {
             let last = shown.last().copied().unwrap_or(after).to_owned();
-            seal_page(service, page, (Some(SortValue::Text(last)), 0))?
+            let behind = Behind { sort: Some(SortValue::Text(last)), last: 0, count: size(page) };
+            cursor::seal(service, page.question, behind)?
         }
     };
     Ok(answer(&shown.into_iter().map(render).collect::<Vec<_>>(), next))
 }
 
-fn seal_page(service: &Service, page: &Page, (sort, last): (Option<SortValue>, i64)) -> Result<String, Error> {
-    let count = u32::try_from(page.limit).unwrap_or(u32::MAX);
-    cursor::seal(service, page.question, Behind { sort, last, count })
+/// The token of a page of subjects that goes on behind a place; for the beginning there is no value yet.
+fn seal_page(service: &Service, page: &Page, place: Option<Place>) -> Result<String, Error> {
+    let begin = Behind { sort: Some(SortValue::Missing), last: 0, count: size(page) };
+    cursor::seal(service, page.question, place.map_or(begin, |place| behind(place, size(page))))
+}
+
+fn size(page: &Page) -> u32 {
+    u32::try_from(page.limit).unwrap_or(u32::MAX)
 }
 
 /// A page of results (§8.2.2).
 fn answer(results: &[Value], next: String) -> Value {
     json!({"page": {"next_token": next, "count": results.len()}, "results": results})
-}
-
-/// How a token says where a page of subjects ended; for the beginning that there is no value yet.
-fn at(place: Option<Place>) -> (Option<SortValue>, i64) {
-    match place {
-        None => (Some(SortValue::Missing), 0),
-        Some(Place::Local(id)) => (Some(SortValue::Text(id.to_string())), 0),
-        Some(Place::Resource(key)) => (None, key.0),
-    }
-}
-
-/// Reads what [`at`] wrote.
-fn place(cursor: &Behind) -> Option<Place> {
-    match &cursor.sort {
-        None => Some(Place::Resource(ResourceKey(cursor.last))),
-        Some(SortValue::Text(id)) => Id::parse(id).map(Place::Local),
-        Some(SortValue::Missing) => None,
-    }
 }
 
 /// The id that stands for every resource of a type.

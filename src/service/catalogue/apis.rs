@@ -13,7 +13,7 @@ use crate::service::catalogue::items::{self, Item, Operations};
 use crate::service::catalogue::{Tagged, in_use, named};
 use crate::service::conditions::Conditions;
 use crate::service::impact::concerned::Concerned;
-use crate::service::request::{List, Object, Text};
+use crate::service::request::{List, NonEmptyText, Object, Text};
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
 
@@ -40,7 +40,7 @@ pub struct ApiRequest {
 #[serde(deny_unknown_fields)]
 pub struct ApiPermissionRequest {
     /// `resource:action`.
-    pub name: Text,
+    pub name: NonEmptyText,
     /// For people.
     pub description: Option<Text>,
 }
@@ -50,11 +50,11 @@ pub struct ApiPermissionRequest {
 #[serde(deny_unknown_fields)]
 pub struct ApiRouteRequest {
     /// The HTTP method, in upper case.
-    pub method: Text,
+    pub method: NonEmptyText,
     /// `/v2/invoices/{id}`: a segment in braces stands for any one segment.
-    pub path: Text,
+    pub path: NonEmptyText,
     /// The one permission that it needs, `resource:action`.
-    pub permission: Text,
+    pub permission: NonEmptyText,
 }
 
 /// A downstream api.
@@ -175,10 +175,9 @@ impl Item for Api {
         Ok(())
     }
 
-    fn check(_: &mut Change<'_>, before: &Policy, api: &Api) -> Result<Policy, Error> {
+    fn check(_: &mut Change<'_>, before: &Policy, api: &Api) -> Result<ApiResponse, Error> {
         check_users(before, api)?;
-        // The answer shows nothing beside the api.
-        Ok(Policy::new(vec![], vec![], vec![]))
+        Ok(api.render(before))
     }
 
     fn user(policy: &Policy, name: &str) -> Option<String> {

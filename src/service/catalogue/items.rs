@@ -38,8 +38,8 @@ pub(in crate::service) trait Item:
     fn version(policy: &Policy, name: &str) -> i64;
     /// 403 for what is part of Keyroll.
     fn check_not_built_in(name: &str) -> Result<(), Error>;
-    /// What a definition must meet; gives the catalogue that it makes, as far as answers show it.
-    fn check(change: &mut Change<'_>, before: &Policy, draft: &Self::Draft) -> Result<Policy, Error>;
+    /// What a definition must meet; gives what answers will show of it.
+    fn check(change: &mut Change<'_>, before: &Policy, draft: &Self::Draft) -> Result<Self::Response, Error>;
     /// Who builds on it, in words; `None` if it can go.
     fn user(policy: &Policy, name: &str) -> Option<String>;
     fn concerned(policy: &Policy, name: &str) -> Concerned;
@@ -139,10 +139,9 @@ fn define<I: Item>(
     operation: Operation,
 ) -> Result<Tagged<I::Response>, Error> {
     let policy = change.policy()?;
-    let after = I::check(change, &policy, draft)?;
-    let item = I::of(draft);
-    save(change, &policy, item, operation)?;
-    Tagged::recorded(change, item.render(&after))
+    let shown = I::check(change, &policy, draft)?;
+    save(change, &policy, I::of(draft), operation)?;
+    Tagged::recorded(change, shown)
 }
 
 /// Stores one that was checked. The record names what it concerns.

@@ -17,7 +17,7 @@ use crate::service::catalogue::snapshot::MeantGroup;
 use crate::service::catalogue::source::{self, SourceRequest};
 use crate::service::catalogue::{Tagged, check_held, end, in_use, put, taken};
 use crate::service::conditions::Conditions;
-use crate::service::request::{Object, Text};
+use crate::service::request::{NonEmptyText, Object, Text};
 use crate::service::{Change, Context, Error, Service, caller, change, registry};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -29,7 +29,7 @@ pub struct MappingRequest {
     /// Of a replacement alone, which may leave it out: it is the one in the URL.
     pub id: Option<Text>,
     /// The name of the role.
-    pub role: Text,
+    pub role: NonEmptyText,
     /// Who gets it.
     pub source: Object<SourceRequest>,
 }
@@ -306,9 +306,6 @@ pub(in crate::service) fn parse(request: &MappingRequest, id: Option<&Id>) -> Re
             return refuse("id", format!("is {id}: a mapping keeps its id"));
         }
         _ => {}
-    }
-    if request.role.is_empty() {
-        return refuse("role", "is required".to_owned());
     }
     Ok((request.role.0.clone(), request.source.0.parse()?))
 }

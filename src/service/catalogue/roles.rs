@@ -152,14 +152,17 @@ impl Item for Role {
         Ok(())
     }
 
-    fn check(change: &mut Change<'_>, before: &Policy, draft: &Draft) -> Result<Policy, Error> {
+    fn check(change: &mut Change<'_>, before: &Policy, draft: &Draft) -> Result<RoleResponse, Error> {
         let role = &draft.role;
         let others = before.roles().values().filter(|other| other.name != role.name);
         let roles = others.chain([role]).cloned().collect();
         let after = Policy::new(before.apis().values().cloned().collect(), roles, vec![]);
         check(change.conn, change.key(), &after, draft)?;
+        if let Some((_, detail)) = over_limit(&after) {
+            return Err(Error::invalid("/includes", detail));
+        }
         check_held(&change.context.caller, &after, &role.name)?;
-        Ok(after)
+        Ok(role.render(&after))
     }
 
     fn user(policy: &Policy, name: &str) -> Option<String> {
@@ -221,7 +224,17 @@ fn distinct(list: Option<List<Text, 100>>) -> Vec<String> {
     names.filter(|name| seen.insert(name.clone())).collect()
 }
 
-/// What a definition must meet in the catalogue that it makes: the one `after` the change.
+/// A role of a catalogue that includes too much, and what is too much. Whatever was defined, any of them may.
+pub(in crate::service) fn over_limit(after: &Policy) -> Option<(&str, String)> {
+    let is_deep = |name: &&String| after.gains(name).iter().any(|gain| gain.via.len() > INCLUSION_DEPTH_MAX);
+    if let Some(deep) = after.roles().keys().find(is_deep) {
+        return Some((deep, format!("includes: more than {INCLUSION_DEPTH_MAX} roles inside each other")));
+    }
+    let wide = after.roles().keys().find(|name| after.gains(name).len() > INCLUSIONS_MAX)?;
+    Some((wide, format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it")))
+}
+
+/// What a definition by itself must meet in the catalogue that it makes: the one `after` the change.
 pub(in crate::service) fn check(
     conn: &mut Conn,
     tenant: TenantKey,
@@ -241,15 +254,6 @@ pub(in crate::service) fn check(
         if !after.roles().contains_key(inner) {
             return Err(Error::invalid(pointer, format!("includes: there is no role {inner}")));
         }
-    }
-    let is_deep = |name: &String| after.gains(name).iter().any(|gain| gain.via.len() > INCLUSION_DEPTH_MAX);
-    if after.roles().keys().any(is_deep) {
-        let detail = format!("includes: more than {INCLUSION_DEPTH_MAX} roles inside each other");
-        return Err(Error::invalid("/includes", detail));
-    }
-    if after.roles().keys().any(|name| after.gains(name).len() > INCLUSIONS_MAX) {
-        let detail = format!("includes: more than {INCLUSIONS_MAX} ways from a role to those inside it");
-        return Err(Error::invalid("/includes", detail));
     }
     for (n, name) in role.assertable_by.iter().enumerate() {
         if store::connections::by_name(conn, tenant, name)?.is_none() {

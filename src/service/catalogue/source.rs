@@ -11,7 +11,7 @@ use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::PrincipalKind;
 use crate::scim::text::render_time;
 use crate::service::Error;
-use crate::service::request::{Object, Text};
+use crate::service::request::{NonEmptyText, Object, Text};
 
 /// Who gets a role: exactly one of group, rule, asserted and person.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
@@ -20,13 +20,13 @@ pub struct SourceRequest {
     /// Members of a group, through groups in it as well.
     pub group: Option<Object<GroupRequest>>,
     /// Users that match this SCIM filter (RFC 7644 §3.4.2.2).
-    pub rule: Option<Text>,
+    pub rule: Option<NonEmptyText>,
     /// Users whose identity provider says so.
     pub asserted: Option<Object<AssertedRequest>>,
     /// One user or agent.
     pub person: Option<Object<PersonRequest>>,
     /// Why this person has it; needed beside person, and nowhere else.
-    pub reason: Option<Text>,
+    pub reason: Option<NonEmptyText>,
     /// Until when this person has it.
     #[schemars(with = "Option<DateTime<Utc>>")]
     pub expires_at: Option<Text>,
@@ -37,11 +37,11 @@ pub struct SourceRequest {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GroupRequest {
     /// Its id: the group exists.
-    pub id: Option<Text>,
+    pub id: Option<NonEmptyText>,
     /// Its name, in any letter case; such a group may come later.
-    pub display_name: Option<Text>,
+    pub display_name: Option<NonEmptyText>,
     /// What a connection calls it.
-    pub external_id: Option<Text>,
+    pub external_id: Option<NonEmptyText>,
 }
 
 /// A value that an identity provider sends.
@@ -50,9 +50,9 @@ pub struct GroupRequest {
 pub struct AssertedRequest {
     /// Where it says so.
     #[schemars(extend("enum" = ["roles", "entitlements"]))]
-    pub attribute: Text,
+    pub attribute: NonEmptyText,
     /// The `value` of an element.
-    pub value: Text,
+    pub value: NonEmptyText,
 }
 
 /// A principal, by its id.
@@ -63,18 +63,13 @@ pub struct PersonRequest {
     #[serde(rename = "type")]
     pub kind: PrincipalKind,
     /// Its id.
-    pub id: Text,
+    pub id: NonEmptyText,
 }
 
 /// A refusal of a member of the source.
 fn refuse(pointer: &str, detail: impl std::fmt::Display) -> Error {
     let name = pointer.rsplit('/').next().unwrap_or_default();
     Error::invalid(format!("/source{pointer}"), format!("{name}: {detail}"))
-}
-
-/// A text that says something.
-fn said(pointer: &str, text: &Text) -> Result<String, Error> {
-    if text.is_empty() { Err(refuse(pointer, "is required")) } else { Ok(text.0.clone()) }
 }
 
 impl SourceRequest {
@@ -92,25 +87,23 @@ impl SourceRequest {
         match (group, rule, asserted, person) {
             (Some(Object(group)), None, None, None) => Ok(Source::Group { group: group.parse()? }),
             (None, Some(rule), None, None) => {
-                let rule = said("/rule", rule)?;
                 let user = user_type().ok_or_else(|| Error::internal("no type User"))?;
-                bind_rule(&rule, user).map_err(|error| refuse("/rule", error.detail))?;
-                Ok(Source::Rule { rule })
+                bind_rule(rule, user).map_err(|error| refuse("/rule", error.detail))?;
+                Ok(Source::Rule { rule: rule.0.clone() })
             }
             (None, None, Some(Object(asserted)), None) => {
-                let attribute = said("/asserted/attribute", &asserted.attribute)?;
-                if !["roles", "entitlements"].contains(&attribute.as_str()) {
+                let AssertedRequest { attribute, value } = asserted.clone();
+                if !["roles", "entitlements"].contains(&&*attribute) {
                     return Err(refuse("/asserted/attribute", "roles or entitlements"));
                 }
-                let value = said("/asserted/value", &asserted.value)?;
-                Ok(Source::Asserted { asserted: Asserted { attribute, value } })
+                Ok(Source::Asserted { asserted: Asserted { attribute: attribute.0, value: value.0 } })
             }
             (None, None, None, Some(Object(PersonRequest { kind, id }))) => {
                 let unknown = || refuse("/person/id", format!("no {} has the id {}", kind.name(), id.0));
                 let person = Person { kind: *kind, id: Id::parse(id).ok_or_else(unknown)? };
                 let expires_at = expires_at.as_deref().map(parse_time).transpose()?;
                 let reason = reason.as_ref().ok_or_else(|| refuse("/reason", "is required"))?;
-                Ok(Source::Person { person, reason: said("/reason", reason)?, expires_at })
+                Ok(Source::Person { person, reason: reason.0.clone(), expires_at })
             }
             _ => Err(Error::invalid("/source", "source: exactly one of group, rule, asserted, person")),
         }
@@ -128,12 +121,11 @@ impl GroupRequest {
         match (&self.id, &self.display_name, &self.external_id) {
             // What is no id names no group: the same answer as for a group of somebody else's.
             (Some(id), None, None) => {
-                let id = said("/group/id", id)?;
-                let parsed = Id::parse(&id);
-                Ok(GroupName::Id(parsed.ok_or_else(|| refuse("/group/id", format!("there is no group {id}")))?))
+                let unknown = || refuse("/group/id", format!("there is no group {}", id.0));
+                Ok(GroupName::Id(Id::parse(id).ok_or_else(unknown)?))
             }
-            (None, Some(name), None) => Ok(GroupName::DisplayName(said("/group/displayName", name)?)),
-            (None, None, Some(id)) => Ok(GroupName::ExternalId(said("/group/externalId", id)?)),
+            (None, Some(name), None) => Ok(GroupName::DisplayName(name.0.clone())),
+            (None, None, Some(id)) => Ok(GroupName::ExternalId(id.0.clone())),
             _ => Err(refuse("/group", "exactly one of id, displayName, externalId")),
         }
     }

@@ -21,20 +21,17 @@ use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, create_in, replace_in};
 use crate::service::directory::users::{self, Origin};
 use crate::service::document::stored_document;
-use crate::service::request::{List, Text};
+use crate::service::request::{List, NonEmptyText, Text};
 use crate::service::{Change, Context, Error, Service, caller, change, cursor, registry};
 use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
-
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
 
 /// What an admin says about an agent.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentRequest {
     /// Its name, which no other agent has. A replacement may leave it out: it stays.
-    pub name: Option<Text>,
+    pub name: Option<NonEmptyText>,
     /// The name to show.
     pub display_name: Option<Text>,
     /// What it does.
@@ -156,7 +153,7 @@ impl Service {
         let question = question_hash(context, &QUESTION);
         let after = cursor.map(|text| cursor::open(self, question, text)).transpose()?;
         let after = after.map_or(0, |behind| behind.last);
-        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        let count = cursor::page_size(self, count);
         caller::ask(self, context, Operation::AgentList, None, |conn| {
             let tenant = context.caller.tenant.key;
             let after = ResourceKey(after);
@@ -242,8 +239,8 @@ fn said(request: &AgentRequest, own: Option<&str>) -> Result<Said, Error> {
     let refuse = |detail: &str| Err(Error::invalid("/name", format!("name: {detail}")));
     let name = match (&request.name, own) {
         (None, Some(own)) => own,
-        (Some(name), _) if !name.is_empty() => name,
-        _ => return refuse("is required"),
+        (Some(name), _) => name,
+        (None, None) => return refuse("is required"),
     };
     if Id::parse(name).is_some() || name.trim() != name || fold(name).starts_with("keyroll:") {
         return refuse("no id, without blanks around it, and not beginning with keyroll:");

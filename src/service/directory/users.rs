@@ -16,9 +16,6 @@ use crate::service::directory::resources::{self, settle};
 use crate::service::{Change, Context, Error, Service, caller, change, cursor, keys, registry};
 use crate::store::{self, Conn};
 
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
-
 /// A user or an agent, as an admin sees it.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Principal")]
@@ -75,11 +72,13 @@ impl Service {
     /// 400 for a cursor that is none.
     pub fn list_users(&self, context: &Context, count: Option<usize>, cursor: Option<&str>) -> Result<UserList, Error> {
         let question = question_hash(context, &QUESTION);
-        let after = match cursor.map(|text| cursor::open(self, question, text)).transpose()? {
-            Some(Behind { sort: Some(SortValue::Text(id)), .. }) => Id::parse(&id),
-            _ => None,
+        let after = cursor.map(|text| cursor::open(self, question, text)).transpose()?;
+        let last = |behind: Behind| match behind.sort {
+            Some(SortValue::Text(id)) => Id::parse(&id).ok_or_else(|| Error::internal("a cursor without an id")),
+            _ => Err(Error::internal("a cursor without an id")),
         };
-        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        let after = after.map(last).transpose()?;
+        let count = cursor::page_size(self, count);
         caller::ask(self, context, Operation::UserList, None, |conn| {
             let mut rows = store::principals::list(conn, context.caller.tenant.key, after.as_ref(), count as i64 + 1)?;
             let more = rows.len() > count;
@@ -102,7 +101,7 @@ impl Service {
     pub fn names(&self, context: &Context, ids: &[Id]) -> Result<HashMap<Id, String>, Error> {
         caller::ask(self, context, Operation::UserList, None, |conn| {
             let mut names = HashMap::new();
-            for ids in ids.chunks(PAGE_MAX) {
+            for ids in ids.chunks(self.settings().limits.page_size_max) {
                 let found = store::principals::many(conn, context.caller.tenant.key, ids)?;
                 let named = found.into_iter().filter(|(principal, _)| !principal.name.is_empty());
                 names.extend(named.map(|(principal, _)| (principal.id, principal.name)));

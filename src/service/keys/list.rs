@@ -21,10 +21,6 @@ use crate::service::{Context, Error, Service, caller, cursor, memory};
 use crate::store::credentials::{Part, StoredCredential};
 use crate::store::{self, Conn};
 
-/// Keys in a page when none is asked for, and the most that can be asked for.
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
-
 /// Rows that are read at once where not every one is shown, and the most that are read for one answer.
 const CHUNK: usize = 1_000;
 const READ_MAX: usize = 10_000;
@@ -78,7 +74,7 @@ impl Service {
         count: Option<usize>,
         cursor: Option<&str>,
     ) -> Result<KeyList, Error> {
-        let count = count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX);
+        let count = cursor::page_size(self, count);
         caller::ask(self, context, Operation::KeyList, None, |conn| {
             let tenant = context.caller.tenant.key;
             let mut wanted = Wanted::of(conn, tenant, filter, memory::now_in(self, tenant))?;

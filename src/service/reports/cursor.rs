@@ -14,11 +14,24 @@ pub(in crate::service) fn seal_place(
     question: &[&str],
     place: Place,
 ) -> Result<String, Error> {
-    let (sort, last) = match place {
-        Place::Local(id) => (Some(SortValue::Text(id.to_string())), 0),
-        Place::Resource(key) => (None, key.0),
-    };
-    cursor::seal(service, question_hash(context, question), Behind { sort, last, count: 0 })
+    cursor::seal(service, question_hash(context, question), behind(place, 0))
+}
+
+/// How a cursor says where a page of principals ended.
+pub(in crate::service) fn behind(place: Place, count: u32) -> Behind {
+    match place {
+        Place::Local(id) => Behind { sort: Some(SortValue::Text(id.to_string())), last: 0, count },
+        Place::Resource(key) => Behind { sort: None, last: key.0, count },
+    }
+}
+
+/// Reads what [`behind`] wrote; `None` for what it never writes.
+pub(in crate::service) fn place(behind: &Behind) -> Option<Place> {
+    match &behind.sort {
+        None => Some(Place::Resource(ResourceKey(behind.last))),
+        Some(SortValue::Text(id)) => Id::parse(id).map(Place::Local),
+        Some(SortValue::Missing) => None,
+    }
 }
 
 /// Where a cursor of this question goes on.
@@ -31,10 +44,6 @@ pub(in crate::service) fn open_place(
     question: &[&str],
     cursor: &str,
 ) -> Result<Place, Error> {
-    let Behind { sort, last, .. } = cursor::open(service, question_hash(context, question), cursor)?;
-    match sort {
-        None => Ok(Place::Resource(ResourceKey(last))),
-        Some(SortValue::Text(id)) if let Some(id) = Id::parse(&id) => Ok(Place::Local(id)),
-        Some(_) => Err(Error::internal("a sealed cursor without an id")),
-    }
+    let opened = cursor::open(service, question_hash(context, question), cursor)?;
+    place(&opened).ok_or_else(|| Error::internal("a cursor without a place"))
 }

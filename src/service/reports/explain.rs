@@ -16,7 +16,7 @@ use crate::service::reports::moment::Moment;
 use crate::service::reports::report::Standing;
 use crate::service::reports::shown::About;
 use crate::service::reports::{dates, report};
-use crate::service::request::{Object, Text};
+use crate::service::request::{NonEmptyText, Object, Text};
 use crate::service::{Context, Error, Service, caller, reports};
 use crate::store::{self, Conn, ResourceKey};
 
@@ -27,7 +27,7 @@ pub struct ExplainRequest {
     /// Whom; a user also by userName or as `operator`.
     pub principal: Object<PersonRequest>,
     /// One permission, without `*`.
-    pub permission: Text,
+    pub permission: NonEmptyText,
     /// At a past time instead of now: a time, or a date, which is its end in UTC.
     pub at: Option<Text>,
 }
@@ -39,12 +39,6 @@ impl Service {
     /// As [`Service::explain`], and 422 for a time that is none.
     pub fn explain_access(&self, context: &Context, request: &ExplainRequest) -> Result<Value, Error> {
         let ExplainRequest { principal: Object(principal), permission, at } = request;
-        for (pointer, text) in [("/principal/id", &principal.id), ("/permission", permission)] {
-            if text.is_empty() {
-                let name = pointer.rsplit('/').next().unwrap_or_default();
-                return Err(Error::invalid(pointer, format!("{name}: is required")));
-            }
-        }
         let at = at.as_deref();
         if at.is_some_and(|text| moment::parse(text, self.now()).is_none()) {
             return Err(Error::invalid("/at", format!("at: {}", moment::EXPECTED)));

@@ -10,6 +10,7 @@ use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Policy, TenantKey};
 use crate::service::access::facts;
+use crate::service::cursor::page_size;
 use crate::service::reports::candidates::Batch;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::moment::Moment;
@@ -20,9 +21,6 @@ use crate::service::{Context, Error, Service, caller};
 use crate::store::{self, Conn};
 
 pub(in crate::service) use crate::service::reports::candidates::Place;
-
-const PAGE_DEFAULT: usize = 100;
-const PAGE_MAX: usize = 1_000;
 
 /// A page ends once so many candidates and documents were looked at: it may be short, and goes on.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -67,11 +65,6 @@ pub(in crate::service) struct Holders {
     pub(in crate::service) next: Option<Place>,
 }
 
-/// The size of a page in `/v1`.
-pub(in crate::service::reports) fn page_size(count: Option<usize>) -> usize {
-    count.unwrap_or(PAGE_DEFAULT).clamp(1, PAGE_MAX)
-}
-
 impl Service {
     /// Who holds a role now, or held it at a time, with every reason, by mappings to it and to roles that include
     /// it: the text of an object.
@@ -96,7 +89,7 @@ impl Service {
                 }
                 let mappings = policy.places(|one| policy.gives(&one.mapping.role, role));
                 let after = cursor.map(|text| cursor::open_place(self, context, &question, text)).transpose()?;
-                let sought = Sought { mappings, after, count: page_size(count) };
+                let sought = Sought { mappings, after, count: page_size(self, count) };
                 let page = find(self, conn, tenant, &moment, &sought, |_| true)?;
                 let (holders, next) = reasons_of(self, conn, tenant, &moment, (role, &sought), page)?;
                 let next = next.map(|place| cursor::seal_place(self, context, &question, place)).transpose()?;

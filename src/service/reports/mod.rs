@@ -1,7 +1,7 @@
 //! What is told about access: who may do what, why, and what would change.
 
 mod candidates;
-mod cursor;
+pub(in crate::service) mod cursor;
 mod dates;
 pub(in crate::service) mod effects;
 mod explain;

@@ -6,7 +6,8 @@ use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
 use crate::service::conditions::Conditions;
-use crate::service::reports::holders::{Sought, page_size, render_principal};
+use crate::service::cursor::page_size;
+use crate::service::reports::holders::{Sought, render_principal};
 use crate::service::reports::{cursor, holders, moment};
 use crate::service::{Context, Error, Service, caller};
 use crate::store;
@@ -35,7 +36,7 @@ impl Service {
                 conditions.check_write(policy.mapping_version(mapped))?;
                 mappings::check_way_back(conn, tenant, &mapped.mapping)?;
                 let after = cursor.map(|text| cursor::open_place(self, context, &question, text)).transpose()?;
-                let sought = Sought { mappings: [at].into(), after, count: page_size(count) };
+                let sought = Sought { mappings: [at].into(), after, count: page_size(self, count) };
                 let page = holders::find(self, conn, tenant, &moment, &sought, |holder| {
                     !Loss::of(policy, &holder.hits, at).is_empty()
                 })?;
