@@ -3,8 +3,10 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::user::{INACTIVE, lifted};
 use super::{Named, Output, found, host, print};
 use crate::service::directory::agents::{AgentRequest, AgentResponse};
+use crate::service::directory::users::Hold;
 use crate::service::request;
 use crate::service::{Error, Service};
 
@@ -26,7 +28,13 @@ pub(super) enum Command {
     /// Suspend by an admin's hold, which no identity provider lifts; the keys stop working at once
     Suspend(Named),
     /// Lift an admin's hold
-    Activate(Named),
+    Activate {
+        #[command(flatten)]
+        of: Named,
+        /// Also say active: true where the identity provider says false, or is refused to say true
+        #[arg(long)]
+        force: bool,
+    },
     /// Delete an agent; every key is revoked
     Delete(Named),
 }
@@ -83,11 +91,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }
         Command::Suspend(Named { name, output }) => {
             let context = host(service, "agent suspend")?;
-            print::show(&found("agent", &name, service.hold_agent(&context, &name, true, None))?, output)
+            print::show(&found("agent", &name, service.hold_agent(&context, &name, Hold::Put, None))?, output)
         }
-        Command::Activate(Named { name, output }) => {
+        Command::Activate { of: Named { name, output }, force } => {
             let context = host(service, "agent activate")?;
-            told(&found("agent", &name, service.hold_agent(&context, &name, false, None))?, output)
+            told(&found("agent", &name, service.hold_agent(&context, &name, lifted(force), None))?, output)
         }
         Command::Delete(Named { name, output }) => {
             found("agent", &name, service.delete_agent(&host(service, "agent delete")?, &name))?;
@@ -104,9 +112,9 @@ fn told(agent: &AgentResponse, output: Output) -> Result<(), Error> {
     print::show(agent, output)?;
     let why = match (agent.live, agent.active, agent.admin_hold) {
         (true, _, _) => return Ok(()),
-        (false, false, _) => "its identity provider does not say active: true",
-        (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that",
-        (false, true, false) => NO_SPONSOR,
+        (false, false, _) => format!("{INACTIVE}: keyroll agent activate {} --force says so in its place", agent.name),
+        (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that".to_owned(),
+        (false, true, false) => NO_SPONSOR.to_owned(),
     };
     print::note(&format!("no key of this agent works: {why}"));
     Ok(())

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::agent::NO_SPONSOR;
 use super::{Output, found, host, print};
-use crate::service::directory::users::{Origin, UserResponse};
+use crate::service::directory::users::{Hold, Origin, UserResponse};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -17,7 +17,7 @@ pub(super) enum Command {
     /// Suspend by an admin's hold, which no identity provider lifts; the keys stop working at once
     Suspend(Named),
     /// Lift an admin's hold
-    Activate(Named),
+    Activate(Lift),
     /// Delete, as DELETE in SCIM does; every key is revoked
     Delete(Named),
 }
@@ -31,6 +31,16 @@ pub(super) struct Named {
     output: Output,
 }
 
+/// Whose hold is lifted.
+#[derive(Args, Debug)]
+pub(super) struct Lift {
+    #[command(flatten)]
+    of: Named,
+    /// Also say active: true where the identity provider says false, or is refused to say true
+    #[arg(long)]
+    force: bool,
+}
+
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => list(service, output),
@@ -41,16 +51,16 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Suspend(named) => {
             let context = host(service, "user suspend")?;
             print::show(
-                &found("user", &named.user, service.hold_user(&context, &named.user, true, None))?,
+                &found("user", &named.user, service.hold_user(&context, &named.user, Hold::Put, None))?,
                 named.output,
             )
         }
-        Command::Activate(named) => {
+        Command::Activate(Lift { of, force }) => {
             let context = host(service, "user activate")?;
-            let shown = found("user", &named.user, service.hold_user(&context, &named.user, false, None))?;
-            print::show(&shown, named.output)?;
-            if let Some(why) = in_the_way(&shown) {
-                print::note(&format!("{} is still not live: {why}", named.user));
+            let shown = found("user", &of.user, service.hold_user(&context, &of.user, lifted(force), None))?;
+            print::show(&shown, of.output)?;
+            if let Some(why) = in_the_way(&shown, &of.user) {
+                print::note(&format!("{} is still not live: {why}", of.user));
             }
             Ok(())
         }
@@ -65,17 +75,25 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     }
 }
 
+/// What `--force` asks for.
+pub(super) fn lifted(force: bool) -> Hold {
+    if force { Hold::Overrule } else { Hold::Lift }
+}
+
 /// Why somebody is not live whom no hold suspends.
-fn in_the_way(shown: &UserResponse) -> Option<&'static str> {
+fn in_the_way(shown: &UserResponse, name: &str) -> Option<String> {
     if shown.live {
         return None;
     }
     Some(match (shown.active, shown.origin == Origin::Admin) {
-        (false, _) => "the identity provider does not say active: true, and it alone can",
-        (true, false) => "none of its owners is live: the identity provider has to name one who is",
-        (true, true) => NO_SPONSOR,
+        (false, _) => format!("{INACTIVE}: keyroll user activate {name} --force says so in its place"),
+        (true, false) => "none of its owners is live: the identity provider has to name one who is".to_owned(),
+        (true, true) => NO_SPONSOR.to_owned(),
     })
 }
+
+/// What only `--force` overrules.
+pub(super) const INACTIVE: &str = "the identity provider does not say active: true";
 
 fn list(service: &Service, output: Output) -> Result<(), Error> {
     let context = host(service, "user list")?;

@@ -49,6 +49,7 @@ pub use self::memory::Told;
 pub use self::readiness::Readiness;
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
+use crate::domain::principal::PrincipalKind;
 use crate::domain::secret::Keyring;
 use crate::domain::{Caller, Id};
 use crate::scim;
@@ -254,4 +255,10 @@ impl Service {
 /// The resource types of this build.
 pub fn registry() -> &'static scim::schema::Registry {
     scim::schema::registry()
+}
+
+/// The resource type of the principals of a kind.
+pub(in crate::service) fn principal_type(kind: PrincipalKind) -> Result<&'static scim::ResourceType, Error> {
+    let mut types = registry().types.iter().copied();
+    types.find(|one| PrincipalKind::of_type(one) == Some(kind)).ok_or_else(|| Error::internal("a kind without a type"))
 }

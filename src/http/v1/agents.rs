@@ -3,6 +3,7 @@
 use super::{created, empty, ok, read_body, reason};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
+use crate::service::directory::users::Hold;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -23,11 +24,11 @@ pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, 
 }
 
 pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_agent(call.context()?, &call.request.id, true, reason(call)?.as_deref())?)
+    ok(&service.hold_agent(call.context()?, &call.request.id, Hold::Put, reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_agent(call.context()?, &call.request.id, false, reason(call)?.as_deref())?)
+    ok(&service.hold_agent(call.context()?, &call.request.id, Hold::Lift, reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

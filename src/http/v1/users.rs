@@ -3,6 +3,7 @@
 use super::{empty, ok, reason};
 use crate::http::call::Call;
 use crate::http::respond::Reply;
+use crate::service::directory::users::Hold;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -14,11 +15,11 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, true, reason(call)?.as_deref())?)
+    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Put, reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, false, reason(call)?.as_deref())?)
+    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Lift, reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::ResourceType;
 use crate::scim::text::{fold, render_time};
@@ -19,10 +20,10 @@ use crate::service::access::people;
 use crate::service::conditions::Conditions;
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, create_in, replace_in};
-use crate::service::directory::users::{self, Origin};
+use crate::service::directory::users::{self, Hold, Origin};
 use crate::service::document::stored_document;
 use crate::service::request::{List, NonEmptyText, Text};
-use crate::service::{Change, Context, Error, Service, caller, change, cursor, registry};
+use crate::service::{Change, Context, Error, Service, caller, change, cursor, principal_type};
 use crate::store::resources::Resource;
 use crate::store::{self, Conn, ResourceKey};
 
@@ -187,10 +188,10 @@ impl Service {
         &self,
         context: &Context,
         name: &str,
-        hold: bool,
+        hold: Hold,
         reason: Option<&str>,
     ) -> Result<AgentResponse, Error> {
-        let operation = if hold { Operation::AgentSuspend } else { Operation::AgentActivate };
+        let operation = if hold == Hold::Put { Operation::AgentSuspend } else { Operation::AgentActivate };
         reason.map_or(Ok(()), crate::service::keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         change::perform(self, context, operation, None, move |change| {
@@ -216,7 +217,7 @@ impl Service {
 }
 
 fn agent_type() -> Result<&'static ResourceType, Error> {
-    registry().by_name("Agent").ok_or(Error::NotFound)
+    principal_type(PrincipalKind::Agent)
 }
 
 /// Finds an agent by id or by name.

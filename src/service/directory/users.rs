@@ -4,16 +4,19 @@ use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Principal, TenantKey};
 use crate::scim::cursor::SortValue;
-use crate::scim::text;
+use crate::scim::tolerance::{Dialect, Tolerances};
+use crate::scim::{patch, text};
 use crate::service::access::liveness;
 use crate::service::access::people::find;
+use crate::service::conditions::Conditions;
 use crate::service::cursor::{Behind, question_hash};
-use crate::service::directory::resources::{self, settle};
-use crate::service::{Change, Context, Error, Service, caller, change, cursor, keys, registry};
+use crate::service::directory::resources::{self, patch_in, settle};
+use crate::service::{Change, Context, Error, Service, caller, change, cursor, keys, principal_type};
 use crate::store::{self, Conn};
 
 /// A user or an agent, as an admin sees it.
@@ -124,7 +127,7 @@ impl Service {
     }
 
     /// Suspends a principal by an admin's hold, or lifts the hold. The hold is its own: the identity
-    /// provider's next `active: true` does not lift it, and lifting it does not make an inactive user live.
+    /// provider's next `active: true` does not lift it, and lifting it alone does not make an inactive user live.
     ///
     /// # Errors
     /// 404 if there is none, 409 for the operator, 422 for a reason that is no code.
@@ -132,10 +135,10 @@ impl Service {
         &self,
         context: &Context,
         name: &str,
-        hold: bool,
+        hold: Hold,
         reason: Option<&str>,
     ) -> Result<UserResponse, Error> {
-        let operation = if hold { Operation::UserSuspend } else { Operation::UserActivate };
+        let operation = if hold == Hold::Put { Operation::UserSuspend } else { Operation::UserActivate };
         reason.map_or(Ok(()), keys::check_reason)?;
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         change::perform(self, context, operation, None, move |change| {
@@ -159,16 +162,24 @@ impl Service {
                 let detail = "a local principal cannot be deleted".to_owned();
                 return Err(Error::Conflict { code: "local_principal", detail });
             }
-            let type_name = match principal.kind {
-                PrincipalKind::User => "User",
-                PrincipalKind::Agent => "Agent",
-            };
-            let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
+            let resource_type = principal_type(principal.kind)?;
             let tenant = change.key();
-            let resource = store::resources::lock(change.conn, tenant, type_name, &principal.id)?;
+            let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &principal.id)?;
             resources::delete(change, resource_type, &resource.ok_or(Error::NotFound)?)
         })
     }
+}
+
+/// What an admin does about a principal's suspension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// Suspends it, whatever its identity provider says.
+    Put,
+    /// Lifts that.
+    Lift,
+    /// Lifts it, and says `active: true` in the place of the identity provider, whose own word would be refused if
+    /// the principal holds a permission of Keyroll (design §5). Only on the host.
+    Overrule,
 }
 
 /// Puts a principal under an admin's hold, or lifts it, inside a change.
@@ -178,16 +189,31 @@ impl Service {
 pub(in crate::service) fn hold(
     change: &mut Change<'_>,
     id: &Id,
-    hold: bool,
+    hold: Hold,
     reason: Option<&str>,
 ) -> Result<(), Error> {
     let before = lock(change, &id.to_string())?;
-    if before.local && hold {
+    if before.local && hold == Hold::Put {
         let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
         return Err(Error::Conflict { code: "local_principal", detail });
     }
-    let after = Principal { admin_hold: hold, ..before.clone() };
-    settle(change, &before, after, reason.or(Some("admin_hold")))
+    let after = Principal { admin_hold: hold == Hold::Put, ..before.clone() };
+    settle(change, &before, after, reason.or(Some("admin_hold")))?;
+    if hold == Hold::Overrule && !before.active && !before.local { activate(change, &before) } else { Ok(()) }
+}
+
+/// Changes the document as the identity provider would, and is recorded so.
+fn activate(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error> {
+    change.operation = Operation::Patch;
+    let mut exact = Tolerances::new(Dialect::Strict);
+    let resource_type = principal_type(principal.kind)?;
+    let active = json!({
+        "schemas": [patch::PATCH_URN],
+        "Operations": [{"op": "replace", "path": "active", "value": true}],
+    });
+    let operations = patch::parse(active, resource_type, &mut exact)?;
+    let id = principal.id.to_string();
+    patch_in(change, resource_type, &id, &operations, &Conditions::default(), &mut exact).map(|_| ())
 }
 
 fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {

@@ -42,9 +42,15 @@ pub(in crate::service::keys) fn lacking(
 
 /// Why an owner that is not live gets no key.
 pub(in crate::service::keys) fn not_live(change: &Change<'_>, owner: &Principal) -> String {
+    if owner.deleted_at.is_some() {
+        return format!("the owner {} is deleted", owner.id);
+    }
     hinted(change, format!("the owner {} is not live", owner.id), || match (owner.active, owner.admin_hold) {
         (true, true) => format!("an admin's hold suspends it: keyroll user activate {}", called(owner)),
-        _ => "its identity provider does not say active: true, and it alone can".to_owned(),
+        _ => format!(
+            "its identity provider does not say active: true: keyroll user activate {} --force says so in its place",
+            called(owner)
+        ),
     })
 }
 

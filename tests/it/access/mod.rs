@@ -18,6 +18,7 @@ mod recorded;
 mod reduced;
 mod replaced;
 mod report;
+mod returns;
 mod searches;
 mod snapshot;
 mod versions;

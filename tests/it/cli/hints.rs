@@ -102,10 +102,13 @@ fn who_lifts_a_hold_learns_what_is_still_in_the_way() {
         assert_eq!(activate("mira"), (json!(true), String::new()));
         active(false);
         place.run(&["user", "suspend", "mira"]).expect(0);
-        let waits = "the identity provider does not say active: true, and it alone can";
-        assert_eq!(activate("mira"), (json!(false), format!("keyroll: mira is still not live: {waits}\n")));
+        let waits = |name: &str| {
+            let way = format!("keyroll user activate {name} --force says so in its place");
+            format!("keyroll: {name} is still not live: the identity provider does not say active: true: {way}\n")
+        };
+        assert_eq!(activate("mira"), (json!(false), waits("mira")));
         let plain = place.run(&["user", "activate", &id]).expect(0);
-        assert_eq!(plain.stderr, format!("keyroll: {id} is still not live: {waits}\n"));
+        assert_eq!(plain.stderr, waits(&id));
         let agent = json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:Agent"], "name": "deploy",
             "owners": [{"value": id}]});
         let agent = post("/scim/v2/Agents", agent);
@@ -114,5 +117,48 @@ fn who_lifts_a_hold_learns_what_is_still_in_the_way() {
         active(true);
         assert_eq!(activate("mira"), (json!(true), String::new()));
         assert_eq!(activate(&agent), (json!(true), String::new()));
+    }
+}
+
+#[test]
+fn the_host_brings_back_whom_the_identity_provider_may_not() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let body = json!({"schemas": [USER], "userName": "boss"});
+        let id = server.idp().post("/scim/v2/Users", &body).expect(201).json()["id"].as_str().unwrap().to_owned();
+        place.run(&["mapping", "create", "--role", "keyroll.admin", "--user", "boss", "--reason", "leads"]).expect(0);
+        let issue = || place.run(&["key", "issue", "--owner", "boss", "--grant", "keyroll:users:read", "--json"]);
+        let key = issue().expect(0).json()["key"].as_str().unwrap().to_owned();
+        let active = |value: bool| {
+            let set = json!([{"op": "replace", "path": "active", "value": value}]);
+            server.idp().patch(&format!("/scim/v2/Users/{id}"), &json!({"schemas": [PATCH], "Operations": set}))
+        };
+        let way = format!("keyroll user activate {id} --force");
+        let verify = || server.admin().post("/v1/verify", &json!({"key": key})).expect(200).json()["code"].clone();
+        active(false).expect(200);
+        // The identity provider's return is refused, and says how it is done.
+        let detail = active(true).expect(403).json()["detail"].as_str().unwrap().to_owned();
+        let said = "a principal that holds a permission of Keyroll is made active by an admin, on the server's host: ";
+        assert_eq!(detail, format!("{said}{way}"));
+        let said =
+            "its identity provider does not say active: true: keyroll user activate boss --force says so in its place";
+        assert_eq!(issue().expect(3).stderr, format!("keyroll: the owner {id} is not live: {said}\n"));
+        place.run(&["user", "suspend", "boss"]).expect(0);
+        assert_eq!(verify(), json!("OWNER_INACTIVE"));
+        let words: Vec<&str> = way.split(' ').skip(1).chain(["--json"]).collect();
+        let shown = place.run(&words).expect(0);
+        assert_eq!(shown.stderr, "");
+        let shown = shown.json();
+        assert_eq!(
+            [&shown["live"], &shown["active"], &shown["admin_hold"]],
+            [&json!(true), &json!(true), &json!(false)]
+        );
+        assert_eq!(verify(), json!("VALID"));
+        // The identity provider reads it, and its next word counts as ever.
+        let read = server.idp().get(&format!("/scim/v2/Users/{id}")).expect(200).json();
+        assert_eq!((&read["active"], &read["meta"]["version"]), (&json!(true), &json!("W/\"3\"")));
+        active(false).expect(200);
+        assert_eq!(verify(), json!("OWNER_INACTIVE"));
+        place.run(&["log", "verify"]).expect(0);
     }
 }

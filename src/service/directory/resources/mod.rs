@@ -3,6 +3,7 @@
 mod changed;
 mod delete;
 mod principal;
+mod returns;
 mod save;
 mod unique;
 mod write;
@@ -22,7 +23,7 @@ use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::render;
 use crate::service::document::stored_document;
 use crate::service::memory::{Dated, Document};
-use crate::service::{Change, Context, Error, Service, authorize, caller, memory};
+use crate::service::{Change, Context, Error, Service, authorize, caller, memory, principal_type};
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn};
 
@@ -203,11 +204,7 @@ impl Service {
         if holder.connection.is_some() {
             return Err(NO_RESOURCE);
         }
-        let name = match holder.owner.kind {
-            crate::domain::principal::PrincipalKind::User => "User",
-            crate::domain::principal::PrincipalKind::Agent => "Agent",
-        };
-        let resource_type = crate::service::registry().by_name(name).ok_or(Error::NotFound)?;
+        let resource_type = principal_type(holder.owner.kind)?;
         let projection = wanted.projection(resource_type)?;
         caller::ask(self, context, Operation::Me, None, |conn| {
             let (tenant, id) = (context.caller.tenant.key, holder.owner.id);

@@ -10,6 +10,7 @@ use crate::domain::principal::{Principal, PrincipalKind};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
 use crate::service::directory::members::spelt;
+use crate::service::directory::resources::returns;
 use crate::service::impact::concerned::Concerned;
 use crate::service::keys::cascade::{self, Consequence};
 use crate::service::{Change, Error, keys};
@@ -85,6 +86,9 @@ pub(in crate::service::directory::resources) fn follow(
     let before = store::principals::find(change.conn, change.key(), id)?;
     let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
     let after = principal(*id, document, resource_type, Some(&before))?;
+    if after.active && !before.active {
+        returns::hold_agents(change, id)?;
+    }
     settle(change, &before, after, None)
 }
 
@@ -103,6 +107,10 @@ pub(in crate::service) fn settle(
     let seq = change.seq()?;
     store::principals::update(change.conn, change.key(), before, &after, seq)?;
     let action = match consequence {
+        // Who is not live for another reason as well: that an admin has changed their mind is recorded all the same.
+        Consequence::None if before.admin_hold != after.admin_hold => {
+            Some(if after.admin_hold { "principal.held" } else { "principal.released" })
+        }
         Consequence::None => None,
         Consequence::Suspend => Some("principal.suspended"),
         Consequence::Activate => Some("principal.activated"),

@@ -16,7 +16,7 @@ use crate::service::directory::members::{self, Delta, Plan};
 use crate::service::directory::resources::principal::{OWNERS, follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
 use crate::service::directory::resources::write::check_reserved;
-use crate::service::directory::resources::{Loaded, changed};
+use crate::service::directory::resources::{Loaded, changed, returns};
 use crate::service::impact::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
 use crate::service::impact::protect::{self, Asked, MemberChange as _, Write};
 use crate::service::keys::cascade;
@@ -242,6 +242,9 @@ fn complete(
         protect::only_reduce(change, asked, &mut plan, tolerances)?;
     }
     validate::complete(&draft.document, resource_type)?;
+    if resource_type.principal {
+        returns::lock_agents(change, before, &draft.document)?;
+    }
     Ok(plan)
 }
 

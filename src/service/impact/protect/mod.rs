@@ -19,8 +19,7 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
-use crate::service::access::facts::{connection_names, sponsors};
-use crate::service::access::{facts, liveness};
+use crate::service::access::facts::{self, connection_names, sponsors};
 use crate::service::impact::concerned::Concerned;
 use crate::service::{Change, Error};
 use crate::store::ResourceKey;
@@ -70,7 +69,7 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
     // is refused.
     let by_connection = change.context.caller.connection().is_some() && is_active(write.after);
     if by_connection && policy.keyroll_by_agents() {
-        check_sponsored(change, policy, write)?;
+        check_sponsors(change, policy, write)?;
     }
     let is_person = !policy.of_person(&write.id).is_empty();
     let guarded = by_connection && (is_person || policy.keyroll_by_scim());
@@ -92,8 +91,13 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         let gains = !keyroll(policy, &places(&(&has - &had))).is_empty();
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
-        if gains || revives || renames {
-            return Err(refused(change, write, &[held, holds], "a principal that holds a permission of Keyroll"));
+        let what = "a principal that holds a permission of Keyroll";
+        if gains || renames {
+            return Err(refused(change, write, &[held, holds], what));
+        }
+        if revives {
+            let way = format!("on the server's host: keyroll user activate {} --force", write.id);
+            return Err(protected(change, write, &[held, holds], format!("{what} is made active by an admin, {way}")));
         }
     }
     Ok(concerned)
@@ -119,33 +123,38 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<C
     Ok(concerned)
 }
 
-/// An agent lives by its sponsors: one more of them, or one that is back, gives it what it holds, for longer if
-/// another one answers for it already. One that is inactive gains nothing: its own return is refused.
-fn check_sponsored(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
-    let Some(after) = write.after else { return Ok(()) };
+/// An agent lives by its sponsors: one more of them gives it what it holds, for longer if another one answers for it
+/// already. One that is inactive gains nothing: its own return is refused.
+fn check_sponsors(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
     let owners = |document: Option<&Map<String, Value>>| document.map(sponsors).unwrap_or_default();
-    let (before, tenant) = (owners(write.before), change.key());
-    let agents: Vec<Id> = if owners(Some(after)).iter().any(|owner| !before.contains(owner)) {
-        vec![write.id]
-    } else if is_active(Some(after)) && !is_active(write.before) && write.before.is_some() {
-        liveness::sponsored_by(change.conn, tenant, &write.id)?
-    } else {
+    let before = owners(write.before);
+    if owners(write.after).iter().all(|owner| before.contains(owner)) {
         return Ok(());
-    };
-    let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, &agents, None)?;
-    let acts = |agent: &Facts| agent.resource.as_ref().is_some_and(|one| is_active(Some(&one.document)));
-    for agent in facts.iter().filter(|agent| agent.id == write.id || acts(agent)) {
-        let hits = access::potential(policy, agent, &groups, change.now);
-        let holds = keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect());
-        if !holds.is_empty() {
-            let what = "an agent that holds a permission of Keyroll";
-            return Err(refused(change, write, &[holds], what));
-        }
     }
-    Ok(())
+    match guarded_agents(change, policy, &[write.id])?.pop() {
+        Some((_, holds)) => Err(refused(change, write, &[holds], "an agent that holds a permission of Keyroll")),
+        None => Ok(()),
+    }
 }
 
-fn is_active(document: Option<&Map<String, Value>>) -> bool {
+/// Those of these agents that hold a permission of Keyroll as soon as a live User answers for them, and which.
+pub(in crate::service) fn guarded_agents(
+    change: &mut Change<'_>,
+    policy: &Policy,
+    agents: &[Id],
+) -> Result<Vec<(Id, Permissions)>, Error> {
+    let tenant = change.key();
+    let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, agents, None)?;
+    let acts = |agent: &&Facts| agent.resource.as_ref().is_some_and(|one| is_active(Some(&one.document)));
+    let held = facts.iter().filter(acts).map(|agent| {
+        let hits = access::potential(policy, agent, &groups, change.now);
+        (agent.id, keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect()))
+    });
+    Ok(held.filter(|(_, holds)| !holds.is_empty()).collect())
+}
+
+/// Whether a document says of a principal that it is active.
+pub(in crate::service) fn is_active(document: Option<&Map<String, Value>>) -> bool {
     document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
 }
 
@@ -171,8 +180,11 @@ fn keyroll(policy: &Policy, mappings: &BTreeSet<usize>) -> Permissions {
 
 /// 403, with a record of it: see `change::perform`.
 fn refused(change: &Change<'_>, write: &Write<'_>, permissions: &[Permissions], what: &str) -> Error {
+    protected(change, write, permissions, format!("{what} is only reduced by an identity provider: an admin does this"))
+}
+
+fn protected(change: &Change<'_>, write: &Write<'_>, permissions: &[Permissions], detail: String) -> Error {
     let entry = refusal(change, write.resource_type, write.id, permissions);
-    let detail = format!("{what} is only reduced by an identity provider: an admin does this");
     Error::Protected { detail, entry: Box::new(entry) }
 }
 
