@@ -1,23 +1,64 @@
-//! What says that somebody leaves, under a name that no schema here has.
+//! Words by which providers say that somebody is there or leaves, and what says so under a name that no schema here
+//! has.
 //!
 //! Unknown names are dropped by the lenient dialects; dropping one of these would swallow the leaving itself.
 
 use serde_json::Value;
 
-/// Names that say by a no that somebody is not active.
-const ACTIVE: [&str; 2] = ["active", "enabled"];
-/// What they say it with beside a state.
-const NO: [&str; 4] = ["false", "0", "no", "off"];
+/// Yes and no in other words than JSON's.
+pub(super) const YES: [&str; 5] = ["true", "1", "yes", "y", "on"];
+pub(super) const NO: [&str; 5] = ["false", "0", "no", "n", "off"];
+/// States of whoever leaves or has left; as names they say it by a yes.
+pub(super) const GONE: [&str; 20] = [
+    "inactive",
+    "disabled",
+    "suspended",
+    "terminated",
+    "deprovisioned",
+    "deactivated",
+    "blocked",
+    "locked",
+    "deleted",
+    "removed",
+    "archived",
+    "left",
+    "leaver",
+    "departed",
+    "offboarded",
+    "resigned",
+    "retired",
+    "dismissed",
+    "quit",
+    "former",
+];
+
+/// Names that say it by a no, or by a state.
+const ACTIVE: [&str; 6] = ["active", "enabled", "login", "logon", "signin", "signon"];
+/// Names that say it by a no behind one of [`BEFORE`]: alone they may be about anything.
+const RIGHTS: [&str; 3] = ["access", "allowed", "permitted"];
 /// Names that say it by a state, or by `false`.
 const STATES: [&str; 2] = ["status", "state"];
-const ENDED: [&str; 9] =
-    ["false", "inactive", "disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked", "locked"];
-/// Names that say it by a yes.
-const ENDS: [&str; 9] =
-    ["disabled", "suspended", "locked", "inactive", "deactivated", "terminated", "deprovisioned", "blocked", "deleted"];
-const YES: [&str; 4] = ["true", "1", "yes", "on"];
-/// What may stand before any of them: `isActive`, `userStatus`, `isAccountDisabled`.
-const BEFORE: [&str; 7] = ["is", "account", "user", "login", "employment", "employee", "person"];
+/// What may stand before any of them: `isActive`, `userStatus`, `isAccountDisabled`, `canLogin`, `isSoftDeleted`. A name
+/// with another word in it is about something else: `passwordLoginAllowed`.
+const BEFORE: [&str; 17] = [
+    "is",
+    "has",
+    "can",
+    "may",
+    "allow",
+    "account",
+    "user",
+    "login",
+    "logon",
+    "signin",
+    "signon",
+    "access",
+    "employment",
+    "employee",
+    "person",
+    "soft",
+    "hard",
+];
 
 /// Letters of a name that are looked at: enough for the longest of these with all that is likely before it.
 const WORD_MAX: usize = 32;
@@ -61,13 +102,14 @@ fn within(word: &str, value: &Value) -> Option<String> {
 
 fn says(word: &str, text: &str) -> bool {
     let is_in = |words: &[&str]| words.iter().any(|own| text.eq_ignore_ascii_case(own));
-    let mut word = word;
+    let (whole, mut word) = (word, word);
     loop {
         let says = match word {
-            word if ACTIVE.contains(&word) => is_in(&NO) || is_in(&ENDED),
+            word if ACTIVE.contains(&word) => is_in(&NO) || is_in(&GONE),
             // The number of a status may mean anything.
-            word if STATES.contains(&word) => is_in(&ENDED),
-            word => ENDS.contains(&word) && is_in(&YES),
+            word if STATES.contains(&word) => is_in(&GONE) || is_in(&["false"]),
+            word if RIGHTS.contains(&word) => word != whole && is_in(&NO),
+            word => GONE.contains(&word) && is_in(&YES),
         };
         if says {
             return true;
@@ -154,6 +196,40 @@ mod tests {
         check("clearance", json!("disabled"), None);
         check("statusText", json!("disabled"), None);
         check("active.since", json!(false), None);
+    }
+
+    #[test]
+    fn rights_and_other_states() {
+        for name in ["isSoftDeleted", "softDeleted", "soft_deleted", "deleted", "hasLeft", "isLeaver"] {
+            check(name, json!("True"), Some(name));
+            check(name, json!("Y"), Some(name));
+            check(name, json!("N"), None);
+        }
+        for state in ["Left", "leaver", "departed", "offboarded", "resigned", "quit", "former", "retired", "archived"] {
+            check("status", json!(state), Some("status"));
+            check("employmentStatus", json!(state), Some("employmentStatus"));
+            check("title", json!(state), None);
+        }
+        for name in [
+            "loginAllowed",
+            "signInAllowed",
+            "canLogin",
+            "loginEnabled",
+            "allowLogin",
+            "login",
+            "isLoginPermitted",
+            "hasAccess",
+            "can_sign_in",
+            "urn:x:User:accessAllowed",
+        ] {
+            check(name, json!(false), Some(name));
+            check(name, json!("n"), Some(name));
+            check(name, json!(true), None);
+            check(name, json!("mira"), None);
+        }
+        for name in ["passwordLoginAllowed", "vpnAccess", "newsletterAllowed", "allowed", "access", "softLaunch"] {
+            check(name, json!(false), None);
+        }
     }
 
     #[test]

@@ -188,3 +188,22 @@ fn an_attribute_of_an_extension_may_be_named_alone_in_a_filter() {
         }
     }
 }
+
+/// `KEYROLL_TEST_UPDATE_GOLDEN=1` writes the page anew.
+#[test]
+fn the_page_of_tolerances_names_every_one() {
+    const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tolerances.md");
+    let mut page = "# Tolerances\n\nWhat Keyroll takes beside the standard, by the dialect of the connection. The answer's header \
+        `Keyroll-Tolerance` gives the\ncodes of those that a request needed, and so does the record in the log.\n\n\
+        | code | dialects | what |\n| --- | --- | --- |\n"
+        .to_owned();
+    for tolerance in Tolerance::ALL {
+        let dialects: Vec<String> =
+            tolerance.dialects().iter().map(|dialect| format!("`{}`", dialect.name())).collect();
+        page += &format!("| `{}` | {} | {} |\n", tolerance.name(), dialects.join(", "), tolerance.about().trim());
+    }
+    if std::env::var_os("KEYROLL_TEST_UPDATE_GOLDEN").is_some() {
+        std::fs::write(PAGE, &page).unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(PAGE).unwrap(), page);
+}

@@ -145,25 +145,28 @@ pub(super) mod tests {
 
     #[test]
     fn truth_is_understood_in_other_words() {
-        for no in [r#"" False ""#, r#""0""#, "0", "0.0", r#""no""#, r#""OFF""#] {
+        for no in [r#"" False ""#, r#""0""#, "0", "0.0", r#""no""#, r#""N""#, r#""OFF""#] {
             check(Auto, "active", no, "false | entra-002");
             check(Auto, "emails", &format!(r#"[{{"primary":{no}}}]"#), r#"[{"primary":false}] | entra-002"#);
             check(Rfc, "active", no, &format!("active: expected a boolean, got a {}", kind(no)));
         }
-        for yes in [r#""1""#, "1", r#""Yes""#, r#""on""#, r#""TRUE ""#] {
+        for yes in [r#""1""#, "1", r#""Yes""#, r#""y""#, r#""on""#, r#""TRUE ""#] {
             check(Auto, "active", yes, "true | entra-002");
         }
-        for gone in ["inactive", "Disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked"] {
+        for gone in
+            ["inactive", "Disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked", "Left"]
+        {
             check(Auto, "active", &format!("{gone:?}"), "false | entra-002");
         }
         for there in ["active", "Enabled"] {
             check(Auto, "active", &format!("{there:?}"), "true | entra-002");
         }
-        let general = "understood are true, 1, yes, on and false, 0, no, off";
+        let general = "understood are true, 1, yes, y, on and false, 0, no, n, off";
         let refused = format!("emails[0].primary: expected a boolean, got a string; {general}");
         check(Auto, "emails", r#"[{"primary":"disabled"}]"#, &refused);
-        let states = "understood are true, 1, yes, on, active, enabled and false, 0, no, off, inactive, disabled, \
-                      suspended, terminated, deprovisioned, deactivated, blocked";
+        let states = "understood are true, 1, yes, y, on, active, enabled and false, 0, no, n, off, inactive, disabled, \
+                      suspended, terminated, deprovisioned, deactivated, blocked, locked, deleted, removed, archived, \
+                      left, leaver, departed, offboarded, resigned, retired, dismissed, quit, former";
         for odd in [r#""perhaps""#, "2", "0.5", "-1"] {
             check(Auto, "active", odd, &format!("active: expected a boolean, got a {}; {states}", kind(odd)));
         }

@@ -6,15 +6,11 @@ use serde_json::Value;
 use super::simple::mismatch;
 use crate::scim::attribute::Attribute;
 use crate::scim::error::Error;
+use crate::scim::leaving::{GONE, NO, YES};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 
-/// Words that every boolean understands.
-const YES: [&str; 4] = ["true", "1", "yes", "on"];
-const NO: [&str; 4] = ["false", "0", "no", "off"];
-/// States, which only `active` has.
+/// A state, which only `active` has; [`GONE`] are the others.
 const ACTIVE: [&str; 2] = ["active", "enabled"];
-const INACTIVE: [&str; 7] =
-    ["inactive", "disabled", "suspended", "terminated", "deprovisioned", "deactivated", "blocked"];
 
 /// Reads a boolean; `None` if it is unassigned.
 ///
@@ -80,7 +76,7 @@ fn word(text: &str, is_state: bool) -> Option<bool> {
     let is_in = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     if is_in(&YES) || is_state && is_in(&ACTIVE) {
         Some(true)
-    } else if is_in(&NO) || is_state && is_in(&INACTIVE) {
+    } else if is_in(&NO) || is_state && is_in(&GONE) {
         Some(false)
     } else {
         None
@@ -91,7 +87,7 @@ fn explained(error: Error, is_state: bool) -> Error {
     let (mut yes, mut no) = (YES.to_vec(), NO.to_vec());
     if is_state {
         yes.extend(ACTIVE);
-        no.extend(INACTIVE);
+        no.extend(GONE);
     }
     let detail = format!("{}; understood are {} and {}", error.detail, yes.join(", "), no.join(", "));
     Error { detail, ..error }
