@@ -34,6 +34,7 @@ mod target;
 mod unread;
 mod unsent;
 mod v1;
+mod wording;
 
 use std::num::NonZero;
 use std::sync::Arc;

@@ -6,7 +6,7 @@
 
 mod spared;
 
-pub use spared::{Names, TEXT_BYTES_MAX, Tolerances};
+pub use spared::{Names, TEXT_BYTES_MAX, Tolerances, told_path};
 
 /// Which deviations from the RFCs a connection accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

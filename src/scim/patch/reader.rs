@@ -338,7 +338,7 @@ pub(super) fn members<const N: usize>(
     for (key, value) in object {
         let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
             if let Some(path) = leaving::found(&key, &value) {
-                let detail = format!("patch: {path} is no part of it, and says that somebody leaves");
+                let detail = format!("patch: {path}: is no part of it, and says that somebody leaves");
                 tolerances.spare_leaving(&path, Error::syntax(detail))?;
                 tolerances.allow(Tolerance::UnknownAttribute);
             }

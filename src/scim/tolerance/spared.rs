@@ -45,6 +45,23 @@ impl Names {
     }
 }
 
+/// A path as it may be told. What a filter compares with is left out; `None` for what does not look like a name: it
+/// may be a value in the wrong place.
+pub fn told_path(path: &str) -> Option<String> {
+    let (head, tail) = match (path.split_once('['), path.rsplit_once(']')) {
+        (Some((head, _)), Some((_, tail))) => (head, tail),
+        _ => (path, ""),
+    };
+    let is_name = |segment: &str| {
+        segment.len() <= SEGMENT_CHARS_MAX
+            && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'))
+    };
+    let told = head.len() + tail.len() <= NAME_CHARS_MAX
+        && !head.is_empty()
+        && [head, tail].into_iter().flat_map(|part| part.split(['.', ':', '/', '#'])).all(is_name);
+    told.then(|| format!("{head}{tail}"))
+}
+
 /// The tolerances of one request: which are allowed, and which were used.
 #[derive(Clone, Debug)]
 pub struct Tolerances {
@@ -147,21 +164,9 @@ impl Tolerances {
         &self.kept_out
     }
 
-    /// Notes a path whose value was dropped. What a filter compares with is left out, and what does not look
-    /// like a name is not told: it may be a value in the wrong place.
+    /// Notes a path whose value was dropped, as far as it may be told (see [`told_path`]).
     pub fn drop_path(&mut self, path: &str) {
-        let (head, tail) = match (path.split_once('['), path.rsplit_once(']')) {
-            (Some((head, _)), Some((_, tail))) => (head, tail),
-            _ => (path, ""),
-        };
-        let is_name = |segment: &str| {
-            segment.len() <= SEGMENT_CHARS_MAX
-                && segment.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '$'))
-        };
-        let told = head.len() + tail.len() <= NAME_CHARS_MAX
-            && !head.is_empty()
-            && [head, tail].into_iter().flat_map(|part| part.split(['.', ':', '/', '#'])).all(is_name);
-        self.dropped.add(if told { format!("{head}{tail}") } else { UNTOLD.to_owned() });
+        self.dropped.add(told_path(path).unwrap_or_else(|| UNTOLD.to_owned()));
     }
 
     /// Notes an id that no resource has. What has no digit in it may be somebody's name, and is not told.

@@ -1,0 +1,224 @@
+//! The details of refusals as the server's log may repeat them: words of ours, and no value.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use crate::domain::Id;
+use crate::domain::secret::resembles_key;
+use crate::scim::tolerance::told_path;
+use crate::service::registry;
+
+/// The words that refusals are made of, and the names of attributes that schemas have. None of them says anything
+/// about anybody, so that a text of these words alone holds no value, whoever chose it.
+static WORDS: LazyLock<HashSet<&'static str>> =
+    LazyLock::new(|| include_str!("words.txt").split_whitespace().collect());
+
+/// More words than any detail of ours has.
+const WORDS_MAX: usize = 60;
+
+/// Words that are names as well, and stand for themselves beside these alone.
+const PAIRS: [(&str, &str); 25] = [
+    ("may", "have"),
+    ("may", "stand"),
+    ("upper", "case"),
+    ("may", "use"),
+    ("may", "be"),
+    ("may", "yet"),
+    ("may", "write"),
+    ("one", "may"),
+    ("order", "mark"),
+    ("grant", "a"),
+    ("grant", "at"),
+    ("empty", "grant"),
+    ("first", "page"),
+    ("every", "page"),
+    ("many", "long"),
+    ("too", "long"),
+    ("at", "line"),
+    ("trailing", "characters"),
+    ("not", "UTF-8"),
+    ("no", "UTF-8"),
+    ("holds", "U+0000"),
+    ("expected", "application/scim+json"),
+    ("only", "application/scim+json"),
+    ("or", "application/json"),
+    ("and", "application/json"),
+];
+
+/// A number behind one of these is a place or a limit, and no value.
+const COUNTED: [&str; 4] = ["column", "line", "most", "least"];
+
+/// A text without what is not among the words, nor the name of what there is not: whoever is refused for it looks for
+/// it.
+pub(super) fn wording(detail: &str) -> String {
+    let (detail, names) = named(detail);
+    let (mut text, mut before) = (String::new(), "");
+    let mut words = detail.split_whitespace().take(WORDS_MAX).peekable();
+    while let Some(word) = words.next() {
+        let own = core(word);
+        let known = own.is_empty() && word.len() <= 3
+            || WORDS.contains(own)
+            || names.iter().any(|name| name == own)
+            || is_compound(own)
+            || Id::parse(own).is_some()
+            || COUNTED.contains(&before) && own.bytes().all(|byte| byte.is_ascii_digit())
+            || words.peek().is_some_and(|next| PAIRS.contains(&(own, core(next))))
+            || PAIRS.contains(&(before, own));
+        before = own;
+        if known {
+            text.push_str(word);
+        } else if !text.ends_with("… ") {
+            text.push('…');
+        } else {
+            continue;
+        }
+        text.push(' ');
+    }
+    text.truncate(text.trim_end().len());
+    text
+}
+
+/// What stands behind the name of an attribute or a schema that there is not.
+const BEHIND_NAMES: [&str; 3] = ["no such ", "says that somebody leaves", "is no part of it"];
+/// What stands before one.
+const BEFORE_NAMES: [&str; 3] = ["no such attribute", "no such sub-attribute", "no such schema"];
+
+/// A detail, and the names in it that a client sent and that nobody has, as far as they have the form of names.
+/// Where one stands is known by what is said of it.
+fn named(detail: &str) -> (String, Vec<String>) {
+    let mut parts: Vec<Cow<'_, str>> = detail.split(": ").map(Cow::Borrowed).collect();
+    let mut names = vec![];
+    for at in 0..parts.len() {
+        let before = at.checked_sub(1).and_then(|at| parts.get(at));
+        let is_name = before.is_some_and(|before| BEFORE_NAMES.iter().any(|words| before.ends_with(words)))
+            || parts.get(at + 1).is_some_and(|next| {
+                BEHIND_NAMES.iter().any(|words| next.starts_with(words)) || next.contains(" has no such ")
+            });
+        let Some(part) = parts.get_mut(at).filter(|_| is_name) else { continue };
+        if let Some(name) = told_path(part).filter(|name| !resembles_key(name)) {
+            names.push(core(&name).to_owned());
+            *part = Cow::Owned(name);
+        }
+    }
+    (parts.join(": "), names)
+}
+
+/// A word without the signs around it.
+fn core(word: &str) -> &str {
+    word.trim_matches(|c: char| ".,:;()\"'[]…".contains(c))
+}
+
+/// Whether a word is made of known ones: a path of an attribute, an element of a list by its place, a permission of
+/// Keyroll's own (its parts may be an admin's), or any of these behind a schema that is ours.
+fn is_compound(word: &str) -> bool {
+    if let Some(parts) = word.strip_prefix("keyroll:") {
+        return parts.split(':').all(|part| part == "*" || WORDS.contains(part));
+    }
+    let urn = registry().published.iter().map(|(schema, _)| &*schema.id).find(|urn| word.starts_with(*urn));
+    let path = urn.and_then(|urn| word.strip_prefix(urn)).map_or(word, |rest| rest.trim_start_matches(':'));
+    let is_place = |text: &str| text.len() <= 6 && text.bytes().all(|byte| byte.is_ascii_digit());
+    let is_known = |part: &str| match part.split_once('[') {
+        None => WORDS.contains(part),
+        Some((list, place)) => WORDS.contains(list) && is_place(place.trim_end_matches(']')),
+    };
+    path.is_empty() || path.split('.').all(is_known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wording_keeps_our_words_and_no_value() {
+        for (detail, expected) in [
+            ("filter: expected an operator at column 12", "filter: expected an operator at column 12"),
+            ("this key does not hold keyroll:users:read", "this key does not hold keyroll:users:read"),
+            ("path: Mira.Okafor+x@ex.test names no resource type", "path: … names no resource type"),
+            ("userName \"Mira Okafor, 12 High Street\" is taken", "userName … is taken"),
+            ("not found", "not found"),
+            ("userName: expected a string, got 555-0100", "userName: expected a string, got …"),
+            ("a\nb", "a …"),
+            ("a provisioning key may use SCIM only", "a provisioning key may use SCIM only"),
+            ("userName \"may\" is taken", "userName … is taken"),
+            (
+                "Operations[12]: path: User has no such attribute: shoeSize",
+                "Operations[12]: path: User has no such attribute: shoeSize",
+            ),
+            (
+                "Operations[0]: value: name.givenName: expected a string",
+                "Operations[0]: value: name.givenName: expected a string",
+            ),
+            ("emails[3].value: expected a string, got 42", "emails[3].value: expected a string, got …"),
+            ("emails[4711001]: name.okafor", "…"),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName at column 7: no such attribute",
+                "urn:ietf:params:scim:schemas:core:2.0:User:name.givenName at column 7: no such attribute",
+            ),
+            ("urn:ietf:params:scim:schemas:core:2.0:User:okafor", "…"),
+            ("grant: at most 1000 permissions", "grant: at most 1000 permissions"),
+            (
+                "an empty grant allows nothing; omit it for an identity key",
+                "an empty grant allows nothing; omit it for an identity key",
+            ),
+            ("malformed JSON: it starts with a byte order mark", "malformed JSON: it starts with a byte order mark"),
+            ("emails: 2 values are primary, at most one may be", "emails: … values are primary, at most one may be"),
+            (
+                "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
+                "userName: the value is taken by 01939e7a-5b1c-7def-8abc-0123456789ab",
+            ),
+            (
+                "malformed JSON: EOF while parsing an object at line 1 column 12",
+                "malformed JSON: EOF while parsing an object at line 1 column 12",
+            ),
+            (
+                "malformed JSON: trailing characters at line 2 column 1",
+                "malformed JSON: trailing characters at line 2 column 1",
+            ),
+            (
+                "Content-Type: expected application/scim+json or application/json",
+                "Content-Type: expected application/scim+json or application/json",
+            ),
+            ("Accept: application/okafor+json", "Accept: …"),
+            ("path: is not UTF-8", "path: is not UTF-8"),
+            (
+                "no synchronous standby is set, and without one nothing may be acknowledged",
+                "no synchronous standby is set, and without one nothing may be acknowledged",
+            ),
+            ("userName \"line\" is taken", "userName … is taken"),
+        ] {
+            assert_eq!(wording(detail), expected);
+        }
+        assert!(wording(&"x ".repeat(100_000)).len() < 10);
+    }
+
+    #[test]
+    fn a_wording_keeps_the_names_of_what_there_is_not() {
+        for (detail, expected) in [
+            ("hunter2 says that somebody leaves", "… says that somebody leaves"),
+            ("accountEnabled: says that somebody leaves", "accountEnabled: says that somebody leaves"),
+            (
+                "Operations[3]: urn:x:User.employeeStatus: says that somebody leaves",
+                "Operations[3]: urn:x:User.employeeStatus: says that somebody leaves",
+            ),
+            ("shoes[type eq \"Mira\"].isActive: no such attribute", "shoes.isActive: no such attribute"),
+            ("isActive: User has no such attribute", "isActive: User has no such attribute"),
+            ("value: User has no such attribute: is Mira", "value: User has no such attribute: is …"),
+            ("mira@ex.test: says that somebody leaves", "… says that somebody leaves"),
+            (
+                "value: User has no such schema: kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz",
+                "value: User has no such schema: …",
+            ),
+        ] {
+            assert_eq!(wording(detail), expected);
+        }
+    }
+
+    #[test]
+    fn no_word_is_a_name() {
+        for name in ["mira", "mark", "will", "grant", "Mira", "Ann", "hunter2", "@", "0"] {
+            assert!(!WORDS.contains(name), "{name}");
+        }
+        assert!(WORDS.iter().all(|word| word.chars().all(|c| c.is_ascii_alphabetic() || "_-'$.".contains(c))));
+    }
+}
