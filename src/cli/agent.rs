@@ -7,6 +7,7 @@ use super::user::{INACTIVE, lifted};
 use super::{Named, Output, found, host, print};
 use crate::service::directory::agents::{AgentRequest, AgentResponse};
 use crate::service::directory::users::Hold;
+use crate::service::keys::hint;
 use crate::service::request;
 use crate::service::{Error, Service};
 
@@ -105,16 +106,24 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 }
 
 /// Why an agent of an admin is not live whom nothing else holds back.
-pub(super) const NO_SPONSOR: &str = "none of its sponsors is live: name one by keyroll agent replace --sponsor";
+pub(super) fn no_sponsor(agent: &AgentResponse) -> String {
+    let texts = (agent.display_name.as_deref(), agent.description.as_deref());
+    let command = hint::sponsor(&print::argument(&agent.name), &agent.name, texts.0, texts.1);
+    format!("none of its sponsors is live: name one who is: {command}")
+}
 
 /// Prints an agent; and, if it is not live, why its keys do not work.
 fn told(agent: &AgentResponse, output: Output) -> Result<(), Error> {
     print::show(agent, output)?;
     let why = match (agent.live, agent.active, agent.admin_hold) {
         (true, _, _) => return Ok(()),
-        (false, false, _) => format!("{INACTIVE}: keyroll agent activate {} --force says so in its place", agent.name),
-        (false, true, true) => "an admin's hold suspends it: keyroll agent activate lifts that".to_owned(),
-        (false, true, false) => NO_SPONSOR.to_owned(),
+        (false, false, _) => {
+            format!("{INACTIVE}: keyroll agent activate {} --force says so in its place", print::argument(&agent.name))
+        }
+        (false, true, true) => {
+            format!("an admin's hold suspends it: keyroll agent activate {} lifts that", print::argument(&agent.name))
+        }
+        (false, true, false) => no_sponsor(agent),
     };
     print::note(&format!("no key of this agent works: {why}"));
     Ok(())

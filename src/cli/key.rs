@@ -93,14 +93,21 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }
         Command::Show { id, output } => {
             let context = host(service, "key show")?;
-            let id = key_text::named(service, &context, id, output)?;
+            let id = key_text::named(service, &context, "show", id, output)?;
             let key = found("key", &id, service.read_key(&context, &id))?;
             show(&key, &key, output)
         }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
-            let id = key_text::named(service, &context, id, output)?;
+            let id = key_text::named(service, &context, "revoke", id, output)?;
+            let before = found("key", &id, service.read_key(&context, &id))?;
             let revoked = found("key", &id, service.revoke_key(&context, &id, reason.as_deref()))?;
+            if let (Some(at), true) = (&revoked.revoked_at, before.revoked_at == revoked.revoked_at) {
+                let why = revoked.revoke_note.as_ref().or(revoked.revoke_reason.as_ref());
+                let why = why.map(|why| format!(", for {why}")).unwrap_or_default();
+                let kept = if reason.is_some() { ", and that stays the reason" } else { "" };
+                print::note(&format!("it was revoked already, at {at}{why}{kept}"));
+            }
             show(&revoked, &revoked, output)
         }
     }

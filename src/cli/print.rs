@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::Output;
 use crate::domain::secret::without_keys;
 use crate::service::Error;
+pub(super) use crate::service::keys::hint::argument;
 
 /// Writes to standard output; if that cannot be had, the process ends here. Whoever has read enough has gone, and
 /// is told nothing.
@@ -154,15 +155,6 @@ pub(super) fn harmless(text: &str) -> String {
     let is_harmful = |c: char| c.is_control() || turns(c);
     let escaped = |c: char| if is_harmful(c) { c.escape_default().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
-}
-
-/// A text as an argument of a command that a shell is given: in quotes, unless it is a plain word.
-pub(super) fn argument(text: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/+".contains(c);
-    if !text.is_empty() && text.chars().all(is_plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// A member of a member, as a text; of a list, that member of each item.

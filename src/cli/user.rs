@@ -3,10 +3,10 @@
 use clap::{Args, Subcommand};
 use serde_json::json;
 
-use super::agent::NO_SPONSOR;
+use super::agent::no_sponsor;
 use super::{Output, found, host, print};
 use crate::service::directory::users::{Hold, Origin, UserResponse};
-use crate::service::{Error, Service};
+use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -59,7 +59,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let context = host(service, "user activate")?;
             let shown = found("user", &of.user, service.hold_user(&context, &of.user, lifted(force), None))?;
             print::show(&shown, of.output)?;
-            if let Some(why) = in_the_way(&shown, &of.user) {
+            if let Some(why) = in_the_way(service, &context, &shown, &of.user)? {
                 print::note(&format!("{} is still not live: {why}", of.user));
             }
             Ok(())
@@ -81,15 +81,15 @@ pub(super) fn lifted(force: bool) -> Hold {
 }
 
 /// Why somebody is not live whom no hold suspends.
-fn in_the_way(shown: &UserResponse, name: &str) -> Option<String> {
+fn in_the_way(service: &Service, context: &Context, shown: &UserResponse, name: &str) -> Result<Option<String>, Error> {
     if shown.live {
-        return None;
+        return Ok(None);
     }
-    Some(match (shown.active, shown.origin == Origin::Admin) {
+    Ok(Some(match (shown.active, shown.origin == Origin::Admin) {
         (false, _) => format!("{INACTIVE}: keyroll user activate {name} --force says so in its place"),
         (true, false) => "none of its owners is live: the identity provider has to name one who is".to_owned(),
-        (true, true) => NO_SPONSOR.to_owned(),
-    })
+        (true, true) => no_sponsor(&service.read_agent(context, &shown.id.to_string())?),
+    }))
 }
 
 /// What only `--force` overrules.

@@ -4,6 +4,7 @@
 //! only the digest can be stored, and `Debug` of the plain key shows the selector alone.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use hkdf::Hkdf;
@@ -98,13 +99,24 @@ pub fn display(class: Class, selector: &str) -> String {
 /// Whether a key's text stands in a text, or what was meant as one, whatever its checksum says: such a text is not
 /// repeated, and not kept.
 pub fn holds_key_text(text: &str) -> bool {
-    let is_secret = |rest: &str| {
-        let rest = rest.strip_prefix(['u', 's', 'p', 'e', 'c']).and_then(|rest| rest.strip_prefix('_'));
-        rest.is_some_and(|rest| {
-            rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count() > SELECTOR_LEN + SECRET_LEN / 2
-        })
-    };
-    text.match_indices("kr").any(|(at, prefix)| text.get(at + prefix.len()..).is_some_and(is_secret))
+    !key_texts(text).is_empty()
+}
+
+/// The texts of keys that stand in a text, each once, whatever their checksums say.
+pub fn key_texts(text: &str) -> BTreeSet<&str> {
+    let (mut found, mut end) = (BTreeSet::new(), 0);
+    for (at, _) in text.match_indices("kr") {
+        let Some(rest) = text.get(at..).filter(|_| at >= end) else { continue };
+        let len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
+        let word = rest.get(..len).unwrap_or_default();
+        let secret = word.strip_prefix("kr").and_then(|rest| rest.strip_prefix(['u', 's', 'p', 'e', 'c']));
+        if secret.and_then(|rest| rest.strip_prefix('_')).is_some_and(|rest| rest.len() > SELECTOR_LEN + SECRET_LEN / 2)
+        {
+            found.insert(word);
+            end = at + len;
+        }
+    }
+    found
 }
 
 /// Whether a text may be that of a key, or the most of one: its beginning is gone, or a letter is another one. Paths,

@@ -1,9 +1,12 @@
 //! What an admin on the host has to say before a key that was refused can be issued: the very command. Whoever asks
 //! over the network cannot run it, and gets the refusal alone.
 
+use serde_json::Value;
+
 use crate::domain::nearest::least;
 use crate::domain::role::ADMIN;
 use crate::domain::{Permission, Principal};
+use crate::service::document::stored_document;
 use crate::service::{Change, Error};
 use crate::store;
 
@@ -55,10 +58,34 @@ pub(in crate::service::keys) fn not_live(change: &Change<'_>, owner: &Principal)
 }
 
 /// Why an agent that nobody answers for gets no key.
-pub(in crate::service::keys) fn unsponsored(change: &Change<'_>, owner: &Principal) -> String {
-    hinted(change, format!("the owner {} has no live sponsor", owner.id), || {
-        format!("an admin's agent gets one by keyroll agent replace {0} {0} --sponsor WHO", called(owner))
-    })
+pub(in crate::service::keys) fn unsponsored(change: &mut Change<'_>, owner: &Principal) -> Result<String, Error> {
+    let found = store::resources::find(change.conn, change.key(), "Agent", &owner.id)?;
+    let document = found.as_ref().map(stored_document).transpose()?.unwrap_or_default();
+    let text = |name: &str| document.get(name).and_then(Value::as_str);
+    Ok(hinted(change, format!("the owner {} has no live sponsor", owner.id), || {
+        let command = sponsor(&called(owner), &owner.name, text("displayName"), text("description"));
+        format!("an admin's agent gets one by {command}")
+    }))
+}
+
+/// The command that gives an admin's agent another sponsor, and keeps what else is said about it.
+pub fn sponsor(agent: &str, name: &str, display_name: Option<&str>, description: Option<&str>) -> String {
+    let mut command = format!("keyroll agent replace {agent} {} --sponsor WHO", argument(name));
+    for (flag, text) in [("--display-name", display_name), ("--description", description)] {
+        if let Some(text) = text {
+            command.push_str(&format!(" {flag}={}", argument(text)));
+        }
+    }
+    command
+}
+
+/// A text as an argument of a command that a shell is given: in quotes, unless it is a plain word.
+pub fn argument(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@/+".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// Why a name is nobody's.

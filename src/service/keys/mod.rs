@@ -3,7 +3,7 @@
 
 pub(in crate::service) mod cascade;
 pub mod ending;
-mod hint;
+pub mod hint;
 pub mod list;
 pub mod request;
 pub mod response;

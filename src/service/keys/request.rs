@@ -186,7 +186,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
     // From here on nobody takes a permission, a role or a sponsor away before the key is there.
     change.seq()?;
     if !liveness::is_sponsored(change.conn, change.key(), owner)? {
-        return Err(not_live(hint::unsponsored(change, owner)));
+        return Err(not_live(hint::unsponsored(change, owner)?));
     }
     let grant = match &request.grant {
         None => Grant::Identity,

@@ -25,7 +25,8 @@ fn a_service_gets_its_key_in_two_commands() {
         let alone = place.run(&["agent", "replace", "ci", "ci", "--description", "Builds"]).expect(0);
         assert_eq!(
             alone.stderr,
-            "keyroll: no key of this agent works: none of its sponsors is live: name one by keyroll agent replace --sponsor\n"
+            "keyroll: no key of this agent works: none of its sponsors is live: name one who is: \
+             keyroll agent replace ci ci --sponsor WHO --description=Builds\n"
         );
         let table = place.run(&["agent", "list"]).expect(0).stdout;
         assert!(table.lines().nth(1).unwrap().contains(" ci "), "{table}");
@@ -95,13 +96,17 @@ fn a_refusal_names_the_command_that_makes_the_key_possible() {
         let held = place.run(&["key", "issue", "--owner", "shop-api"]).expect(3);
         assert_eq!(held.stderr, format!("keyroll: {said}\n"));
         run(lift);
-        place.run(&["agent", "create", "alone"]).expect(0);
-        let sponsor = "keyroll agent replace alone alone --sponsor WHO";
+        place.run(&["agent", "create", "alone", "--description", "x", "--display-name", "On its own"]).expect(0);
+        let sponsor = "keyroll agent replace alone alone --sponsor WHO --display-name='On its own' --description=x";
         let said = format!("the owner {} has no live sponsor: an admin's agent gets one by {sponsor}", id("alone"));
         let alone = place.run(&["key", "issue", "--owner", "alone"]).expect(3);
         assert_eq!(alone.stderr, format!("keyroll: {said}\n"));
-        run(sponsor);
+        let activated = place.run(&["user", "activate", "alone"]).expect(0).stderr;
+        assert!(activated.ends_with(&format!(": name one who is: {sponsor}\n")), "{activated}");
+        run(&sponsor.replace("'On its own'", "Own"));
         place.run(&["key", "issue", "--owner", "alone"]).expect(0);
+        let kept = place.run(&["agent", "show", "alone", "--json"]).expect(0).json();
+        assert_eq!(json!([kept["display_name"], kept["description"]]), json!(["Own", "x"]));
     }
 }
 

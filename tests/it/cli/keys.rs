@@ -38,6 +38,10 @@ fn a_key_is_named_by_its_text() {
         for input in [
             format!("{key}\n"),
             format!("  {key}\r\nmore"),
+            issued.to_string(),
+            format!("more\nAPI_KEY={key}\nOTHER=1\n"),
+            format!("  \"api_key\": \"{key}\","),
+            format!("{key},{key}"),
             key.to_owned(),
             format!("bearer {key}"),
             format!("\"{key}\""),
@@ -71,21 +75,46 @@ fn a_key_is_named_by_its_text() {
         let other = other["key"].as_str().unwrap();
         let none = "keyroll: no key of this installation has that text\n";
         let no_key = "keyroll: that is no key: its form or its checksum is wrong\n";
-        let nothing = "keyroll: nothing was read: give the key's text on standard input, in its first line: keyroll key show - \
-                       <FILE, or type it where it is asked for\n";
+        let two = "keyroll: 2 keys are in what was read: give one of them\n";
         for (input, said) in [
             (UNKNOWN, none),
             (misspelt(other).as_str(), no_key),
             (format!("Bearer {}", misspelt(other)).as_str(), no_key),
             (id, no_key),
             ("-", no_key),
-            ("", nothing),
-            (" \r\n", nothing),
+            (format!("{key}\n{other}").as_str(), two),
         ] {
             for command in ["show", "revoke"] {
                 let refused = told(&place, &["key", command, "-"], input).expect(1);
                 assert_eq!((refused.stdout.as_str(), refused.stderr.as_str()), ("", said), "{input}");
             }
+        }
+    }
+}
+
+#[test]
+fn a_key_that_is_revoked_keeps_its_reason() {
+    for place in Installation::each() {
+        place.run(&["init"]).expect(0);
+        let issued = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
+        let id = issued["id"].as_str().unwrap();
+        let record = place.run(&["key", "revoke", id, "--reason", "leaked", "--json"]).expect(0);
+        assert_eq!(record.stderr, "");
+        let record = record.json();
+        for (input, command) in [("", "show"), (" \r\n", "revoke")] {
+            let refused = told(&place, &["key", command, "-"], input).expect(1);
+            let said = format!(
+                "keyroll: nothing was read: give the key's text on standard input: keyroll key {command} - <FILE, or type it \
+                 where it is asked for\n"
+            );
+            assert_eq!(refused.stderr, said);
+        }
+        // Revoked once, it is revoked for that reason.
+        for (reason, kept) in [(&["--reason", "again"][..], ", and that stays the reason"), (&[], "")] {
+            let again = place.run(&[&["key", "revoke", id, "--json"], reason].concat()).expect(0);
+            let at = record["revoked_at"].as_str().unwrap();
+            assert_eq!(again.json(), record);
+            assert_eq!(again.stderr, format!("keyroll: it was revoked already, at {at}, for leaked{kept}\n"));
         }
     }
 }
