@@ -1,4 +1,4 @@
-//! `GET /readyz`: whether requests can be served, told in a second whatever the database does.
+//! `GET /readyz`: whether requests can be served, told within two seconds whatever the database does.
 
 use actix_web::http::header::RETRY_AFTER;
 use actix_web::rt::time::timeout;
@@ -8,7 +8,7 @@ use super::call::Call;
 use super::respond::Reply;
 use super::run::{ANSWER_TIMEOUT, SLOW, run};
 use crate::domain::operation::Place;
-use crate::service::{Error, Readiness};
+use crate::service::{ENDLESS, Error, Readiness, Service};
 
 /// Answers 200 or 503; `?for=reads` asks for no more than verification needs.
 pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error> {
@@ -17,12 +17,24 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error>
         Some("reads") => true,
         Some(_) => return Err(Error::Malformed("for: expected reads".to_owned())),
     };
-    let asked = run(&shared.service, Place::Blocking, move |service| Ok(service.readiness(for_reads)));
-    let found = match timeout(ANSWER_TIMEOUT, asked).await {
-        Ok(found) => found?,
-        Err(_) => Readiness::nothing(SLOW),
+    let reads = trouble(shared, Service::trouble_reading, SLOW).await?;
+    let writes = match reads {
+        None if !for_reads => trouble(shared, Service::trouble_writing, ENDLESS).await?,
+        // Where nothing can be read, nothing is written either.
+        _ => reads,
     };
+    let found = Readiness { reads, writes, warnings: shared.service.warnings().to_vec() };
     let ready = found.reads.is_none() && found.writes.is_none();
     let reply = Reply::json(if ready { 200 } else { 503 }, &found.to_json())?;
     Ok(if ready { reply } else { reply.with(RETRY_AFTER, "1") })
+}
+
+/// What is in the way, and `slow` if that is not known in time.
+async fn trouble(
+    shared: &Shared,
+    find: fn(&Service) -> Option<&'static str>,
+    slow: &'static str,
+) -> Result<Option<&'static str>, Error> {
+    let asked = run(&shared.service, Place::Blocking, move |service| Ok(find(service)));
+    timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Ok(Some(slow)))
 }

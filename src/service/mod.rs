@@ -54,6 +54,7 @@ use crate::domain::secret::Keyring;
 use crate::domain::{Caller, Id};
 use crate::scim;
 pub use crate::store::Interest;
+pub use crate::store::writes::ENDLESS;
 use crate::store::{self, Conn, Store};
 
 /// What the service needs to know; plain values, whatever they were read from.

@@ -17,11 +17,6 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Nothing can be served, for one reason.
-    pub fn nothing(why: &'static str) -> Readiness {
-        Readiness { reads: Some(why), writes: Some(why), warnings: vec![] }
-    }
-
     /// The same as JSON: `{"status": "ready"}`, or `unready` with what fails.
     pub fn to_json(&self) -> Value {
         let ready = self.reads.is_none() && self.writes.is_none();
@@ -59,24 +54,24 @@ impl Service {
         Ok(())
     }
 
-    /// Whether the store answers, and unless only reads are asked for, whether it keeps what is written. It may
-    /// wait as long as the store does.
-    pub fn readiness(&self, for_reads: bool) -> Readiness {
+    /// Why nothing can be read, if it cannot. It may wait as long as the store does.
+    pub fn trouble_reading(&self) -> Option<&'static str> {
         let read = || -> Result<(), Error> {
             self.inner.store.data_version()?;
             clocks::compare(self);
             self.read(|conn| Ok(store::tenants::all(conn).map(|_| ())?))
         };
-        if let Err(error) = read() {
-            let (why, cause) = match &error {
-                Error::Unavailable(cause) => (cause.told(), cause.to_string()),
-                _ => ("the database failed", error.to_string()),
-            };
-            log::warn!("not ready: {cause}");
-            return Readiness::nothing(why);
-        }
-        let writes =
-            if for_reads { None } else { clocks::believe(self).and_then(|()| self.inner.store.writable()).err() };
-        Readiness { reads: None, writes, warnings: self.warnings().to_vec() }
+        let error = read().err()?;
+        let (why, cause) = match &error {
+            Error::Unavailable(cause) => (cause.told(), cause.to_string()),
+            _ => ("the database failed", error.to_string()),
+        };
+        log::warn!("not ready: {cause}");
+        Some(why)
+    }
+
+    /// Why nothing that is written is kept, if it is not. It may wait as long as a write does.
+    pub fn trouble_writing(&self) -> Option<&'static str> {
+        clocks::believe(self).and_then(|()| self.inner.store.writable()).err()
     }
 }

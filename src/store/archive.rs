@@ -16,34 +16,10 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Bind, Conn};
 use super::error::{Error, Result};
+use super::schema::TABLES;
 use super::statement::Statement;
 pub use super::swap::Present;
 use super::{file, installation, migrate, place, swap};
-
-/// The tables, each behind those that it refers to; a test holds it to the migrations. Who does a job of the worker
-/// (`worker_leases`) is left out: whoever comes back from a backup does none.
-pub const TABLES: [&str; 20] = [
-    "installation",
-    "tenants",
-    "connections",
-    "principals",
-    "resources",
-    "counters",
-    "index_paths",
-    "resource_index",
-    "unique_values",
-    "external_ids",
-    "memberships",
-    "credentials",
-    "log_records",
-    "log_heads",
-    "catalogue",
-    "principal_history",
-    "resource_history",
-    "subject_keys",
-    "revocation_notes",
-    "worker_cursors",
-];
 
 /// What goes to the database at once: so many bytes, or so many rows.
 const BYTES_TOGETHER: usize = 1 << 20;

@@ -125,7 +125,8 @@ pub(super) const NO_STANDBY: &str = "no synchronous standby is set, and without 
 pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
 pub(super) const SLOW: &str = "the database did not answer in time";
 pub(super) const OVERTAKEN: &str = "another primary has taken over from this database";
-const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
+pub(super) const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
+pub(super) const TOLD_LOCKED: &str = "another program has locked the database";
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
 const DISK_FULL: &str = "the disk is full";
@@ -142,7 +143,7 @@ const TOLD: [(&str, &str); 12] = [
     ("database or disk is full", DISK_FULL),
     ("disk I/O error", DISK_FAILS),
     ("unable to open database file", "the database file cannot be opened"),
-    (LOCKED, "another program has locked the database"),
+    (LOCKED, TOLD_LOCKED),
     ("No space left on device", SERVER_DISK_FULL),
     ("in a read-only transaction", READ_ONLY),
     ("connection slots", "the database server takes no more connections"),

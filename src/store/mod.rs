@@ -36,6 +36,7 @@ mod place;
 mod postgres;
 pub mod principals;
 pub mod references;
+mod rehearse;
 pub mod resources;
 mod row;
 pub mod schema;
@@ -53,7 +54,7 @@ pub mod unique;
 mod wal_index;
 mod write_back;
 mod writer;
-mod writes;
+pub mod writes;
 
 use std::fmt;
 use std::sync::Arc;

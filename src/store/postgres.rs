@@ -19,7 +19,7 @@ use super::looks::Looks;
 use super::session::{self, Known, Quiet, Server, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
-use super::{server, standby};
+use super::{rehearse, server, standby};
 use crate::domain::Id;
 
 /// Sessions for writes; commits wait for the disk, so a few keep it busy.
@@ -203,9 +203,10 @@ impl Postgres {
 
     /// A write that changes nothing.
     fn rehearse(&self) -> Result<()> {
-        let sql = "INSERT INTO installation (name, value) VALUES ('probe', '') \
-                   ON CONFLICT (name) DO UPDATE SET value = excluded.value";
-        self.write(|conn| conn.execute_sql(sql, &[]).map(|_| ()))
+        match self.write(rehearse::on_tables)? {
+            Some(log) => self.write(move |conn| rehearse::on_log(conn, log)),
+            None => Ok(()),
+        }
     }
 
     /// See [`super::Store::check_clock`].

@@ -6,12 +6,18 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{Error, Result};
+use super::error::{Error, Result, TOLD_LOCKED};
 
 /// How long it is believed that writes are kept.
 const GOOD: Duration = Duration::from_secs(2);
 /// How long it is believed that they are not.
 const BAD: Duration = Duration::from_millis(250);
+
+/// How long a probe may take before that is told: less than whoever asks waits for it.
+const LONG: Duration = Duration::from_millis(750);
+
+/// What is told of a write that somebody waits for in vain.
+pub const ENDLESS: &str = "a write has begun and does not end";
 
 #[derive(Default)]
 pub(super) struct Writes(Mutex<Known>);
@@ -31,12 +37,21 @@ pub(super) fn now() -> Instant {
 
 impl Known {
     fn learn(&mut self, trouble: Option<&'static str>) {
-        *self = Known { learned: Some(now()), trouble, probing: None };
+        (self.learned, self.trouble) = (Some(now()), trouble);
     }
 
     fn is_fresh(&self) -> bool {
         let valid = if self.trouble.is_some() { BAD } else { GOOD };
         self.learned.is_some_and(|at| at.elapsed() < valid)
+    }
+
+    /// Whether another's lock is in the way, as far as is known.
+    fn is_locked(&self) -> bool {
+        self.trouble == Some(TOLD_LOCKED) || self.is_stuck()
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.probing.is_some_and(|since| since.elapsed() >= LONG)
     }
 
     fn told(&self) -> Result<(), &'static str> {
@@ -50,9 +65,13 @@ impl Writes {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write was committed.
+    /// A write was committed. A lock stops one write and not another: whether none is in the way any more, the probe
+    /// finds out, which tries them all.
     pub(super) fn kept(&self) {
-        self.known().learn(None);
+        let mut known = self.known();
+        if !known.is_locked() {
+            known.learn(None);
+        }
     }
 
     /// A write failed as any other would have.
@@ -69,13 +88,10 @@ impl Writes {
     pub(super) fn ask(&self, probe: impl FnOnce() -> Result<()>) -> Result<(), &'static str> {
         {
             let mut known = self.known();
-            if known.is_fresh() {
-                return known.told();
+            if known.is_stuck() {
+                return Err(ENDLESS);
             }
-            if known.probing.is_some_and(|since| since.elapsed() >= GOOD) {
-                return Err("a write has begun and does not end");
-            }
-            if known.probing.is_some() {
+            if known.is_fresh() || known.probing.is_some() {
                 return known.told();
             }
             known.probing = Some(now());
@@ -84,13 +100,16 @@ impl Writes {
             log::warn!("a write that was tried failed: {error}");
             error.told()
         });
-        self.known().learn(outcome.err());
+        let mut known = self.known();
+        known.probing = None;
+        known.learn(outcome.err());
         outcome
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::LOCKED;
     use super::*;
 
     #[test]
@@ -103,6 +122,18 @@ mod tests {
         assert_eq!(writes.ask(never), Err("the disk is full"));
         writes.kept();
         assert_eq!(writes.ask(never), Ok(()));
+    }
+
+    #[test]
+    fn a_lock_is_in_the_way_until_the_probe_has_passed() {
+        let writes = Writes::default();
+        writes.failed(&Error::Unavailable(LOCKED.to_owned()));
+        writes.kept();
+        assert_eq!(writes.ask(|| panic!("it is known")), Err(TOLD_LOCKED));
+        writes.forget();
+        assert_eq!(writes.ask(|| Ok(())), Ok(()));
+        writes.kept();
+        assert_eq!(writes.ask(|| panic!("it is known")), Ok(()));
     }
 
     #[test]

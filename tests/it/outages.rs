@@ -2,8 +2,8 @@
 
 use std::process::Command;
 
-use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
+use diesel::{Connection, PgConnection};
 use serde_json::{Value, json};
 
 use crate::support::server::{BULK, GROUP, Installation, PATCH, Server, USER, finish, unwarned};
@@ -99,6 +99,38 @@ fn a_read_only_database_is_told_before_anybody_writes() {
     assert_eq!(second.client("").get("/readyz?for=reads").expect(200).json()["status"], json!("ready"));
     cluster.batch_execute(&format!("ALTER DATABASE {name} SET default_transaction_read_only = off")).unwrap();
     until(|| Some(server.client("").get("/readyz")).filter(|answer| answer.status == 200));
+}
+
+#[test]
+fn a_lock_that_somebody_else_holds_is_told_before_anybody_writes() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let mut other = PgConnection::establish(&place.database_url()).unwrap();
+    let ready = || server.client("").get("/readyz");
+    for lock in [
+        "LOCK TABLE credentials IN SHARE MODE",
+        "LOCK TABLE log_records IN ACCESS EXCLUSIVE MODE NOWAIT",
+        "SELECT * FROM log_heads FOR UPDATE",
+    ] {
+        until(|| Some(()).filter(|()| ready().status == 200));
+        other.batch_execute(&format!("BEGIN; {lock}")).unwrap();
+        let told = until(|| Some(ready()).filter(|answer| answer.status == 503)).json();
+        assert_eq!(told, json!({"status": "unready", "writes": "a write has begun and does not end"}), "{lock}");
+        // It is told without a break, and why as soon as that is known.
+        let told = until(|| {
+            let told = ready().expect(503).json();
+            Some(told).filter(|told| told["writes"] != "a write has begun and does not end")
+        });
+        assert_eq!(told, json!({"status": "unready", "writes": "another program has locked the database"}), "{lock}");
+        if !lock.contains("ACCESS") {
+            server.client("").get("/readyz?for=reads").expect(200);
+            assert_eq!(verdict(&server, &key), "VALID");
+        }
+        other.batch_execute("ROLLBACK").unwrap();
+    }
+    until(|| Some(()).filter(|()| ready().status == 200));
+    server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(200);
 }
 
 #[test]

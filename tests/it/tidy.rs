@@ -86,6 +86,7 @@ const NO_TENANT: &[&str] = &[
     "leases",
     "migrate",
     "place",
+    "rehearse",
     "server",
     "session",
     "sqlite",

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use diesel::prelude::*;
 use diesel::sql_types::Text;
-use keyroll::store::archive::{self, TABLES};
+use keyroll::store::archive;
+use keyroll::store::schema::TABLES;
 use keyroll::store::{Settings, Store};
 use serde_json::{Value, json};
 

@@ -107,7 +107,7 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::SearchActions => &["search_actions"],
         Operation::AccessConfiguration => &["authzen_configuration"],
         Operation::SigningKeys => &["signing_keys"],
-        Operation::Ready => &["readiness"],
+        Operation::Ready => &["trouble_reading", "trouble_writing"],
         Operation::Init => &["init"],
         Operation::Apply => &["apply"],
         Operation::LogVerify => &["verify_log"],
