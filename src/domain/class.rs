@@ -12,6 +12,9 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: [Class; 3] = [Class::User, Class::Service, Class::Provisioning];
+
     /// The letter in the prefix.
     pub fn letter(self) -> char {
         match self {
@@ -23,6 +26,6 @@ impl Class {
 
     /// Reads a letter.
     pub fn from_letter(letter: char) -> Option<Class> {
-        [Class::User, Class::Service, Class::Provisioning].into_iter().find(|class| class.letter() == letter)
+        Class::ALL.into_iter().find(|class| class.letter() == letter)
     }
 }

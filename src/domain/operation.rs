@@ -1,6 +1,6 @@
 //! The one list of what the server can do.
 //!
-//! Surface, routes, required permission, log action, where the work runs and which keys may ask are columns of
+//! Surface, routes, required permission, log action, summary, where the work runs and which keys may ask are columns of
 //! one table; the router, the authorization check and the matrix test read it. To add an operation, add a
 //! line: what lacks a column, or nobody carries out, does not compile.
 
@@ -51,10 +51,10 @@ pub enum Keys {
 pub type Route = (&'static str, &'static str);
 
 macro_rules! operations {
-    ($($surface:ident { $($(#[$doc:meta])* $variant:ident: $keys:ident, $permission:literal, $action:literal, $place:ident, [$($method:ident $path:literal),*];)* })*) => {
+    ($($surface:ident { $($(#[doc = $doc:literal])+ $variant:ident: $keys:ident, $permission:literal, $action:literal, $place:ident, [$($method:ident $path:literal),*];)* })*) => {
         /// Everything that the server can do.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Operation { $($($(#[$doc])* $variant,)*)* }
+        pub enum Operation { $($($(#[doc = $doc])+ $variant,)*)* }
 
         impl Operation {
             /// Every operation.
@@ -90,6 +90,11 @@ macro_rules! operations {
             /// Its methods and path templates; empty for what only the command line does.
             pub fn routes(self) -> &'static [Route] {
                 match self { $($(Operation::$variant => &[$((stringify!($method), $path)),*],)*)* }
+            }
+
+            /// What it does, in a sentence.
+            pub fn summary(self) -> &'static str {
+                match self { $($(Operation::$variant => concat!($($doc),+).trim_ascii(),)*)* }
             }
 
             /// The name in structured logs.
@@ -241,6 +246,8 @@ operations! {
         AccessConfiguration: Open, "", "", Inline, [GET "/.well-known/authzen-configuration"];
         /// Publishes the keys that Keyroll's signatures are verified with.
         SigningKeys: Open, "", "", Inline, [GET "/.well-known/jwks.json"];
+        /// Describes this API (OpenAPI 3.1).
+        OpenApi: Open, "", "", Inline, [GET "/v1/openapi.json"];
         /// Tells that the process runs.
         Health: Open, "", "", Inline, [GET "/healthz"];
         /// Tells that requests can be served.

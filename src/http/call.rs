@@ -2,6 +2,7 @@
 
 use actix_web::web;
 
+use super::conditions::is_tagged;
 use super::respond::Reply;
 use super::run::recall;
 use super::{Shared, extract};
@@ -70,11 +71,8 @@ fn place(service: &Service, call: &Call) -> Place {
 /// # Errors
 /// 412.
 fn check_conditions(call: &Call) -> Result<(), Error> {
-    use Operation::{ApiDelete, ApiReplace, MappingDelete, MappingReplace, RoleDelete, RoleReplace};
-    let is_tagged =
-        matches!(call.operation, ApiReplace | ApiDelete | RoleReplace | RoleDelete | MappingReplace | MappingDelete);
     let is_named = matches!(call.request.conditions.if_match, Some(Tags::These(_)));
-    if is_named && call.operation.writes() && !is_tagged {
+    if is_named && call.operation.writes() && !is_tagged(call.operation) {
         return Err(Error::PreconditionFailed("If-Match: what is written here has no tag"));
     }
     Ok(())

@@ -3,7 +3,21 @@
 use actix_web::HttpRequest;
 use actix_web::http::header::{EntityTag, Header, IF_MATCH, IF_NONE_MATCH, IfMatch, IfNoneMatch};
 
+use crate::domain::Operation;
 use crate::service::conditions::{Conditions, Tags};
+
+/// Whether what an operation outside SCIM reads or changes has a tag by then.
+pub(super) fn is_tagged(operation: Operation) -> bool {
+    use Operation::{
+        ApiDelete, ApiRead, ApiReplace, MappingDelete, MappingList, MappingRead, MappingReplace, OpenApi, RoleDelete,
+        RoleRead, RoleReplace,
+    };
+    match operation {
+        ApiRead | ApiReplace | ApiDelete | RoleRead | RoleReplace | RoleDelete => true,
+        MappingRead | MappingReplace | MappingDelete | MappingList | OpenApi => true,
+        _ => false,
+    }
+}
 
 /// The conditions of a request. One that nobody can read must not pass as none: it is there, and names no version.
 pub(super) fn read(request: &HttpRequest) -> Conditions {

@@ -4,7 +4,8 @@
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::respond::SCIM_JSON;
 use crate::domain::operation::Surface;
@@ -22,9 +23,9 @@ pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpR
     let detail = without_keys(&detail).into_owned();
     let mut response = match surface {
         Surface::Scim => respond(error.status(), SCIM_JSON, &scim::Error { detail, ..error.to_scim() }.body()),
-        Surface::AuthZen => respond(authzen_status(error), "application/json", &Value::from(detail)),
+        Surface::AuthZen => respond(authzen_status(error), "application/json", &detail),
         Surface::V1 | Surface::Open | Surface::Host => {
-            respond(error.status(), "application/problem+json", &problem(error, detail, request_id))
+            respond(error.status(), "application/problem+json", &Problem::of(error, detail, request_id))
         }
     };
     let headers = response.headers_mut();
@@ -67,25 +68,46 @@ fn authzen_status(error: &Error) -> u16 {
     }
 }
 
-fn respond(status: u16, media_type: &str, body: &Value) -> HttpResponse {
+fn respond(status: u16, media_type: &str, body: &impl Serialize) -> HttpResponse {
     HttpResponse::build(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
         .insert_header((CONTENT_TYPE, media_type))
-        .body(body.to_string())
+        .body(serde_json::to_string(body).unwrap_or_default())
 }
 
-fn problem(error: &Error, detail: String, request_id: &str) -> Value {
-    let mut body = json!({
-        "type": "about:blank",
-        "title": StatusCode::from_u16(error.status()).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error"),
-        "status": error.status(),
-        "code": code(error),
-        "detail": detail,
-        "request_id": request_id,
-    });
-    if let (Error::Invalid { pointer, .. }, Some(body)) = (error, body.as_object_mut()) {
-        body.insert("pointer".to_owned(), without_keys(pointer).into());
+/// What went wrong (RFC 9457).
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Problem {
+    /// `about:blank`: `code` tells more.
+    #[serde(rename = "type")]
+    kind: &'static str,
+    /// The name of the status.
+    title: &'static str,
+    /// The status of the answer.
+    status: u16,
+    /// What programs decide by; it stays.
+    code: &'static str,
+    /// What is wrong, in a sentence for people.
+    detail: String,
+    /// The id of the request, by which the server's log can be searched.
+    request_id: String,
+    /// The member of the body that is not acceptable, as a JSON Pointer (RFC 6901).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pointer: Option<String>,
+}
+
+impl Problem {
+    fn of(error: &Error, detail: String, request_id: &str) -> Problem {
+        let pointer = if let Error::Invalid { pointer, .. } = error { Some(pointer) } else { None };
+        Problem {
+            kind: "about:blank",
+            title: StatusCode::from_u16(error.status()).ok().and_then(|s| s.canonical_reason()).unwrap_or("Error"),
+            status: error.status(),
+            code: code(error),
+            detail,
+            request_id: request_id.to_owned(),
+            pointer: pointer.map(|pointer| without_keys(pointer).into_owned()),
+        }
     }
-    body
 }
 
 /// The stable code of a problem.

@@ -102,25 +102,6 @@ impl Head {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Where a list of `/v1` goes on; an empty cursor begins it, as in SCIM (RFC 9865 §2).
-    pub(super) fn cursor(&self) -> Option<&str> {
-        self.parameter("cursor").filter(|cursor| !cursor.is_empty())
-    }
-
-    /// A query parameter that is a number.
-    pub(super) fn number(&self, name: &str) -> Result<Option<usize>, Error> {
-        let number = self.parameter(name).map(|text| text.parse::<usize>()).transpose();
-        number.map_err(|_| Error::Malformed(format!("{name}: expected a number")))
-    }
-
-    /// How many items a page of a `/v1` list may have at most. A page without any would have no next one.
-    pub(super) fn count(&self) -> Result<Option<usize>, Error> {
-        match self.number("count")? {
-            Some(0) => Err(Error::Malformed("count: expected 1 or more".to_owned())),
-            count => Ok(count),
-        }
-    }
-
     /// `attributes` and `excludedAttributes`.
     pub(super) fn wanted(&self) -> Result<Wanted, Error> {
         let request = scim::message::SearchRequest::from_query(

@@ -15,7 +15,7 @@ use super::line::{Asked, Line};
 use super::respond::Reply;
 use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, look, now, recall};
 use super::target::Target;
-use super::{Shared, auth, error, extract, operations, origin, request_id, v1};
+use super::{Shared, auth, error, extract, operations, origin, parameters, request_id};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
@@ -87,7 +87,7 @@ async fn answer(
         authorize(&context.caller, operation, None)?;
     }
     if surface == Surface::V1 {
-        v1::check_parameters(operation, &head)?;
+        parameters::check(operation, &head)?;
     }
     let mut read = pin!(extract::body(request, payload, shared, operation));
     let (body, _permit) = match poll_immediate(&mut read).await {

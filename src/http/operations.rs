@@ -6,7 +6,7 @@ use futures_util::future::LocalBoxFuture;
 use super::call::{Call, run};
 use super::respond::Reply;
 use super::v1::{access, agents, apis, keys, mappings, roles, users};
-use super::{Shared, authzen, feed, open, ready, scim, snapshot};
+use super::{Shared, authzen, feed, open, openapi, ready, scim, snapshot};
 use crate::domain::Operation;
 use crate::service::{Error, Service};
 
@@ -84,14 +84,11 @@ impl Handler {
             Operation::SearchActions => Call(authzen::search_actions),
             Operation::AccessConfiguration => Call(open::authzen_configuration),
             Operation::SigningKeys => Call(open::signing_keys),
+            Operation::OpenApi => Wait(|_, s, call| Box::pin(async move { openapi::answer(s, &call) })),
             Operation::Health => Call(open::health),
             Operation::Ready => Wait(|_, s, call| Box::pin(async move { ready::answer(s, &call).await })),
-            Operation::Init
-            | Operation::Apply
-            | Operation::LogVerify
-            | Operation::LogTail
-            | Operation::Backup
-            | Operation::Restore => Host,
+            Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => Host,
+            Operation::LogVerify | Operation::LogTail => Host,
         }
     }
 }

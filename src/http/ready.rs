@@ -5,6 +5,7 @@ use actix_web::rt::time::timeout;
 
 use super::Shared;
 use super::call::Call;
+use super::parameters::FOR;
 use super::respond::Reply;
 use super::run::{ANSWER_TIMEOUT, SLOW, run};
 use crate::domain::operation::Place;
@@ -12,11 +13,7 @@ use crate::service::{ENDLESS, Error, Readiness, Service};
 
 /// Answers 200 or 503; `?for=reads` asks for no more than verification needs.
 pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error> {
-    let for_reads = match call.request.parameter("for") {
-        None => false,
-        Some("reads") => true,
-        Some(_) => return Err(Error::Malformed("for: expected reads".to_owned())),
-    };
+    let for_reads = FOR.word(&call.request)?.is_some();
     let reads = trouble(shared, Service::trouble_reading, SLOW).await?;
     let writes = match reads {
         None if !for_reads => trouble(shared, Service::trouble_writing, ENDLESS).await?,

@@ -66,16 +66,23 @@ impl Reply {
 
     /// An answer that is the same for everybody and changes seldom.
     pub(super) fn public(media_type: &'static str, value: &serde_json::Value) -> Reply {
-        let body = Some(Content::Body(Body::text(value.to_string())));
-        Reply { status: 200, media_type, headers: vec![], body }.with(CACHE_CONTROL, "public, max-age=300")
+        Reply::public_text(media_type, Some(value.to_string()))
+    }
+
+    /// The same from text; 304 for whoever has it.
+    pub(super) fn public_text(media_type: &'static str, text: Option<String>) -> Reply {
+        Reply::kept(media_type, text.map(Body::text), "public, max-age=300")
     }
 
     /// An answer for this client alone, which may keep it and asks each time whether it is still good; 304
     /// if it is.
     pub(super) fn private(media_type: &'static str, body: Option<Body>) -> Reply {
+        Reply::kept(media_type, body, "private, no-cache")
+    }
+
+    fn kept(media_type: &'static str, body: Option<Body>, how: &str) -> Reply {
         let status = if body.is_some() { 200 } else { 304 };
-        let body = body.map(Content::Body);
-        Reply { status, media_type, headers: vec![], body }.with(CACHE_CONTROL, "private, no-cache")
+        Reply { status, media_type, headers: vec![], body: body.map(Content::Body) }.with(CACHE_CONTROL, how)
     }
 
     /// The same, packed for clients that want it so.

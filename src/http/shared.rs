@@ -1,12 +1,13 @@
 //! What every request shares, and what the HTTP side is told at its start.
 
 use std::net::IpAddr;
-use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::openapi::description::Description;
 use super::{failures, feed, unsent};
 use crate::service::Service;
 
@@ -43,6 +44,8 @@ pub struct Shared {
     pub(super) unsent: unsent::Room,
     /// Who waits for changes.
     pub(super) watch: Arc<feed::Watch>,
+    /// The description of the API, once somebody has asked for it.
+    pub(super) description: Arc<OnceLock<Description>>,
     /// Requests without a key that works.
     pub(super) failures: Arc<failures::Failures>,
     /// The path of the public URL, without a slash at its end.
@@ -61,6 +64,7 @@ impl Shared {
             large_bodies: Arc::default(),
             unsent: unsent::Room::default(),
             watch: Arc::default(),
+            description: Arc::default(),
             failures: Arc::default(),
             prefix,
         }

@@ -3,6 +3,7 @@
 use actix_web::HttpRequest;
 
 use super::call::Call;
+use super::parameters::FORM;
 use super::respond::Reply;
 use super::run::{look, recall};
 use super::{Shared, gzip};
@@ -31,9 +32,9 @@ pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -
 
 /// A signed snapshot is not packed: base64 would hardly shrink.
 fn form(request: &HttpRequest, call: &Call) -> Result<Form, Error> {
-    match call.request.parameter("form") {
-        Some("signed") => Ok(Form::Signed),
-        Some(_) => Err(Error::Malformed("form: expected signed".to_owned())),
-        None => Ok(if gzip::is_wanted(request) { Form::Gzip } else { Form::Plain }),
-    }
+    Ok(match FORM.word(&call.request)? {
+        Some(_) => Form::Signed,
+        None if gzip::is_wanted(request) => Form::Gzip,
+        None => Form::Plain,
+    })
 }

@@ -63,7 +63,10 @@ impl Conditions {
     }
 
     /// The same for what has a tag that is no number: what stands between its quotes.
-    pub(in crate::service) fn is_unmodified_as(&self, opaque: &str) -> Result<bool, Error> {
+    ///
+    /// # Errors
+    /// 412 if it is not the one that `If-Match` names.
+    pub fn is_unmodified_as(&self, opaque: &str) -> Result<bool, Error> {
         match &self.if_match {
             Some(tags) if !tags.name(opaque) => Err(Error::PreconditionFailed("the resource has another version")),
             _ => Ok(self.if_none_match.as_ref().is_some_and(|tags| tags.name(opaque))),

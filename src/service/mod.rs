@@ -28,7 +28,7 @@ pub mod log;
 mod memory;
 pub mod noted;
 mod readiness;
-mod reports;
+pub mod reports;
 pub mod request;
 pub mod runtime;
 mod sealed;

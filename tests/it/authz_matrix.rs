@@ -111,6 +111,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("GET /.well-known/authzen-configuration", "/.well-known/authzen-configuration", ""),
     ("GET /v1/changes", "/v1/changes", ""),
     ("GET /.well-known/jwks.json", "/.well-known/jwks.json", ""),
+    ("GET /v1/openapi.json", "/v1/openapi.json", ""),
     ("GET /healthz", "/healthz", ""),
     ("GET /readyz", "/readyz", ""),
 ];

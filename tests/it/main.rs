@@ -44,6 +44,7 @@ mod lookalikes;
 mod me;
 mod month;
 mod nodes;
+mod openapi;
 mod outages;
 mod patch;
 mod queries;

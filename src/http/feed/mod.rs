@@ -18,32 +18,29 @@ pub(super) use watch::Watch;
 use self::reader::Reader;
 use super::Shared;
 use super::call::Call;
+use super::parameters::{AFTER, COUNT_OF_CHANGES, KIND, WAIT, WAIT_SECONDS};
 use super::respond::Reply;
 use crate::service::Error;
 use crate::service::log::feed::{Kinds, PAGE_MAX, Page, START};
 
-/// How long a long-poll waits when it does not say, and at most: proxies give up after 30 s.
-const WAIT_SECONDS: usize = 25;
-
 /// Answers a request for changes.
 pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
     let head = &call.request;
-    let kinds = head.query.iter().filter(|(name, _)| name == "kind").map(|(_, list)| list.as_str());
     let mut reader = Reader {
         service: shared.service.clone(),
         watch: Arc::clone(&shared.watch),
         context: call.context()?.clone(),
-        kinds: Kinds::parse(kinds)?,
-        after: position("after", head.parameter("after"))?.unwrap_or(START),
-        count: within("count", head.number("count")?.unwrap_or(PAGE_MAX as usize), 1, PAGE_MAX as usize)? as i64,
+        kinds: Kinds::parse(KIND.texts(head))?,
+        after: position(AFTER.name, AFTER.text(head))?.unwrap_or(START),
+        count: COUNT_OF_CHANGES.number(head)?.unwrap_or(PAGE_MAX),
     };
-    let wait = within("wait", head.number("wait")?.unwrap_or(WAIT_SECONDS), 0, WAIT_SECONDS)?;
+    let wait = WAIT.number(head)?.unwrap_or(WAIT_SECONDS as u64);
     if wants_events(request) {
         let sent = request.headers().get("last-event-id").map(|value| value.to_str().unwrap_or("?"));
         reader.after = position("Last-Event-ID", sent)?.unwrap_or(reader.after);
         return events::answer(reader).await;
     }
-    let page = poll(reader, Duration::from_secs(wait as u64)).await?;
+    let page = poll(reader, Duration::from_secs(wait)).await?;
     let changes: Vec<&str> = page.items.iter().map(|item| item.json.as_str()).collect();
     let text = format!("{{\"changes\":[{}],\"next\":{}}}", changes.join(","), page.next);
     Ok(Reply::json_text(text))
@@ -52,13 +49,6 @@ pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -
 fn position(name: &str, text: Option<&str>) -> Result<Option<i64>, Error> {
     let number = text.map(|text| text.parse::<i64>().ok().filter(|number| *number >= START).ok_or(()));
     number.transpose().map_err(|()| Error::Malformed(format!("{name}: expected the number of a change")))
-}
-
-fn within(name: &str, number: usize, min: usize, max: usize) -> Result<usize, Error> {
-    if (min..=max).contains(&number) {
-        return Ok(number);
-    }
-    Err(Error::Malformed(format!("{name}: expected {min} to {max}")))
 }
 
 fn wants_events(request: &HttpRequest) -> bool {

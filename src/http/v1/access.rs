@@ -3,6 +3,7 @@
 use super::{ok, read_body};
 use crate::domain::principal::PrincipalKind;
 use crate::http::call::Call;
+use crate::http::parameters::AT;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 
@@ -15,7 +16,7 @@ pub(in crate::http) fn agent(service: &Service, call: &Call) -> Result<Reply, Er
 }
 
 fn report(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Reply, Error> {
-    let text = service.read_access(call.context()?, kind, &call.request.id, call.request.parameter("at"))?;
+    let text = service.read_access(call.context()?, kind, &call.request.id, AT.text(&call.request))?;
     Ok(Reply::json_text(text))
 }
 

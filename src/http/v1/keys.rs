@@ -1,9 +1,11 @@
 //! `/v1/keys`, `/v1/verify`, `/v1/whoami`.
 
-use super::{ok, read_body, reason};
+use super::{ok, read_body, read_optional_body};
 use crate::http::call::Call;
+use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
+use crate::service::keys::request::RevokeRequest;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -13,12 +15,13 @@ pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Er
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request = &call.request;
     let filter = Filter {
-        owner: request.parameter("owner"),
-        class: request.parameter("class"),
-        status: request.parameter("status"),
-        expires_before: request.parameter("expires_before"),
+        owner: parameters::OWNER.text(request),
+        class: parameters::CLASS.text(request),
+        status: parameters::STATUS.text(request),
+        expires_before: parameters::EXPIRES_BEFORE.text(request),
     };
-    ok(&service.list_keys(call.context()?, &filter, request.count()?, request.cursor())?)
+    let (count, cursor) = parameters::page(request)?;
+    ok(&service.list_keys(call.context()?, &filter, count, cursor)?)
 }
 
 pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -26,7 +29,8 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.revoke_key(call.context()?, &call.request.id, reason(call)?.as_deref())?)
+    let request: RevokeRequest = read_optional_body(call)?;
+    ok(&service.revoke_key(call.context()?, &call.request.id, request.reason.as_deref())?)
 }
 
 pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, Error> {

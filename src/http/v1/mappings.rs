@@ -2,6 +2,7 @@
 
 use super::{defined, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
+use crate::http::parameters::{self, COUNT, CURSOR, DRY_RUN};
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 
@@ -22,19 +23,12 @@ pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, 
 /// Removes a mapping, or tells who would lose what. The next page of that may remove nothing.
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (context, request) = (call.context()?, &call.request);
-    let is_tried = match request.parameter("dry_run") {
-        Some("true") => true,
-        None | Some("false") => false,
-        Some(_) => return Err(Error::Malformed("dry_run: true or false".to_owned())),
-    };
-    if let (false, Some(name)) =
-        (is_tried, ["count", "cursor"].into_iter().find(|name| request.parameter(name).is_some()))
-    {
-        return Err(Error::Malformed(format!("{name}: of a dry_run only")));
-    }
-    if is_tried {
-        let (count, cursor) = (request.count()?, request.cursor());
+    if DRY_RUN.word(request)? == Some("true") {
+        let (count, cursor) = parameters::page(request)?;
         return ok(&service.try_delete_mapping(context, &request.id, count, cursor, &request.conditions)?);
+    }
+    if let Some(paged) = [COUNT, CURSOR].iter().find(|one| one.text(request).is_some()) {
+        return Err(Error::Malformed(format!("{}: of a dry_run only", paged.name)));
     }
     empty(service.delete_mapping(context, &request.id, &request.conditions)?)
 }

@@ -5,22 +5,21 @@ pub(super) mod agents;
 pub(super) mod apis;
 pub(super) mod keys;
 pub(super) mod mappings;
-mod parameters;
 pub(super) mod roles;
 pub(super) mod users;
 
 use actix_web::http::header::LOCATION;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
-pub(super) use self::parameters::check as check_parameters;
 use super::call::Call;
 use super::respond::Reply;
 use crate::scim::json::{self, Limits};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
+use crate::service::directory::users::HoldRequest;
 use crate::service::request;
 
 /// The body, which is a JSON object.
@@ -34,20 +33,15 @@ fn read_body<T: DeserializeOwned>(call: &Call) -> Result<T, Error> {
     request::read(&body(call)?)
 }
 
-/// The reason that may stand in a body that need not be there.
-fn reason(call: &Call) -> Result<Option<String>, Error> {
-    let body = if call.body.is_empty() { json!({}) } else { body(call)? };
-    if let Some((unknown, _)) = body.as_object().into_iter().flatten().find(|(name, _)| *name != REASON) {
-        return Err(Error::invalid(format!("/{unknown}"), format!("{unknown}: no such member")));
-    }
-    match body.get(REASON) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(Error::invalid(format!("/{REASON}"), format!("{REASON}: expected a text"))),
-    }
+/// The same of a body that need not be there.
+fn read_optional_body<T: DeserializeOwned + Default>(call: &Call) -> Result<T, Error> {
+    if call.body.is_empty() { Ok(T::default()) } else { read_body(call) }
 }
 
-const REASON: &str = "reason";
+/// Why a hold is put or lifted.
+fn hold_reason(call: &Call) -> Result<Option<String>, Error> {
+    Ok(read_optional_body::<HoldRequest>(call)?.reason)
+}
 
 fn ok(value: &impl Serialize) -> Result<Reply, Error> {
     Reply::json(200, value)

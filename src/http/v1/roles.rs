@@ -2,6 +2,7 @@
 
 use super::{defined, empty, kept, ok, read_body, replaced};
 use crate::http::call::Call;
+use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 
@@ -29,6 +30,6 @@ pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, E
 
 pub(in crate::http) fn holders(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request = &call.request;
-    let page = (request.count()?, request.cursor());
-    Ok(Reply::json_text(service.role_holders(call.context()?, &request.id, request.parameter("at"), page)?))
+    let (at, page) = (parameters::AT.text(request), parameters::page(request)?);
+    Ok(Reply::json_text(service.role_holders(call.context()?, &request.id, at, page)?))
 }

@@ -1,13 +1,15 @@
 //! `/v1/users`.
 
-use super::{empty, ok, reason};
+use super::{empty, hold_reason, ok};
 use crate::http::call::Call;
+use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::directory::users::Hold;
 use crate::service::{Error, Service};
 
 pub(in crate::http) fn list(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.list_users(call.context()?, call.request.count()?, call.request.cursor())?)
+    let (count, cursor) = parameters::page(&call.request)?;
+    ok(&service.list_users(call.context()?, count, cursor)?)
 }
 
 pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -15,11 +17,11 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 }
 
 pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Put, reason(call)?.as_deref())?)
+    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Put, hold_reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Lift, reason(call)?.as_deref())?)
+    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Lift, hold_reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::domain::principal::PrincipalKind;
@@ -54,6 +54,15 @@ pub enum Origin {
     Admin,
     /// An identity provider.
     Scim,
+}
+
+/// Why an admin's hold is put or lifted.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// A code, which goes into the log.
+    #[schemars(regex(pattern = "^[a-z_]{1,64}$"))]
+    pub reason: Option<String>,
 }
 
 /// A page of principals.

@@ -13,7 +13,7 @@ use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::access::{liveness, people};
 use crate::service::keys::response::{IssuedKey, KeyResponse};
-use crate::service::keys::{NewKey, hint, issue};
+use crate::service::keys::{NOTE_MAX, NewKey, hint, issue};
 use crate::service::request::{List, Object, Text, present};
 use crate::service::{Change, Context, Error, Service, access, change};
 use crate::store;
@@ -56,6 +56,15 @@ pub struct OwnerRequest {
 pub struct GrantRequest {
     /// Permissions and patterns of them.
     pub permissions: Option<List<Permission, PERMISSIONS_MAX>>,
+}
+
+/// Why a key is revoked.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RevokeRequest {
+    /// A code of `a`–`z` and `_`, or a text for people, which is kept beside the key until its owner is deleted.
+    #[schemars(length(min = 1, max = NOTE_MAX))]
+    pub reason: Option<String>,
 }
 
 /// What is asked for, checked.

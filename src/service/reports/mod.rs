@@ -4,7 +4,7 @@ mod candidates;
 pub(in crate::service) mod cursor;
 mod dates;
 pub(in crate::service) mod effects;
-mod explain;
+pub mod explain;
 pub(in crate::service) mod holders;
 pub(in crate::service) mod moment;
 mod removal;

@@ -113,8 +113,8 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::LogVerify => &["verify_log"],
         Operation::LogTail => &["tail_log"],
         Operation::Backup => &["back_up"],
-        // The one needs no service, and for the other there is none yet.
-        Operation::Health | Operation::Restore => &[],
+        // These need no service, or there is none yet.
+        Operation::OpenApi | Operation::Health | Operation::Restore => &[],
     }
 }
 

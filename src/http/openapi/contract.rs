@@ -1,0 +1,168 @@
+//! What each operation takes and gives. An operation that gives nothing that is said here does not compile.
+
+use schemars::JsonSchema;
+use serde_json::{Value, json};
+
+use super::answers::{Answer, ETAG, LOCATION, RETRY_AFTER};
+use super::schemas::{Describe, Schemas, taken};
+use crate::domain::Operation;
+use crate::http::conditions::is_tagged;
+use crate::service::catalogue::apis::{ApiList, ApiRequest, ApiResponse};
+use crate::service::catalogue::mappings::{MappingRequest, MappingResponse};
+use crate::service::catalogue::roles::{RoleList, RoleRequest, RoleResponse};
+use crate::service::catalogue::snapshot::MappingList;
+use crate::service::directory::agents::{AgentList, AgentRequest, AgentResponse};
+use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
+use crate::service::keys::request::{KeyRequest, RevokeRequest};
+use crate::service::keys::response::{IssuedKey, KeyList, KeyResponse, VerifyResponse, Whoami};
+use crate::service::keys::verify::VerifyRequest;
+use crate::service::reports::explain::ExplainRequest;
+
+/// What an operation takes and gives.
+pub(super) struct Contract {
+    pub(super) takes: Option<Taken>,
+    pub(super) gives: Vec<Answer>,
+}
+
+/// The body of a request.
+pub(super) struct Taken {
+    pub(super) describe: Describe,
+    pub(super) is_required: bool,
+}
+
+impl Contract {
+    /// The contract of an operation; `None` where it is not one of this API.
+    pub(super) fn of(operation: Operation) -> Option<Contract> {
+        let mut gives = gives(operation);
+        if is_tagged(operation) && !operation.writes() {
+            gives.push(Answer::empty(304, "It is what If-None-Match names.").with(ETAG));
+        }
+        (!gives.is_empty()).then(|| Contract { takes: takes(operation), gives })
+    }
+}
+
+fn takes(operation: Operation) -> Option<Taken> {
+    let describe = match operation {
+        Operation::KeyIssue => taken::<KeyRequest>,
+        Operation::KeyRevoke => taken::<RevokeRequest>,
+        Operation::KeyVerify => taken::<VerifyRequest>,
+        Operation::UserSuspend | Operation::UserActivate | Operation::AgentSuspend | Operation::AgentActivate => {
+            taken::<HoldRequest>
+        }
+        Operation::AgentCreate | Operation::AgentReplace => taken::<AgentRequest>,
+        Operation::ApiCreate | Operation::ApiReplace => taken::<ApiRequest>,
+        Operation::RoleCreate | Operation::RoleReplace => taken::<RoleRequest>,
+        Operation::MappingCreate | Operation::MappingReplace => taken::<MappingRequest>,
+        Operation::AccessExplain => taken::<ExplainRequest>,
+        Operation::AccessEvaluate
+        | Operation::AccessEvaluations
+        | Operation::SearchSubjects
+        | Operation::SearchResources
+        | Operation::SearchActions => any,
+        _ => return None,
+    };
+    let is_optional = matches!(
+        operation,
+        Operation::KeyRevoke
+            | Operation::UserSuspend
+            | Operation::UserActivate
+            | Operation::AgentSuspend
+            | Operation::AgentActivate
+    );
+    Some(Taken { describe, is_required: !is_optional })
+}
+
+/// What is answered when it is done; nothing where the operation is not one of this API.
+fn gives(operation: Operation) -> Vec<Answer> {
+    match operation {
+        Operation::Create
+        | Operation::Read
+        | Operation::Replace
+        | Operation::Patch
+        | Operation::Delete
+        | Operation::Search
+        | Operation::SearchAll
+        | Operation::Roles
+        | Operation::Entitlements
+        | Operation::Me
+        | Operation::MeWrite
+        | Operation::Bulk
+        | Operation::Discover => vec![],
+        Operation::KeyIssue => vec![Answer::json::<IssuedKey>(201, "The key: it is shown this once.")],
+        Operation::KeyList => shows::<KeyList>(),
+        Operation::KeyRead | Operation::KeyRevoke => shows::<KeyResponse>(),
+        Operation::KeyVerify => shows::<VerifyResponse>(),
+        Operation::Whoami => shows::<Whoami>(),
+        Operation::UserList => shows::<UserList>(),
+        Operation::UserRead | Operation::UserSuspend | Operation::UserActivate => shows::<UserResponse>(),
+        Operation::AgentList => shows::<AgentList>(),
+        Operation::AgentRead | Operation::AgentReplace => shows::<AgentResponse>(),
+        Operation::AgentSuspend | Operation::AgentActivate => shows::<AgentResponse>(),
+        Operation::AgentCreate => creates::<AgentResponse>(),
+        Operation::ApiList => shows::<ApiList>(),
+        Operation::ApiRead | Operation::ApiReplace => tagged(shows::<ApiResponse>()),
+        Operation::ApiCreate => tagged(creates::<ApiResponse>()),
+        Operation::RoleList => shows::<RoleList>(),
+        Operation::RoleRead | Operation::RoleReplace => tagged(shows::<RoleResponse>()),
+        Operation::RoleCreate => tagged(creates::<RoleResponse>()),
+        Operation::MappingList => {
+            vec![Answer::json::<MappingList<'_>>(200, DONE).or("application/jwt", text).with(ETAG)]
+        }
+        Operation::MappingRead | Operation::MappingReplace => tagged(shows::<MappingResponse<'_>>()),
+        Operation::MappingCreate => tagged(creates::<MappingResponse<'_>>()),
+        Operation::MappingDelete => {
+            vec![Answer::written(200, "With `dry_run=true`: who would lose what.", any), removed()]
+        }
+        Operation::UserDelete | Operation::AgentDelete | Operation::ApiDelete | Operation::RoleDelete => {
+            vec![removed()]
+        }
+        Operation::RoleHolders | Operation::UserAccess | Operation::AgentAccess | Operation::AccessExplain => {
+            shows_any()
+        }
+        Operation::Changes => vec![Answer::written(200, DONE, any).or("text/event-stream", text)],
+        Operation::AccessEvaluate | Operation::AccessEvaluations => shows_any(),
+        Operation::SearchSubjects | Operation::SearchResources | Operation::SearchActions => shows_any(),
+        Operation::AccessConfiguration | Operation::Health => shows_any(),
+        Operation::OpenApi => tagged(shows_any()),
+        Operation::SigningKeys => vec![Answer::written(200, DONE, any).only("application/jwk-set+json")],
+        Operation::Ready => {
+            vec![Answer::written(200, "Requests can be served.", any), unready()]
+        }
+        Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => vec![],
+        Operation::LogVerify | Operation::LogTail => vec![],
+    }
+}
+
+const DONE: &str = "What was asked for.";
+
+fn shows<T: JsonSchema>() -> Vec<Answer> {
+    vec![Answer::json::<T>(200, DONE)]
+}
+
+fn creates<T: JsonSchema>() -> Vec<Answer> {
+    vec![Answer::json::<T>(201, "What was made.").with(LOCATION)]
+}
+
+fn tagged(answers: Vec<Answer>) -> Vec<Answer> {
+    answers.into_iter().map(|answer| answer.with(ETAG)).collect()
+}
+
+fn removed() -> Answer {
+    Answer::empty(204, "It is gone.")
+}
+
+fn unready() -> Answer {
+    Answer::written(503, "They cannot, and why.", any).with(RETRY_AFTER)
+}
+
+fn shows_any() -> Vec<Answer> {
+    vec![Answer::written(200, DONE, any)]
+}
+
+fn any(_: &mut Schemas) -> Value {
+    json!({"type": "object"})
+}
+
+fn text(_: &mut Schemas) -> Value {
+    json!({"type": "string"})
+}

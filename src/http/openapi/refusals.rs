@@ -1,0 +1,97 @@
+//! What an operation answers when it does not do what was asked: derived from what it is and takes.
+
+use serde_json::{Map, Value, json};
+
+use super::answers::{CHALLENGE, JSON, REQUEST_ID, RETRY_AFTER, refer_to};
+use super::contract::Contract;
+use super::schemas::{Schemas, given};
+use crate::domain::Operation;
+use crate::domain::operation::{Keys, Surface};
+use crate::http::conditions::is_tagged;
+use crate::http::error::Problem;
+use crate::http::parameters;
+
+/// Statuses of refusals: under which name they are described, and what they mean.
+const REFUSALS: [(u16, &str, &str); 14] = [
+    (400, "Malformed", "The request cannot be understood: its query, its headers, or its body as JSON."),
+    (401, "Unauthenticated", "There is no key, or one that does not work."),
+    (403, "Forbidden", "The key may not do this, or nobody may."),
+    (404, "NotFound", "It does not exist, or the caller may not know that it does."),
+    (408, "Timeout", "The body was too long in coming."),
+    (409, "Conflict", "What is asked for contradicts what is stored; `code` says how."),
+    (412, "PreconditionFailed", "It has another version than If-Match names."),
+    (413, "TooLarge", "The body is too large."),
+    (414, "UrlTooLong", "The URL is too long."),
+    (415, "UnsupportedMediaType", "The body is no JSON by its Content-Type, or is compressed."),
+    (422, "Invalid", "A member is not acceptable; `pointer` says which."),
+    (431, "HeaderTooLarge", "The header fields are too large."),
+    (500, "Internal", "The server failed; its log tells why under the id of the request."),
+    (503, "Unavailable", "It cannot be served at this moment: try again."),
+];
+
+/// The statuses that an operation may refuse with.
+fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
+    let (has_body, surface) = (contract.takes.is_some(), operation.surface());
+    let is_named = operation.routes().iter().any(|(_, template)| template.contains("{id}"));
+    let is_of_a_moment = parameters::of(operation).iter().any(|one| one.name == parameters::AT.name);
+    let may = |status: u16| match status {
+        401 => operation.keys() != Keys::Open,
+        403 => !operation.permission().is_empty(),
+        404 => is_named || operation == Operation::AccessExplain,
+        408 | 413 => has_body,
+        409 => may_conflict(operation),
+        412 => is_tagged(operation) || (surface == Surface::V1 && operation.writes()),
+        // AuthZEN knows one status for whatever is wrong with a body.
+        415 => has_body && surface != Surface::AuthZen,
+        422 => (has_body || is_of_a_moment) && surface != Surface::AuthZen,
+        503 => operation.keys() != Keys::Open,
+        _ => true,
+    };
+    REFUSALS.iter().map(|(status, ..)| *status).filter(|status| may(*status)).collect()
+}
+
+/// Whether it may contradict what is stored: most changes, and whatever finds people by names that two may have.
+fn may_conflict(operation: Operation) -> bool {
+    use Operation::{AccessExplain, AgentAccess, Changes, KeyList, KeyRevoke, UserAccess, UserRead};
+    let by_names = matches!(operation, KeyList | UserRead | UserAccess | AgentAccess | AccessExplain | Changes);
+    by_names || (operation.writes() && operation != KeyRevoke)
+}
+
+/// The refusals of an operation, by status.
+pub(super) fn of(operation: Operation, contract: &Contract) -> Map<String, Value> {
+    let answered = |status: &u16| contract.gives.iter().any(|answer| answer.status == *status);
+    let statuses = statuses(operation, contract).into_iter().filter(|status| !answered(status));
+    let refer = |status: u16| {
+        let name = name(status, operation.surface());
+        (status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}))
+    };
+    statuses.map(refer).collect()
+}
+
+/// The name of a refusal: of AuthZEN, its body is a text.
+fn name(status: u16, surface: Surface) -> String {
+    let known = REFUSALS.iter().find(|(own, ..)| *own == status).map_or("", |(_, name, _)| name);
+    if surface == Surface::AuthZen { format!("{known}Evaluation") } else { known.to_owned() }
+}
+
+/// All refusals as Response Objects by name.
+pub(super) fn responses(schemas: &mut Schemas) -> Value {
+    let problem = given::<Problem>(schemas);
+    let sentence = json!({"type": "string", "description": "What is wrong, in a sentence."});
+    let mut shown = Map::new();
+    for (surface, media_type, schema) in
+        [(Surface::V1, "application/problem+json", problem), (Surface::AuthZen, JSON, sentence)]
+    {
+        for (status, _, what) in REFUSALS {
+            let headers: &[&str] = match status {
+                401 | 403 => &[CHALLENGE, REQUEST_ID],
+                503 => &[RETRY_AFTER, REQUEST_ID],
+                _ => &[REQUEST_ID],
+            };
+            let content = json!({media_type: {"schema": schema}});
+            let response = json!({"description": what, "headers": refer_to(headers), "content": content});
+            shown.insert(name(status, surface), response);
+        }
+    }
+    Value::Object(shown)
+}
