@@ -18,6 +18,10 @@ const PAUSE: Duration = Duration::from_micros(100);
 /// How long an answer is waited for: what is told later is too old to answer anybody by.
 const PATIENCE: Duration = Duration::from_millis(700);
 
+/// How long nobody asks before it is asked all the same: a server that restarted knows of us only by a new session,
+/// and whoever puts a backup in place must know of us.
+const IDLE: Duration = Duration::from_secs(5);
+
 /// Who waits for a number.
 type Waiter = Box<dyn FnOnce(Result<i64>) + Send>;
 
@@ -87,11 +91,16 @@ fn stopped() -> Error {
 
 fn run(queue: &Receiver<Waiter>, asked: &Asked, mut ask: impl FnMut() -> Result<i64>) {
     let mut many = false;
-    while let Ok(first) = queue.recv() {
+    loop {
+        let first = match queue.recv_timeout(IDLE) {
+            Ok(first) => Some(first),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => return,
+        };
         if many {
             pause();
         }
-        let waiters: Vec<Waiter> = std::iter::once(first).chain(queue.try_iter()).collect();
+        let waiters: Vec<Waiter> = first.into_iter().chain(queue.try_iter()).collect();
         many = waiters.len() > 1;
         *asked.at() = Some(now());
         let told =

@@ -149,7 +149,7 @@ fn what_cannot_be_written_at_the_first_start_is_all_that_is_said() {
 
 /// Asks until there is an answer, and fails if that takes far too long.
 #[track_caller]
-fn until<T>(ask: impl Fn() -> Option<T>) -> T {
+fn until<T>(ask: impl FnMut() -> Option<T>) -> T {
     support::until("the answer", ask)
 }
 
@@ -274,4 +274,24 @@ fn writes_that_meet_are_done_again_before_a_client_hears_of_it() {
     assert_eq!(members.as_array().unwrap().len(), 4);
     assert_eq!(idp.get("/scim/v2/Users?count=0").expect(200).json()["totalResults"], 8);
     place.run(&["log", "verify"]).expect(0);
+}
+
+#[test]
+fn a_server_whose_database_restarted_is_known_there_before_anybody_asks_it() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let folder = place.data_dir().join("backup");
+    let backup = folder.to_str().unwrap();
+    place.run(&["backup", backup]).expect(0);
+    let (name, mut cluster) = place.cluster();
+    terminate(&mut cluster, &name);
+    // Nobody asks the server anything. What it holds is seen where the lock is looked for.
+    let mut own = PgConnection::establish(&place.database_url()).unwrap();
+    let held = "DO $$ BEGIN ASSERT (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' \
+                AND database = (SELECT oid FROM pg_database WHERE datname = current_database())) > 0; END $$";
+    until(|| own.batch_execute(held).ok());
+    let refused = place.run(&["restore", backup, "--replace"]).expect(1);
+    let in_use = "a server or another command has the database open: stop it, then restore again";
+    assert_eq!(refused.stderr, format!("keyroll: {in_use}\n"));
+    drop(server);
 }
