@@ -4,11 +4,16 @@ use std::process::ExitCode;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Output, found, host, mapping, names, principal, print};
-use crate::domain::principal::is_operator;
-use crate::domain::{Permission, moment};
+use super::{Output, found, host, mapping, principal, print};
+use crate::domain::mapping::Person;
+use crate::domain::principal::{PrincipalKind, is_operator};
+use crate::domain::{Permission, Permissions, moment};
+use crate::service::reports::response::{
+    AccessResponse, Explanation, GroupStep, NearestRole, PossibleSource, ReasonResponse,
+};
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -85,16 +90,15 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
             let context = host(service, "access show")?;
             let (kind, id) = principal(service, &context, &user)?;
             let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
-            let access: Value = serde_json::from_str(&access)?;
             if output.json {
                 print::json(&access)?;
                 return Ok(ExitCode::SUCCESS);
             }
-            let mut access = access;
-            names::put(service, &context, &mut access)?;
-            print::record(&summary(&access));
-            print::table(&rows(&access), &COLUMNS);
-            print_if_truncated(&access);
+            let name = service.names(&context, &[id])?.remove(&id);
+            print::show(&Summary::new(&access, name), output)?;
+            let rows = access.roles.iter().flat_map(|held| held.reasons.iter().map(|reason| row(&held.role, reason)));
+            print::table(&rows.collect::<Result<Vec<_>, Error>>()?, &COLUMNS);
+            print_if(access.truncated);
             Ok(ExitCode::SUCCESS)
         }
         Command::Explain { user, permission, at, output } => {
@@ -103,20 +107,20 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
             let context = host(service, "access explain")?;
             let answer = service.explain(&context, None, (&user, &permission), at.as_deref());
             let answer = found("user or agent", &user, answer)?;
-            let allowed = answer.get("allowed").and_then(Value::as_bool) == Some(true);
-            let code = if allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+            let code = if answer.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             if output.json {
                 print::json(&answer)?;
                 return Ok(code);
             }
-            let word = if allowed { "yes" } else { "no" };
-            let detail = answer.get("detail").and_then(Value::as_str).unwrap_or_default();
+            let word = if answer.allowed { "yes" } else { "no" };
+            let detail = answer.detail.as_deref().unwrap_or_default();
             print::line(&print::harmless(&format!("{word}: {detail}")));
-            let reasons: Vec<Value> = list(&answer, "reasons").into_iter().map(row).collect();
-            if !reasons.is_empty() {
-                print::table(&reasons, &COLUMNS);
+            let rows = answer.reasons.iter().map(|reason| row(reason.role.as_deref().unwrap_or_default(), reason));
+            let rows = rows.collect::<Result<Vec<_>, Error>>()?;
+            if !rows.is_empty() {
+                print::table(&rows, &COLUMNS);
             }
-            print_if_truncated(&answer);
+            print_if(answer.truncated);
             if at.is_none() {
                 hints(&answer, &user).iter().for_each(|hint| print::line(&print::harmless(hint)));
             }
@@ -127,74 +131,64 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
 
 /// The commands that would make the mapping which is missing: for a group that they are in, else for whoever the
 /// identity provider puts into one, and for this one alone.
-fn hints(answer: &Value, user: &str) -> Vec<String> {
-    let Some(role) = answer.pointer("/nearest/role").and_then(Value::as_str) else { return vec![] };
+fn hints(answer: &Explanation, user: &str) -> Vec<String> {
+    let Some(NearestRole { role, could_map, .. }) = &answer.nearest else { return vec![] };
     let create = format!("keyroll mapping create --role {}", print::argument(role));
-    let nearest = answer.get("nearest").cloned().unwrap_or_default();
-    let could_map = list(&nearest, "could_map");
-    let groups = could_map.iter().filter_map(|source| Some(format!("{create} {}", mapping::group_flag(source)?)));
-    let mut hints: Vec<String> = groups.map(|command| format!("hint: {command}")).collect();
-    let is_live = answer.get("live").and_then(Value::as_bool) == Some(true);
-    let is_person = answer.pointer("/principal/type").and_then(Value::as_str) == Some("user") && !is_operator(user);
+    let group = |source: &PossibleSource| match source {
+        PossibleSource::Group { group } => Some(format!("hint: {create} {}", mapping::group_flag(group))),
+        PossibleSource::Person { .. } => None,
+    };
+    let mut hints: Vec<String> = could_map.iter().filter_map(group).collect();
+    let is_person = answer.principal.kind == PrincipalKind::User && !is_operator(user);
     if hints.is_empty() && !could_map.is_empty() && is_person {
         hints.push(format!("hint: {create} --group NAME  # and their identity provider puts them into that group"));
     }
-    if is_live || !could_map.is_empty() {
+    if answer.live || !could_map.is_empty() {
         hints.push(format!("hint: {create} --user {} --reason WHY", print::argument(user)));
     }
     hints
 }
 
 /// Says so if there are more ways through groups than the answer lists.
-fn print_if_truncated(answer: &Value) {
-    if answer.get("truncated").is_some() {
+fn print_if(truncated: bool) {
+    if truncated {
         print::line("there are more ways through groups than are listed; every mapping that applies is");
     }
 }
 
 /// What an answer says beside the roles.
-fn summary(access: &Value) -> Value {
-    let of = |name: &str| access.get(name).cloned().unwrap_or_default();
-    let text = |pointer: &str| access.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
-    let parts = ["/principal/type", "/principal/name", "/principal/id"].map(text);
-    let principal = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
-    json!({
-        "principal": principal,
-        "live": of("live"),
-        "permissions": of("permissions"),
-        "as_of_seq": of("as_of_seq"),
-    })
+#[derive(Serialize)]
+struct Summary<'a> {
+    principal: String,
+    live: bool,
+    permissions: &'a Permissions,
+    as_of_seq: i64,
 }
 
-/// One row for each reason.
-fn rows(access: &Value) -> Vec<Value> {
-    let mut rows = vec![];
-    for role in list(access, "roles") {
-        for mut reason in list(&role, "reasons") {
-            if let Some(members) = reason.as_object_mut() {
-                members.insert("role".to_owned(), role.get("role").cloned().unwrap_or_default());
-            }
-            rows.push(row(reason));
-        }
+impl Summary<'_> {
+    fn new(access: &AccessResponse, name: Option<String>) -> Summary<'_> {
+        let AccessResponse { principal: Person { kind, id }, live, permissions, as_of_seq, .. } = access;
+        let parts = [Some(kind.name().to_owned()), name, Some(id.to_string())];
+        let principal = parts.into_iter().flatten().collect::<Vec<_>>().join(" ");
+        Summary { principal, live: *live, permissions, as_of_seq: *as_of_seq }
     }
-    rows
 }
 
-/// A reason with its groups in one cell, outermost first.
-fn row(mut reason: Value) -> Value {
-    let steps: Vec<String> = list(&reason, "path").iter().map(step).collect();
-    if let Some(members) = reason.as_object_mut() {
-        members.insert("path".to_owned(), Some(steps.join(" > ")).filter(|path| !path.is_empty()).into());
+/// A reason as a row, with its groups in one cell, outermost first.
+fn row(role: &str, reason: &ReasonResponse) -> Result<Value, Error> {
+    #[derive(Serialize)]
+    struct Row<'a> {
+        #[serde(flatten)]
+        reason: &'a ReasonResponse,
+        role: &'a str,
+        path: Option<String>,
     }
-    reason
-}
-
-fn list(value: &Value, name: &str) -> Vec<Value> {
-    value.get(name).and_then(Value::as_array).cloned().unwrap_or_default()
+    let steps: Vec<String> = reason.path.iter().flatten().map(step).collect();
+    let path = Some(steps.join(" > ")).filter(|path| !path.is_empty());
+    Ok(serde_json::to_value(Row { reason, role, path })?)
 }
 
 /// A group by its name, or by its id if it has none.
-fn step(group: &Value) -> String {
-    let text = |name: &str| group.get(name).and_then(Value::as_str);
-    text("displayName").or_else(|| text("id")).unwrap_or_default().to_owned()
+fn step(group: &GroupStep) -> String {
+    group.display_name.clone().unwrap_or_else(|| group.id.to_string())
 }

@@ -36,7 +36,7 @@ pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
     let Command { dry_run, prune, force, .. } = *command;
     let context = host(service, "apply")?;
     let told = service.apply(&context, &file, Options { dry_run, prune, force });
-    let mut told = told.map_err(|error| in_file(&command.file, error))?;
+    let mut told = serde_json::to_value(told.map_err(|error| in_file(&command.file, error))?)?;
     if command.output.json {
         return print::json(&told);
     }

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{ANY, Output, found, host, names, principal, print};
+use crate::domain::mapping::GroupName;
 use crate::service::catalogue::mappings::{MappingRequest, TaggedMapping};
 use crate::service::catalogue::snapshot::Form;
 use crate::service::request;
@@ -126,7 +127,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let columns = ["principal.type", "principal.id", "principal.name", "roles", "permissions"];
             print::pages("losses", &columns, output, |cursor| {
                 let page = service.try_delete_mapping(&context, &id, print::PAGE, cursor, &ANY);
-                let mut page = found("mapping", &id, page)?;
+                let mut page = serde_json::to_value(found("mapping", &id, page)?)?;
                 if !output.json {
                     names::put(service, &context, &mut page)?;
                 }
@@ -201,36 +202,38 @@ pub(super) fn sentence(source: &Value) -> String {
     name.unwrap_or_default()
 }
 
-/// The flag that names the group of a source, as a shell takes it; `None` if it is no group.
-pub(super) fn group_flag(source: &Value) -> Option<String> {
-    let flags =
-        [("/group/displayName", "--group"), ("/group/id", "--group-id"), ("/group/externalId", "--group-external-id")];
-    flags.into_iter().find_map(|(pointer, flag)| {
-        let name = print::argument(source.pointer(pointer)?.as_str()?);
-        // What begins like a flag would be taken for one.
-        let between = if name.trim_start_matches('\'').starts_with('-') { '=' } else { ' ' };
-        Some(format!("{flag}{between}{name}"))
-    })
+/// The flag that names a group, as a shell takes it.
+pub(super) fn group_flag(group: &GroupName) -> String {
+    let (flag, name) = match group {
+        GroupName::DisplayName(name) => ("--group", print::argument(name)),
+        GroupName::Id(id) => ("--group-id", print::argument(&id.to_string())),
+        GroupName::ExternalId(id) => ("--group-external-id", print::argument(id)),
+    };
+    // What begins like a flag would be taken for one.
+    let between = if name.trim_start_matches('\'').starts_with('-') { '=' } else { ' ' };
+    format!("{flag}{between}{name}")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::Id;
 
     #[test]
     fn a_group_is_named_as_a_shell_takes_it() {
-        for (source, expected) in [
-            (json!({"group": {"displayName": "Finance"}}), Some("--group Finance")),
-            (json!({"group": {"displayName": "Finance & Tax"}}), Some("--group 'Finance & Tax'")),
-            (json!({"group": {"displayName": "l'équipe"}}), Some(r"--group 'l'\''équipe'")),
-            (json!({"group": {"displayName": "-x"}}), Some("--group=-x")),
-            (json!({"group": {"displayName": "-x y"}}), Some("--group='-x y'")),
-            (json!({"group": {"displayName": ""}}), Some("--group ''")),
-            (json!({"group": {"id": "7"}}), Some("--group-id 7")),
-            (json!({"group": {"externalId": "x"}}), Some("--group-external-id x")),
-            (json!({"person": {"type": "user", "id": "7"}}), None),
+        let name = |text: &str| GroupName::DisplayName(text.to_owned());
+        let id = Id::parse("01939e7a-5b1c-7def-8abc-0123456789ab").unwrap();
+        for (group, expected) in [
+            (name("Finance"), "--group Finance"),
+            (name("Finance & Tax"), "--group 'Finance & Tax'"),
+            (name("l'équipe"), r"--group 'l'\''équipe'"),
+            (name("-x"), "--group=-x"),
+            (name("-x y"), "--group='-x y'"),
+            (name(""), "--group ''"),
+            (GroupName::Id(id), "--group-id 01939e7a-5b1c-7def-8abc-0123456789ab"),
+            (GroupName::ExternalId("x".to_owned()), "--group-external-id x"),
         ] {
-            assert_eq!(group_flag(&source).as_deref(), expected);
+            assert_eq!(group_flag(&group), expected);
         }
     }
 

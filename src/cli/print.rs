@@ -25,8 +25,8 @@ fn put(text: &str) {
 }
 
 /// Prints one JSON value on one line.
-pub(super) fn json(value: &Value) -> Result<(), Error> {
-    put(&format!("{value}\n"));
+pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
+    put(&format!("{}\n", serde_json::to_string(value)?));
     Ok(())
 }
 

@@ -1,7 +1,7 @@
 //! `keyroll role`.
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::access::At;
 use super::{ANY, Named, Output, found, host, names, permission, print, show};
@@ -94,7 +94,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let columns = ["principal.type", "principal.id", "principal.name", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
                 let page = service.role_holders(&context, &name, at.as_deref(), (print::PAGE, cursor));
-                let mut page: Value = serde_json::from_str(&found("role", &name, page)?)?;
+                let mut page = serde_json::to_value(found("role", &name, page)?)?;
                 if !output.json {
                     names::put(service, &context, &mut page)?;
                 }

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::access::{self, Hit};
 use super::permission::Permissions;
 use super::policy::Policy;
 
 /// Roles and permissions that a principal no longer holds.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Loss {
     /// The roles.
     pub roles: BTreeSet<String>,

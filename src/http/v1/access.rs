@@ -16,8 +16,7 @@ pub(in crate::http) fn agent(service: &Service, call: &Call) -> Result<Reply, Er
 }
 
 fn report(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Reply, Error> {
-    let text = service.read_access(call.context()?, kind, &call.request.id, AT.text(&call.request))?;
-    Ok(Reply::json_text(text))
+    ok(&service.read_access(call.context()?, kind, &call.request.id, AT.text(&call.request))?)
 }
 
 pub(in crate::http) fn explain(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -31,5 +31,5 @@ pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, E
 pub(in crate::http) fn holders(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request = &call.request;
     let (at, page) = (parameters::AT.text(request), parameters::page(request)?);
-    Ok(Reply::json_text(service.role_holders(call.context()?, &request.id, at, page)?))
+    ok(&service.role_holders(call.context()?, &request.id, at, page)?)
 }

@@ -2,15 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::mapping::Source;
 use crate::domain::policy::Mapped;
-use crate::domain::{Api, Id, Policy, Role, TenantKey};
+use crate::domain::{Api, Id, Mapping, Policy, Role, TenantKey};
 use crate::service::Error;
 use crate::service::apply::File;
+use crate::service::apply::response::LeftItem;
 use crate::service::catalogue::items::Item;
-use crate::service::catalogue::{mappings, source};
+use crate::service::catalogue::mappings;
 use crate::store::{self, Conn};
 
 /// The command whose mappings a file speaks for.
@@ -99,14 +100,15 @@ impl Left {
     }
 
     /// As it is told: what each is, and why `prune` leaves it.
-    pub(in crate::service::apply) fn render(&self) -> Vec<Value> {
-        let named = |kind: &'static str| move |(name, stays): &(String, Stays)| json!({"kind": kind, "name": name, "stays": stays});
-        let mapping = |(one, stays): &(Mapped, Stays)| {
-            let said = source::render(&one.mapping.source);
-            json!({"kind": "mapping", "id": one.mapping.id, "role": one.mapping.role, "source": said, "stays": stays})
-        };
-        let (apis, roles) = (self.apis.iter().map(named("api")), self.roles.iter().map(named("role")));
-        apis.chain(roles).chain(self.mappings.iter().map(mapping)).collect()
+    pub(in crate::service::apply) fn told(self) -> Vec<LeftItem> {
+        let Left { mappings, roles, apis } = self;
+        let apis = apis.into_iter().map(|(name, stays)| LeftItem::Api { name, stays });
+        let roles = roles.into_iter().map(|(name, stays)| LeftItem::Role { name, stays });
+        let mappings = mappings.into_iter().map(|(one, stays)| {
+            let Mapping { id, role, source, .. } = one.mapping;
+            LeftItem::Mapping { id, role, source, stays }
+        });
+        apis.chain(roles).chain(mappings).collect()
     }
 }
 

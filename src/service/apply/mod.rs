@@ -6,6 +6,7 @@
 
 mod left;
 mod plan;
+pub mod response;
 
 use std::collections::HashSet;
 
@@ -13,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use self::plan::Plan;
+use self::response::Applied;
 use crate::domain::mapping::Source;
 use crate::domain::{Api, Id, Operation, TenantKey};
 use crate::service::access::{people, policy};
@@ -43,7 +45,7 @@ impl Service {
     ///
     /// # Errors
     /// As the single changes; each refusal names the entry. Nothing is changed then.
-    pub fn apply(&self, context: &Context, file: &Value, options: Options) -> Result<Value, Error> {
+    pub fn apply(&self, context: &Context, file: &Value, options: Options) -> Result<Applied, Error> {
         let file = File::read(file)?;
         let tenant = context.caller.tenant.key;
         if options.dry_run {
@@ -53,11 +55,7 @@ impl Service {
                     let plan = Plan::new(conn, tenant, &policy, &file, options)?;
                     let effects =
                         effects::of(self, conn, tenant, &policy, plan.policy(&policy), &plan.affected(&policy))?;
-                    let mut told = plan.render(true);
-                    if let Some(members) = told.as_object_mut() {
-                        members.extend(effects);
-                    }
-                    Ok(told)
+                    Ok(plan.told(true).with(effects))
                 })
             });
         }
@@ -68,7 +66,7 @@ impl Service {
             for step in &plan.steps {
                 step.carry_out(change, &policy)?;
             }
-            Ok(plan.render(false))
+            Ok(plan.told(false))
         })
     }
 }

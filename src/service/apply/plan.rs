@@ -3,15 +3,14 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use crate::domain::log::Entry;
 use crate::domain::mapping::{Meant, Source};
 use crate::domain::policy::Mapped;
 use crate::domain::{Api, Id, Mapping, Operation, Policy, Role, TenantKey};
 use crate::service::apply::left::Left;
+use crate::service::apply::response::{Applied, AppliedChange, Definition};
 use crate::service::apply::{File, Options, at};
-use crate::service::catalogue::{apis, end, items, mappings, roles, source};
+use crate::service::catalogue::{apis, end, items, mappings, roles};
 use crate::service::reports::effects::Affected;
 use crate::service::{Change, Error};
 use crate::store::Conn;
@@ -31,7 +30,7 @@ pub(in crate::service::apply) struct Plan {
 pub(in crate::service::apply) struct Step {
     item: Item,
     /// What is there now.
-    before: Option<Value>,
+    before: Option<Definition>,
 }
 
 enum Item {
@@ -71,11 +70,11 @@ impl Plan {
         plan.compare_apis(before, file)?;
         plan.compare_roles((conn, tenant), before, file)?;
         plan.compare_mappings((conn, tenant), &asked, found)?;
-        plan.remove(before, gone)?;
+        plan.remove(before, gone);
         Ok(plan)
     }
 
-    fn add(&mut self, item: Item, before: Option<Value>) {
+    fn add(&mut self, item: Item, before: Option<Definition>) {
         self.steps.push(Step { item, before });
     }
 
@@ -89,7 +88,7 @@ impl Plan {
                 Some(same) if same == api => self.unchanged += 1,
                 Some(other) => {
                     apis::check_users(&others, api).map_err(at("apis", n))?;
-                    self.add(Item::Api(api.clone()), Some(serde_json::to_value(other)?));
+                    self.add(Item::Api(api.clone()), Some(Definition::Api(other.clone())));
                 }
                 None => self.add(Item::Api(api.clone()), None),
             }
@@ -118,7 +117,7 @@ impl Plan {
         // A role reaches more roles than any that it includes.
         changed.sort_by_key(|(role, _)| self.after.gains(&role.name).len());
         for (role, other) in changed {
-            self.add(Item::Role(role.clone()), other.map(serde_json::to_value).transpose()?);
+            self.add(Item::Role(role.clone()), other.cloned().map(Definition::Role));
         }
         Ok(())
     }
@@ -147,7 +146,7 @@ impl Plan {
                 let new = Mapping::new(old.id, role, source.clone());
                 mappings::check_replaceable(conn, tenant, old, &new).map_err(at("mappings", n))?;
             }
-            let before = old.map(|old| json!({"role": old.role, "source": source::render(&old.source)}));
+            let before = old.map(definition);
             let (role, source, instead_of) = (role.clone(), source.clone(), found.cloned().map(Box::new));
             self.add(Item::Mapping { role, source, instead_of }, before);
         }
@@ -155,20 +154,19 @@ impl Plan {
     }
 
     /// What goes, mappings first: nothing then names a role that is gone.
-    fn remove(&mut self, before: &Policy, gone: Left) -> Result<(), Error> {
+    fn remove(&mut self, before: &Policy, gone: Left) {
         for (one, _) in gone.mappings {
-            let shown = json!({"role": one.mapping.role, "source": source::render(&one.mapping.source)});
-            self.add(Item::Unmapped(Box::new(one)), Some(shown));
+            let was = definition(&one.mapping);
+            self.add(Item::Unmapped(Box::new(one)), Some(was));
         }
         for (name, _) in gone.roles {
-            let shown = before.roles().get(&name).map(serde_json::to_value).transpose()?;
-            self.add(Item::Gone(Kind::Role, name), shown);
+            let was = before.roles().get(&name).cloned().map(Definition::Role);
+            self.add(Item::Gone(Kind::Role, name), was);
         }
         for (name, _) in gone.apis {
-            let shown = before.apis().get(&name).map(serde_json::to_value).transpose()?;
-            self.add(Item::Gone(Kind::Api, name), shown);
+            let was = before.apis().get(&name).cloned().map(Definition::Api);
+            self.add(Item::Gone(Kind::Api, name), was);
         }
-        Ok(())
     }
 
     /// The whole policy as it is then.
@@ -205,11 +203,20 @@ impl Plan {
     }
 
     /// The plan as it is told, before and after it is carried out.
-    pub(in crate::service::apply) fn render(&self, dry_run: bool) -> Value {
-        let steps: Vec<Value> = self.steps.iter().map(Step::render).collect();
-        let left = self.left.render();
-        json!({"dry_run": dry_run, "changes": steps, "unchanged": self.unchanged, "left": left})
+    pub(in crate::service::apply) fn told(self, dry_run: bool) -> Applied {
+        Applied {
+            dry_run,
+            changes: self.steps.into_iter().map(Step::told).collect(),
+            unchanged: self.unchanged,
+            left: self.left.told(),
+            effects_truncated: false,
+            effects: None,
+        }
     }
+}
+
+fn definition(mapping: &Mapping) -> Definition {
+    Definition::Mapping { role: mapping.role.clone(), source: mapping.source.clone() }
 }
 
 /// The id of a mapping that nobody has made yet, by the place of its step. Ids that are minted are greater.
@@ -256,21 +263,20 @@ impl Step {
         }
     }
 
-    fn render(&self) -> Value {
-        let (kind, name, after) = match &self.item {
-            Item::Api(api) => ("api", Some(&api.name), json!(api)),
-            Item::Role(role) => ("role", Some(&role.name), json!(role)),
-            Item::Mapping { role, source, .. } => {
-                ("mapping", None, json!({"role": role, "source": source::render(source)}))
-            }
-            Item::Gone(kind, name) => (kind.name(), Some(name), Value::Null),
-            Item::Unmapped(_) => ("mapping", None, Value::Null),
+    fn told(self) -> AppliedChange {
+        let Step { item, before } = self;
+        let (kind, name, after) = match item {
+            Item::Api(api) => (Kind::Api.name(), Some(api.name.clone()), Some(Definition::Api(api))),
+            Item::Role(role) => (Kind::Role.name(), Some(role.name.clone()), Some(Definition::Role(role))),
+            Item::Mapping { role, source, .. } => ("mapping", None, Some(Definition::Mapping { role, source })),
+            Item::Gone(kind, name) => (kind.name(), Some(name), None),
+            Item::Unmapped(_) => ("mapping", None, None),
         };
-        let change = match (&self.before, &after) {
+        let change = match (&before, &after) {
             (None, _) => "create",
-            (_, Value::Null) => "delete",
-            _ => "replace",
+            (Some(_), None) => "delete",
+            (Some(_), Some(_)) => "replace",
         };
-        json!({"change": change, "kind": kind, "name": name, "before": self.before, "after": after})
+        AppliedChange { change, kind, name, before, after }
     }
 }

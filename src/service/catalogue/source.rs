@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::Value;
 
 use crate::domain::Id;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
@@ -145,9 +144,4 @@ pub(in crate::service) fn as_sent<S: Serializer>(source: &Source, serializer: S)
         }
         other => other.serialize(serializer),
     }
-}
-
-/// A source in answers: as it was sent.
-pub(in crate::service) fn render(source: &Source) -> Value {
-    as_sent(source, serde_json::value::Serializer).unwrap_or_default()
 }

@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::domain::access;
 use crate::domain::facts::Facts;
 use crate::domain::loss::Loss;
+use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::access::facts;
 use crate::service::reports::candidates::Place;
 use crate::service::reports::holders;
-use crate::service::reports::holders::{Holders, Sought, render_principal};
+use crate::service::reports::holders::{Holders, Sought};
 use crate::service::reports::moment::Moment;
 use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
@@ -21,6 +23,36 @@ use crate::store::{self, Conn};
 const EFFECTS_MAX: usize = 10_000;
 /// Principals that are looked at together.
 const PAGE: usize = 250;
+
+/// Who would gain and lose what.
+pub(in crate::service) struct Effects {
+    pub(in crate::service) list: Vec<Effect>,
+    /// Whether there are more than are told.
+    pub(in crate::service) truncated: bool,
+}
+
+/// What one principal would gain and lose.
+#[derive(Debug, Serialize)]
+pub struct Effect {
+    /// Who.
+    pub principal: NamedPrincipal,
+    /// What it would hold then.
+    pub gains: Loss,
+    /// What it would hold no more.
+    pub losses: Loss,
+}
+
+/// A principal, as people know it.
+#[derive(Debug, Serialize)]
+pub struct NamedPrincipal {
+    /// User or agent.
+    #[serde(rename = "type")]
+    pub kind: PrincipalKind,
+    /// Its id.
+    pub id: Id,
+    /// Its userName, or the agent's name.
+    pub name: Option<String>,
+}
 
 /// What differs between two policies.
 #[derive(Debug, Default)]
@@ -53,7 +85,7 @@ impl Affected {
     }
 }
 
-/// Who would gain and lose what: the members `effects`, and `effects_truncated` if there are more than are told.
+/// Who would gain and lose what.
 ///
 /// # Errors
 /// If the store fails.
@@ -64,7 +96,7 @@ pub(in crate::service) fn of(
     before: &Arc<Policy>,
     after: Arc<Policy>,
     affected: &Affected,
-) -> Result<Map<String, Value>, Error> {
+) -> Result<Effects, Error> {
     let moment = |policy: Arc<Policy>| Moment { at: None, time: memory::now_in(service, tenant), as_of_seq: 0, policy };
     let (before, after) = (moment(Arc::clone(before)), moment(after));
     let (mut effects, mut from) = (vec![], None);
@@ -92,23 +124,15 @@ pub(in crate::service) fn of(
             break;
         }
     }
-    let mut told = Map::new();
-    if effects.len() > EFFECTS_MAX {
-        effects.truncate(EFFECTS_MAX);
-        told.insert("effects_truncated".to_owned(), true.into());
-    }
+    let truncated = effects.len() > EFFECTS_MAX;
+    effects.truncate(EFFECTS_MAX);
     let ids: Vec<Id> = effects.iter().map(|(id, ..)| *id).collect();
-    let names = names(conn, tenant, &ids)?;
-    let shown = effects.iter().map(|(id, facts, loss, gain)| {
-        let mut principal = render_principal(facts);
-        if let Some(members) = principal.as_object_mut() {
-            members.insert("name".to_owned(), names.get(id).cloned().into());
-        }
-        let side = |loss: &Loss| json!({"roles": loss.roles, "permissions": loss.permissions});
-        json!({"principal": principal, "gains": side(gain), "losses": side(loss)})
+    let mut names = names(conn, tenant, &ids)?;
+    let told = effects.into_iter().map(|(id, facts, losses, gains)| {
+        let principal = NamedPrincipal { kind: facts.kind, id, name: names.remove(&id) };
+        Effect { principal, gains, losses }
     });
-    told.insert("effects".to_owned(), shown.collect());
-    Ok(told)
+    Ok(Effects { list: told.collect(), truncated })
 }
 
 /// What some principals lose and gain from one moment's policy to another's.

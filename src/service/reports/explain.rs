@@ -2,19 +2,20 @@
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Value, json};
 
-use crate::domain::access;
+use crate::domain::access::{self, Reason};
 use crate::domain::facts::{Facts, GroupFacts};
 use crate::domain::mapping::{GroupName, Person, Source};
 use crate::domain::nearest::{Nearest, WAYS_MAX, nearest};
+use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, TenantKey, moment};
 use crate::service::access::people;
-use crate::service::catalogue::source::{self, PersonRequest};
+use crate::service::catalogue::source::PersonRequest;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::report::Standing;
-use crate::service::reports::shown::About;
+use crate::service::reports::response::{Explanation, NearestRole, PossibleSource, ReasonResponse, Way};
+use crate::service::reports::shown::{About, named};
 use crate::service::reports::{dates, report};
 use crate::service::request::{NonEmptyText, Object, Text};
 use crate::service::{Context, Error, Service, caller, reports};
@@ -37,7 +38,7 @@ impl Service {
     ///
     /// # Errors
     /// As [`Service::explain`], and 422 for a time that is none.
-    pub fn explain_access(&self, context: &Context, request: &ExplainRequest) -> Result<Value, Error> {
+    pub fn explain_access(&self, context: &Context, request: &ExplainRequest) -> Result<Explanation, Error> {
         let ExplainRequest { principal: Object(principal), permission, at } = request;
         let at = at.as_deref();
         if at.is_some_and(|text| moment::parse(text, self.now()).is_none()) {
@@ -58,7 +59,7 @@ impl Service {
         kind: Option<PrincipalKind>,
         (name, permission): (&str, &str),
         at: Option<&str>,
-    ) -> Result<Value, Error> {
+    ) -> Result<Explanation, Error> {
         let asked = Permission::parse(permission).filter(Permission::is_single);
         let asked = asked.ok_or_else(|| {
             Error::invalid("/permission", "permission: one permission such as billing:invoices:read, without *")
@@ -84,37 +85,29 @@ fn render_explanation(
     tenant: TenantKey,
     (standing, moment): (Standing, &Moment),
     asked: &Permission,
-) -> Result<Value, Error> {
+) -> Result<Explanation, Error> {
     let is_known = standing.policy.knows(asked);
     let allowed = is_known && access::permissions(&standing.policy, &standing.hits).cover(asked);
-    let mut answer = json!({
-        "allowed": allowed,
-        "permission": asked,
-        "principal": {"type": standing.facts.kind.name(), "id": standing.facts.id},
-        "live": standing.facts.live,
-        "reasons": [],
-        "nearest": null,
-        "detail": null,
-        "as_of_seq": standing.as_of_seq,
-    });
-    let mut put = |name: &str, value: Value| {
-        if let Some(members) = answer.as_object_mut() {
-            members.insert(name.to_owned(), value);
-        }
+    let mut answer = Explanation {
+        allowed,
+        permission: asked.clone(),
+        principal: named(&standing.facts),
+        live: standing.facts.live,
+        reasons: vec![],
+        nearest: None,
+        detail: None,
+        as_of_seq: standing.as_of_seq,
+        truncated: false,
     };
     if allowed {
-        let (reasons, truncated) = reasons_for(service, conn, tenant, standing, asked)?;
-        let mut roles: Vec<&str> = reasons.iter().filter_map(|reason| reason.get("role")?.as_str()).collect();
+        (answer.reasons, answer.truncated) = reasons_for(service, conn, tenant, standing, asked)?;
+        let mut roles: Vec<&str> = answer.reasons.iter().filter_map(|reason| reason.role.as_deref()).collect();
         roles.dedup();
-        put("detail", format!("given by role {}", roles.join(" and role ")).into());
-        put("reasons", reasons.into());
-        if truncated {
-            put("truncated", true.into());
-        }
+        answer.detail = Some(format!("given by role {}", roles.join(" and role ")));
         return Ok(answer);
     }
     if !is_known {
-        put("detail", format!("no api registers {asked}").into());
+        answer.detail = Some(format!("no api registers {asked}"));
         return Ok(answer);
     }
     let mut detail = vec![];
@@ -130,9 +123,9 @@ fn render_explanation(
             _ => vec![],
         };
         detail.push(render_miss(conn, tenant, found.as_ref(), &possible)?);
-        put("nearest", found.as_ref().map(|found| render_nearest(found, &possible)).into());
+        answer.nearest = found.as_ref().map(|found| render_nearest(found, possible));
     }
-    put("detail", detail.join("; ").into());
+    answer.detail = Some(detail.join("; "));
     Ok(answer)
 }
 
@@ -144,7 +137,7 @@ fn reasons_for(
     tenant: TenantKey,
     mut standing: Standing,
     asked: &Permission,
-) -> Result<(Vec<Value>, bool), Error> {
+) -> Result<(Vec<ReasonResponse>, bool), Error> {
     let policy = standing.policy.clone();
     standing.hits.retain(|hit| {
         let role = policy.mapped(hit.mapping).and_then(|one| policy.permissions(&one.mapping.role));
@@ -154,13 +147,10 @@ fn reasons_for(
     reasons.roles.retain(|role, _| policy.roles().get(role).is_some_and(|role| role.permissions.cover(asked)));
     let times = dates::times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
     let about = About { policy: &policy, groups: &standing.groups, times: &times };
-    let mut shown = vec![];
-    for (role, list) in &reasons.roles {
-        for reason in list {
-            shown.push(serde_json::to_value(about.reason_for(role, reason))?);
-        }
-    }
-    Ok((shown, reasons.truncated))
+    let of_role = |(role, list): (&String, &Vec<Reason>)| -> Vec<ReasonResponse> {
+        list.iter().map(|reason| about.reason_for(role, reason)).collect()
+    };
+    Ok((reasons.roles.iter().flat_map(of_role).collect(), reasons.truncated))
 }
 
 /// The nearest miss as a sentence.
@@ -168,7 +158,7 @@ fn render_miss(
     conn: &mut Conn,
     tenant: TenantKey,
     found: Option<&Nearest<'_>>,
-    possible: &[Source],
+    possible: &[PossibleSource],
 ) -> Result<String, Error> {
     let Some(found) = found else { return Ok("no role gives it".to_owned()) };
     let way = match found.ways.first().map(|one| &one.mapping.source) {
@@ -197,7 +187,7 @@ fn render_group(conn: &mut Conn, tenant: TenantKey, group: &GroupName) -> Result
 }
 
 /// The sources that a mapping could have which somebody makes for a principal: the groups that it is in, and itself.
-fn possible(conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<Vec<Source>, Error> {
+fn possible(conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<Vec<PossibleSource>, Error> {
     let Facts { id, kind, resource, .. } = &standing.facts;
     if standing.principal.deleted_at.is_some() {
         return Ok(vec![]);
@@ -209,44 +199,34 @@ fn possible(conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<V
     keys.truncate(WAYS_MAX);
     let known = store::facts::groups(conn, tenant, &keys, false)?;
     let name = |group: &GroupFacts| group.display.clone().map_or(GroupName::Id(group.id), GroupName::DisplayName);
-    let groups = keys.iter().filter_map(|key| known.get(&key.0)).map(|group| Source::Group { group: name(group) });
-    let person = Source::Person { person: Person { kind: *kind, id: *id }, reason: String::new(), expires_at: None };
+    let groups = keys.iter().filter_map(|key| known.get(&key.0));
+    let groups = groups.map(|group| PossibleSource::Group { group: name(group) });
+    let person = PossibleSource::Person { person: Person { kind: *kind, id: *id } };
     Ok(groups.chain([person]).collect())
 }
 
 /// That no mapping could give a role, and which one could be made.
-fn render_possible(conn: &mut Conn, tenant: TenantKey, role: &str, possible: &[Source]) -> Result<String, Error> {
+fn render_possible(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    role: &str,
+    possible: &[PossibleSource],
+) -> Result<String, Error> {
     let mut names = vec![];
     for source in possible {
         names.push(match source {
-            Source::Group { group } => render_group(conn, tenant, group)?,
-            Source::Person { person, .. } => format!("the {} alone", person.kind.name()),
-            Source::Rule { .. } | Source::Asserted { .. } => continue,
+            PossibleSource::Group { group } => render_group(conn, tenant, group)?,
+            PossibleSource::Person { person } => format!("the {} alone", person.kind.name()),
         });
     }
     let could = if names.is_empty() { String::new() } else { format!(": map {} to it", names.join(" or ")) };
     Ok(format!("would need role {role}; no mapping could give it{could}"))
 }
 
-fn render_nearest(found: &Nearest<'_>, possible: &[Source]) -> Value {
-    let way = |source: &Source, id| json!({"mapping": id, "source": source::render(source)});
-    let ways: Vec<Value> = found.ways.iter().map(|one| way(&one.mapping.source, one.mapping.id)).collect();
-    let mut shown = json!({"role": found.role, "by": ways});
-    if let (false, Some(members)) = (possible.is_empty(), shown.as_object_mut()) {
-        members.insert("could_map".to_owned(), possible.iter().map(render_possible_source).collect());
-    }
-    if let (true, Some(members)) = (found.truncated, shown.as_object_mut()) {
-        members.insert("truncated".to_owned(), true.into());
-    }
-    shown
-}
-
-/// A source as the body of a new mapping has it; of a person, the reason is the admin's to say.
-fn render_possible_source(source: &Source) -> Value {
-    match source {
-        Source::Person { person, .. } => json!({"person": person}),
-        other => source::render(other),
-    }
+fn render_nearest(found: &Nearest<'_>, could_map: Vec<PossibleSource>) -> NearestRole {
+    let way = |one: &&Mapped| Way { mapping: one.mapping.id, source: one.mapping.source.clone() };
+    let by = found.ways.iter().map(way).collect();
+    NearestRole { role: found.role.to_owned(), by, could_map, truncated: found.truncated }
 }
 
 fn why_not_live(standing: &Standing) -> &'static str {

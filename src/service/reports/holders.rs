@@ -2,8 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 
 use crate::domain::access::{self, Hit, Reason};
 use crate::domain::facts::{Facts, Groups};
@@ -14,7 +13,8 @@ use crate::service::cursor::page_size;
 use crate::service::reports::candidates::Batch;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::moment::Moment;
-use crate::service::reports::shown::{About, ShownReason, is_false};
+use crate::service::reports::response::{HolderList, HolderResponse};
+use crate::service::reports::shown::{About, named};
 use crate::service::reports::walk::Walk;
 use crate::service::reports::{cursor, dates, moment};
 use crate::service::{Context, Error, Service, caller};
@@ -67,7 +67,7 @@ pub(in crate::service) struct Holders {
 
 impl Service {
     /// Who holds a role now, or held it at a time, with every reason, by mappings to it and to roles that include
-    /// it: the text of an object.
+    /// it.
     ///
     /// # Errors
     /// 404 if there is no such role, 400 for a cursor that is not of this question, 422 for a time before the first
@@ -78,7 +78,7 @@ impl Service {
         role: &str,
         at: Option<&str>,
         (count, cursor): (Option<usize>, Option<&str>),
-    ) -> Result<String, Error> {
+    ) -> Result<HolderList, Error> {
         let (tenant, question) = (context.caller.tenant.key, ["holders", role, at.unwrap_or_default()]);
         caller::ask(self, context, Operation::RoleHolders, None, |conn| {
             store::snapshot(conn, |conn| {
@@ -96,8 +96,7 @@ impl Service {
                 let times = holders.iter().flat_map(|one| &one.reasons).map(|reason| reason.since);
                 let times = dates::times(conn, tenant, times)?;
                 let holders = holders.iter().map(|one| one.shown(policy, &times)).collect();
-                let page = ShownHolders { role, holders, next, as_of_seq: moment.as_of_seq };
-                Ok(serde_json::to_string(&page)?)
+                Ok(HolderList { role: role.to_owned(), holders, next, as_of_seq: moment.as_of_seq })
             })
         })
     }
@@ -208,31 +207,9 @@ struct Reasoned {
 }
 
 impl Reasoned {
-    fn shown<'s>(&'s self, policy: &'s Policy, times: &'s HashMap<i64, String>) -> ShownHolder<'s> {
+    fn shown(&self, policy: &Policy, times: &HashMap<i64, String>) -> HolderResponse {
         let about = About { policy, groups: &self.holder.groups, times };
-        let principal = render_principal(&self.holder.facts);
-        ShownHolder { principal, reasons: about.reasons(&self.reasons), truncated: self.truncated }
+        let principal = named(&self.holder.facts);
+        HolderResponse { principal, reasons: about.reasons(&self.reasons), truncated: self.truncated }
     }
-}
-
-/// A page of holders.
-#[derive(Serialize)]
-struct ShownHolders<'s> {
-    role: &'s str,
-    holders: Vec<ShownHolder<'s>>,
-    next: Option<String>,
-    as_of_seq: i64,
-}
-
-#[derive(Serialize)]
-struct ShownHolder<'s> {
-    principal: Value,
-    reasons: Vec<ShownReason<'s>>,
-    #[serde(skip_serializing_if = "is_false")]
-    truncated: bool,
-}
-
-/// A principal, as answers name it.
-pub(in crate::service::reports) fn render_principal(facts: &Facts) -> Value {
-    json!({"type": facts.kind.name(), "id": facts.id})
 }

@@ -9,5 +9,6 @@ pub(in crate::service) mod holders;
 pub(in crate::service) mod moment;
 mod removal;
 pub(in crate::service) mod report;
+pub mod response;
 mod shown;
 mod walk;

@@ -1,13 +1,13 @@
 //! What the removal of a mapping would take away, before anybody does it.
 
-use serde_json::{Value, json};
-
 use crate::domain::loss::Loss;
 use crate::domain::{Id, Operation};
 use crate::service::catalogue::mappings;
 use crate::service::conditions::Conditions;
 use crate::service::cursor::page_size;
-use crate::service::reports::holders::{Sought, render_principal};
+use crate::service::reports::holders::Sought;
+use crate::service::reports::response::{LossList, LossResponse};
+use crate::service::reports::shown::named;
 use crate::service::reports::{cursor, holders, moment};
 use crate::service::{Context, Error, Service, caller};
 use crate::store;
@@ -24,7 +24,7 @@ impl Service {
         count: Option<usize>,
         cursor: Option<&str>,
         conditions: &Conditions,
-    ) -> Result<Value, Error> {
+    ) -> Result<LossList, Error> {
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         let (tenant, text) = (context.caller.tenant.key, id.to_string());
         let question = ["losses", text.as_str()];
@@ -42,18 +42,12 @@ impl Service {
                 })?;
                 let losses = page.found.iter().map(|holder| {
                     let loss = Loss::of(policy, &holder.hits, at);
-                    json!({
-                        "principal": render_principal(&holder.facts),
-                        "roles": loss.roles,
-                        "permissions": loss.permissions,
-                    })
+                    let roles = loss.roles.into_iter().collect();
+                    LossResponse { principal: named(&holder.facts), roles, permissions: loss.permissions }
                 });
-                let losses: Vec<Value> = losses.collect();
+                let losses = losses.collect();
                 let next = page.next.map(|place| cursor::seal_place(self, context, &question, place)).transpose()?;
-                let (mapping, as_of_seq) = (text.as_str(), moment.as_of_seq);
-                Ok(json!({
-                    "dry_run": true, "mapping": mapping, "losses": losses, "next": next, "as_of_seq": as_of_seq,
-                }))
+                Ok(LossList { dry_run: true, mapping: id, losses, next, as_of_seq: moment.as_of_seq })
             })
         })
     }

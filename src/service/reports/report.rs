@@ -2,19 +2,16 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
-use serde_json::Value;
-
-use crate::domain::access::{self, Hit, Reasons};
+use crate::domain::access::{self, Hit, Reason, Reasons};
 use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Id, Operation, Permissions, Policy, Principal, TenantKey};
+use crate::domain::{Id, Operation, Policy, Principal, TenantKey};
 use crate::service::access::facts::{self, At};
 use crate::service::access::people;
 use crate::service::reports::dates::Shared;
-use crate::service::reports::holders::render_principal;
 use crate::service::reports::moment::Moment;
-use crate::service::reports::shown::{About, ShownReason, is_false};
+use crate::service::reports::response::{AccessResponse, HeldRole};
+use crate::service::reports::shown::{About, named};
 use crate::service::reports::{dates, moment};
 use crate::service::{Context, Error, Service, caller};
 use crate::store::{self, Conn};
@@ -35,7 +32,7 @@ pub(in crate::service) struct Standing {
 }
 
 impl Service {
-    /// What a principal may do now or could at a time, by id, by userName, or `operator`: the text of an object.
+    /// What a principal may do now or could at a time, by id, by userName, or `operator`.
     ///
     /// # Errors
     /// 404 if there is none of this kind, 422 for a time before the first record or beyond what is kept.
@@ -45,7 +42,7 @@ impl Service {
         kind: PrincipalKind,
         name: &str,
         at: Option<&str>,
-    ) -> Result<String, Error> {
+    ) -> Result<AccessResponse, Error> {
         let operation = match kind {
             PrincipalKind::User => Operation::UserAccess,
             PrincipalKind::Agent => Operation::AgentAccess,
@@ -59,7 +56,7 @@ impl Service {
                 if standing.principal.kind != kind {
                     return Err(Error::NotFound);
                 }
-                render_access(self, conn, tenant, &standing)
+                render(self, conn, tenant, &standing)
             })
         })
     }
@@ -96,35 +93,17 @@ pub(in crate::service) fn reasons(
     Ok(access::reasons(&standing.policy, &facts, &standing.groups, &standing.hits, &dates))
 }
 
-fn render_access(service: &Service, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<String, Error> {
+fn render(service: &Service, conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<AccessResponse, Error> {
     let reasons = reasons(service, conn, tenant, standing)?;
     let times = dates::times(conn, tenant, reasons.roles.values().flatten().map(|reason| reason.since))?;
     let about = About { policy: &standing.policy, groups: &standing.groups, times: &times };
-    let answer = ShownAccess {
-        principal: render_principal(&standing.facts),
+    let held = |(role, list): (&String, &Vec<Reason>)| HeldRole { role: role.clone(), reasons: about.reasons(list) };
+    Ok(AccessResponse {
+        principal: named(&standing.facts),
         live: standing.facts.live,
-        roles: reasons.roles.iter().map(|(role, list)| ShownRole { role, reasons: about.reasons(list) }).collect(),
+        roles: reasons.roles.iter().map(held).collect(),
         permissions: access::permissions(&standing.policy, &standing.hits),
         as_of_seq: standing.as_of_seq,
         truncated: reasons.truncated,
-    };
-    Ok(serde_json::to_string(&answer)?)
-}
-
-/// What a principal may do.
-#[derive(Serialize)]
-struct ShownAccess<'s> {
-    principal: Value,
-    live: bool,
-    roles: Vec<ShownRole<'s>>,
-    permissions: Permissions,
-    as_of_seq: i64,
-    #[serde(skip_serializing_if = "is_false")]
-    truncated: bool,
-}
-
-#[derive(Serialize)]
-struct ShownRole<'s> {
-    role: &'s str,
-    reasons: Vec<ShownReason<'s>>,
+    })
 }

@@ -1,14 +1,13 @@
-//! Reasons as answers show them. Written as they are read, not by way of a tree of values: an answer may hold
-//! thousands of them, each with the groups of its way.
+//! Reasons as answers show them.
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
+use crate::domain::Policy;
 use crate::domain::access::Reason;
-use crate::domain::facts::Groups;
-use crate::domain::{Id, Policy};
+use crate::domain::facts::{Facts, Groups};
+use crate::domain::mapping::Person;
 use crate::scim::text::render_time;
+use crate::service::reports::response::{GroupStep, ReasonResponse};
 
 /// What reasons refer to.
 pub(in crate::service::reports) struct About<'s> {
@@ -18,66 +17,37 @@ pub(in crate::service::reports) struct About<'s> {
     pub(in crate::service::reports) times: &'s HashMap<i64, String>,
 }
 
-/// Why a principal holds a role.
-#[derive(Serialize)]
-pub(in crate::service::reports) struct ShownReason<'s> {
-    /// The role, where reasons of several stand together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    role: Option<&'s str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mapping: Option<Id>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    source: Option<&'static str>,
-    #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    via: &'s [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<Vec<Step<'s>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    direct: Option<bool>,
-    since: Option<&'s str>,
-    until: Option<String>,
-}
-
-/// Leaves out what is only said if it is so.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
-pub(in crate::service::reports) fn is_false(flag: &bool) -> bool {
-    !flag
-}
-
-/// A group on a way.
-#[derive(Serialize)]
-struct Step<'s> {
-    id: Id,
-    #[serde(rename = "displayName")]
-    display_name: Option<&'s str>,
-}
-
-impl<'s> About<'s> {
-    fn reason(&self, reason: &'s Reason) -> ShownReason<'s> {
+impl About<'_> {
+    fn reason(&self, reason: &Reason) -> ReasonResponse {
         let mapped = self.policy.mapped(reason.hit.mapping);
         let step = |key: &i64| {
             let group = self.groups.known.get(key)?;
-            Some(Step { id: group.id, display_name: group.display.as_deref() })
+            Some(GroupStep { id: group.id, display_name: group.display.clone() })
         };
         let has_way = reason.hit.group.is_some();
-        ShownReason {
+        ReasonResponse {
             role: None,
             mapping: mapped.map(|one| one.mapping.id),
             source: mapped.map(|one| one.mapping.source.name()),
-            via: &reason.via,
+            via: reason.via.clone(),
             path: has_way.then(|| reason.path.iter().filter_map(step).collect()),
             direct: has_way.then_some(reason.path.len() == 1),
-            since: self.times.get(&reason.since).map(String::as_str),
+            since: self.times.get(&reason.since).cloned(),
             until: reason.until.map(render_time),
         }
     }
 
     /// The same, with the role that it is a reason for.
-    pub(in crate::service::reports) fn reason_for(&self, role: &'s str, reason: &'s Reason) -> ShownReason<'s> {
-        ShownReason { role: Some(role), ..self.reason(reason) }
+    pub(in crate::service::reports) fn reason_for(&self, role: &str, reason: &Reason) -> ReasonResponse {
+        ReasonResponse { role: Some(role.to_owned()), ..self.reason(reason) }
     }
 
-    pub(in crate::service::reports) fn reasons(&self, reasons: &'s [Reason]) -> Vec<ShownReason<'s>> {
+    pub(in crate::service::reports) fn reasons(&self, reasons: &[Reason]) -> Vec<ReasonResponse> {
         reasons.iter().map(|reason| self.reason(reason)).collect()
     }
+}
+
+/// A principal, as answers name it.
+pub(in crate::service::reports) fn named(facts: &Facts) -> Person {
+    Person { kind: facts.kind, id: facts.id }
 }

@@ -14,10 +14,13 @@ fn apply_with(app: &TestApp, file: Value, options: Options) -> Result<Value, Str
     // As the command's own records say it: what other commands made stands by itself.
     context.request.route = "apply".into();
     // A dry run says the same and changes nothing.
-    let dry =
-        app.service.apply(&context, &file, Options { dry_run: true, ..options }).map_err(|error| error.to_string());
+    let told = |options: Options| {
+        let told = app.service.apply(&context, &file, options);
+        told.map(|told| json!(told)).map_err(|error| error.to_string())
+    };
+    let dry = told(Options { dry_run: true, ..options });
     assert_eq!(app.actions(), before);
-    let done = app.service.apply(&context, &file, options).map_err(|error| error.to_string());
+    let done = told(options);
     match (&dry, &done) {
         (Ok(dry), Ok(done)) => {
             for name in ["changes", "unchanged", "left"] {
@@ -214,7 +217,7 @@ fn a_dry_run_tells_who_gains_and_loses_what() {
             let options = Options { prune: n % 2 == 1 || n == 3, force: true, dry_run: false };
             let before = held(app, &ids);
             let context = app.host();
-            let dry = app.service.apply(&context, file, Options { dry_run: true, ..options }).unwrap();
+            let dry = json!(app.service.apply(&context, file, Options { dry_run: true, ..options }).unwrap());
             app.service.apply(&context, file, options).unwrap();
             let after = held(app, &ids);
             let mut expected = vec![];
