@@ -37,15 +37,31 @@ fn ways(world: &World) -> Ways {
     found
 }
 
+fn holds(ways: &Ways, id: &str) -> bool {
+    ways.iter().any(|(holder, ..)| holder == id)
+}
+
+/// Who was inactive and is active.
+fn came_back<'w>(before: &World, after: &'w World) -> Vec<&'w String> {
+    let is_back = |(id, one): &(&String, &Person)| one.active && before.people.get(*id).is_some_and(|old| !old.active);
+    after.people.iter().filter(is_back).map(|(id, _)| id).collect()
+}
+
+/// The agents that hold a permission of Keyroll, and that nobody answers for but who came back.
+fn waiting(before: &World, after: &World) -> BTreeSet<String> {
+    let (has, back) = (ways(after), came_back(before, after));
+    let waits = |(id, one): &(&String, &Person)| {
+        let (returned, others): (Vec<_>, Vec<_>) = one.owners.iter().partition(|owner| back.contains(owner));
+        let is_live = |owner: &&String| after.people[*owner].active;
+        one.agent && one.active && holds(&has, id) && !returned.is_empty() && !others.iter().any(is_live)
+    };
+    after.people.iter().filter(waits).map(|(id, _)| id.clone()).collect()
+}
+
 /// Whether a connection may make this of that.
 fn is_allowed(before: &World, after: &World) -> bool {
     let (had, has) = (ways(before), ways(after));
-    let holds = |ways: &Ways, id: &str| ways.iter().any(|(holder, ..)| holder == id);
-    let came_back =
-        after.people.iter().filter(|(id, one)| one.active && !before.people.get(*id).is_some_and(|b| b.active));
-    let came_back: Vec<&String> =
-        came_back.filter(|(id, _)| before.people.contains_key(*id)).map(|(id, _)| id).collect();
-    let revives = came_back.iter().any(|id| holds(&has, id));
+    let revives = came_back(before, after).iter().any(|id| holds(&has, id));
     let renames = after.groups.iter().any(|(id, one)| {
         let other = |old: &Group| !old.name.eq_ignore_ascii_case(&one.name) || old.external_id != one.external_id;
         before.groups.get(id).is_some_and(|old| other(old) && holds(&had, id))
@@ -53,8 +69,7 @@ fn is_allowed(before: &World, after: &World) -> bool {
     let answers = after.people.iter().any(|(id, one)| {
         let old = before.people.get(id);
         let more = one.owners.iter().any(|owner| !old.is_some_and(|old| old.owners.contains(owner)));
-        let back = one.owners.iter().any(|owner| came_back.contains(&owner));
-        one.agent && one.active && holds(&has, id) && (more || back)
+        one.agent && one.active && holds(&has, id) && more
     });
     // Who is inactive holds nothing by what it is itself; who comes into a group may be back before the group knows.
     let counts = |(holder, _, path): &(String, String, Vec<String>)| !path.is_empty() || after.people[holder].active;
@@ -71,6 +86,8 @@ struct Story<'a> {
     outcomes: BTreeMap<bool, u32>,
     /// How often only a part of a write was.
     reduced: u32,
+    /// The agents that wait for an admin since a sponsor came back.
+    held: BTreeSet<String>,
 }
 
 impl Story<'_> {
@@ -102,9 +119,23 @@ impl Story<'_> {
             return;
         }
         assert!(answer.status < 300, "{method} {path} {body}: {answer}");
+        let waiting = waiting(&self.world, &after);
+        let is_return = !came_back(&self.world, &after).is_empty();
         self.world = after;
+        self.held.extend(waiting);
+        if is_return {
+            self.check_holds();
+        }
         if is_new {
             self.settle(&answer.id());
+        }
+    }
+
+    /// Holds who waits for an admin against who should.
+    fn check_holds(&self) {
+        for id in self.world.people.iter().filter(|(_, one)| one.agent).map(|(id, _)| id) {
+            let shown = self.app.admin().get(&format!("/v1/users/{id}")).expect(200);
+            assert_eq!(shown["admin_hold"], json!(self.held.contains(id)), "{id} {:#?}", self.world);
         }
     }
 
@@ -321,7 +352,7 @@ impl Story<'_> {
     }
 }
 
-fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, u32) {
+fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, u32, usize) {
     app.admin().post("/v1/apis", json!({"name": "app", "open": true})).expect(201);
     let mut world = World::default();
     for (name, permission) in ROLES {
@@ -330,22 +361,26 @@ fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, u32) {
         let role = Role { permission: permission.to_owned(), assertable: true, ..Role::default() };
         world.roles.insert(name.to_owned(), role);
     }
-    let mut story = Story { app, world, random: Random(seed), made: 0, outcomes: BTreeMap::new(), reduced: 0 };
+    let (random, held) = (Random(seed), BTreeSet::new());
+    let mut story = Story { app, world, random, made: 0, outcomes: BTreeMap::new(), reduced: 0, held };
     (0..8).for_each(|_| story.join());
     (0..4).for_each(|_| story.group());
     (0..4).for_each(|_| story.map());
     (0..STEPS).for_each(|_| story.step());
     app.check_log();
-    (story.outcomes, story.reduced)
+    (story.outcomes, story.reduced, story.held.len())
 }
 
 #[test]
 fn a_write_is_refused_exactly_if_a_way_to_keyroll_comes_into_being() {
+    let mut holds = 0;
     for seed in [1, 2] {
-        let (outcomes, reduced) = play(&TestApp::sqlite(), seed);
+        let (outcomes, reduced, held) = play(&TestApp::sqlite(), seed);
         assert!(outcomes.get(&true) > Some(&50) && outcomes.get(&false) > Some(&20), "they say little: {outcomes:?}");
         assert!(reduced >= 5, "it says little: {reduced}");
+        holds += held;
     }
+    assert!(holds > 0, "no agent ever waited");
     if let Some(url) = crate::support::postgres::url() {
         play(&TestApp::on(&url), 3);
     }
