@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use actix_web::rt::time::interval;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use tokio::time::MissedTickBehavior;
 
 use super::Shared;
 use super::failures::{Source, Untold};
@@ -15,6 +16,8 @@ use crate::service::Service;
 use crate::service::keys::ending::Ending;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// So often it is looked whether time has passed in which nothing was done.
+const STEP: Duration = Duration::from_secs(1);
 
 /// Goes on as long as the server runs.
 pub(super) async fn pass(shared: Shared) {
@@ -50,6 +53,26 @@ pub(super) async fn write_back(shared: Shared) {
             }
         }
     }
+}
+
+/// Tells when the process has stood still, as long as the server runs: stopped, or on a machine that slept.
+pub(super) async fn stand_still() {
+    let mut steps = interval(STEP);
+    steps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut last = now();
+    loop {
+        steps.tick().await;
+        let time = now();
+        if let Some(seconds) = stood_still(time - last) {
+            log::info!(seconds; "the server stood still, and goes on");
+        }
+        last = time;
+    }
+}
+
+/// For how many seconds nothing was done, if that is much longer than a step.
+fn stood_still(passed: Duration) -> Option<u64> {
+    (passed > STEP * 5).then(|| (passed - STEP).as_secs())
 }
 
 /// Whether something failed the last time: what fails again and again is told once.
@@ -97,6 +120,14 @@ mod tests {
         let mut failing = Failing::default();
         let told = [false, true, true, true, false, false, true].map(|failed| failing.changes(failed));
         assert_eq!(told, [false, true, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_step_that_is_late_is_no_standstill() {
+        assert_eq!(
+            [100, 1_000, 5_000, 5_001, 63_500].map(|n| stood_still(Duration::from_millis(n))),
+            [None, None, None, Some(4), Some(62)]
+        );
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
         drop(signal(SignalKind::from_raw(SIGXFSZ))?);
         let told = signals::Told::listen()?;
         actix_web::rt::spawn(minutes::pass(shared.clone()));
+        actix_web::rt::spawn(minutes::stand_still());
         if shared.service.is_embedded() {
             actix_web::rt::spawn(minutes::write_back(shared.clone()));
         }

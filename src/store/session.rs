@@ -40,6 +40,8 @@ pub(super) struct Known {
     pub(super) made: AtomicI64,
     /// How often a session was found lost.
     losses: AtomicI64,
+    /// The losses before the newest session: with it the database is known to be there again.
+    recovered: AtomicI64,
     /// The newest timeline of all that were met: whoever is on an older one was overtaken by another primary.
     timeline: AtomicI64,
     /// What the server's clock said at the last look, in milliseconds; 0 before the first.
@@ -98,6 +100,7 @@ impl Server {
         let known = Known {
             made: AtomicI64::new(0),
             losses: AtomicI64::new(0),
+            recovered: AtomicI64::new(0),
             timeline: AtomicI64::new(0),
             told_millis: AtomicI64::new(0),
         };
@@ -125,6 +128,9 @@ impl Server {
         let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met };
         session.timeline = session.look(&self.known)?.0;
         self.known.made.fetch_add(1, Ordering::AcqRel);
+        if self.known.recovered.fetch_max(made_at, Ordering::AcqRel) < made_at {
+            log::info!("the database is there again");
+        }
         Ok(session)
     }
 
