@@ -7,7 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Output, found, host, mapping, principal, print};
+use super::{Output, found, host, mapping, print};
 use crate::domain::mapping::Person;
 use crate::domain::principal::{PrincipalKind, is_operator};
 use crate::domain::{Permission, Permissions, moment};
@@ -50,6 +50,14 @@ pub(super) struct At {
 }
 
 impl At {
+    /// What is missing where nobody is found.
+    fn whom(&self) -> &'static str {
+        match self.at {
+            None => "user or agent",
+            Some(_) => "user or agent who has this name now (who had it at that time is found by id):",
+        }
+    }
+
     /// Says so if the time lies ahead, which a typing error makes it: nobody knows who comes and goes until then.
     pub(super) fn tell_if_ahead(&self, service: &Service) {
         let (Some(text), now) = (&self.at, service.now()) else { return };
@@ -86,10 +94,10 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
     match command {
         Command::Show { user, at, output } => {
             at.tell_if_ahead(service);
-            let At { at } = at;
             let context = host(service, "access show")?;
-            let (kind, id) = principal(service, &context, &user)?;
-            let access = service.read_access(&context, kind, &id.to_string(), at.as_deref())?;
+            let shown = found(at.whom(), &user, service.read_user(&context, &user))?;
+            let (kind, id) = (shown.kind, shown.id);
+            let access = service.read_access(&context, kind, &user, at.at.as_deref())?;
             if output.json {
                 print::json(&access)?;
                 return Ok(ExitCode::SUCCESS);
@@ -103,10 +111,9 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
         }
         Command::Explain { user, permission, at, output } => {
             at.tell_if_ahead(service);
-            let At { at } = at;
             let context = host(service, "access explain")?;
-            let answer = service.explain(&context, None, (&user, &permission), at.as_deref());
-            let answer = found("user or agent", &user, answer)?;
+            let answer = service.explain(&context, None, (&user, &permission), at.at.as_deref());
+            let answer = found(at.whom(), &user, answer)?;
             let code = if answer.allowed { ExitCode::SUCCESS } else { ExitCode::FAILURE };
             if output.json {
                 print::json(&answer)?;
@@ -121,7 +128,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<ExitCode, Error
                 print::table(&rows, &COLUMNS);
             }
             print_if(answer.truncated);
-            if at.is_none() {
+            if at.at.is_none() {
                 hints(&answer, &user).iter().for_each(|hint| print::line(&print::harmless(hint)));
             }
             Ok(code)

@@ -1,9 +1,12 @@
 //! `keyroll mapping`.
 
+use std::collections::HashMap;
+
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{ANY, Output, found, host, names, principal, print};
+use crate::domain::Id;
 use crate::domain::mapping::GroupName;
 use crate::service::catalogue::mappings::{MappingRequest, TaggedMapping};
 use crate::service::catalogue::snapshot::Form;
@@ -141,28 +144,36 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     }
 }
 
-/// Every mapping: as the one answer that it is in the API, or as a table.
+/// Every mapping: as the one answer that it is in the API, or as a table. Whose source is deleted is marked.
 fn list(service: &Service, output: Output) -> Result<(), Error> {
     let context = host(service, "mapping list")?;
     let listed = service.list_mappings(&context, Form::Plain, &ANY)?;
     let (mut body, mut text) = (listed.body.unwrap_or_default(), String::new());
     while let Some(chunk) = body.next_chunk(service)? {
-        if output.json {
-            print::part(&chunk);
-        } else {
-            text.push_str(&chunk);
+        text.push_str(&chunk);
+    }
+    let mut answer: Value = serde_json::from_str(&text)?;
+    let names = names::of(service, &context, &mut answer)?;
+    for mapping in answer.get_mut("mappings").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let (true, Some(members)) = (is_gone(mapping, &names), mapping.as_object_mut()) {
+            members.insert("gone".to_owned(), true.into());
         }
     }
     if output.json {
-        print::line("");
-        return Ok(());
+        return print::json(&answer);
     }
-    let mut answer: Value = serde_json::from_str(&text)?;
     names::put(service, &context, &mut answer)?;
     let rows = answer.get_mut("mappings").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
     let rows: Vec<Value> = rows.into_iter().map(for_people).collect();
     print::table(&rows, &["id", "role", "source", "permissions"]);
     Ok(())
+}
+
+/// Whether the source of a mapping is the id of a principal or a group that is deleted.
+fn is_gone(mapping: &Value, names: &HashMap<Id, String>) -> bool {
+    let person = mapping.pointer("/source/person").and_then(names::id);
+    let is_by_id = mapping.pointer("/source/group/id").is_some();
+    person.is_some_and(|id| !names.contains_key(&id)) || is_by_id && mapping.get("groups") == Some(&json!([]))
 }
 
 fn show(service: &Service, context: &Context, mapping: TaggedMapping, output: Output) -> Result<(), Error> {
@@ -176,8 +187,9 @@ fn show(service: &Service, context: &Context, mapping: TaggedMapping, output: Ou
 
 /// A mapping whose source is a sentence.
 pub(super) fn for_people(mut mapping: Value) -> Value {
+    let gone = if mapping.get("gone").is_some() { ", gone" } else { "" };
     if let Some(source) = mapping.get_mut("source") {
-        *source = sentence(source).into();
+        *source = format!("{}{gone}", sentence(source)).into();
     }
     mapping
 }

@@ -12,11 +12,16 @@ const MEMBERS: [&str; 2] = ["principal", "person"];
 
 /// Puts its name beside the id of each principal in an answer for people; of one that is deleted none is kept.
 pub(super) fn put(service: &Service, context: &Context, answer: &mut Value) -> Result<(), Error> {
-    let mut ids = BTreeSet::new();
-    each(answer, &mut |principal| ids.extend(id(principal)));
-    let names = service.names(context, &ids.into_iter().collect::<Vec<_>>())?;
+    let names = of(service, context, answer)?;
     each(answer, &mut |principal| insert(principal, &names));
     Ok(())
+}
+
+/// The names of the principals in an answer, by id; of those that are deleted there are none.
+pub(super) fn of(service: &Service, context: &Context, answer: &mut Value) -> Result<HashMap<Id, String>, Error> {
+    let mut ids = BTreeSet::new();
+    each(answer, &mut |principal| ids.extend(id(principal)));
+    service.names(context, &ids.into_iter().collect::<Vec<_>>())
 }
 
 fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
@@ -35,7 +40,7 @@ fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
     }
 }
 
-fn id(principal: &Value) -> Option<Id> {
+pub(super) fn id(principal: &Value) -> Option<Id> {
     Id::parse(principal.get("id")?.as_str()?)
 }
 

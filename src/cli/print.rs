@@ -30,11 +30,6 @@ pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
     Ok(())
 }
 
-/// Prints a part of a line.
-pub(super) fn part(text: &str) {
-    put(text);
-}
-
 /// Prints a line.
 pub(super) fn line(text: &str) {
     put(&format!("{text}\n"));

@@ -6,6 +6,7 @@ use serde_json::json;
 use super::agent::no_sponsor;
 use super::{Output, found, host, print};
 use crate::service::directory::users::{Hold, Origin, UserResponse};
+use crate::service::log::{self, Leaving};
 use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -46,7 +47,8 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::List(output) => list(service, output),
         Command::Show(named) => {
             let context = host(service, "user show")?;
-            print::show(&found("user", &named.user, service.read_user(&context, &named.user))?, named.output)
+            let user = found("user", &named.user, service.read_user(&context, &named.user))?;
+            show(service, &context, &user, named.output)
         }
         Command::Suspend(named) => {
             let context = host(service, "user suspend")?;
@@ -78,6 +80,19 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
 /// What `--force` asks for.
 pub(super) fn lifted(force: bool) -> Hold {
     if force { Hold::Overrule } else { Hold::Lift }
+}
+
+/// Prints somebody; of whoever has left, also by which record of the log, and who did it.
+fn show(service: &Service, context: &Context, user: &UserResponse, output: Output) -> Result<(), Error> {
+    let has_left = !user.active || user.admin_hold || user.deleted_at.is_some();
+    let leaving = if has_left { log::leaving(service, context, &user.id)? } else { None };
+    let mut shown = serde_json::to_value(user)?;
+    if let (Some(leaving), Some(members)) = (leaving, shown.as_object_mut()) {
+        let Leaving { seq, action, by } = &leaving;
+        let told = if output.json { json!(leaving) } else { format!("{action} by {by}, record {seq}").into() };
+        members.insert("left_by".to_owned(), told);
+    }
+    print::show(&shown, output)
 }
 
 /// Why somebody is not live whom no hold suspends.

@@ -88,6 +88,19 @@ pub fn principals(conn: &mut Conn, tenant: TenantKey, ids: &[Id], seq: i64) -> R
     Ok(found)
 }
 
+/// The record that ended the last state of a principal in which it was live, if that is kept.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn last_live(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<i64>> {
+    let last = principal_history::table
+        .filter(principal_history::tenant.eq(tenant.0).and(principal_history::id.eq(&id.as_bytes()[..])))
+        .filter(principal_history::active.eq(true).and(principal_history::admin_hold.eq(false)))
+        .select(principal_history::until_seq)
+        .order(principal_history::until_seq.desc());
+    Ok(on!(conn, |c| last.first(c).optional())?)
+}
+
 /// Keeps the state of a resource that a record ends.
 ///
 /// # Errors

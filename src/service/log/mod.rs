@@ -3,6 +3,7 @@
 pub mod feed;
 
 use chrono::SecondsFormat;
+use serde::Serialize;
 use serde_json::Value;
 
 use crate::domain::log::{ChainCheck, Head, Record};
@@ -63,6 +64,41 @@ impl Service {
             records.iter().map(|record| Ok(serde_json::from_slice(&record.bytes)?)).collect()
         })
     }
+}
+
+/// The record by which somebody left.
+#[derive(Debug, Serialize)]
+pub struct Leaving {
+    /// Its number in the log.
+    pub seq: i64,
+    /// What was done.
+    pub action: String,
+    /// Who did it: `host`, `connection default`, `user mira`.
+    pub by: String,
+}
+
+/// The record that ended the last state in which a principal was live; `None` if that is kept no longer.
+///
+/// # Errors
+/// If the store fails.
+pub fn leaving(service: &Service, context: &Context, id: &Id) -> Result<Option<Leaving>, Error> {
+    caller::ask(service, context, Operation::LogTail, None, |conn| {
+        let tenant = context.caller.tenant.key;
+        let seq = store::history::last_live(conn, tenant, id)?;
+        let record = seq.map(|seq| store::log::many(conn, tenant, &[seq])).transpose()?;
+        let Some(record) = record.and_then(|mut records| records.pop()) else { return Ok(None) };
+        let body: Value = serde_json::from_slice(&record.bytes)?;
+        let actor = |path: &str| body.pointer(path).and_then(Value::as_str).unwrap_or_default();
+        let owner = Id::parse(actor("/actor/owner/id"));
+        let owner = owner.map(|id| store::principals::find(conn, tenant, &id)).transpose()?.flatten();
+        let by = match owner {
+            Some(owner) if actor("/actor/class") == "p" => format!("connection {}", owner.name),
+            Some(owner) if owner.name.is_empty() => format!("{} {}", owner.kind.name(), owner.id),
+            Some(owner) => format!("{} {}", owner.kind.name(), owner.name),
+            None => actor("/actor/type").to_owned(),
+        };
+        Ok(Some(Leaving { seq: record.seq, action: record.action, by }))
+    })
 }
 
 /// Checks a tenant's log, and its credentials.

@@ -73,6 +73,7 @@ impl Service {
                 if kind.is_some_and(|kind| kind != standing.facts.kind) {
                     return Err(Error::NotFound);
                 }
+                standing.check_name(name)?;
                 render_explanation(self, conn, tenant, (standing, &moment), &asked)
             })
         })

@@ -6,6 +6,7 @@ use crate::domain::access::{self, Hit, Reason, Reasons};
 use crate::domain::facts::{Facts, Groups};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Operation, Policy, Principal, TenantKey};
+use crate::scim::text::fold;
 use crate::service::access::facts::{self, At};
 use crate::service::access::people;
 use crate::service::reports::dates::Shared;
@@ -56,9 +57,32 @@ impl Service {
                 if standing.principal.kind != kind {
                     return Err(Error::NotFound);
                 }
+                standing.check_name(name)?;
                 render(self, conn, tenant, &standing)
             })
         })
+    }
+}
+
+impl Standing {
+    /// Names are looked up as they are now: who had this one at a past time may have been somebody else.
+    ///
+    /// # Errors
+    /// 409 if this principal was called otherwise then, or was not there.
+    pub(in crate::service::reports) fn check_name(&self, name: &str) -> Result<(), Error> {
+        if self.at.is_none() || Id::parse(name).is_some() {
+            return Ok(());
+        }
+        let document = self.facts.resource.as_ref().map(|resource| &resource.document);
+        let own = |member| document.and_then(|document| document.get(member)?.as_str());
+        let had = match own("userName").or_else(|| own("name")) {
+            _ if !self.existed => "was not there",
+            Some(then) if fold(then) != fold(name) => "had another",
+            _ => return Ok(()),
+        };
+        let who = format!("{} {}", self.facts.kind.name(), self.facts.id);
+        let detail = format!("{who} has this name now and {had} at that time: give the id of the one who is meant");
+        Err(Error::Conflict { code: "renamed", detail })
     }
 }
 
