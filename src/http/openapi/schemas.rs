@@ -1,7 +1,8 @@
 //! JSON Schemas of what operations take and give, each under its name in one place.
 
 use schemars::generate::SchemaSettings;
-use schemars::{JsonSchema, SchemaGenerator};
+use schemars::transform::RecursiveTransform;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::{Map, Value};
 
 /// How a type is described.
@@ -20,6 +21,7 @@ pub(super) struct Schemas {
 impl Schemas {
     pub(super) fn new() -> Schemas {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = PLACE.into());
+        let settings = settings.with_transform(RecursiveTransform(omit_null));
         Schemas {
             taken: settings.clone().for_deserialize().into_generator(),
             given: settings.for_serialize().into_generator(),
@@ -32,6 +34,13 @@ impl Schemas {
         named.append(&mut self.taken.take_definitions(true));
         named.sort_keys();
         named
+    }
+}
+
+/// What may be missing and must not be null has no value by default.
+fn omit_null(schema: &mut Schema) {
+    if schema.get("default").is_some_and(Value::is_null) {
+        schema.remove("default");
     }
 }
 
