@@ -17,6 +17,7 @@ use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{IssuedKey, KeyList, KeyResponse, VerifyResponse, Whoami};
 use crate::service::keys::verify::VerifyRequest;
 use crate::service::reports::explain::ExplainRequest;
+use crate::service::reports::response::{AccessResponse, Explanation, HolderList, LossList};
 
 /// What an operation takes and gives.
 pub(super) struct Contract {
@@ -111,14 +112,14 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::MappingRead | Operation::MappingReplace => tagged(shows::<MappingResponse<'_>>()),
         Operation::MappingCreate => tagged(creates::<MappingResponse<'_>>()),
         Operation::MappingDelete => {
-            vec![Answer::written(200, "With `dry_run=true`: who would lose what.", any), removed()]
+            vec![Answer::json::<LossList>(200, "With `dry_run=true`: who would lose what."), removed()]
         }
         Operation::UserDelete | Operation::AgentDelete | Operation::ApiDelete | Operation::RoleDelete => {
             vec![removed()]
         }
-        Operation::RoleHolders | Operation::UserAccess | Operation::AgentAccess | Operation::AccessExplain => {
-            shows_any()
-        }
+        Operation::RoleHolders => shows::<HolderList>(),
+        Operation::UserAccess | Operation::AgentAccess => shows::<AccessResponse>(),
+        Operation::AccessExplain => shows::<Explanation>(),
         Operation::Changes => vec![Answer::written(200, DONE, any).or("text/event-stream", text)],
         Operation::AccessEvaluate | Operation::AccessEvaluations => shows_any(),
         Operation::SearchSubjects | Operation::SearchResources | Operation::SearchActions => shows_any(),
