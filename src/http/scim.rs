@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::Shared;
 use super::call::{Call, run};
 use super::connections::Link;
+use super::extract::Head;
 use super::respond::Reply;
 use super::run::turn;
 use crate::domain::Operation;
@@ -16,6 +17,7 @@ use crate::scim::json;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
+use crate::service::directory::refusals;
 use crate::service::directory::resources::{Answer, Wanted};
 use crate::service::{Error, Service, registry};
 
@@ -98,16 +100,29 @@ fn unless_modified(answer: Answer) -> Reply {
 
 pub(super) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
-    let (context, request) = (call.context()?, &call.request);
-    let (body, conditions) = (body(service, call)?, &request.conditions);
-    Ok(represent(service.replace_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
+    let (context, Head { id, conditions, .. }) = (call.context()?, &call.request);
+    let body = body(service, call)?;
+    let done = service.replace_resource(context, resource_type, id, body, &wanted, conditions);
+    Ok(represent(done.map_err(|error| refused(service, call, resource_type, error))?, 200))
 }
 
 pub(super) fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
-    let (context, request) = (call.context()?, &call.request);
-    let (body, conditions) = (body(service, call)?, &request.conditions);
-    Ok(represent(service.patch_resource(context, resource_type, &request.id, body, &wanted, conditions)?, 200))
+    let (context, Head { id, conditions, .. }) = (call.context()?, &call.request);
+    let body = body(service, call)?;
+    let done = service.patch_resource(context, resource_type, id, body, &wanted, conditions);
+    Ok(represent(done.map_err(|error| refused(service, call, resource_type, error))?, 200))
+}
+
+/// What is answered to a write that is refused, and recorded if a leaver stays by it.
+fn refused(service: &Service, call: &Call, resource_type: &'static ResourceType, error: Error) -> Error {
+    match (call.context(), body(service, call)) {
+        (Ok(context), Ok(body)) => {
+            let target = (resource_type, call.request.id.as_str());
+            refusals::record(service, context, call.operation, target, &body, error)
+        }
+        _ => error,
+    }
 }
 
 pub(super) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -1,12 +1,10 @@
 //! The details of refusals as the server's log may repeat them: words of ours, and no value.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::domain::Id;
-use crate::domain::secret::resembles_key;
-use crate::scim::tolerance::told_path;
+use crate::service::directory::refusals;
 use crate::service::registry;
 
 /// The words that refusals are made of, and the names of attributes that schemas have. None of them says anything
@@ -52,14 +50,14 @@ const COUNTED: [&str; 4] = ["column", "line", "most", "least"];
 /// A text without what is not among the words, nor the name of what there is not: whoever is refused for it looks for
 /// it.
 pub(super) fn wording(detail: &str) -> String {
-    let (detail, names) = named(detail);
+    let (detail, names) = refusals::named(detail);
     let (mut text, mut before) = (String::new(), "");
     let mut words = detail.split_whitespace().take(WORDS_MAX).peekable();
     while let Some(word) = words.next() {
         let own = core(word);
         let known = own.is_empty() && word.len() <= 3
             || WORDS.contains(own)
-            || names.iter().any(|name| name == own)
+            || names.iter().any(|name| core(name) == own)
             || is_compound(own)
             || Id::parse(own).is_some()
             || COUNTED.contains(&before) && own.bytes().all(|byte| byte.is_ascii_digit())
@@ -77,31 +75,6 @@ pub(super) fn wording(detail: &str) -> String {
     }
     text.truncate(text.trim_end().len());
     text
-}
-
-/// What stands behind the name of an attribute or a schema that there is not.
-const BEHIND_NAMES: [&str; 3] = ["no such ", "says that somebody leaves", "is no part of it"];
-/// What stands before one.
-const BEFORE_NAMES: [&str; 3] = ["no such attribute", "no such sub-attribute", "no such schema"];
-
-/// A detail, and the names in it that a client sent and that nobody has, as far as they have the form of names.
-/// Where one stands is known by what is said of it.
-fn named(detail: &str) -> (String, Vec<String>) {
-    let mut parts: Vec<Cow<'_, str>> = detail.split(": ").map(Cow::Borrowed).collect();
-    let mut names = vec![];
-    for at in 0..parts.len() {
-        let before = at.checked_sub(1).and_then(|at| parts.get(at));
-        let is_name = before.is_some_and(|before| BEFORE_NAMES.iter().any(|words| before.ends_with(words)))
-            || parts.get(at + 1).is_some_and(|next| {
-                BEHIND_NAMES.iter().any(|words| next.starts_with(words)) || next.contains(" has no such ")
-            });
-        let Some(part) = parts.get_mut(at).filter(|_| is_name) else { continue };
-        if let Some(name) = told_path(part).filter(|name| !resembles_key(name)) {
-            names.push(core(&name).to_owned());
-            *part = Cow::Owned(name);
-        }
-    }
-    (parts.join(": "), names)
 }
 
 /// A word without the signs around it.

@@ -9,7 +9,7 @@ pub mod discovery;
 pub mod error;
 pub mod filter;
 pub mod json;
-mod leaving;
+pub mod leaving;
 mod members;
 pub mod message;
 pub mod patch;

@@ -4,6 +4,7 @@ pub mod agents;
 pub mod bulk;
 pub(in crate::service) mod members;
 mod provider;
+pub mod refusals;
 pub(in crate::service) mod render;
 pub mod resources;
 pub mod search;

@@ -24,6 +24,7 @@ use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::conditions::Conditions;
+use crate::service::directory::refusals;
 use crate::service::directory::resources::{self, Saved, create_in, patch_in};
 use crate::service::{Change, Context, Error, Service, Work, authorize, change};
 
@@ -162,7 +163,7 @@ impl Job<'_> {
                 let bulk_id = operation.bulk_id.clone();
                 match self.prepare(operation) {
                     Ok(work) => Ok((*index, echo, bulk_id, work)),
-                    Err(error) => Err(Box::new(echo.failed(&self.refusal(*index, &error)))),
+                    Err(error) => Err(Box::new(echo.failed(&self.refusal(*index, error)))),
                 }
             });
             match operation {
@@ -184,14 +185,15 @@ impl Job<'_> {
                     }
                     outcome.result(echo)
                 }
-                Err(error) => echo.failed(&self.refusal(index, &error)),
+                Err(error) => echo.failed(&self.refusal(index, error)),
             };
             self.results.insert(index, result);
         }
     }
 
     /// What the client is told of an operation that failed; the cause of a failure of ours goes to the log.
-    fn refusal(&self, index: usize, error: &Error) -> scim::Error {
+    fn refusal(&self, index: usize, error: Error) -> scim::Error {
+        let error = self.recorded(index, error);
         if error.is_failure() {
             let request = self.context.request.id.as_str();
             ::log::error!(request; "Operations[{index}]: {}", error.causes());
@@ -199,6 +201,16 @@ impl Job<'_> {
         let error = error.to_scim();
         // Whoever reads a client's log of what was refused finds no key there.
         scim::Error { detail: without_keys(&error.detail).into_owned(), ..error }
+    }
+
+    /// The same error, recorded if a leaver stays by it.
+    fn recorded(&self, index: usize, error: Error) -> Error {
+        let Ok(mut operation) = self.parse(index) else { return error };
+        references::resolve_path(&mut operation.path, &self.ids);
+        let Ok(target) = Target::parse(&operation) else { return error };
+        let (kind, body) = (target.operation(operation.method), operation.data.unwrap_or_default());
+        let target = (target.resource_type, target.id.as_deref().unwrap_or_default());
+        refusals::record(self.service, self.context, kind, target, &body, error)
     }
 
     /// Resolves the references of an operation and finds out what it is, before any transaction.
@@ -277,7 +289,7 @@ impl Job<'_> {
             }
             Err(error) => {
                 let first = echoes.first().map_or(0, |(index, _)| *index);
-                let detail = self.refusal(first, &error).detail;
+                let detail = self.refusal(first, error).detail;
                 let detail = format!("the circle of references was not created: {detail}");
                 let error = scim::Error::status(409, detail);
                 for (index, echo) in echoes {

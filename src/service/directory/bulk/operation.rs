@@ -18,7 +18,7 @@ fn refused(detail: String) -> Error {
 #[derive(Clone)]
 pub(in crate::service::directory::bulk) struct Target {
     pub(in crate::service::directory::bulk) resource_type: &'static ResourceType,
-    id: Option<String>,
+    pub(in crate::service::directory::bulk) id: Option<String>,
 }
 
 impl Target {
