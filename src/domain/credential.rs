@@ -55,6 +55,17 @@ pub enum Verdict {
 }
 
 impl Verdict {
+    /// All of them, in that order.
+    pub const ALL: [Verdict; 7] = [
+        Verdict::NotFound,
+        Verdict::Revoked,
+        Verdict::Expired,
+        Verdict::OwnerInactive,
+        Verdict::Suspended,
+        Verdict::InsufficientPermissions,
+        Verdict::Valid,
+    ];
+
     /// The code in answers.
     pub fn code(self) -> &'static str {
         match self {

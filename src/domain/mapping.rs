@@ -120,7 +120,7 @@ pub struct Asserted {
     pub value: String,
 }
 
-/// A principal, as a mapping names it.
+/// A principal, by its id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Person {

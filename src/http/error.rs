@@ -83,6 +83,7 @@ pub(super) struct Problem {
     /// The name of the status.
     title: &'static str,
     /// The status of the answer.
+    #[schemars(range(min = 400, max = 599))]
     status: u16,
     /// What programs decide by; it stays.
     code: &'static str,

@@ -1,7 +1,5 @@
-//! The description of the API is what the server does: it is fresh, each of its examples is answered as it says, and
-//! no answer holds more than is described.
-
-mod described;
+//! The description of the API is what the server does: it is fresh, and each of its examples is answered. That no
+//! answer is another than is described, or holds more, is looked at wherever a story asks: see `support::described`.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -10,11 +8,8 @@ use keyroll::domain::operation::Surface;
 use keyroll::domain::{Id, Operation};
 use serde_json::{Value, json};
 
-use self::described::{Described, Request};
 use crate::support::app::*;
-
-/// The document as it is kept beside the source.
-const KEPT: &str = "openapi/openapi.json";
+use crate::support::described::{DESCRIBED, KEPT, Request};
 
 #[test]
 fn the_kept_document_is_the_one_that_is_served() {
@@ -46,8 +41,7 @@ fn whoever_has_the_document_is_told_so() {
 
 #[test]
 fn every_operation_outside_scim_is_described() {
-    let document = Described::by(&TestApp::sqlite());
-    let described: BTreeSet<String> = document.requests().into_iter().map(|one| one.operation).collect();
+    let described: BTreeSet<String> = DESCRIBED.requests().into_iter().map(|one| one.operation).collect();
     let served = Operation::ALL.iter().filter(|one| !matches!(one.surface(), Surface::Scim | Surface::Host));
     let served: BTreeSet<String> = served.map(|one| one.name().to_owned()).collect();
     let lower = |name: &String| name[..1].to_lowercase() + &name[1..];
@@ -57,8 +51,7 @@ fn every_operation_outside_scim_is_described() {
 /// No type is described twice: a generator of schemas numbers names that two have.
 #[test]
 fn each_schema_has_a_name_of_its_own() {
-    let document = Described::by(&TestApp::sqlite());
-    let names = document.json["components"]["schemas"].as_object().unwrap();
+    let names = DESCRIBED.json["components"]["schemas"].as_object().unwrap();
     let numbered: Vec<&String> = names.keys().filter(|name| name.ends_with(|c: char| c.is_ascii_digit())).collect();
     assert!(numbered.is_empty(), "{numbered:?}");
 }
@@ -83,11 +76,10 @@ fn in_order(mut requests: Vec<Request>) -> Vec<Request> {
 #[test]
 fn every_example_is_answered_as_it_is_described() {
     for_each_app(|app| {
-        let document = Described::by(app);
         let mut names = vec![];
         let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
-        names.push((document.example("keyIssue", "/owner/id"), mira));
-        for request in in_order(document.requests()) {
+        names.push((DESCRIBED.example("keyIssue", "/owner/id"), mira));
+        for request in in_order(DESCRIBED.requests()) {
             let body = named(&request.body, &names);
             // With all of its parameters, and without any: that may be answered otherwise.
             let queries = if request.query.is_empty() { vec![""] } else { vec![request.query.as_str(), ""] };
@@ -96,15 +88,14 @@ fn every_example_is_answered_as_it_is_described() {
                 let wait = if request.operation == "changes" && query.is_empty() { "?wait=0" } else { "" };
                 let json = [("content-type", "application/json")];
                 let answer = app.admin().send(&request.method, &format!("{path}{query}{wait}"), &json, &body);
-                document.check(&request, &answer);
                 assert!(answer.status < 300, "{} {path}{query}: {answer}", request.method);
                 // What was made is what the others speak of; some of it by a name of its own.
-                let id = document.id_below(&request.template).filter(|example| Id::parse(example).is_some());
+                let id = DESCRIBED.id_below(&request.template).filter(|example| Id::parse(example).is_some());
                 if let (201, Some(example)) = (answer.status, id) {
                     names.push((example, answer.id()));
                 }
                 if let Some(key) = answer.body.get("key").and_then(Value::as_str) {
-                    names.push((document.example("keyVerify", "/key"), key.to_owned()));
+                    names.push((DESCRIBED.example("keyVerify", "/key"), key.to_owned()));
                 }
             }
         }

@@ -71,19 +71,21 @@ pub(super) const REQUEST_ID: &str = "X-Request-Id";
 pub(super) const RETRY_AFTER: &str = "Retry-After";
 pub(super) const CHALLENGE: &str = "WWW-Authenticate";
 
-/// The headers of answers, and what each of them tells.
-const HEADERS: [(&str, &str); 5] = [
-    (ETAG, "The tag of what is shown, for If-Match and If-None-Match."),
-    (LOCATION, "Where it is from now on."),
-    (REQUEST_ID, "The id of the request: the client's own if it sent one that can be logged, or a new one."),
-    (RETRY_AFTER, "Seconds until it makes sense to try again."),
-    (CHALLENGE, "What the key lacks (RFC 6750 §3)."),
+/// The headers of answers, whether each is always there where it is named, and what it tells.
+const HEADERS: [(&str, bool, &str); 5] = [
+    (ETAG, true, "The tag of what is shown, for If-Match and If-None-Match."),
+    (LOCATION, true, "Where it is from now on."),
+    (REQUEST_ID, true, "The id of the request: the client's own if it sent one that can be logged, or a new one."),
+    (RETRY_AFTER, true, "Seconds until it makes sense to try again."),
+    (CHALLENGE, false, "What the key lacks (RFC 6750 §3), if it is the key."),
 ];
 
 /// The headers as Header Objects by name.
 pub(super) fn headers() -> Value {
-    let shown =
-        HEADERS.map(|(name, what)| (name.to_owned(), json!({"description": what, "schema": {"type": "string"}})));
+    let shown = HEADERS.map(|(name, is_required, what)| {
+        let text = json!({"type": "string"});
+        (name.to_owned(), json!({"description": what, "required": is_required, "schema": text}))
+    });
     Value::Object(Map::from_iter(shown))
 }
 

@@ -14,7 +14,7 @@ use crate::service::catalogue::snapshot::MappingList;
 use crate::service::directory::agents::{AgentList, AgentRequest, AgentResponse};
 use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
-use crate::service::keys::response::{IssuedKey, KeyList, KeyResponse, VerifyResponse, Whoami};
+use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
 use crate::service::keys::verify::VerifyRequest;
 use crate::service::reports::explain::ExplainRequest;
 use crate::service::reports::response::{AccessResponse, Explanation, HolderList, LossList};
@@ -93,7 +93,7 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::KeyList => shows::<KeyList>(),
         Operation::KeyRead | Operation::KeyRevoke => shows::<KeyResponse>(),
         Operation::KeyVerify => shows::<VerifyResponse>(),
-        Operation::Whoami => shows::<Whoami>(),
+        Operation::Whoami => shows::<HolderResponse>(),
         Operation::UserList => shows::<UserList>(),
         Operation::UserRead | Operation::UserSuspend | Operation::UserActivate => shows::<UserResponse>(),
         Operation::AgentList => shows::<AgentList>(),

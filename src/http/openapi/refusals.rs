@@ -15,7 +15,7 @@ use crate::http::parameters;
 const REFUSALS: [(u16, &str, &str); 14] = [
     (400, "Malformed", "The request cannot be understood: its query, its headers, or its body as JSON."),
     (401, "Unauthenticated", "There is no key, or one that does not work."),
-    (403, "Forbidden", "The key may not do this, or nobody may."),
+    (403, "Forbidden", "The key may not do this, or nobody may, or requests have to come through the proxy."),
     (404, "NotFound", "It does not exist, or the caller may not know that it does."),
     (408, "Timeout", "The body was too long in coming."),
     (409, "Conflict", "What is asked for contradicts what is stored; `code` says how."),
@@ -36,7 +36,6 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
     let is_of_a_moment = parameters::of(operation).iter().any(|one| one.name == parameters::AT.name);
     let may = |status: u16| match status {
         401 => operation.keys() != Keys::Open,
-        403 => !operation.permission().is_empty(),
         404 => is_named || operation == Operation::AccessExplain,
         408 | 413 => has_body,
         409 => may_conflict(operation),

@@ -21,10 +21,10 @@ pub(super) struct Schemas {
 impl Schemas {
     pub(super) fn new() -> Schemas {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = PLACE.into());
-        let settings = settings.with_transform(RecursiveTransform(omit_null));
+        let given = settings.clone().for_serialize().with_transform(RecursiveTransform(omit_or_show));
         Schemas {
-            taken: settings.clone().for_deserialize().into_generator(),
-            given: settings.for_serialize().into_generator(),
+            taken: settings.for_deserialize().with_transform(RecursiveTransform(omit_null)).into_generator(),
+            given: given.into_generator(),
         }
     }
 
@@ -41,6 +41,32 @@ impl Schemas {
 fn omit_null(schema: &mut Schema) {
     if schema.get("default").is_some_and(Value::is_null) {
         schema.remove("default");
+    }
+}
+
+/// What an answer leaves out is not null where it is there.
+fn omit_or_show(schema: &mut Schema) {
+    let required = schema.get("required").cloned().unwrap_or_default();
+    let is_required = |name: &str| required.as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let Some(Value::Object(members)) = schema.get_mut("properties") else { return };
+    for (_, member) in members.iter_mut().filter(|(name, _)| !is_required(name)) {
+        let Some(member) = member.as_object_mut() else { continue };
+        if let Some(Value::Array(types)) = member.get_mut("type") {
+            types.retain(|one| one != "null");
+            if let [one] = types.as_slice() {
+                let one = one.clone();
+                member.insert("type".to_owned(), one);
+            }
+        }
+        // A reference that may be null is one of two choices.
+        if let Some(Value::Array(choices)) = member.get("anyOf")
+            && let [Value::Object(one), null] = choices.as_slice()
+            && null["type"] == "null"
+        {
+            let mut one = one.clone();
+            member.remove("anyOf");
+            member.append(&mut one);
+        }
     }
 }
 

@@ -66,8 +66,10 @@ pub struct AgentResponse {
     /// Whether an admin's hold suspends it.
     pub admin_hold: bool,
     /// When it was made.
+    #[schemars(extend("format" = "date-time"))]
     pub created_at: String,
     /// When it was changed last.
+    #[schemars(extend("format" = "date-time"))]
     pub modified_at: String,
 }
 

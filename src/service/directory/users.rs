@@ -39,8 +39,10 @@ pub struct UserResponse {
     /// Whether an admin's hold suspends it.
     pub admin_hold: bool,
     /// Since when it is suspended.
+    #[schemars(extend("format" = "date-time"))]
     pub suspended_at: Option<String>,
     /// When it was deleted.
+    #[schemars(extend("format" = "date-time"))]
     pub deleted_at: Option<String>,
 }
 

@@ -13,10 +13,11 @@ use chrono::TimeDelta;
 
 pub use self::list::Filter;
 pub use self::request::Owner;
-use self::response::{KeyResponse, Whoami, WhoamiOwner};
+use self::response::{HolderResponse, KeyResponse, Whoami};
 use crate::domain::class::Class;
 use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Revocation};
 use crate::domain::log::Entry;
+use crate::domain::mapping::Person;
 use crate::domain::secret::{PlainKey, holds_key_text};
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Principal};
 use crate::service::access::provisioning;
@@ -158,14 +159,14 @@ impl Service {
         let tenant = context.caller.tenant.name.clone();
         match context.caller.key() {
             None => Whoami::Host { tenant, host: true },
-            Some(holder) => Whoami::Holder {
+            Some(holder) => Whoami::Holder(HolderResponse {
                 tenant,
                 key_id: holder.credential,
                 class: holder.class.letter(),
-                owner: WhoamiOwner { kind: holder.owner.kind, id: holder.owner.id },
+                owner: Person { kind: holder.owner.kind, id: holder.owner.id },
                 connection: holder.connection.as_ref().map(|connection| connection.name.clone()),
                 permissions: holder.grant.permissions().cloned().unwrap_or_default(),
-            },
+            }),
         }
     }
 }

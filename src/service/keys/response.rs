@@ -5,7 +5,9 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use crate::domain::class::Class;
 use crate::domain::credential::{Status, Verdict};
+use crate::domain::mapping::Person;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Credential, Id, Permission, Permissions, Principal};
 use crate::scim::text::render_time;
@@ -21,10 +23,12 @@ pub struct KeyResponse {
     /// How it begins, and no more of it.
     pub display: String,
     /// `u` of a user, `s` of an agent, `p` of an identity provider's connection.
+    #[schemars(with = "String", extend("enum" = Class::ALL.map(Class::letter)))]
     pub class: char,
     /// Whose it is; null for a row that was changed from outside.
     pub owner: Option<OwnerResponse>,
     /// What verification would tell of it.
+    #[schemars(extend("enum" = Status::ALL.map(Status::name)))]
     pub status: &'static str,
     /// Why it is suspended.
     pub reasons: Vec<String>,
@@ -37,6 +41,7 @@ pub struct KeyResponse {
     #[schemars(extend("format" = "date-time"))]
     pub expires_at: String,
     /// When it was revoked.
+    #[schemars(extend("format" = "date-time"))]
     pub revoked_at: Option<String>,
     /// Why it was revoked: a code.
     pub revoke_reason: Option<String>,
@@ -130,8 +135,8 @@ impl KeyResponse {
 pub struct VerifyResponse {
     /// Whether the key works and may do what was asked.
     pub valid: bool,
-    /// The first of these that applies: `NOT_FOUND`, `REVOKED`, `EXPIRED`, `OWNER_INACTIVE`, `SUSPENDED`,
-    /// `INSUFFICIENT_PERMISSIONS`, `VALID`.
+    /// The first of these that applies.
+    #[schemars(extend("enum" = Verdict::ALL.map(Verdict::code)))]
     pub code: &'static str,
     /// The id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -183,7 +188,7 @@ pub struct VerifiedOwner {
 }
 
 /// Who asks.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 #[serde(untagged)]
 pub enum Whoami {
     /// The command line on the host.
@@ -194,28 +199,24 @@ pub enum Whoami {
         host: bool,
     },
     /// The holder of a key.
-    Holder {
-        /// The tenant's name.
-        tenant: String,
-        /// The id of the key.
-        key_id: Id,
-        /// Its class.
-        class: char,
-        /// Whose it is.
-        owner: WhoamiOwner,
-        /// The connection of a provisioning key.
-        connection: Option<String>,
-        /// What it may at most be used for; empty for an identity key.
-        permissions: Permissions,
-    },
+    Holder(HolderResponse),
 }
 
-/// Whose the caller's key is.
+/// The holder of the key that is in use.
 #[derive(Debug, Serialize, JsonSchema)]
-pub struct WhoamiOwner {
-    /// User or agent.
-    #[serde(rename = "type")]
-    pub kind: PrincipalKind,
-    /// Its id.
-    pub id: Id,
+#[schemars(rename = "Whoami")]
+pub struct HolderResponse {
+    /// The tenant's name.
+    pub tenant: String,
+    /// The id of the key.
+    pub key_id: Id,
+    /// Its class.
+    #[schemars(with = "String", extend("enum" = Class::ALL.map(Class::letter)))]
+    pub class: char,
+    /// Whose it is.
+    pub owner: Person,
+    /// The connection of a provisioning key.
+    pub connection: Option<String>,
+    /// What it may at most be used for; empty for an identity key.
+    pub permissions: Permissions,
 }

@@ -59,8 +59,10 @@ pub struct ReasonResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub direct: Option<bool>,
     /// Since when it holds.
+    #[schemars(extend("format" = "date-time"))]
     pub since: Option<String>,
     /// When it ends by itself.
+    #[schemars(extend("format" = "date-time"))]
     pub until: Option<String>,
 }
 

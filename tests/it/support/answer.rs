@@ -10,6 +10,8 @@ use flate2::read::GzDecoder;
 use keyroll::http;
 use serde_json::{Value, json};
 
+use super::described::DESCRIBED;
+
 /// What came back.
 pub struct Answer {
     pub status: u16,
@@ -34,10 +36,11 @@ impl Answer {
     /// The same for a request whose body comes as it comes.
     pub fn with(request: TestRequest, body: Option<Payload>, shared: &http::Shared) -> Answer {
         let mut request = request.to_request();
+        let (method, path) = (request.method().to_string(), request.path().to_owned());
         if let Some(body) = body {
             request = request.replace_payload(body).0;
         }
-        actix_web::rt::System::new().block_on(async {
+        let answer = actix_web::rt::System::new().block_on(async {
             let service = init_service(http::app(shared.clone())).await;
             let response = actix_web::test::call_service(&service, request).await;
             let headers = response.headers().iter();
@@ -54,7 +57,9 @@ impl Answer {
             let is_json = !text.is_empty() && answer.header("content-type").contains("json");
             let body = if is_json { serde_json::from_str(&text).unwrap() } else { Value::Null };
             Answer { body, text, ..answer }
-        })
+        });
+        DESCRIBED.check(&method, &path, &answer);
+        answer
     }
 
     /// This answer, if it has the status; or the test fails and shows it.

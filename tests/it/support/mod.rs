@@ -5,6 +5,7 @@ pub mod app;
 mod bodies;
 pub mod client;
 pub mod databases;
+pub mod described;
 pub mod overtaken;
 pub mod plans;
 pub mod postgres;
