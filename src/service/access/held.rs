@@ -75,7 +75,7 @@ pub(in crate::service) fn of(
     subjects: &HashSet<Subject>,
 ) -> Result<Standings, Error> {
     // Anew: since the request began, its body may have been long in coming.
-    let (tenant, stamp) = (context.caller.tenant.key, memory::stamp(service)?);
+    let (tenant, stamp) = (context.caller.tenant.key, memory::stamp(service, context.caller.tenant.key)?);
     let asked = |subject: &Subject| if let Subject::Principal(_, id) = subject { Some(*id) } else { None };
     let remembered = |id: Id| Some((id, memory::known_access(service, tenant, id, memory::now_in(service, tenant))?));
     let mut effective: HashMap<Id, Arc<Effective>> = subjects.iter().filter_map(asked).filter_map(remembered).collect();

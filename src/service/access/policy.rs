@@ -1,6 +1,6 @@
 //! The policy of a tenant: kept, and brought up to date from the catalogue when that has changed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::store::{self, Conn};
 
 /// The last policy of each tenant.
 #[derive(Default)]
-pub(in crate::service) struct Policies(Kept<HashMap<TenantKey, Known>>);
+pub(in crate::service) struct Policies(Kept<Known>);
 
 /// A policy, and the head of the log that it was read with.
 #[derive(Clone)]
@@ -36,8 +36,7 @@ pub(in crate::service) fn of(
     tenant: TenantKey,
     head: &Head,
 ) -> Result<Arc<Policy>, Error> {
-    let before = service.inner.policies.0.with(service, |known| known.get(&tenant).cloned());
-    let policy = match before {
+    let policy = match service.inner.policies.0.get(service, tenant) {
         Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
         Some(known) if leads_to(conn, tenant, &known, head)? => {
             known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
@@ -47,7 +46,7 @@ pub(in crate::service) fn of(
     let policy = Arc::new(policy);
     let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
     let known = Known { epoch, next_seq, hash, policy: Arc::clone(&policy) };
-    service.inner.policies.0.with(service, |policies| policies.insert(tenant, known));
+    service.inner.policies.0.put(service, tenant, known);
     Ok(policy)
 }
 
@@ -66,8 +65,7 @@ pub(in crate::service) fn remembered(service: &Service, tenant: TenantKey) -> Op
 
 /// The last policy that was read, and the number of its state.
 pub(in crate::service) fn last(service: &Service, tenant: TenantKey) -> Option<(i64, Arc<Policy>)> {
-    let of = |known: &Known| (known.epoch, Arc::clone(&known.policy));
-    service.inner.policies.0.with(service, |policies| policies.get(&tenant).map(of))
+    service.inner.policies.0.get(service, tenant).map(|known| (known.epoch, known.policy))
 }
 
 fn known(service: &Service, tenant: TenantKey, epoch: i64) -> Option<Arc<Policy>> {

@@ -17,7 +17,7 @@ use crate::service::access::liveness;
 use crate::service::access::provisioning::scim_access;
 use crate::service::dead::Dead;
 use crate::service::intact::is_intact;
-use crate::service::memory::{Known, Stamp};
+use crate::service::memory::{Known, Stamp, Told};
 use crate::service::{Context, Error, Service, access, memory};
 use crate::store::{self, Conn, credentials::Holder};
 
@@ -31,6 +31,8 @@ pub(in crate::service) struct Found {
     pub(in crate::service) holder: Arc<Holder>,
     /// When it was about to be read.
     at: DateTime<Utc>,
+    /// The same, as memory counts.
+    stamp: Stamp,
     /// Whether a live User answers for the owner, if it needs one; looked at only once the secret matched.
     sponsored: bool,
     /// The same as a caller, once it was made.
@@ -53,8 +55,9 @@ impl Service {
     /// # Errors
     /// [`Error::KeyRefused`], the same to whoever asks for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
-        let seen = memory::stamp(self)?;
-        let Some(found) = prove(self, token)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        let told = memory::told(self)?;
+        let Some(found) = prove(self, token, told)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        let seen = memory::catch_up(self, found.holder.tenant.key, told)?;
         match found.verdict(memory::now_in(self, found.holder.tenant.key)) {
             Verdict::Valid => {
                 let key = holder(self, token, found, seen)?;
@@ -68,13 +71,14 @@ impl Service {
 
 /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
 /// has changed since.
-pub(in crate::service) fn prove(service: &Service, token: &str) -> Result<Option<Found>, Error> {
-    if let Some(Known { holder, key, at }) = memory::known_caller(service, token) {
-        return Ok(Some(Found { proven: true, holder, at, sponsored: true, key: Some(key) }));
+pub(in crate::service) fn prove(service: &Service, token: &str, told: Told) -> Result<Option<Found>, Error> {
+    let (known, stamp) = memory::known_caller(service, token, told)?;
+    if let Some(Known { holder, key, at }) = known {
+        return Ok(Some(Found { proven: true, holder, at, stamp, sponsored: true, key: Some(key) }));
     }
     let Some(key) = PlainKey::parse(token) else { return Ok(None) };
     let at = service.now();
-    service.read(|conn| find(service, conn, &key, at))
+    service.read(|conn| find(service, conn, &key, (at, stamp)))
 }
 
 /// The holder of a key that works, with what its owner may do now; remembered for the next request.
@@ -84,7 +88,7 @@ pub(in crate::service) fn holder(
     found: Found,
     stamp: Stamp,
 ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
-    let Found { holder, at, key, .. } = found;
+    let Found { holder, at, stamp: read, key, .. } = found;
     let tenant = holder.tenant.clone();
     let access = match holder.stored.credential.class {
         Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
@@ -99,7 +103,7 @@ pub(in crate::service) fn holder(
         return Ok((tenant, key));
     }
     let key = Arc::new(key_holder(&holder, access));
-    memory::remember_caller(service, token, Known { holder, key: Arc::clone(&key), at }, stamp);
+    memory::remember_caller(service, token, Known { holder, key: Arc::clone(&key), at }, read);
     Ok((tenant, key))
 }
 
@@ -133,7 +137,12 @@ pub(in crate::service) fn look_up(
     Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
 }
 
-fn find(service: &Service, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -> Result<Option<Found>, Error> {
+fn find(
+    service: &Service,
+    conn: &mut Conn,
+    key: &PlainKey,
+    (at, stamp): (DateTime<Utc>, Stamp),
+) -> Result<Option<Found>, Error> {
     let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
     let credential = &holder.stored.credential;
     let matched = service.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
@@ -147,7 +156,7 @@ fn find(service: &Service, conn: &mut Conn, key: &PlainKey, at: DateTime<Utc>) -
     }
     let proven = matched && intact && credential.class == key.class();
     let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-    Ok(Some(Found { proven, holder: Arc::new(holder), at, sponsored, key: None }))
+    Ok(Some(Found { proven, holder: Arc::new(holder), at, stamp, sponsored, key: None }))
 }
 
 /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.

@@ -2,7 +2,7 @@
 //! nothing that was written since can have changed what they may.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::domain::caller::KeyHolder;
 use crate::domain::class::Class;
@@ -11,15 +11,16 @@ use crate::domain::log::{Head, Record};
 use crate::domain::{Caller, Credential, TenantKey};
 use crate::service::caller::authenticate;
 use crate::service::caller::authenticate::REFUSED;
+use crate::service::memory::kept::Kept;
 use crate::service::{Error, Service, memory};
 use crate::store::{self, Conn};
 
 /// Callers of one tenant that are kept.
 const CALLERS_MAX: usize = 64;
 
-/// The last state of each tenant that callers were looked up in.
+/// The last state of each tenant that callers were looked up in. The one writer changes it, and nobody else.
 #[derive(Default)]
-pub(in crate::service) struct Standing(Mutex<HashMap<TenantKey, Known>>);
+pub(in crate::service) struct Standing(Kept<Arc<Mutex<Known>>>);
 
 /// Who stood how in one state.
 struct Known {
@@ -42,13 +43,6 @@ fn is_kept(key: &KeyHolder) -> bool {
     key.class == Class::Provisioning && !key.owner.needs_sponsor()
 }
 
-impl Standing {
-    fn known(&self) -> MutexGuard<'_, HashMap<TenantKey, Known>> {
-        // What a panic left behind is compared with the log like everything else.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// The same as [`authenticate::refresh`] at the end of a log that is locked. Only a connection's key is
 /// kept: what others may hangs on groups, roles and sponsors too.
 pub(in crate::service) fn refresh_at(
@@ -61,7 +55,9 @@ pub(in crate::service) fn refresh_at(
         return authenticate::refresh(service, conn, known);
     };
     let (tenant, version) = (known.tenant.key, store::data_version(conn)?);
-    if let Some(state) = service.inner.standing.known().get(&tenant)
+    let kept = service.inner.standing.0.get(service, tenant);
+    let mut state = kept.as_deref().map(lock);
+    if let Some(state) = &state
         && (state.version, state.hash) == (version, head.hash)
         && let Some((credential, caller)) = state.callers.get(&key.selector)
         && let Some(holder) = caller.key()
@@ -71,13 +67,22 @@ pub(in crate::service) fn refresh_at(
         return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
     }
     let (credential, caller) = authenticate::look_up(service, conn, key)?;
-    let mut standing = service.inner.standing.known();
-    let state = standing.entry(tenant).or_insert_with(|| Known { version, hash: head.hash, callers: HashMap::new() });
-    if (state.version, state.hash) != (version, head.hash) || state.callers.len() >= CALLERS_MAX {
-        *state = Known { version, hash: head.hash, callers: HashMap::new() };
+    let found = (key.selector.clone(), (credential, caller.clone()));
+    match &mut state {
+        Some(state) if (state.version, state.hash) == (version, head.hash) && state.callers.len() < CALLERS_MAX => {
+            state.callers.extend([found]);
+        }
+        _ => {
+            let new = Known { version, hash: head.hash, callers: HashMap::from([found]) };
+            service.inner.standing.0.put(service, tenant, Arc::new(Mutex::new(new)));
+        }
     }
-    state.callers.insert(key.selector.clone(), (credential, caller.clone()));
     Ok(caller)
+}
+
+fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+    // What a panic left behind is compared with the log like everything else.
+    known.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Carries over, to the end of a log that grew by these records, who stands there as before.
@@ -88,11 +93,11 @@ pub(in crate::service) fn carry_over(
     records: &[Record],
     after: &Head,
 ) {
-    let mut standing = service.inner.standing.known();
-    let Some(state) = standing.get_mut(&tenant) else { return };
+    let Some(kept) = service.inner.standing.0.get(service, tenant) else { return };
+    let mut state = lock(&kept);
     if state.hash == before.hash && records.iter().all(|record| state.outlives(record)) {
         state.hash = after.hash;
     } else {
-        standing.remove(&tenant);
+        service.inner.standing.0.remove(tenant);
     }
 }

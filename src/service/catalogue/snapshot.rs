@@ -53,7 +53,7 @@ pub struct Listed {
 
 /// The last snapshot of each tenant.
 #[derive(Default)]
-pub(in crate::service) struct Snapshots(Kept<HashMap<TenantKey, Arc<Snapshot>>>);
+pub(in crate::service) struct Snapshots(Kept<Arc<Snapshot>>);
 
 /// The mappings after a record, and the groups that they stand for.
 #[derive(Debug)]
@@ -158,19 +158,16 @@ fn snapshot(service: &Service, conn: &mut Conn, tenant: TenantKey) -> Result<Arc
     let snapshots = &service.inner.snapshots.0;
     store::snapshot(conn, |conn| {
         let head = store::log::head(conn, tenant)?;
-        let known = snapshots.with(service, |kept| kept.get(&tenant).cloned());
-        if let Some(known) = known.filter(|known| known.seq == head.policy_seq) {
+        if let Some(known) = snapshots.get(service, tenant).filter(|known| known.seq == head.policy_seq) {
             return Ok(known);
         }
         let policy = policy::of(service, conn, tenant, &head)?;
         let (groups, meant) = resolve(conn, tenant, &policy)?;
         let made = Arc::new(Snapshot { seq: head.policy_seq, policy, groups, meant });
         // Another request may have read later and been here earlier.
-        snapshots.with(service, |kept| {
-            if kept.get(&tenant).is_none_or(|known| known.seq < made.seq) {
-                kept.insert(tenant, Arc::clone(&made));
-            }
-        });
+        if snapshots.get(service, tenant).is_none_or(|known| known.seq < made.seq) {
+            snapshots.put(service, tenant, Arc::clone(&made));
+        }
         Ok(made)
     })
 }

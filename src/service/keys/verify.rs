@@ -66,16 +66,15 @@ impl Service {
             context.noted.judged(Verdict::NotFound, None);
             Ok(VerifyResponse::only(Verdict::NotFound))
         };
-        let stamp = memory::stamp(self)?;
-        let Some(found) = authenticate::prove(self, &request.key)? else { return not_found() };
+        let told = memory::told(self)?;
+        let Some(found) = authenticate::prove(self, &request.key, told)? else { return not_found() };
         // A key of another tenant is not found, whatever its state (design §6).
-        if found.holder.tenant.key != context.caller.tenant.key {
+        let tenant = found.holder.tenant.key;
+        if tenant != context.caller.tenant.key || !found.proven {
             return not_found();
         }
-        let mut verdict = found.verdict(memory::now_in(self, found.holder.tenant.key));
-        if verdict == Verdict::NotFound {
-            return not_found();
-        }
+        let stamp = memory::catch_up(self, tenant, told)?;
+        let mut verdict = found.verdict(memory::now_in(self, tenant));
         let holder = Arc::clone(&found.holder);
         let (mut permission, mut detail) = (None, None);
         if let (Some(may), Verdict::Valid) = (&may, verdict) {

@@ -1,31 +1,39 @@
-//! What the rooms above keep for themselves, and forget when memory forgets everything.
+//! What the rooms below keep of each tenant for themselves.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use quick_cache::sync::Cache as Bounded;
 
+use crate::domain::TenantKey;
 use crate::service::Service;
 
-/// Something that is empty again once everything was forgotten: memory does not know who keeps it, so whoever looks
-/// at it finds that out.
-#[derive(Default)]
-pub(in crate::service) struct Kept<T>(Mutex<Since<T>>);
+/// Tenants of which each room keeps something.
+const TENANTS_MAX: usize = 1_024;
 
-#[derive(Default)]
-struct Since<T> {
-    /// How often everything had been forgotten when this began.
-    forgotten: u64,
-    kept: T,
+/// Something of each tenant. Memory does not know who keeps it; it is gone when everything of the tenant is forgotten,
+/// and when others need the room.
+pub(in crate::service) struct Kept<T>(Bounded<TenantKey, (u64, T)>);
+
+impl<T: Clone> Default for Kept<T> {
+    fn default() -> Kept<T> {
+        Kept(Bounded::new(TENANTS_MAX))
+    }
 }
 
-impl<T: Default> Kept<T> {
-    /// Looks at what is kept, or changes it, under its lock.
-    pub(in crate::service) fn with<R>(&self, service: &Service, f: impl FnOnce(&mut T) -> R) -> R {
-        // Whoever panicked with the lock left what is compared with the log like everything else.
-        let mut since = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let forgotten = service.inner.cache.forgotten.load(Ordering::Acquire);
-        if since.forgotten != forgotten {
-            *since = Since { forgotten, kept: T::default() };
+impl<T: Clone> Kept<T> {
+    /// What is kept of a tenant.
+    pub(in crate::service) fn get(&self, service: &Service, tenant: TenantKey) -> Option<T> {
+        let (life, kept) = self.0.get(&tenant)?;
+        (service.inner.cache.tenants.with(tenant, |state| state.life)? == life).then_some(kept)
+    }
+
+    /// Keeps something of a tenant that is followed.
+    pub(in crate::service) fn put(&self, service: &Service, tenant: TenantKey, kept: T) {
+        if let Some(life) = service.inner.cache.tenants.with(tenant, |state| state.life) {
+            self.0.insert(tenant, (life, kept));
         }
-        f(&mut since.kept)
+    }
+
+    /// Keeps nothing of a tenant.
+    pub(in crate::service) fn remove(&self, tenant: TenantKey) {
+        self.0.remove(&tenant);
     }
 }

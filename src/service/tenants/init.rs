@@ -31,9 +31,11 @@ impl Service {
     /// [`Error::Refused`] if there is none: `keyroll init` makes it.
     pub fn tenant(&self, name: &str) -> Result<Tenant, Error> {
         let tenant = self.read(|conn| Ok(store::tenants::by_name(conn, name)?))?;
+        let missing = || Error::Refused(format!("the database has no tenant {name}: run keyroll init"));
+        let tenant = tenant.ok_or_else(missing)?;
         // Where its log ends: no time is earlier.
-        memory::stamp(self)?;
-        tenant.ok_or_else(|| Error::Refused(format!("the database has no tenant {name}: run keyroll init")))
+        memory::stamp(self, tenant.key)?;
+        Ok(tenant)
     }
 
     /// Makes tenant, operator, connection and keys, and gives what is printed once.

@@ -159,7 +159,7 @@ impl Service {
         let cacheable = wanted.is_default() && resource_type.rows.is_none();
         let stamp = match (cacheable, context.seen) {
             (false, _) => None,
-            (true, None) => Some(memory::stamp(self)?),
+            (true, None) => Some(memory::stamp(self, tenant)?),
             (true, seen) => seen,
         };
         let connection = context.caller.connection().map(|connection| connection.key);

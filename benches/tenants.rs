@@ -1,0 +1,82 @@
+//! What a tenant's reads cost while another tenant writes, with one more tenant in the database and with a thousand:
+//! `cargo bench --bench tenants`. The two of a pair are to be the same.
+#![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use serde_json::{Value, json};
+
+use keyroll::domain::log::RequestRef;
+use keyroll::scim::schema::registry;
+use keyroll::service::conditions::Conditions;
+use keyroll::service::directory::resources::Wanted;
+use keyroll::service::request;
+use keyroll::service::runtime::{SystemClock, SystemEntropy};
+use keyroll::service::{Limits, Service, Settings};
+
+fn user(n: usize) -> Value {
+    json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": format!("user{n}@north.example")})
+}
+
+/// A tenant: its provisioning key, its admin's key, and a user in it.
+fn tenant(service: &Service, name: &str) -> (String, String, String) {
+    let made = service.init(name).unwrap();
+    let key = |name: &str| made[name].as_str().unwrap().to_owned();
+    let idp = service.enter(&key("provisioning_key"), RequestRef::default()).unwrap();
+    let users = registry().by_name("User").unwrap();
+    let answer = service.create_resource(&idp, users, user(0), &Wanted::default()).unwrap();
+    (key("provisioning_key"), key("admin_key"), answer.location.rsplit('/').next().unwrap().to_owned())
+}
+
+fn beside_a_writer(c: &mut Criterion) {
+    let users = registry().by_name("User").unwrap();
+    for others in [1, 1_000] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            data_dir: folder.path().join("data"),
+            database_url: format!("sqlite:{}", folder.path().join("data/keyroll.db").display()),
+            require_synchronous_standby: false,
+            readers: 4,
+            public_url: "http://127.0.0.1:8080".into(),
+            limits: Limits { requests_per_minute: None, ..Limits::default() },
+        };
+        let service = Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+        let (idp, admin, id) = tenant(&service, "default");
+        let writers: Vec<_> = (0..others).map(|n| tenant(&service, &format!("tenant{n}"))).collect();
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (key, ..) = &writers[0];
+                for n in 1.. {
+                    if stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let context = service.enter(key, RequestRef::default()).unwrap();
+                    service.create_resource(&context, users, user(n), &Wanted::default()).unwrap();
+                }
+            });
+            c.bench_function(&format!("beside {others}/read"), |b| {
+                b.iter(|| {
+                    let context = service.enter(&idp, RequestRef::default()).unwrap();
+                    service
+                        .read_resource(&context, users, black_box(&id), &Wanted::default(), &Conditions::default())
+                        .unwrap()
+                })
+            });
+            let asked = request::read(&json!({"key": idp})).unwrap();
+            c.bench_function(&format!("beside {others}/verify"), |b| {
+                b.iter(|| {
+                    let context = service.enter(&admin, RequestRef::default()).unwrap();
+                    service.verify(&context, black_box(&asked)).unwrap()
+                })
+            });
+            stop.store(true, Ordering::Relaxed);
+        });
+    }
+}
+
+criterion_group!(benches, beside_a_writer);
+criterion_main!(benches);
