@@ -6,6 +6,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, SecondsFormat, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -32,9 +33,9 @@ pub struct Head {
 }
 
 /// What a record is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Subject {
-    /// `user`, `group`, `agent`, `credential`, `connection`, `tenant`.
+    /// What kind of thing it is, such as `user`, `credential` or `mapping`.
     #[serde(rename = "type")]
     pub kind: String,
     /// Its id.
@@ -66,7 +67,7 @@ pub struct Entry {
 }
 
 /// Whether what a record is about was done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// It was done.

@@ -12,6 +12,7 @@ use crate::domain::operation::Surface;
 use crate::domain::secret::without_keys;
 use crate::scim;
 use crate::service::Error;
+use crate::service::error::Conflict;
 
 /// The response to a refused or failed request. The cause of a failure goes to the log, once.
 pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpResponse {
@@ -86,6 +87,7 @@ pub(super) struct Problem {
     #[schemars(range(min = 400, max = 599))]
     status: u16,
     /// What programs decide by; it stays.
+    #[schemars(extend("enum" = codes()))]
     code: &'static str,
     /// What is wrong, in a sentence for people.
     detail: String,
@@ -114,30 +116,41 @@ impl Problem {
 /// The stable code of a problem.
 pub(super) fn code(error: &Error) -> &'static str {
     match error {
-        Error::Conflict { code, .. } => code,
-        Error::Invalid { .. } => "invalid",
+        Error::Conflict { code, .. } => code.name(),
+        Error::Invalid { .. } => INVALID,
         other => code_of(other.status()),
     }
 }
 
-/// The same of a status.
+const INVALID: &str = "invalid";
+const INTERNAL: &str = "internal";
+
+/// The codes that follow from a status.
+const CODES: [(u16, &str); 15] = [
+    (400, "malformed"),
+    (401, "unauthenticated"),
+    (403, "forbidden"),
+    (404, "not_found"),
+    (405, "method_not_allowed"),
+    (406, "not_acceptable"),
+    (408, "timeout"),
+    (412, "precondition_failed"),
+    (413, "too_large"),
+    (414, "url_too_long"),
+    (415, "unsupported_media_type"),
+    (429, "rate_limited"),
+    (431, "header_too_large"),
+    (501, "not_implemented"),
+    (503, "unavailable"),
+];
+
+/// The code of a status.
 pub(super) fn code_of(status: u16) -> &'static str {
-    match status {
-        400 => "malformed",
-        401 => "unauthenticated",
-        403 => "forbidden",
-        404 => "not_found",
-        405 => "method_not_allowed",
-        406 => "not_acceptable",
-        408 => "timeout",
-        412 => "precondition_failed",
-        413 => "too_large",
-        414 => "url_too_long",
-        415 => "unsupported_media_type",
-        429 => "rate_limited",
-        431 => "header_too_large",
-        501 => "not_implemented",
-        503 => "unavailable",
-        _ => "internal",
-    }
+    CODES.iter().find(|(own, _)| *own == status).map_or(INTERNAL, |(_, code)| code)
+}
+
+/// Every code that a problem can have.
+fn codes() -> Vec<&'static str> {
+    let by_status = CODES.iter().map(|(_, code)| *code);
+    by_status.chain([INVALID, INTERNAL]).chain(Conflict::ALL.map(Conflict::name)).collect()
 }

@@ -9,7 +9,7 @@ use super::parameters::FOR;
 use super::respond::Reply;
 use super::run::{ANSWER_TIMEOUT, SLOW, run};
 use crate::domain::operation::Place;
-use crate::service::{ENDLESS, Error, Readiness, Service};
+use crate::service::{ENDLESS, Error, Readiness, ReadyStatus, Service};
 
 /// Answers 200 or 503; `?for=reads` asks for no more than verification needs.
 pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error> {
@@ -20,10 +20,11 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error>
         // Where nothing can be read, nothing is written either.
         _ => reads,
     };
-    let found = Readiness { reads, writes, warnings: shared.service.warnings().to_vec() };
-    let ready = found.reads.is_none() && found.writes.is_none();
-    let reply = Reply::json(if ready { 200 } else { 503 }, &found.to_json())?;
-    Ok(if ready { reply } else { reply.with(RETRY_AFTER, "1") })
+    let found = Readiness::new(reads, writes, shared.service.warnings());
+    match found.status {
+        ReadyStatus::Ready => Reply::json(200, &found),
+        ReadyStatus::Unready => Ok(Reply::json(503, &found)?.with(RETRY_AFTER, "1")),
+    }
 }
 
 /// What is in the way, and `slow` if that is not known in time.

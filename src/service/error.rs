@@ -44,8 +44,8 @@ pub enum Error {
     /// The request contradicts what is stored.
     #[error("{detail}")]
     Conflict {
-        /// The stable code.
-        code: &'static str,
+        /// How.
+        code: Conflict,
         /// A sentence.
         detail: String,
     },
@@ -90,6 +90,63 @@ pub enum Error {
     /// A failure of the server. The cause is for the log, never for the answer.
     #[error("internal error")]
     Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// How a request contradicts what is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The log does not reach the position.
+    AheadOfLog,
+    /// What is to be made is there already.
+    AlreadyExists,
+    /// The database has a tenant of this name.
+    AlreadyInitialised,
+    /// A user and an agent have the name.
+    AmbiguousName,
+    /// Something else builds on it.
+    InUse,
+    /// It is one of Keyroll's own principals.
+    LocalPrincipal,
+    /// Another agent has the name.
+    NameTaken,
+    /// An identity provider made the agent.
+    NotOfAnAdmin,
+    /// The owner is not live.
+    OwnerNotActive,
+    /// Whoever has the name now did not have it at that time.
+    Renamed,
+}
+
+impl Conflict {
+    /// All of them.
+    pub const ALL: [Conflict; 10] = [
+        Conflict::AheadOfLog,
+        Conflict::AlreadyExists,
+        Conflict::AlreadyInitialised,
+        Conflict::AmbiguousName,
+        Conflict::InUse,
+        Conflict::LocalPrincipal,
+        Conflict::NameTaken,
+        Conflict::NotOfAnAdmin,
+        Conflict::OwnerNotActive,
+        Conflict::Renamed,
+    ];
+
+    /// The stable code in answers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Conflict::AheadOfLog => "ahead_of_log",
+            Conflict::AlreadyExists => "already_exists",
+            Conflict::AlreadyInitialised => "already_initialised",
+            Conflict::AmbiguousName => "ambiguous_name",
+            Conflict::InUse => "in_use",
+            Conflict::LocalPrincipal => "local_principal",
+            Conflict::NameTaken => "name_taken",
+            Conflict::NotOfAnAdmin => "not_of_an_admin",
+            Conflict::OwnerNotActive => "owner_not_active",
+            Conflict::Renamed => "renamed",
+        }
+    }
 }
 
 impl Error {

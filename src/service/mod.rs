@@ -46,7 +46,7 @@ pub use self::change::Change;
 pub(crate) use self::change::perform::Work;
 pub use self::error::Error;
 pub use self::memory::Told;
-pub use self::readiness::Readiness;
+pub use self::readiness::{Readiness, ReadyStatus};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;

@@ -1,33 +1,46 @@
 //! Whether requests can be served: reads, and writes apart from them, since verification needs no write.
 
-use serde_json::{Map, Value};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::service::{Error, Service, clocks};
 use crate::store;
 
 /// What can be served, and what not, and why.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Readiness {
-    /// Why nothing can be read; `None` if it can.
+    /// Whether all that was asked for can.
+    pub status: ReadyStatus,
+    /// Why nothing can be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reads: Option<&'static str>,
-    /// Why nothing that is written is kept; `None` if it is, or if nobody asked.
+    /// Why nothing that is written is kept.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<&'static str>,
     /// What may lose what was acknowledged, although everything can be served.
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub warnings: Vec<&'static str>,
 }
 
+/// Whether requests can be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ReadyStatus {
+    /// They can.
+    Ready,
+    /// They cannot.
+    Unready,
+}
+
 impl Readiness {
-    /// The same as JSON: `{"status": "ready"}`, or `unready` with what fails.
-    pub fn to_json(&self) -> Value {
-        let ready = self.reads.is_none() && self.writes.is_none();
-        let mut told = Map::from_iter([("status".to_owned(), if ready { "ready" } else { "unready" }.into())]);
-        for (name, why) in [("reads", self.reads), ("writes", self.writes)] {
-            told.extend(why.map(|why| (name.to_owned(), why.into())));
-        }
-        if ready && !self.warnings.is_empty() {
-            told.insert("warnings".to_owned(), self.warnings.as_slice().into());
-        }
-        Value::Object(told)
+    /// With why reads and writes cannot be served; `None` where they can, or where nobody asked.
+    pub fn new(reads: Option<&'static str>, writes: Option<&'static str>, warnings: &[&'static str]) -> Readiness {
+        let is_ready = reads.is_none() && writes.is_none();
+        let (status, warnings) = match is_ready {
+            true => (ReadyStatus::Ready, warnings.to_vec()),
+            false => (ReadyStatus::Unready, vec![]),
+        };
+        Readiness { status, reads, writes, warnings }
     }
 }
 

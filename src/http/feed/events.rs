@@ -115,7 +115,7 @@ fn render(page: &Page) -> String {
     let mut text = String::new();
     for item in &page.items {
         // Writing to a String cannot fail.
-        let _ = write!(text, "id: {}\nevent: {}\ndata: {}\n\n", item.seq, item.kind, item.json);
+        let _ = write!(text, "id: {}\nevent: {}\ndata: {}\n\n", item.seq, item.kind, item.json.get());
     }
     if page.items.last().is_none_or(|last| last.seq != page.next) {
         let _ = write!(text, "id: {}\n\n", page.next);

@@ -41,9 +41,7 @@ pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -
         return events::answer(reader).await;
     }
     let page = poll(reader, Duration::from_secs(wait)).await?;
-    let changes: Vec<&str> = page.items.iter().map(|item| item.json.as_str()).collect();
-    let text = format!("{{\"changes\":[{}],\"next\":{}}}", changes.join(","), page.next);
-    Ok(Reply::json_text(text))
+    Reply::json(200, &page.list())
 }
 
 fn position(name: &str, text: Option<&str>) -> Result<Option<i64>, Error> {

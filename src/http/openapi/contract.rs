@@ -1,12 +1,14 @@
 //! What each operation takes and gives. An operation that gives nothing that is said here does not compile.
 
 use schemars::JsonSchema;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::answers::{Answer, ETAG, LOCATION, RETRY_AFTER};
 use super::schemas::{Describe, Schemas, taken};
 use crate::domain::Operation;
 use crate::http::conditions::is_tagged;
+use crate::http::open::Health;
+use crate::service::Readiness;
 use crate::service::catalogue::apis::{ApiList, ApiRequest, ApiResponse};
 use crate::service::catalogue::mappings::{MappingRequest, MappingResponse};
 use crate::service::catalogue::roles::{RoleList, RoleRequest, RoleResponse};
@@ -16,6 +18,7 @@ use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
 use crate::service::keys::verify::VerifyRequest;
+use crate::service::log::feed::ChangeList;
 use crate::service::reports::explain::ExplainRequest;
 use crate::service::reports::response::{AccessResponse, Explanation, HolderList, LossList};
 
@@ -120,14 +123,15 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::RoleHolders => shows::<HolderList>(),
         Operation::UserAccess | Operation::AgentAccess => shows::<AccessResponse>(),
         Operation::AccessExplain => shows::<Explanation>(),
-        Operation::Changes => vec![Answer::written(200, DONE, any).or("text/event-stream", text)],
+        Operation::Changes => vec![Answer::json::<ChangeList<'_>>(200, DONE).or("text/event-stream", text)],
         Operation::AccessEvaluate | Operation::AccessEvaluations => shows_any(),
         Operation::SearchSubjects | Operation::SearchResources | Operation::SearchActions => shows_any(),
-        Operation::AccessConfiguration | Operation::Health => shows_any(),
+        Operation::AccessConfiguration => shows_any(),
+        Operation::Health => shows::<Health>(),
         Operation::OpenApi => tagged(shows_any()),
-        Operation::SigningKeys => vec![Answer::written(200, DONE, any).only("application/jwk-set+json")],
+        Operation::SigningKeys => vec![Answer::written(200, DONE, jwk_set).only("application/jwk-set+json")],
         Operation::Ready => {
-            vec![Answer::written(200, "Requests can be served.", any), unready()]
+            vec![Answer::json::<Readiness>(200, "Requests can be served."), unready()]
         }
         Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => vec![],
         Operation::LogVerify | Operation::LogTail => vec![],
@@ -153,7 +157,7 @@ fn removed() -> Answer {
 }
 
 fn unready() -> Answer {
-    Answer::written(503, "They cannot, and why.", any).with(RETRY_AFTER)
+    Answer::json::<Readiness>(503, "They cannot, and why.").with(RETRY_AFTER)
 }
 
 fn shows_any() -> Vec<Answer> {
@@ -162,6 +166,20 @@ fn shows_any() -> Vec<Answer> {
 
 fn any(_: &mut Schemas) -> Value {
     json!({"type": "object"})
+}
+
+/// RFC 7517 §5, with keys of RFC 8037.
+fn jwk_set(_: &mut Schemas) -> Value {
+    let text = json!({"type": "string"});
+    let members = ["kty", "crv", "x", "kid", "use", "alg"];
+    let properties: Map<String, Value> = members.iter().map(|name| ((*name).to_owned(), text.clone())).collect();
+    let key = json!({"type": "object", "properties": properties, "required": members});
+    json!({
+        "type": "object",
+        "properties": {"keys": {"type": "array", "items": key}},
+        "required": ["keys"],
+        "description": "A JWK Set (RFC 7517).",
+    })
 }
 
 fn text(_: &mut Schemas) -> Value {

@@ -10,6 +10,7 @@ use crate::domain::operation::{Keys, Surface};
 use crate::http::conditions::is_tagged;
 use crate::http::error::Problem;
 use crate::http::parameters;
+use crate::service::error::Conflict;
 
 /// Statuses of refusals: under which name they are described, and what they mean.
 const REFUSALS: [(u16, &str, &str); 14] = [
@@ -38,7 +39,7 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
         401 => operation.keys() != Keys::Open,
         404 => is_named || operation == Operation::AccessExplain,
         408 | 413 => has_body,
-        409 => may_conflict(operation),
+        409 => !conflicts(operation).is_empty(),
         412 => is_tagged(operation) || (surface == Surface::V1 && operation.writes()),
         // AuthZEN knows one status for whatever is wrong with a body.
         415 => has_body && surface != Surface::AuthZen,
@@ -49,11 +50,22 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
     REFUSALS.iter().map(|(status, ..)| *status).filter(|status| may(*status)).collect()
 }
 
-/// Whether it may contradict what is stored: most changes, and whatever finds people by names that two may have.
-fn may_conflict(operation: Operation) -> bool {
-    use Operation::{AccessExplain, AgentAccess, Changes, KeyList, KeyRevoke, UserAccess, UserRead};
-    let by_names = matches!(operation, KeyList | UserRead | UserAccess | AgentAccess | AccessExplain | Changes);
-    by_names || (operation.writes() && operation != KeyRevoke)
+/// How an operation may contradict what is stored.
+fn conflicts(operation: Operation) -> &'static [Conflict] {
+    use Conflict::{AheadOfLog, AlreadyExists, AmbiguousName, InUse, LocalPrincipal, NameTaken, NotOfAnAdmin, Renamed};
+    match operation {
+        Operation::KeyIssue => &[Conflict::OwnerNotActive],
+        Operation::KeyList | Operation::UserRead | Operation::UserActivate => &[AmbiguousName],
+        Operation::UserSuspend | Operation::UserDelete => &[AmbiguousName, LocalPrincipal],
+        Operation::AgentCreate => &[NameTaken],
+        Operation::AgentReplace => &[NameTaken, NotOfAnAdmin],
+        Operation::ApiCreate | Operation::RoleCreate | Operation::MappingCreate => &[AlreadyExists],
+        Operation::ApiReplace | Operation::ApiDelete | Operation::RoleDelete | Operation::MappingDelete => &[InUse],
+        Operation::MappingReplace => &[AlreadyExists, InUse],
+        Operation::UserAccess | Operation::AgentAccess | Operation::AccessExplain => &[AmbiguousName, Renamed],
+        Operation::Changes => &[AheadOfLog],
+        _ => &[],
+    }
 }
 
 /// The refusals of an operation, by status.
@@ -62,7 +74,13 @@ pub(super) fn of(operation: Operation, contract: &Contract) -> Map<String, Value
     let statuses = statuses(operation, contract).into_iter().filter(|status| !answered(status));
     let refer = |status: u16| {
         let name = name(status, operation.surface());
-        (status.to_string(), json!({"$ref": format!("#/components/responses/{name}")}))
+        let mut shown = json!({"$ref": format!("#/components/responses/{name}")});
+        if status == 409 {
+            let codes: Vec<String> = conflicts(operation).iter().map(|one| format!("`{}`", one.name())).collect();
+            shown["description"] =
+                format!("What is asked for contradicts what is stored: {}.", codes.join(", ")).into();
+        }
+        (status.to_string(), shown)
     };
     statuses.map(refer).collect()
 }

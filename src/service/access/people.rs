@@ -4,6 +4,7 @@ use crate::domain::principal::{OPERATOR, PrincipalKind, is_operator};
 use crate::domain::{Id, Principal, TenantKey};
 use crate::scim::text;
 use crate::service::Error;
+use crate::service::error::Conflict;
 use crate::store::{self, Conn};
 
 /// The scopes of the names of people and of agents.
@@ -31,7 +32,7 @@ fn among(conn: &mut Conn, tenant: TenantKey, scopes: &[&str], name: &str) -> Res
             let who = all.iter().map(|one| format!("{} {}", one.type_name.to_ascii_lowercase(), one.id));
             let who = who.collect::<Vec<_>>().join(" and ");
             let detail = format!("{who} have this name: give the id of the one that is meant");
-            Err(Error::Conflict { code: "ambiguous_name", detail })
+            Err(Error::Conflict { code: Conflict::AmbiguousName, detail })
         }
     }
 }

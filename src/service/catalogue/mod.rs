@@ -19,6 +19,7 @@ use crate::domain::role::Name;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
 use crate::service::change::Touched;
 use crate::service::conditions::Conditions;
+use crate::service::error::Conflict;
 use crate::service::{Change, Error};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
@@ -133,10 +134,10 @@ fn check_held(caller: &Caller, policy: &Policy, role: &str) -> Result<(), Error>
 
 /// 409: the name is taken.
 fn taken(kind: &str, name: &str) -> Error {
-    Error::Conflict { code: "already_exists", detail: format!("{kind} {name} is there already") }
+    Error::Conflict { code: Conflict::AlreadyExists, detail: format!("{kind} {name} is there already") }
 }
 
 /// 409: something else builds on it.
 fn in_use(detail: String) -> Error {
-    Error::Conflict { code: "in_use", detail }
+    Error::Conflict { code: Conflict::InUse, detail }
 }

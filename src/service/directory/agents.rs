@@ -22,6 +22,7 @@ use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, create_in, replace_in};
 use crate::service::directory::users::{self, Hold, Origin};
 use crate::service::document::stored_document;
+use crate::service::error::Conflict;
 use crate::service::request::{List, NonEmptyText, Text};
 use crate::service::{Change, Context, Error, Service, caller, change, cursor, principal_type};
 use crate::store::resources::Resource;
@@ -131,7 +132,7 @@ impl Service {
             let found = find(change.conn, change.key(), &name)?;
             if found.connection.is_some() {
                 let detail = "an identity provider made this agent: it is changed there".to_owned();
-                return Err(Error::Conflict { code: "not_of_an_admin", detail });
+                return Err(Error::Conflict { code: Conflict::NotOfAnAdmin, detail });
             }
             let said = said(&request, Some(&own_name(&found)?))?;
             let mut exact = exact(change);
@@ -299,7 +300,7 @@ fn known(change: &mut Change<'_>, names: &[String]) -> Result<Vec<Id>, Error> {
 fn taken(error: Error, name: &str) -> Error {
     match error {
         Error::Scim(error) if error.status == 409 => {
-            Error::Conflict { code: "name_taken", detail: format!("an agent is named {name} already") }
+            Error::Conflict { code: Conflict::NameTaken, detail: format!("an agent is named {name} already") }
         }
         other => other,
     }

@@ -16,6 +16,7 @@ use crate::service::access::people::find;
 use crate::service::conditions::Conditions;
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, patch_in, settle};
+use crate::service::error::Conflict;
 use crate::service::{Change, Context, Error, Service, caller, change, cursor, keys, principal_type};
 use crate::store::{self, Conn};
 
@@ -171,7 +172,7 @@ impl Service {
             let principal = lock(change, &name)?;
             if principal.local {
                 let detail = "a local principal cannot be deleted".to_owned();
-                return Err(Error::Conflict { code: "local_principal", detail });
+                return Err(Error::Conflict { code: Conflict::LocalPrincipal, detail });
             }
             let resource_type = principal_type(principal.kind)?;
             let tenant = change.key();
@@ -206,7 +207,7 @@ pub(in crate::service) fn hold(
     let before = lock(change, &id.to_string())?;
     if before.local && hold == Hold::Put {
         let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
-        return Err(Error::Conflict { code: "local_principal", detail });
+        return Err(Error::Conflict { code: Conflict::LocalPrincipal, detail });
     }
     let after = Principal { admin_hold: hold == Hold::Put, ..before.clone() };
     settle(change, &before, after, reason.or(Some("admin_hold")))?;

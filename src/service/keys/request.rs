@@ -12,6 +12,7 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
 use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::access::{liveness, people};
+use crate::service::error::Conflict;
 use crate::service::keys::response::{IssuedKey, KeyResponse};
 use crate::service::keys::{NOTE_MAX, NewKey, hint, issue};
 use crate::service::request::{List, Object, Text, present};
@@ -150,7 +151,7 @@ fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> R
 }
 
 fn not_live(detail: String) -> Error {
-    Error::Conflict { code: "owner_not_active", detail }
+    Error::Conflict { code: Conflict::OwnerNotActive, detail }
 }
 
 fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Connection>), Error> {

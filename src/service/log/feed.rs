@@ -7,12 +7,15 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{Map, Value};
 
-use crate::domain::log::Record;
+use crate::domain::log::{Outcome, Record, Subject};
 use crate::domain::{Operation, TenantKey};
 use crate::service::caller::authenticate;
+use crate::service::error::Conflict;
 use crate::service::{Context, Error, Service, authorize};
 use crate::store::{self, Conn};
 
@@ -64,8 +67,18 @@ pub struct Item {
     pub seq: i64,
     /// What happened: the record's action.
     pub kind: String,
-    /// The change as JSON, on one line.
-    pub json: String,
+    /// The change as JSON, on one line: a [`Change`].
+    pub json: Box<RawValue>,
+}
+
+/// A page of the change feed (`GET /v1/changes`).
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct ChangeList<'p> {
+    /// The changes, in the order of the log.
+    #[schemars(with = "Vec<Change<'_>>")]
+    pub changes: Vec<&'p RawValue>,
+    /// The number of the last record that was looked at: reading goes on `after` it.
+    pub next: i64,
 }
 
 /// What a stretch of the log holds for a reader.
@@ -95,16 +108,25 @@ struct Written<'r> {
     time: Cow<'r, str>,
 }
 
-/// A record as it is told: without the chain, the actor and the request, which are the auditor's.
-#[derive(Serialize)]
-struct Told<'r> {
+/// A change: a record of the log without the chain, the actor and the request, which are the auditor's.
+#[derive(Serialize, JsonSchema)]
+struct Change<'r> {
+    /// Its number in the log.
     seq: i64,
+    /// What happened, such as `user.created`.
     kind: &'r str,
+    /// When.
+    #[schemars(extend("format" = "date-time"))]
     time: &'r str,
     /// Told where nothing changed, as with a refusal, so that nobody takes it for a change.
     #[serde(skip_serializing_if = "is_success")]
+    #[schemars(with = "Outcome")]
     outcome: &'r str,
+    /// What it happened to.
+    #[schemars(with = "Subject")]
     subject: &'r RawValue,
+    /// What of it changed, by the names of attributes and by ids; never by values.
+    #[schemars(with = "Map<String, Value>")]
     change: &'r RawValue,
 }
 
@@ -113,6 +135,11 @@ fn is_success(outcome: &&str) -> bool {
 }
 
 impl Page {
+    /// It as an answer.
+    pub fn list(&self) -> ChangeList<'_> {
+        ChangeList { changes: self.items.iter().map(|item| &*item.json).collect(), next: self.next }
+    }
+
     /// Looks at the next record, which must be the next number.
     fn look_at(&mut self, record: &Record, kinds: &Kinds) -> Result<(), Error> {
         let written: Written<'_> = serde_json::from_slice(&record.bytes)?;
@@ -122,7 +149,7 @@ impl Page {
         }
         self.next = expected;
         if kinds.take(&written.action) {
-            let told = Told {
+            let change = Change {
                 seq: expected,
                 kind: &written.action,
                 time: &written.time,
@@ -130,7 +157,7 @@ impl Page {
                 subject: written.subject,
                 change: written.change,
             };
-            let json = serde_json::to_string(&told)?;
+            let json = to_raw_value(&change)?;
             self.items.push(Item { seq: expected, kind: written.action.into_owned(), json });
         }
         Ok(())
@@ -217,7 +244,7 @@ fn ahead(after: i64, end: i64) -> Error {
     let last = end - 1;
     let detail =
         format!("after: {after} is not in the log, which ends at {last}: it is not the log that was read before");
-    Error::Conflict { code: "ahead_of_log", detail }
+    Error::Conflict { code: Conflict::AheadOfLog, detail }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use crate::domain::{Id, Operation, Policy, Principal, TenantKey};
 use crate::scim::text::fold;
 use crate::service::access::facts::{self, At};
 use crate::service::access::people;
+use crate::service::error::Conflict;
 use crate::service::reports::dates::Shared;
 use crate::service::reports::moment::Moment;
 use crate::service::reports::response::{AccessResponse, HeldRole};
@@ -82,7 +83,7 @@ impl Standing {
         };
         let who = format!("{} {}", self.facts.kind.name(), self.facts.id);
         let detail = format!("{who} has this name now and {had} at that time: give the id of the one who is meant");
-        Err(Error::Conflict { code: "renamed", detail })
+        Err(Error::Conflict { code: Conflict::Renamed, detail })
     }
 }
 

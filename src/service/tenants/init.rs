@@ -9,6 +9,7 @@ use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, Tenant};
 use crate::scim::tolerance::Dialect;
 use crate::service::catalogue::mappings;
+use crate::service::error::Conflict;
 use crate::service::keys::{NewKey, issue};
 use crate::service::{Change, Context, Error, Service, change, memory};
 use crate::store::{self, Conn};
@@ -125,7 +126,7 @@ fn make_tenant(service: &Service, conn: &mut Conn, name: &str) -> Result<(Tenant
 }
 
 fn already_initialised(name: &str) -> Error {
-    Error::Conflict { code: "already_initialised", detail: format!("the database has a tenant {name} already") }
+    Error::Conflict { code: Conflict::AlreadyInitialised, detail: format!("the database has a tenant {name} already") }
 }
 
 fn local(change: &Change<'_>, kind: PrincipalKind, name: &str) -> Principal {

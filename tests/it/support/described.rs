@@ -77,6 +77,11 @@ impl Described {
         let what = format!("{KEPT}: {method} {template}");
         let described = &operation["responses"][answer.status.to_string()];
         assert!(described.is_object(), "{what}: {} is not described: {answer}", answer.status);
+        // How it contradicts what is stored is said of each operation.
+        if let (409, Some(code)) = (answer.status, answer.body["code"].as_str()) {
+            let known = described["description"].as_str().unwrap();
+            assert!(known.contains(&format!("`{code}`")), "{what}: {code} is not described: {answer}");
+        }
         let described = self.resolved(described);
         for (name, header) in described["headers"].as_object().unwrap() {
             let may_be_missing = self.resolved(header)["required"] == false;
