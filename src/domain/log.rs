@@ -34,6 +34,7 @@ pub struct Head {
 
 /// What a record is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ChangeSubject")]
 pub struct Subject {
     /// What kind of thing it is, such as `user`, `credential` or `mapping`.
     #[serde(rename = "type")]

@@ -8,11 +8,11 @@ use super::respond::Reply;
 use crate::service::{Error, Service};
 
 pub(super) fn authzen_configuration(service: &Service, _: &Call) -> Result<Reply, Error> {
-    Ok(Reply::public("application/json", &service.authzen_configuration()))
+    Reply::public("application/json", &service.authzen_configuration())
 }
 
 pub(super) fn signing_keys(service: &Service, _: &Call) -> Result<Reply, Error> {
-    Ok(Reply::public("application/jwk-set+json", service.signing_keys()))
+    Reply::public("application/jwk-set+json", service.signing_keys())
 }
 
 /// That the process runs.

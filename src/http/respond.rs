@@ -65,8 +65,8 @@ impl Reply {
     }
 
     /// An answer that is the same for everybody and changes seldom.
-    pub(super) fn public(media_type: &'static str, value: &serde_json::Value) -> Reply {
-        Reply::public_text(media_type, Some(value.to_string()))
+    pub(super) fn public(media_type: &'static str, value: &impl Serialize) -> Result<Reply, Error> {
+        Ok(Reply::public_text(media_type, Some(serde_json::to_string(value)?)))
     }
 
     /// The same from text; 304 for whoever has it.

@@ -9,6 +9,12 @@ use crate::domain::Operation;
 use crate::http::conditions::is_tagged;
 use crate::http::open::Health;
 use crate::service::Readiness;
+use crate::service::authzen::described::{
+    ActionSearchRequest, EvaluationRequest, EvaluationsRequest, ResourceSearchRequest, SubjectSearchRequest,
+};
+use crate::service::authzen::response::{
+    ActionResponse, Configuration, Decision, Decisions, Found, ResourceResponse, SubjectResponse,
+};
 use crate::service::catalogue::apis::{ApiList, ApiRequest, ApiResponse};
 use crate::service::catalogue::mappings::{MappingRequest, MappingResponse};
 use crate::service::catalogue::roles::{RoleList, RoleRequest, RoleResponse};
@@ -58,11 +64,11 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::RoleCreate | Operation::RoleReplace => taken::<RoleRequest>,
         Operation::MappingCreate | Operation::MappingReplace => taken::<MappingRequest>,
         Operation::AccessExplain => taken::<ExplainRequest>,
-        Operation::AccessEvaluate
-        | Operation::AccessEvaluations
-        | Operation::SearchSubjects
-        | Operation::SearchResources
-        | Operation::SearchActions => any,
+        Operation::AccessEvaluate => taken::<EvaluationRequest>,
+        Operation::AccessEvaluations => taken::<EvaluationsRequest>,
+        Operation::SearchSubjects => taken::<SubjectSearchRequest>,
+        Operation::SearchResources => taken::<ResourceSearchRequest>,
+        Operation::SearchActions => taken::<ActionSearchRequest>,
         _ => return None,
     };
     let is_optional = matches!(
@@ -124,11 +130,14 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::UserAccess | Operation::AgentAccess => shows::<AccessResponse>(),
         Operation::AccessExplain => shows::<Explanation>(),
         Operation::Changes => vec![Answer::json::<ChangeList<'_>>(200, DONE).or("text/event-stream", text)],
-        Operation::AccessEvaluate | Operation::AccessEvaluations => shows_any(),
-        Operation::SearchSubjects | Operation::SearchResources | Operation::SearchActions => shows_any(),
-        Operation::AccessConfiguration => shows_any(),
+        Operation::AccessEvaluate => shows::<Decision>(),
+        Operation::AccessEvaluations => shows::<Decisions>(),
+        Operation::SearchSubjects => shows::<Found<SubjectResponse>>(),
+        Operation::SearchResources => shows::<Found<ResourceResponse>>(),
+        Operation::SearchActions => shows::<Found<ActionResponse>>(),
+        Operation::AccessConfiguration => shows::<Configuration>(),
         Operation::Health => shows::<Health>(),
-        Operation::OpenApi => tagged(shows_any()),
+        Operation::OpenApi => tagged(vec![Answer::written(200, DONE, document)]),
         Operation::SigningKeys => vec![Answer::written(200, DONE, jwk_set).only("application/jwk-set+json")],
         Operation::Ready => {
             vec![Answer::json::<Readiness>(200, "Requests can be served."), unready()]
@@ -160,12 +169,8 @@ fn unready() -> Answer {
     Answer::json::<Readiness>(503, "They cannot, and why.").with(RETRY_AFTER)
 }
 
-fn shows_any() -> Vec<Answer> {
-    vec![Answer::written(200, DONE, any)]
-}
-
-fn any(_: &mut Schemas) -> Value {
-    json!({"type": "object"})
+fn document(_: &mut Schemas) -> Value {
+    json!({"type": "object", "description": "This document (OpenAPI 3.1)."})
 }
 
 /// RFC 7517 §5, with keys of RFC 8037.

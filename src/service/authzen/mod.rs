@@ -3,14 +3,15 @@
 //! `api:resource:action` is `resource.type` `api:resource` and `action.name` `action`; `resource.id` is not
 //! interpreted. A subject is a `user`, an `agent` or a `key`, by Keyroll's id (design §6).
 
+pub mod described;
 mod request;
+pub mod response;
 mod search;
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value, json};
-
 use self::request::{Entities, Question, Refused, refuse};
+use self::response::{Configuration, Decision, Decisions};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
 use crate::scim::json::Tree;
@@ -44,11 +45,11 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no question, 403 without `keyroll:access:evaluate`.
-    pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
+    pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Result<Decision, Error> {
         authorize(&context.caller, Operation::AccessEvaluate, None)?;
         let question = Entities::of(body)?.question().map_err(refuse)?;
         let standings = held::of(self, context, &HashSet::from([question.subject.clone()]))?;
-        Ok(decide(&question, &standings).1)
+        Ok(decide(&question, &standings))
     }
 
     /// Decides many questions (`POST /access/v1/evaluations`); without `evaluations`, the one that the request
@@ -56,13 +57,13 @@ impl Service {
     ///
     /// # Errors
     /// 400 for a request of another shape, 413 for more than [`EVALUATIONS_MAX`] evaluations.
-    pub fn evaluate_all(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
+    pub fn evaluate_all(&self, context: &Context, body: &Tree<'_>) -> Result<Decisions, Error> {
         authorize(&context.caller, Operation::AccessEvaluations, None)?;
         let request = Entities::of(body)?;
         let semantic = semantic(request).map_err(refuse)?;
         let items = match request.member("evaluations") {
-            None => return self.evaluate(context, body),
-            Some(Tree::Array(items)) if items.is_empty() => return self.evaluate(context, body),
+            None => return self.evaluate(context, body).map(Decisions::One),
+            Some(Tree::Array(items)) if items.is_empty() => return self.evaluate(context, body).map(Decisions::One),
             Some(Tree::Array(items)) => items,
             Some(_) => return Err(refuse("evaluations: expected a list".to_owned())),
         };
@@ -79,38 +80,36 @@ impl Service {
         let standings = held::of(self, context, &subjects)?;
         let mut answers = Vec::with_capacity(questions.len());
         for question in &questions {
-            let (decision, answer) = match question {
+            let answer = match question {
                 Ok(question) => decide(question, &standings),
-                Err(refused) => (false, failed(refused)),
+                Err(refused) => Decision::failed(refused),
             };
+            let decision = answer.decision;
             answers.push(answer);
             if semantic.ends(decision) {
                 break;
             }
         }
-        Ok(json!({"evaluations": answers}))
+        Ok(Decisions::Many { evaluations: answers })
     }
 
     /// Where what is (`GET /.well-known/authzen-configuration`, §9).
-    pub fn authzen_configuration(&self) -> Value {
-        let base = &self.settings().public_url;
-        let mut shown = Map::from_iter([("policy_decision_point".to_owned(), base.as_str().into())]);
-        for (name, operation) in ENDPOINTS {
-            let url = operation.routes().first().map(|(_, path)| format!("{base}{path}"));
-            shown.insert((*name).to_owned(), url.into());
+    pub fn authzen_configuration(&self) -> Configuration {
+        let base = self.settings().public_url.as_str();
+        let endpoint = |operation: Operation| {
+            let path = operation.routes().first().map_or("", |(_, path)| path);
+            format!("{base}{path}")
+        };
+        Configuration {
+            policy_decision_point: base.to_owned(),
+            access_evaluation_endpoint: endpoint(Operation::AccessEvaluate),
+            access_evaluations_endpoint: endpoint(Operation::AccessEvaluations),
+            search_subject_endpoint: endpoint(Operation::SearchSubjects),
+            search_resource_endpoint: endpoint(Operation::SearchResources),
+            search_action_endpoint: endpoint(Operation::SearchActions),
         }
-        Value::Object(shown)
     }
 }
-
-/// What the metadata names: what there is.
-const ENDPOINTS: &[(&str, Operation)] = &[
-    ("access_evaluation_endpoint", Operation::AccessEvaluate),
-    ("access_evaluations_endpoint", Operation::AccessEvaluations),
-    ("search_subject_endpoint", Operation::SearchSubjects),
-    ("search_resource_endpoint", Operation::SearchResources),
-    ("search_action_endpoint", Operation::SearchActions),
-];
 
 fn semantic(request: Entities<'_>) -> Result<Semantic, Refused> {
     let Some(options) = request.object("options")? else { return Ok(Semantic::ExecuteAll) };
@@ -126,24 +125,18 @@ fn semantic(request: Entities<'_>) -> Result<Semantic, Refused> {
     }
 }
 
-/// The decision, and the answer that says it. A no says why; whom there is not, nobody is told.
-fn decide(question: &Question, standings: &Standings) -> (bool, Value) {
-    let no = |reason: String| (false, json!({"decision": false, "context": {"reason": reason}}));
+/// The decision. A no says why; whom there is not, nobody is told.
+fn decide(question: &Question, standings: &Standings) -> Decision {
     let Some(permission) = &question.permission else {
-        return no("resource.type and action.name name no permission api:resource and action".to_owned());
+        return Decision::no("resource.type and action.name name no permission api:resource and action".to_owned());
     };
     if !standings.policy.knows(permission) {
-        return no(format!("no api registers {permission}"));
+        return Decision::no(format!("no api registers {permission}"));
     }
     let held = standings.of(&question.subject);
     match held.dead.map(Verdict::code) {
-        Some(code) => no(format!("the key does not work: {code}")),
-        None if held.may(permission) => (true, json!({"decision": true})),
-        None => no(format!("the subject does not hold {permission}")),
+        Some(code) => Decision::no(format!("the key does not work: {code}")),
+        None if held.may(permission) => Decision::yes(),
+        None => Decision::no(format!("the subject does not hold {permission}")),
     }
-}
-
-/// The answer to an evaluation that is none (§7.2.1).
-fn failed(refused: &Refused) -> Value {
-    json!({"decision": false, "context": {"error": {"status": 400, "message": refused}}})
 }

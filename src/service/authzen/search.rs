@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
@@ -12,6 +12,7 @@ use crate::scim::json::Tree;
 use crate::service::access::held;
 use crate::service::access::held::{Held, Standings, Subject};
 use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
+use crate::service::authzen::response::{ActionResponse, Found, ResourceResponse, SubjectResponse};
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::reports::cursor::{behind, place};
 use crate::service::reports::holders::{Holder, Place, Sought};
@@ -35,7 +36,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_actions(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
+    pub fn search_actions(&self, context: &Context, body: &Tree<'_>) -> Result<Found<ActionResponse>, Error> {
         authorize(&context.caller, Operation::SearchActions, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(Subject, &str), Refused> {
@@ -47,7 +48,7 @@ impl Service {
         let page = page_of(self, context, "action", request)?;
         let standings = held::of(self, context, &[subject.clone()].into())?;
         let names = actions(&standings, &standings.of(&subject), resource);
-        answer_page(self, &page, names, |name| json!({"name": name}))
+        answer_page(self, &page, names, |name| ActionResponse { name: name.to_owned() })
     }
 
     /// The resources of a type on which a subject may carry out an action (`POST /access/v1/search/resource`):
@@ -55,7 +56,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_resources(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
+    pub fn search_resources(&self, context: &Context, body: &Tree<'_>) -> Result<Found<ResourceResponse>, Error> {
         authorize(&context.caller, Operation::SearchResources, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(Subject, &str, &str), Refused> {
@@ -67,7 +68,7 @@ impl Service {
         let allowed = permission(resource, action)
             .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
         let found = allowed.then(|| ANY.to_owned()).into_iter().collect();
-        answer_page(self, &page, found, |id| json!({"type": resource, "id": id}))
+        answer_page(self, &page, found, |id| ResourceResponse { kind: resource.to_owned(), id: id.to_owned() })
     }
 
     /// The Users or Agents that may carry out an action on a resource type (`POST /access/v1/search/subject`).
@@ -75,7 +76,7 @@ impl Service {
     ///
     /// # Errors
     /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_subjects(&self, context: &Context, body: &Tree<'_>) -> Result<Value, Error> {
+    pub fn search_subjects(&self, context: &Context, body: &Tree<'_>) -> Result<Found<SubjectResponse>, Error> {
         authorize(&context.caller, Operation::SearchSubjects, None)?;
         let request = Entities::of(body)?;
         let asked = || -> Result<(&str, Option<Permission>), Refused> {
@@ -90,11 +91,11 @@ impl Service {
         let (kind, asked) = asked().map_err(refuse)?;
         let page = page_of(self, context, "subject", request)?;
         let (Some(kind), Some(asked)) = (PrincipalKind::parse(kind), asked) else {
-            return Ok(answer(&[], String::new()));
+            return Ok(Found::new(vec![], String::new()));
         };
         let after = page.after.as_ref().and_then(place);
         if page.limit == 0 {
-            return Ok(answer(&[], seal_page(self, &page, after)?));
+            return Ok(Found::new(vec![], seal_page(self, &page, after)?));
         }
         let tenant = context.caller.tenant.key;
         let found = self.read(|conn| {
@@ -107,10 +108,10 @@ impl Service {
                 holders::find(self, conn, tenant, &moment, &sought, |holder| holder.facts.kind == kind)
             })
         })?;
-        let subject = |holder: &Holder| json!({"type": kind.name(), "id": holder.facts.id});
-        let results: Vec<Value> = found.found.iter().map(subject).collect();
+        let subject = |holder: &Holder| SubjectResponse { kind, id: holder.facts.id };
+        let results = found.found.iter().map(subject).collect();
         let next = found.next.map(|next| seal_page(self, &page, Some(next))).transpose()?;
-        Ok(answer(&results, next.unwrap_or_default()))
+        Ok(Found::new(results, next.unwrap_or_default()))
     }
 }
 
@@ -153,12 +154,12 @@ fn page_of(service: &Service, context: &Context, what: &str, request: Entities<'
 }
 
 /// The answer with the page's part of some names.
-fn answer_page(
+fn answer_page<T>(
     service: &Service,
     page: &Page,
     names: BTreeSet<String>,
-    render: impl Fn(&str) -> Value,
-) -> Result<Value, Error> {
+    render: impl Fn(&str) -> T,
+) -> Result<Found<T>, Error> {
     let after = match page.after.as_ref().and_then(|cursor| cursor.sort.as_ref()) {
         Some(SortValue::Text(name)) => name.as_str(),
         Some(SortValue::Missing) | None => "",
@@ -173,7 +174,7 @@ fn answer_page(
             cursor::seal(service, page.question, behind)?
         }
     };
-    Ok(answer(&shown.into_iter().map(render).collect::<Vec<_>>(), next))
+    Ok(Found::new(shown.into_iter().map(render).collect(), next))
 }
 
 /// The token of a page of subjects that goes on behind a place; for the beginning there is no value yet.
@@ -184,11 +185,6 @@ fn seal_page(service: &Service, page: &Page, place: Option<Place>) -> Result<Str
 
 fn size(page: &Page) -> u32 {
     u32::try_from(page.limit).unwrap_or(u32::MAX)
-}
-
-/// A page of results (§8.2.2).
-fn answer(results: &[Value], next: String) -> Value {
-    json!({"page": {"next_token": next, "count": results.len()}, "results": results})
 }
 
 /// The id that stands for every resource of a type.
