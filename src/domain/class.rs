@@ -1,13 +1,19 @@
 //! Classes of keys.
 
+use schemars::JsonSchema;
+
 /// What a key is for; the letter in its prefix.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "KeyClass")]
 pub enum Class {
     /// `kru_`: a person's.
+    #[schemars(rename = "u")]
     User,
     /// `krs_`: an agent's.
+    #[schemars(rename = "s")]
     Service,
     /// `krp_`: a connection's, for SCIM.
+    #[schemars(rename = "p")]
     Provisioning,
 }
 

@@ -1,6 +1,7 @@
 //! Credentials: who owns a key, what it may do at most, and whether it works now.
 
 use chrono::{DateTime, TimeDelta, Utc};
+use schemars::JsonSchema;
 use serde_json::{Value, json};
 
 use super::class::Class;
@@ -36,7 +37,8 @@ impl Grant {
 }
 
 /// The answer to "does this key work", in the order in which the reasons are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Verdict {
     /// No such key, or not of this tenant, or not its secret.
     NotFound,
@@ -55,17 +57,6 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// All of them, in that order.
-    pub const ALL: [Verdict; 7] = [
-        Verdict::NotFound,
-        Verdict::Revoked,
-        Verdict::Expired,
-        Verdict::OwnerInactive,
-        Verdict::Suspended,
-        Verdict::InsufficientPermissions,
-        Verdict::Valid,
-    ];
-
     /// The code in answers.
     pub fn code(self) -> &'static str {
         match self {
@@ -81,7 +72,8 @@ impl Verdict {
 }
 
 /// What is shown of how a key stands: what verification would tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
+#[schemars(rename = "KeyStatus", rename_all = "snake_case")]
 pub enum Status {
     /// It works.
     Active,

@@ -12,11 +12,8 @@ pub(super) fn is_tagged(operation: Operation) -> bool {
         ApiDelete, ApiRead, ApiReplace, MappingDelete, MappingList, MappingRead, MappingReplace, OpenApi, RoleDelete,
         RoleRead, RoleReplace,
     };
-    match operation {
-        ApiRead | ApiReplace | ApiDelete | RoleRead | RoleReplace | RoleDelete => true,
-        MappingRead | MappingReplace | MappingDelete | MappingList | OpenApi => true,
-        _ => false,
-    }
+    let is_item = matches!(operation, ApiRead | ApiReplace | ApiDelete | RoleRead | RoleReplace | RoleDelete);
+    is_item || matches!(operation, MappingRead | MappingReplace | MappingDelete | MappingList | OpenApi)
 }
 
 /// The conditions of a request. One that nobody can read must not pass as none: it is there, and names no version.

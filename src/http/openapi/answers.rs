@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::schemas::{Describe, Schemas, given};
+use super::schemas::{Describe, Schemas, add, given};
 
 pub(super) const JSON: &str = "application/json";
 
@@ -59,7 +59,7 @@ impl Answer {
             .iter()
             .map(|(media_type, describe)| ((*media_type).to_owned(), json!({"schema": describe(schemas)})));
         if !self.contents.is_empty() {
-            shown["content"] = Value::Object(contents.collect());
+            add(&mut shown, "content", contents.collect::<Map<_, _>>());
         }
         shown
     }

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::headers;
 use super::contract::Contract;
-use super::schemas::Schemas;
+use super::schemas::{Schemas, add};
 use super::{examples, refusals};
 use crate::domain::Operation;
 use crate::domain::operation::{Keys, Surface};
@@ -53,7 +53,7 @@ fn paths(schemas: &mut Schemas) -> Map<String, Value> {
         for (method, template) in operation.routes() {
             let described = describe(*operation, template, &contract, schemas);
             let path = paths.entry(*template).or_insert_with(|| Map::new().into());
-            path[method.to_ascii_lowercase()] = described;
+            add(path, &method.to_ascii_lowercase(), described);
         }
     }
     paths
@@ -73,13 +73,14 @@ fn describe(operation: Operation, template: &str, contract: &Contract, schemas: 
     });
     if let Some(taken) = &contract.takes {
         let content = json!({"schema": (taken.describe)(schemas), "example": examples::body(operation)});
-        shown["requestBody"] = json!({"required": taken.is_required, "content": {"application/json": content}});
+        let body = json!({"required": taken.is_required, "content": {"application/json": content}});
+        add(&mut shown, "requestBody", body);
     }
     if operation.keys() == Keys::Open {
-        shown["security"] = json!([]);
+        add(&mut shown, "security", json!([]));
     }
     if !operation.permission().is_empty() {
-        shown["x-keyroll-permission"] = operation.permission().into();
+        add(&mut shown, "x-keyroll-permission", operation.permission());
     }
     shown
 }
@@ -130,7 +131,7 @@ fn parameters(operation: Operation, template: &str) -> Vec<Value> {
             "schema": parameter.schema(),
         });
         if let Some(example) = parameter.example() {
-            described["example"] = example;
+            add(&mut described, "example", example);
         }
         shown.push(described);
     }

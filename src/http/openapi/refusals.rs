@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::answers::{CHALLENGE, JSON, REQUEST_ID, RETRY_AFTER, refer_to};
 use super::contract::Contract;
-use super::schemas::{Schemas, given};
+use super::schemas::{Schemas, add, given};
 use crate::domain::Operation;
 use crate::domain::operation::{Keys, Surface};
 use crate::http::conditions::is_tagged;
@@ -77,8 +77,11 @@ pub(super) fn of(operation: Operation, contract: &Contract) -> Map<String, Value
         let mut shown = json!({"$ref": format!("#/components/responses/{name}")});
         if status == 409 {
             let codes: Vec<String> = conflicts(operation).iter().map(|one| format!("`{}`", one.name())).collect();
-            shown["description"] =
-                format!("What is asked for contradicts what is stored: {}.", codes.join(", ")).into();
+            add(
+                &mut shown,
+                "description",
+                format!("What is asked for contradicts what is stored: {}.", codes.join(", ")),
+            );
         }
         (status.to_string(), shown)
     };

@@ -21,6 +21,7 @@ pub(super) struct Schemas {
 impl Schemas {
     pub(super) fn new() -> Schemas {
         let settings = SchemaSettings::draft2020_12().with(|settings| settings.definitions_path = PLACE.into());
+        let settings = settings.with_transform(RecursiveTransform(enumerate));
         let given = settings.clone().for_serialize().with_transform(RecursiveTransform(omit_or_show));
         Schemas {
             taken: settings.for_deserialize().with_transform(RecursiveTransform(omit_null)).into_generator(),
@@ -35,6 +36,24 @@ impl Schemas {
         named.sort_keys();
         named
     }
+}
+
+/// A text that is one of several is one enumeration: a choice between constants is more than many generators of
+/// clients understand. What each of them means goes into the description.
+fn enumerate(schema: &mut Schema) {
+    let Some(Value::Array(choices)) = schema.get("oneOf") else { return };
+    let values: Option<Vec<Value>> = choices.iter().map(|one| one.get("const").cloned()).collect();
+    let Some(values) = values else { return };
+    let meant = choices
+        .iter()
+        .zip(&values)
+        .filter_map(|(one, value)| Some(format!("- `{}`: {}", value.as_str()?, one.get("description")?.as_str()?)));
+    let own = schema.get("description").and_then(Value::as_str).map(str::to_owned);
+    let meant = meant.collect::<Vec<_>>().join("\n");
+    schema.insert("description".to_owned(), own.into_iter().chain([meant]).collect::<Vec<_>>().join("\n\n").into());
+    schema.insert("type".to_owned(), "string".into());
+    schema.insert("enum".to_owned(), values.into());
+    schema.remove("oneOf");
 }
 
 /// What may be missing and must not be null has no value by default.
@@ -67,6 +86,13 @@ fn omit_or_show(schema: &mut Schema) {
             member.remove("anyOf");
             member.append(&mut one);
         }
+    }
+}
+
+/// Adds a member to an object.
+pub(super) fn add(object: &mut Value, name: &str, value: impl Into<Value>) {
+    if let Some(members) = object.as_object_mut() {
+        members.insert(name.to_owned(), value.into());
     }
 }
 

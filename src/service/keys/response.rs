@@ -23,12 +23,12 @@ pub struct KeyResponse {
     /// How it begins, and no more of it.
     pub display: String,
     /// `u` of a user, `s` of an agent, `p` of an identity provider's connection.
-    #[schemars(with = "String", extend("enum" = Class::ALL.map(Class::letter)))]
+    #[schemars(with = "Class")]
     pub class: char,
     /// Whose it is; null for a row that was changed from outside.
     pub owner: Option<OwnerResponse>,
     /// What verification would tell of it.
-    #[schemars(extend("enum" = Status::ALL.map(Status::name)))]
+    #[schemars(with = "Status")]
     pub status: &'static str,
     /// Why it is suspended.
     pub reasons: Vec<String>,
@@ -136,7 +136,7 @@ pub struct VerifyResponse {
     /// Whether the key works and may do what was asked.
     pub valid: bool,
     /// The first of these that applies.
-    #[schemars(extend("enum" = Verdict::ALL.map(Verdict::code)))]
+    #[schemars(with = "Verdict")]
     pub code: &'static str,
     /// The id of the key.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,7 +211,7 @@ pub struct HolderResponse {
     /// The id of the key.
     pub key_id: Id,
     /// Its class.
-    #[schemars(with = "String", extend("enum" = Class::ALL.map(Class::letter)))]
+    #[schemars(with = "Class")]
     pub class: char,
     /// Whose it is.
     pub owner: Person,

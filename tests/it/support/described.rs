@@ -85,7 +85,7 @@ impl Described {
         let described = self.resolved(described);
         for (name, header) in described["headers"].as_object().unwrap() {
             let may_be_missing = self.resolved(header)["required"] == false;
-            let is_there = answer.header(&name.to_lowercase()) != "";
+            let is_there = !answer.header(&name.to_lowercase()).is_empty();
             assert!(is_there || may_be_missing, "{what}: {name} is missing: {answer}");
         }
         if is_head {
