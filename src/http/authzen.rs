@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::respond::Reply;
 use crate::scim::json::{self, Limits, Tree};
-use crate::service::{Error, Service};
+use crate::service::{Error, Remembered, Service};
 
 fn body(call: &Call) -> Result<Tree<'_>, Error> {
     Ok(json::parse(&call.body, &Limits::default())?)
@@ -11,6 +11,11 @@ fn body(call: &Call) -> Result<Tree<'_>, Error> {
 
 pub(super) fn evaluate(service: &Service, call: &Call) -> Result<Reply, Error> {
     Reply::json(200, &service.evaluate(call.context()?, &body(call)?)?)
+}
+
+/// The same by what is remembered.
+pub(super) fn recall_evaluate(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+    Some(Reply::json(200, &memory.evaluate(call.context().ok()?, &body(call).ok()?)?))
 }
 
 pub(super) fn evaluate_all(service: &Service, call: &Call) -> Result<Reply, Error> {

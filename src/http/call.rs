@@ -4,12 +4,12 @@ use actix_web::web;
 
 use super::conditions::is_tagged;
 use super::respond::Reply;
-use super::run::recall;
+use super::run::run_informed;
 use super::{Shared, extract};
 use crate::domain::Operation;
 use crate::domain::operation::{Place, Surface};
 use crate::service::conditions::Tags;
-use crate::service::{Context, Error, Service, Told};
+use crate::service::{Context, Error, Remembered, Service, Told};
 
 /// The longest body that is read on the thread that took the request.
 const INLINE_BODY_BYTES: usize = 64 << 10;
@@ -38,11 +38,15 @@ impl Call {
     }
 }
 
-/// Calls the service.
+/// What answers a call by what is remembered alone, on the thread that took it.
+pub(super) type Recall = fn(Remembered<'_>, &Call) -> Option<Result<Reply, Error>>;
+
+/// Calls the service; first, where the database has told how far it has come, what is remembered.
 pub(super) async fn run(
     shared: &Shared,
     call: Call,
-    work: impl Fn(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
+    recall: Option<Recall>,
+    work: impl FnOnce(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
 ) -> Result<Reply, Error> {
     let surface = call.operation.surface();
     if surface == Surface::V1 {
@@ -53,7 +57,13 @@ pub(super) async fn run(
         return work(&shared.service, &call);
     }
     let place = place(&shared.service, &call);
-    recall(&shared.service, call.told_for(place), place, move |service| work(service, &call)).await
+    let told = call.told_for(place);
+    if let (Some(told), Some(recall)) = (told, recall)
+        && let Some(done) = recall(shared.service.remembered(told), &call)
+    {
+        return done;
+    }
+    run_informed(&shared.service, told, place, move |service| work(service, &call)).await
 }
 
 /// Where a call's work runs: a search that an index answers is a look-up, and a large body takes longer to read than

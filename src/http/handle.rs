@@ -13,7 +13,7 @@ use futures_util::future::poll_immediate;
 use super::call::Call;
 use super::line::{Asked, Line};
 use super::respond::Reply;
-use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, look, now, recall};
+use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, look, now, run_informed};
 use super::target::Target;
 use super::{Shared, auth, error, extract, operations, origin, parameters, request_id};
 use crate::domain::Operation;
@@ -199,8 +199,12 @@ async fn authenticate(
     let asked = now();
     // A database that is part of this process is asked on the way.
     let told = if shared.service.is_embedded() { None } else { Some(look(&shared.service).await?) };
-    let enter = move |service: &Service| service.enter(&token, request.clone());
-    let entered = recall(&shared.service, told, Place::Inline, enter);
+    let seen = Seen { told, asked };
+    if let Some(context) = told.and_then(|told| shared.service.remembered(told).enter(&token, &request)) {
+        return Ok(Some((context, seen)));
+    }
+    let enter = move |service: &Service| service.enter(&token, request);
+    let entered = run_informed(&shared.service, told, Place::Inline, enter);
     let context = if told.is_some() { in_time(asked, entered).await? } else { entered.await? };
-    Ok(Some((context, Seen { told, asked })))
+    Ok(Some((context, seen)))
 }

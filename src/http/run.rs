@@ -64,17 +64,16 @@ pub(super) async fn turn(service: &Service) -> Result<Turn, Error> {
     }
 }
 
-/// The same for a question that memory may answer by what the database has told: that is tried first, right here.
-pub(super) async fn recall<T: Send + 'static>(
+/// The same, by what the database has told already, if it was asked.
+pub(super) async fn run_informed<T: Send + 'static>(
     service: &Service,
     told: Option<Told>,
-    otherwise: Place,
-    work: impl Fn(&Service) -> Result<T, Error> + Send + 'static,
+    place: Place,
+    work: impl FnOnce(&Service) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    let Some(told) = told else { return run(service, otherwise, work).await };
-    match work(&service.recalling(told)) {
-        Err(Error::NotRemembered) => run(&service.informed(told), otherwise, work).await,
-        done => done,
+    match told {
+        Some(told) => run(&service.informed(told), place, work).await,
+        None => run(service, place, work).await,
     }
 }
 

@@ -19,18 +19,19 @@ use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
 use crate::service::directory::refusals;
 use crate::service::directory::resources::{Answer, Wanted};
-use crate::service::{Error, Service, registry};
+use crate::service::directory::search::Found;
+use crate::service::{Error, Remembered, Service, registry};
 
 /// A search; one that no index answers waits until it is its turn, and as long as its client does. That may be long:
 /// who asks is looked at again before the answer leaves, as after any other that took so long.
 pub(super) async fn wait_and_search(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
     let work = Box::pin(async {
         let later = Call { told: None, ..call.clone() };
-        match run(shared, call, search).await {
+        match run(shared, call, Some(recall_search), search).await {
             Err(Error::Crowded) => {
                 let service = shared.service.in_turn(turn(&shared.service).await?);
                 let shared = Shared { service, ..shared.clone() };
-                Box::pin(run(&shared, later, search)).await
+                Box::pin(run(&shared, later, None, search)).await
             }
             done => done,
         }
@@ -93,6 +94,15 @@ pub(super) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
     Ok(unless_modified(answer))
 }
 
+/// The same by what is remembered.
+pub(super) fn recall(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+    let (resource_type, wanted) = (resource_type(call).ok()?, call.request.wanted().ok()?);
+    let request = &call.request;
+    let context = call.context().ok()?;
+    let answer = memory.read_resource(context, resource_type, &request.id, &wanted, &request.conditions)?;
+    Some(answer.map(unless_modified))
+}
+
 fn unless_modified(answer: Answer) -> Reply {
     let status = if answer.body.is_some() { 200 } else { 304 };
     Reply::scim(status, answer.body).about(&answer.location, &answer.etag, answer.tolerances)
@@ -137,8 +147,20 @@ fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
         Operation::SearchAll => None,
         _ => Some(resource_type(call)?),
     };
-    let found = service.search(context, one, &search_request(service, call)?)?;
-    Ok(Reply::scim(200, Some(found.body)).tolerating(found.tolerances))
+    Ok(found(service.search(context, one, &search_request(service, call)?)?))
+}
+
+fn recall_search(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+    if call.request.is_post || call.operation == Operation::SearchAll {
+        return None;
+    }
+    let (context, resource_type) = (call.context().ok()?, resource_type(call).ok()?);
+    let request = SearchRequest::from_query(&call.request.query).ok()?;
+    Some(memory.search(context, resource_type, &request)?.map(found))
+}
+
+fn found(found: Found) -> Reply {
+    Reply::scim(200, Some(found.body)).tolerating(found.tolerances)
 }
 
 fn search_request(service: &Service, call: &Call) -> Result<SearchRequest, Error> {

@@ -5,11 +5,11 @@ use actix_web::HttpRequest;
 use super::call::Call;
 use super::parameters::FORM;
 use super::respond::Reply;
-use super::run::{look, recall};
+use super::run::{look, run_informed};
 use super::{Shared, gzip};
 use crate::domain::operation::Place;
 use crate::service::Error;
-use crate::service::catalogue::snapshot::Form;
+use crate::service::catalogue::snapshot::{Form, Listed};
 
 /// Answers a request for the mappings.
 pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
@@ -19,15 +19,22 @@ pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -
         Some(told) => told,
         None => look(&shared.service).await?,
     };
-    recall(&shared.service, Some(told), Place::Blocking, move |service| {
-        let found = service.list_mappings(call.context()?, form, &call.request.conditions)?;
-        Ok(match form {
-            Form::Plain | Form::Gzip => Reply::negotiated("application/json", found.body, form == Form::Gzip),
-            Form::Signed => Reply::private("application/jwt", found.body),
-        }
-        .tagged(&found.etag))
+    let memory = shared.service.remembered(told);
+    if let Some(known) = memory.list_mappings(call.context()?, form, &call.request.conditions) {
+        return Ok(listed(form, known));
+    }
+    run_informed(&shared.service, Some(told), Place::Blocking, move |service| {
+        Ok(listed(form, service.list_mappings(call.context()?, form, &call.request.conditions)?))
     })
     .await
+}
+
+fn listed(form: Form, found: Listed) -> Reply {
+    match form {
+        Form::Plain | Form::Gzip => Reply::negotiated("application/json", found.body, form == Form::Gzip),
+        Form::Signed => Reply::private("application/jwt", found.body),
+    }
+    .tagged(&found.etag)
 }
 
 /// A signed snapshot is not packed: base64 would hardly shrink.

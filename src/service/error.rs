@@ -78,9 +78,6 @@ pub enum Error {
     /// The server is not able to do this at all.
     #[error("{0}")]
     NotImplemented(&'static str),
-    /// A question to [`Service::recalling`] that memory does not answer: whoever asked asks the service itself.
-    #[error("not in memory")]
-    NotRemembered,
     /// The store cannot be reached now, or keeps no writes.
     #[error("{}", unavailable(.0))]
     Unavailable(#[source] store::Error),
@@ -195,7 +192,7 @@ impl Error {
             Error::PreconditionFailed(_) => 412,
             Error::Invalid { .. } => 422,
             Error::RateLimited { .. } => 429,
-            Error::Internal(_) | Error::Refused(_) | Error::NotRemembered => 500,
+            Error::Internal(_) | Error::Refused(_) => 500,
             Error::NotImplemented(_) => 501,
             Error::Busy(_) | Error::Crowded | Error::Unavailable(_) => 503,
         }

@@ -45,7 +45,7 @@ pub use self::caller::authorize::authorize;
 pub use self::change::Change;
 pub(crate) use self::change::perform::Work;
 pub use self::error::Error;
-pub use self::memory::Told;
+pub use self::memory::{Remembered, Told};
 pub use self::readiness::{Readiness, ReadyStatus};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
@@ -139,8 +139,6 @@ pub struct Service {
     inner: Arc<Inner>,
     /// See [`Service::informed`].
     told: Option<Told>,
-    /// See [`Service::recalling`].
-    from_memory: bool,
     /// Whether anybody waits for the answer.
     interest: Interest,
     /// See [`Service::in_turn`].
@@ -205,7 +203,7 @@ impl Service {
             standing: caller::standing::Standing::default(),
         };
         let interest = Interest::default();
-        let service = Service { inner: Arc::new(inner), told: None, from_memory: false, interest, turn: None };
+        let service = Service { inner: Arc::new(inner), told: None, interest, turn: None };
         tenants::init::map_direct_grants(&service)?;
         Ok(service)
     }
@@ -248,9 +246,6 @@ impl Service {
     }
 
     pub(crate) fn read<T>(&self, f: impl Fn(&mut Conn) -> Result<T, Error>) -> Result<T, Error> {
-        if self.from_memory {
-            return Err(Error::NotRemembered);
-        }
         self.inner.store.read_for(&self.interest, f)
     }
 }

@@ -6,7 +6,7 @@ use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::keys::request::RevokeRequest;
-use crate::service::{Error, Service};
+use crate::service::{Error, Remembered, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
     Reply::json(201, &service.issue_key(call.context()?, &read_body(call)?)?)
@@ -35,6 +35,11 @@ pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, E
 
 pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, Error> {
     ok(&service.verify(call.context()?, &read_body(call)?)?)
+}
+
+/// The same by what is remembered.
+pub(in crate::http) fn recall_verify(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+    Some(ok(&memory.verify(call.context().ok()?, &read_body(call).ok()?)?))
 }
 
 pub(in crate::http) fn whoami(service: &Service, call: &Call) -> Result<Reply, Error> {

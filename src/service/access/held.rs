@@ -12,7 +12,7 @@ use crate::service::access::provisioning::scim_access;
 use crate::service::access::{facts, liveness, policy};
 use crate::service::intact::is_intact;
 use crate::service::memory::Effective;
-use crate::service::{Context, Error, Service, memory};
+use crate::service::{Context, Error, Remembered, Service, memory};
 use crate::store::credentials::StoredCredential;
 use crate::store::{self, Conn};
 
@@ -110,6 +110,22 @@ pub(in crate::service) fn of(
         held.insert(Subject::Key(key.stored.credential.id), held_by_key(service, tenant, key, access));
     }
     Ok(Standings { policy: found.policy, held })
+}
+
+/// What one subject may do, a User or an Agent by id, by what is remembered alone.
+pub(in crate::service) fn remembered(
+    memory: &Remembered<'_>,
+    context: &Context,
+    subject: &Subject,
+) -> Option<Standings> {
+    let (Subject::Principal(kind, id), tenant) = (subject, context.caller.tenant.key) else { return None };
+    if !memory.follows(tenant) {
+        return None;
+    }
+    let known = memory::known_access(memory.service, tenant, *id, memory::now_in(memory.service, tenant))?;
+    let policy = policy::remembered(memory.service, tenant)?;
+    let own = (known.kind == *kind).then(|| (subject.clone(), Held::of(Arc::clone(&known.permissions))));
+    Some(Standings { policy, held: own.into_iter().collect() })
 }
 
 /// Reads what is not known yet about some subjects.

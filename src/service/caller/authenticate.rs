@@ -18,7 +18,7 @@ use crate::service::access::provisioning::scim_access;
 use crate::service::dead::Dead;
 use crate::service::intact::is_intact;
 use crate::service::memory::{Known, Stamp, Told};
-use crate::service::{Context, Error, Service, access, memory};
+use crate::service::{Context, Error, Remembered, Service, access, memory};
 use crate::store::{self, Conn, credentials::Holder};
 
 pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
@@ -67,6 +67,33 @@ impl Service {
             verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
         }
     }
+}
+
+impl Remembered<'_> {
+    /// Begins a request with the bearer token of a key that works, as [`Service::enter`] does.
+    pub fn enter(&self, token: &str, request: &RequestRef) -> Option<Context> {
+        let (known, seen) = self.caller(token)?;
+        let key = key_of(self.service, &known)?;
+        let caller = Caller { tenant: known.holder.tenant.clone(), identity: Identity::Key(key) };
+        Some(Context { caller, request: request.clone(), noted: Arc::default(), seen: Some(seen) })
+    }
+}
+
+/// The key of a remembered caller, with what its owner may do now, if it works and that is remembered as well.
+pub(in crate::service) fn key_of(service: &Service, known: &Known) -> Option<Arc<KeyHolder>> {
+    let Holder { tenant, stored, owner, .. } = &*known.holder;
+    let now = memory::now_in(service, tenant.key);
+    if stored.credential.verdict(owner, true, now) != Verdict::Valid {
+        return None;
+    }
+    let is_same = match stored.credential.class {
+        Class::Provisioning => true,
+        Class::User | Class::Service => {
+            let access = memory::known_access(service, tenant.key, owner.id, now)?;
+            Arc::ptr_eq(&known.key.access, &access.permissions)
+        }
+    };
+    is_same.then(|| Arc::clone(&known.key))
 }
 
 /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it

@@ -19,7 +19,7 @@ use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::catalogue::mappings::MappingResponse;
 use crate::service::conditions::Conditions;
 use crate::service::memory::kept::Kept;
-use crate::service::{Context, Error, Service, authorize, memory, signing};
+use crate::service::{Context, Error, Remembered, Service, authorize, memory, signing};
 use crate::store::{self, Conn};
 
 /// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
@@ -113,19 +113,9 @@ impl Service {
     pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Result<Listed, Error> {
         authorize(&context.caller, Operation::MappingList, None)?;
         let (tenant, iat) = (context.caller.tenant.key, signed_at(self));
-        let unmodified = |opaque: String| -> Result<Option<Listed>, Error> {
-            let is_known = conditions.is_unmodified_as(&opaque)?;
-            Ok(is_known.then(|| Listed { etag: format!("\"{opaque}\""), body: None }))
-        };
-        // Whoever has it is told so without a look at the mappings.
-        if let Some(seq) = context.seen.and_then(|_| memory::seen_policy_seq(self, tenant))
-            && let Some(known) = unmodified(tag(form, seq, iat))?
-        {
-            return Ok(known);
-        }
         let snapshot = self.read(|conn| snapshot(self, conn, tenant))?;
         let opaque = tag(form, snapshot.seq, iat);
-        if let Some(known) = unmodified(opaque.clone())? {
+        if let Some(known) = unmodified(&opaque, conditions)? {
             return Ok(known);
         }
         let body = match form {
@@ -134,6 +124,22 @@ impl Service {
         };
         Ok(Listed { etag: format!("\"{opaque}\""), body: Some(body) })
     }
+}
+
+impl Remembered<'_> {
+    /// Tells whoever has the mappings so, without a look at them.
+    pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Option<Listed> {
+        authorize(&context.caller, Operation::MappingList, None).ok()?;
+        let tenant = context.caller.tenant.key;
+        let seq = if self.follows(tenant) { memory::seen_policy_seq(self.service, tenant)? } else { return None };
+        unmodified(&tag(form, seq, signed_at(self.service)), conditions).ok()?
+    }
+}
+
+/// The answer to who has what this tag stands for.
+fn unmodified(opaque: &str, conditions: &Conditions) -> Result<Option<Listed>, Error> {
+    let is_known = conditions.is_unmodified_as(opaque)?;
+    Ok(is_known.then(|| Listed { etag: format!("\"{opaque}\""), body: None }))
 }
 
 fn signed_at(service: &Service) -> i64 {

@@ -40,9 +40,6 @@ pub(crate) fn perform<T: Send + 'static>(
     resource_type: Option<&'static ResourceType>,
     f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    if service.from_memory {
-        return Err(Error::NotRemembered);
-    }
     authorize(&context.caller, operation, resource_type)?;
     let (inside, own) = (service.clone(), context.clone());
     let mark = context.noted.mark();

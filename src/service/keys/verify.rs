@@ -18,7 +18,7 @@ use crate::service::caller::authenticate::Found;
 use crate::service::keys::response::{VerifiedOwner, VerifyResponse};
 use crate::service::memory::Stamp;
 use crate::service::request::present;
-use crate::service::{Context, Error, Service, authorize, memory};
+use crate::service::{Context, Error, Remembered, Service, authorize, memory};
 use crate::store::credentials::Holder;
 
 /// A key, and what it is to be used for, if that is asked: a permission, or a request to an api. A member that is null
@@ -88,6 +88,31 @@ impl Service {
         }
         context.noted.judged(verdict, Some(holder.stored.credential.id));
         Ok(answer(&holder, verdict, permission, detail))
+    }
+}
+
+impl Remembered<'_> {
+    /// The same of a key that works.
+    pub fn verify(&self, context: &Context, request: &VerifyRequest) -> Option<VerifyResponse> {
+        authorize(&context.caller, Operation::KeyVerify, None).ok()?;
+        let may = request.may().ok()?;
+        let (known, _) = self.caller(&request.key)?;
+        let tenant = known.holder.tenant.key;
+        if tenant != context.caller.tenant.key {
+            return None;
+        }
+        let key = authenticate::key_of(self.service, &known)?;
+        let permission = match &may {
+            None => None,
+            Some(may) => {
+                let policy = policy::remembered(self.service, tenant)?;
+                Some(needed(&policy, may).ok()?).filter(|permission| key.may(permission))
+            }
+        };
+        let is_lacking = may.is_some() && permission.is_none();
+        let verdict = if is_lacking { Verdict::InsufficientPermissions } else { Verdict::Valid };
+        context.noted.judged(verdict, Some(known.holder.stored.credential.id));
+        Some(answer(&known.holder, verdict, permission, None))
     }
 }
 

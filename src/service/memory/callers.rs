@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::TenantKey;
 use crate::domain::caller::KeyHolder;
+use crate::service::memory::follow::followed;
 use crate::service::memory::{Cache, Stamp, Told, begin, catch_up};
 use crate::service::{Error, Service};
 use crate::store::credentials::Holder;
@@ -27,7 +28,7 @@ pub(in crate::service) struct Known {
 }
 
 /// A key that worked.
-pub(in crate::service::memory) struct Remembered {
+pub(in crate::service::memory) struct Proven {
     known: Known,
     /// See `State::life`; `None` if it was read too early to be relied on: it tells the tenant alone.
     life: Option<u64>,
@@ -54,19 +55,24 @@ pub(in crate::service) fn known_caller(
     token: &str,
     told: Told,
 ) -> Result<(Option<Known>, Stamp), Error> {
-    let cache = &service.inner.cache;
-    let key = Cache::caller_key(token);
-    let Some(tenant) = cache.callers.get(&key).map(|one| one.known.holder.tenant.key) else {
-        return Ok((None, begin(service)));
-    };
+    let known = service.inner.cache.callers.get(&Cache::caller_key(token));
+    let Some(tenant) = known.map(|one| one.known.holder.tenant.key) else { return Ok((None, begin(service))) };
     let stamp = catch_up(service, tenant, told)?;
     // What has changed has been forgotten.
-    let Some(one) = cache.callers.get(&key) else { return Ok((None, stamp)) };
-    let is_same = one.life.is_some()
-        && cache.tenants.with(tenant, |state| (Some(state.life), lives(state.lives, &one.known.holder)))
-            == Some((one.life, one.lives));
+    Ok(recall_caller(service, token, told).map_or((None, stamp), |(known, stamp)| (Some(known), stamp)))
+}
+
+/// The same, if the tenant's log was followed that far.
+pub(in crate::service::memory) fn recall_caller(service: &Service, token: &str, told: Told) -> Option<(Known, Stamp)> {
+    let (cache, key) = (&service.inner.cache, Cache::caller_key(token));
+    let tenant = cache.callers.get(&key)?.known.holder.tenant.key;
+    let stamp = followed(service, tenant, told)?;
+    // Only what is still there by now has outlived what was followed.
+    let one = cache.callers.get(&key)?;
+    let (life, lives) = cache.tenants.with(tenant, |state| (state.life, lives(state.lives, &one.known.holder)))?;
+    let is_same = one.life == Some(life) && one.lives == lives;
     let is_fresh = (service.now() - one.known.at).abs() < ROW_AGE_MAX;
-    Ok(((is_same && is_fresh).then(|| one.known.clone()), stamp))
+    (is_same && is_fresh).then(|| (one.known.clone(), stamp))
 }
 
 /// Remembers the holder of a proven key, whose row was read behind the stamp.
@@ -78,7 +84,7 @@ pub(in crate::service) fn remember_caller(service: &Service, token: &str, known:
     let state = followed.state();
     let life = state.is_unmoved_since(stamp).then_some(state.life);
     let lives = lives(state.lives, &known.holder);
-    cache.callers.insert(Cache::caller_key(token), Arc::new(Remembered { known, life, lives }));
+    cache.callers.insert(Cache::caller_key(token), Arc::new(Proven { known, life, lives }));
 }
 
 /// What a key's life depends on beside its own row and its owner's.

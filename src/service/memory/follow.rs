@@ -35,12 +35,6 @@ impl Service {
     pub fn informed(&self, told: Told) -> Service {
         Service { told: Some(told), ..self.clone() }
     }
-
-    /// The same, answering from memory alone: whatever memory does not hold, or no longer, is
-    /// [`Error::NotRemembered`].
-    pub fn recalling(&self, told: Told) -> Service {
-        Service { from_memory: true, ..self.informed(told) }
-    }
 }
 
 /// What the database has told this request, or tells now.
@@ -58,29 +52,29 @@ pub(in crate::service) fn stamp(service: &Service, tenant: TenantKey) -> Result<
     catch_up(service, tenant, told(service)?)
 }
 
-/// The same, as far as the database has told.
+/// The stamp of what is read of a tenant now, if its log was followed as far as the database has told.
+pub(in crate::service::memory) fn followed(service: &Service, tenant: TenantKey, told: Told) -> Option<Stamp> {
+    let tenants = &service.inner.cache.tenants;
+    let world = tenants.learn(told.before, told.version);
+    let is_followed = |state: &State| state.world == world && state.version.is_some_and(|known| told.version <= known);
+    tenants.with(tenant, |state| is_followed(state).then_some(Stamp { at: state.followed_at })).flatten()
+}
+
+/// Forgets what has changed in a tenant, as far as the database has told.
 ///
 /// Nothing may wait for this that has a connection: one at a time reads what has changed in a tenant.
 pub(in crate::service) fn catch_up(service: &Service, tenant: TenantKey, told: Told) -> Result<Stamp, Error> {
+    if let Some(stamp) = followed(service, tenant, told) {
+        return Ok(stamp);
+    }
     let cache = &service.inner.cache;
     let world = cache.tenants.learn(told.before, told.version);
-    let followed = cache.tenants.of(cache, tenant);
-    let known = || {
-        let state = followed.state();
-        let is_followed = state.world == world && state.version.is_some_and(|known| told.version <= known);
-        is_followed.then_some(Stamp { at: state.followed_at })
-    };
-    if let Some(stamp) = known() {
+    let following = cache.tenants.of(cache, tenant);
+    let _turn = following.turn();
+    if let Some(stamp) = followed(service, tenant, told) {
         return Ok(stamp);
     }
-    if service.from_memory {
-        return Err(Error::NotRemembered);
-    }
-    let _turn = followed.turn();
-    if let Some(stamp) = known() {
-        return Ok(stamp);
-    }
-    let before = followed.state().end.clone();
+    let before = following.state().end.clone();
     let end = service.read(|conn| match store::log::head(conn, tenant) {
         Err(error) if error.is_not_found() => Ok(None),
         found => Ok(Some(found?)),
@@ -91,7 +85,7 @@ pub(in crate::service) fn catch_up(service: &Service, tenant: TenantKey, told: T
         // Whatever was read of it before was not remembered.
         (None, _) => Some(vec![]),
     };
-    let mut state = followed.state();
+    let mut state = following.state();
     match records {
         Some(records) => records.iter().for_each(|record| forget(cache, &mut state, tenant, record)),
         None => state.forget(cache),

@@ -16,6 +16,7 @@ mod documents;
 mod follow;
 pub(in crate::service) mod kept;
 mod names;
+mod remembered;
 mod tenant;
 
 use std::collections::HashSet;
@@ -34,11 +35,12 @@ pub(in crate::service) use crate::service::memory::documents::{Dated, Document, 
 pub use crate::service::memory::follow::Told;
 pub(in crate::service) use crate::service::memory::follow::{catch_up, stamp, told};
 pub(in crate::service) use crate::service::memory::names::{Name, known_name, remember_name};
+pub use crate::service::memory::remembered::Remembered;
 
 /// The memory of one server.
 pub(in crate::service) struct Cache {
     tenants: Tenants,
-    callers: Bounded<[u8; 32], Arc<callers::Remembered>>,
+    callers: Bounded<[u8; 32], Arc<callers::Proven>>,
     accesses: Bounded<(TenantKey, Id), Arc<Effective>>,
     /// Many principals may do the same: each such set is kept once.
     sets: Mutex<HashSet<Arc<Permissions>>>,

@@ -42,7 +42,7 @@ const OTHERS: &[(&str, &[&str])] = &[
         &["open", "settings", "is_embedded", "attended", "scim_base_url", "now", "mint", "entropy", "keyring", "read"],
     ),
     ("what HTTP does before the operation is known", &["enter", "count_request", "tolerances"]),
-    ("what HTTP asks without waiting", &["inquire", "informed", "recalling"]),
+    ("what HTTP asks without waiting", &["inquire", "informed", "remembered"]),
     ("where and when a search runs", &["is_lookup", "wait_for_turn", "in_turn"]),
     ("the life of a stream of changes", &["heads", "may_follow"]),
     ("what the server does by itself", &["write_back"]),
@@ -251,11 +251,14 @@ fn strangers(source: &Source) -> Vec<String> {
     unknown.map(|(at, name)| offence(source, at, format!("{name} is no operation's: make it a function"))).collect()
 }
 
+/// What every room answers on: itself, or by what is remembered alone, under the same names.
+const HOSTS: [&str; 2] = ["Service", "Remembered"];
+
 /// Methods of types that are defined elsewhere.
 fn guests(source: &Source) -> Vec<String> {
     let own = floor(source);
     let offences =
-        inherent(source).into_iter().filter(|(_, name, _)| *name != "Service").filter_map(|(at, name, _)| {
+        inherent(source).into_iter().filter(|(_, name, _)| !HOSTS.contains(name)).filter_map(|(at, name, _)| {
             let homes = || SERVICE.types.iter().filter(|(known, _)| known == name).map(|(_, home)| *home);
             let home = homes().next().filter(|_| homes().all(|home| home != own))?;
             Some(offence(source, at, format!("{} adds methods to {name}, which is of {}", room(own), room(home))))

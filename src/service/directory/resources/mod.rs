@@ -23,7 +23,7 @@ use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::render;
 use crate::service::document::stored_document;
 use crate::service::memory::{Dated, Document};
-use crate::service::{Change, Context, Error, Service, authorize, caller, memory, principal_type};
+use crate::service::{Change, Context, Error, Remembered, Service, authorize, caller, memory, principal_type};
 use crate::store::resources::{Resource, Sight};
 use crate::store::{self, Conn};
 
@@ -163,16 +163,10 @@ impl Service {
             (true, seen) => seen,
         };
         let connection = context.caller.connection().map(|connection| connection.key);
-        if let (Some(_), Some(id)) = (stamp, Id::parse(id)) {
-            authorize(&context.caller, Operation::Read, Some(resource_type))?;
-            let known = memory::known_document(self, tenant, id, connection);
-            if let Some(document) = known.filter(|document| document.type_name == resource_type.name) {
-                let version = document.dated.version;
-                let whole =
-                    || Body::text([&*document.head, &render::tail(self, resource_type, &document.dated)].concat());
-                let body = (!conditions.is_unmodified(version)?).then(whole);
-                return Ok(answered(self, resource_type, &id, version, body));
-            }
+        if stamp.is_some()
+            && let Some(answer) = known(self, context, resource_type, id, conditions)
+        {
+            return answer;
         }
         let projection = wanted.projection(resource_type)?;
         let (sight, answer) = caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
@@ -220,6 +214,44 @@ impl Service {
             None => Error::Forbidden("a person is changed by its identity provider, not through /Me".to_owned()),
         }
     }
+}
+
+impl Remembered<'_> {
+    /// Reads one resource, as [`Service::read_resource`] does.
+    pub fn read_resource(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        id: &str,
+        wanted: &Wanted,
+        conditions: &Conditions,
+    ) -> Option<Result<Answer, Error>> {
+        let cacheable = wanted.is_default() && resource_type.rows.is_none();
+        let is_followed = cacheable && self.follows(context.caller.tenant.key);
+        if is_followed { known(self.service, context, resource_type, id, conditions) } else { None }
+    }
+}
+
+/// The answer by a document that is remembered, as the connection sees it.
+fn known(
+    service: &Service,
+    context: &Context,
+    resource_type: &'static ResourceType,
+    id: &str,
+    conditions: &Conditions,
+) -> Option<Result<Answer, Error>> {
+    let (id, connection) = (Id::parse(id)?, context.caller.connection().map(|connection| connection.key));
+    let document = memory::known_document(service, context.caller.tenant.key, id, connection)?;
+    if document.type_name != resource_type.name {
+        return None;
+    }
+    let version = document.dated.version;
+    let whole = || Body::text([&*document.head, &render::tail(service, resource_type, &document.dated)].concat());
+    let allowed = authorize(&context.caller, Operation::Read, Some(resource_type));
+    Some(allowed.and_then(|()| {
+        let body = (!conditions.is_unmodified(version)?).then(whole);
+        Ok(answered(service, resource_type, &id, version, body))
+    }))
 }
 
 fn answered(service: &Service, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {

@@ -7,8 +7,8 @@ use crate::scim::filter::{self, Bound, Filter, Operand, Operator, Unknown};
 use crate::scim::message::{List, SearchRequest};
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::service::body::Body;
-use crate::service::conditions::{Conditions, etag};
-use crate::service::directory::resources::{Wanted, tolerances};
+use crate::service::conditions::etag;
+use crate::service::directory::resources::{Answer, tolerances};
 use crate::service::directory::search::Found;
 use crate::service::memory::Name;
 use crate::service::{Context, Error, Service, authorize, memory};
@@ -61,27 +61,27 @@ pub(in crate::service::directory::search) fn name(
     })
 }
 
-/// The answer to a look-up whose result is remembered and has not changed since.
+/// The answer to a look-up whose result is remembered and has not changed since; `read` reads whom it found.
 pub(in crate::service::directory::search) fn known(
     service: &Service,
     context: &Context,
-    resource_type: Option<&'static ResourceType>,
-    name: Option<&Name>,
-) -> Result<Option<Found>, Error> {
-    let (Some(resource_type), Some(name)) = (resource_type, name) else { return Ok(None) };
-    let Some((id, version)) = memory::known_name(service, name) else { return Ok(None) };
-    authorize(&context.caller, Operation::Search, Some(resource_type))?;
-    let (wanted, conditions) = (Wanted::default(), Conditions::default());
-    let read = service.read_resource(context, resource_type, &id.to_string(), &wanted, &conditions);
-    let answer = match read {
+    resource_type: &'static ResourceType,
+    name: &Name,
+    read: impl FnOnce(&str) -> Option<Result<Answer, Error>>,
+) -> Option<Result<Found, Error>> {
+    let (id, version) = memory::known_name(service, name)?;
+    if let Err(refused) = authorize(&context.caller, Operation::Search, Some(resource_type)) {
+        return Some(Err(refused));
+    }
+    let answer = match read(&id.to_string())? {
         Ok(answer) if answer.etag == etag(version) => answer,
-        Ok(_) | Err(Error::NotFound) => return Ok(None),
-        Err(error) => return Err(error),
+        Ok(_) | Err(Error::NotFound) => return None,
+        Err(error) => return Some(Err(error)),
     };
     let list = List { resources: &[], total: Some(1), start_index: Some(1), next_cursor: None, previous_cursor: None };
     let (head, tail) = list.frame(Some(1));
     let mut body = Body::text(head);
     body.append(answer.body.unwrap_or_default());
     body.push(tail);
-    Ok(Some(Found { body, tolerances: String::new() }))
+    Some(Ok(Found { body, tolerances: String::new() }))
 }

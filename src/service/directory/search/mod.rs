@@ -19,8 +19,9 @@ use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, ScimType};
 use crate::service::body::Body;
+use crate::service::conditions::Conditions;
 use crate::service::directory::resources::{Wanted, tolerances};
-use crate::service::{Context, Error, Service, authorize, memory, registry};
+use crate::service::{Context, Error, Remembered, Service, authorize, memory, registry};
 use crate::store::ResourceKey;
 use crate::store::search::{self, Page, Query, Sort, Start};
 
@@ -74,8 +75,12 @@ impl Service {
     ) -> Result<Found, Error> {
         let mut tolerances = tolerances(context);
         let name = resource_type.and_then(|one| lookup::name(context, one, request));
-        if let Some(found) = lookup::known(self, context, resource_type, name.as_ref())? {
-            return Ok(found);
+        if let (Some(one), Some(name)) = (resource_type, &name) {
+            let (wanted, conditions) = (Wanted::default(), Conditions::default());
+            let read = |id: &str| Some(self.read_resource(context, one, id, &wanted, &conditions));
+            if let Some(found) = lookup::known(self, context, one, name, read) {
+                return found;
+            }
         }
         let types = resource_type.map_or_else(|| registry().types.clone(), |one| vec![one]);
         let operation = if resource_type.is_some() { Operation::Search } else { Operation::SearchAll };
@@ -101,6 +106,21 @@ impl Service {
             memory::remember_name(self, &name, id, version);
         }
         Ok(Found { body, tolerances: tolerances.header() })
+    }
+}
+
+impl Remembered<'_> {
+    /// Answers a look-up by a unique value.
+    pub fn search(
+        &self,
+        context: &Context,
+        resource_type: &'static ResourceType,
+        request: &SearchRequest,
+    ) -> Option<Result<Found, Error>> {
+        let name = lookup::name(context, resource_type, request)?;
+        let (wanted, conditions) = (Wanted::default(), Conditions::default());
+        let read = |id: &str| self.read_resource(context, resource_type, id, &wanted, &conditions);
+        lookup::known(self.service, context, resource_type, &name, read)
     }
 }
 
