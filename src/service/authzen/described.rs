@@ -53,7 +53,8 @@ pub struct QuestionRequest {
 #[derive(JsonSchema)]
 pub struct EvaluationsOptions {
     /// When the answers end: after all, after the first no, or after the first yes.
-    #[schemars(extend("enum" = ["execute_all", "deny_on_first_deny", "permit_on_first_permit", null]))]
+    #[schemars(default, with = "String")]
+    #[schemars(extend("enum" = ["execute_all", "deny_on_first_deny", "permit_on_first_permit"]))]
     pub evaluations_semantic: Option<String>,
 }
 
