@@ -30,7 +30,7 @@ fn a_refusal_that_stops_a_leaver_is_recorded_once_an_hour() {
             }
             let change = json!({"attempted": "user.patched", "code": "invalidSyntax", "names": ["employeeStatus"]});
             let one = json!([id, "failure", change]);
-            assert_eq!(own(), [one.clone()]);
+            assert_eq!(own(), std::slice::from_ref(&one));
             // Another kind of refusal is one of its own, and an hour later so is the same.
             let taken = hire(app, &idp, &format!("{}-taken", dialect.name()));
             let body = and(user(&taken.name), json!({"accountEnabled": false}));
