@@ -5,6 +5,7 @@
 pub mod access;
 pub mod api;
 pub mod caller;
+pub mod catalogue_change;
 pub mod class;
 pub mod clock;
 pub mod credential;
@@ -16,7 +17,6 @@ pub mod loss;
 pub mod mapping;
 pub mod moment;
 pub mod nearest;
-pub mod news;
 pub mod operation;
 pub mod permission;
 pub mod policy;

@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use super::api::Api;
+use super::catalogue_change::{CatalogueChange, Removed};
 use super::facts::GroupFacts;
 use super::id::Id;
 use super::mapping::{GroupName, Mapping, Source};
-use super::news::{Gone, News};
 use super::permission::{Permission, Permissions};
 use super::principal::PrincipalKind;
 use super::role::Role;
@@ -60,14 +60,14 @@ impl Policy {
     pub fn new(apis: Vec<Api>, roles: Vec<Role>, mappings: Vec<(Mapping, i64)>) -> Policy {
         let apis = apis.into_iter().map(|api| (api, 0)).collect();
         let roles = roles.into_iter().map(|role| (role, 0)).collect();
-        Policy::default().with(News { apis, roles, mappings, gone: Gone::default() })
+        Policy::default().with(CatalogueChange { apis, roles, mappings, gone: Removed::default() })
     }
 
     /// The same policy after a change. What has come may have been in it already.
     #[must_use]
-    pub fn with(&self, mut news: News) -> Policy {
+    pub fn with(&self, mut news: CatalogueChange) -> Policy {
         let roles = if news.has_roles() { Arc::new(self.roles.with(&mut news)) } else { Arc::clone(&self.roles) };
-        let News { mappings: come, gone: Gone { mappings: mut old, .. }, .. } = news;
+        let CatalogueChange { mappings: come, gone: Removed { mappings: mut old, .. }, .. } = news;
         old.extend(come.iter().map(|(mapping, _)| mapping.id));
         let kept = self.mappings.iter().filter(|one| !old.contains(&one.mapping.id));
         let mut mappings = Vec::with_capacity(self.mappings.len() + come.len());

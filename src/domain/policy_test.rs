@@ -61,27 +61,27 @@ impl Catalogue {
         }
     }
 
-    fn all(&self) -> News {
-        News {
+    fn all(&self) -> CatalogueChange {
+        CatalogueChange {
             apis: self.apis.values().cloned().collect(),
             roles: self.roles.values().cloned().collect(),
             mappings: self.mappings.values().cloned().collect(),
-            gone: Gone::default(),
+            gone: Removed::default(),
         }
     }
 
     /// What has changed since another: replaced items have gone and come.
-    fn since(&self, before: &Catalogue) -> News {
+    fn since(&self, before: &Catalogue) -> CatalogueChange {
         fn other<T: Clone>(these: &Numbered<T>, those: &Numbered<T>) -> Vec<(T, i64)> {
             let differs = |(number, one): &(&u8, &(T, i64))| those.get(number).map(|one| one.1) != Some(one.1);
             these.iter().filter(differs).map(|(_, one)| one.clone()).collect()
         }
-        let gone = Gone {
+        let gone = Removed {
             apis: other(&before.apis, &self.apis).into_iter().map(|(api, _)| api.name).collect(),
             roles: other(&before.roles, &self.roles).into_iter().map(|(role, _)| role.name).collect(),
             mappings: other(&before.mappings, &self.mappings).into_iter().map(|(mapping, _)| mapping.id).collect(),
         };
-        News {
+        CatalogueChange {
             apis: other(&self.apis, &before.apis),
             roles: other(&self.roles, &before.roles),
             mappings: other(&self.mappings, &before.mappings),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::api::{self, Api};
-use super::news::News;
+use super::catalogue_change::CatalogueChange;
 use super::permission::{KEYROLL, Permission, Permissions};
 use super::role::{self, Role};
 
@@ -21,14 +21,14 @@ pub struct Roles {
     /// Roles by name.
     pub(super) roles: BTreeMap<String, Role>,
     /// Which record made each what it is. Keyroll's own have none.
-    pub(super) made: Made,
+    pub(super) recorded_at: RecordedAt,
     gains: HashMap<String, Vec<Gain>>,
     permissions: HashMap<String, Permissions>,
 }
 
 /// Numbers of records by name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Made {
+pub(super) struct RecordedAt {
     pub(super) apis: HashMap<String, i64>,
     pub(super) roles: HashMap<String, i64>,
 }
@@ -47,32 +47,32 @@ impl Default for Roles {
     fn default() -> Roles {
         let apis = [api::keyroll()].into_iter().map(|api| (api.name.clone(), api)).collect();
         let roles = role::built_in().into_iter().map(|role| (role.name.clone(), role)).collect();
-        let (made, gains, permissions) = (Made::default(), HashMap::new(), HashMap::new());
-        Roles { apis, roles, made, gains, permissions }.worked_out()
+        let (recorded_at, gains, permissions) = (RecordedAt::default(), HashMap::new(), HashMap::new());
+        Roles { apis, roles, recorded_at, gains, permissions }.worked_out()
     }
 }
 
 impl Roles {
     /// The same, as some apis and roles were changed.
-    pub(super) fn with(&self, news: &mut News) -> Roles {
-        let (mut apis, mut roles, mut made) = (self.apis.clone(), self.roles.clone(), self.made.clone());
+    pub(super) fn with(&self, news: &mut CatalogueChange) -> Roles {
+        let (mut apis, mut roles, mut recorded_at) = (self.apis.clone(), self.roles.clone(), self.recorded_at.clone());
         for name in &news.gone.apis {
             apis.remove(name);
-            made.apis.remove(name);
+            recorded_at.apis.remove(name);
         }
         for name in &news.gone.roles {
             roles.remove(name);
-            made.roles.remove(name);
+            recorded_at.roles.remove(name);
         }
         for (api, seq) in news.apis.drain(..) {
-            made.apis.insert(api.name.clone(), seq);
+            recorded_at.apis.insert(api.name.clone(), seq);
             apis.insert(api.name.clone(), api);
         }
         for (role, seq) in news.roles.drain(..) {
-            made.roles.insert(role.name.clone(), seq);
+            recorded_at.roles.insert(role.name.clone(), seq);
             roles.insert(role.name.clone(), role);
         }
-        Roles { apis, roles, made, gains: HashMap::new(), permissions: HashMap::new() }.worked_out()
+        Roles { apis, roles, recorded_at, gains: HashMap::new(), permissions: HashMap::new() }.worked_out()
     }
 
     fn worked_out(mut self) -> Roles {

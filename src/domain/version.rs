@@ -13,12 +13,12 @@ const BUILT_IN: i64 = 0;
 impl Policy {
     /// The version of an api.
     pub fn api_version(&self, name: &str) -> i64 {
-        self.roles.made.apis.get(name).copied().unwrap_or(BUILT_IN)
+        self.roles.recorded_at.apis.get(name).copied().unwrap_or(BUILT_IN)
     }
 
     /// The version of a role and of what it gives.
     pub fn role_version(&self, name: &str) -> i64 {
-        let reached = self.gains(name).iter().filter_map(|gain| self.roles.made.roles.get(&gain.role));
+        let reached = self.gains(name).iter().filter_map(|gain| self.roles.recorded_at.roles.get(&gain.role));
         reached.copied().max().unwrap_or(BUILT_IN)
     }
 
@@ -38,8 +38,8 @@ impl Mapped {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::catalogue_change::CatalogueChange;
     use crate::domain::mapping::Source;
-    use crate::domain::news::News;
     use crate::domain::{Id, Mapping, Role};
 
     /// Roles by name, what they include and the record that made them; one mapping to the first.
@@ -58,7 +58,11 @@ mod tests {
         let first = roles[0].0;
         let source = Source::Rule { rule: "title pr".to_owned() };
         let mapping = (Mapping::new(Id::from_bytes(&[1; 16]).unwrap(), first, source), mapping);
-        let news = News { roles: roles.iter().map(role).collect(), mappings: vec![mapping], ..News::default() };
+        let news = CatalogueChange {
+            roles: roles.iter().map(role).collect(),
+            mappings: vec![mapping],
+            ..CatalogueChange::default()
+        };
         let policy = Policy::default().with(news);
         assert_eq!(
             (policy.role_version(first), policy.mapping_version(policy.mapped(0).unwrap())),
@@ -76,7 +80,7 @@ mod tests {
         check(&[("a", &[], 7), ("b", &["a"], 8)], 3, (7, 7));
         check(&[("a", &["keyroll.auditor"], 7)], 3, (7, 7));
         let api = serde_json::from_str(r#"{"name":"x"}"#).unwrap();
-        let policy = Policy::default().with(News { apis: vec![(api, 5)], ..News::default() });
+        let policy = Policy::default().with(CatalogueChange { apis: vec![(api, 5)], ..CatalogueChange::default() });
         assert_eq!((policy.api_version("x"), policy.api_version("keyroll")), (5, 0));
         assert_eq!(Policy::new(vec![], vec![], vec![]).role_version("keyroll.admin"), 0);
     }

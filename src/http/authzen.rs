@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::respond::Reply;
 use crate::scim::json::{self, Limits, Tree};
-use crate::service::{Error, Remembered, Service};
+use crate::service::{Cached, Error, Service};
 
 fn body(call: &Call) -> Result<Tree<'_>, Error> {
     Ok(json::parse(&call.body, &Limits::default())?)
@@ -14,7 +14,7 @@ pub(super) fn evaluate(service: &Service, call: &Call) -> Result<Reply, Error> {
 }
 
 /// The same by what is remembered.
-pub(super) fn recall_evaluate(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+pub(super) fn evaluate_cached(memory: Cached<'_>, call: &Call) -> Option<Result<Reply, Error>> {
     Some(Reply::json(200, &memory.evaluate(call.context().ok()?, &body(call).ok()?)?))
 }
 

@@ -4,12 +4,12 @@ use actix_web::web;
 
 use super::conditions::is_tagged;
 use super::respond::Reply;
-use super::run::run_informed;
+use super::run::run_at;
 use super::{Shared, extract};
 use crate::domain::Operation;
 use crate::domain::operation::{Place, Surface};
 use crate::service::conditions::Tags;
-use crate::service::{Context, Error, Remembered, Service, Told};
+use crate::service::{Cached, CommitVersion, Context, Error, Service};
 
 /// The longest body that is read on the thread that took the request.
 const INLINE_BODY_BYTES: usize = 64 << 10;
@@ -23,7 +23,7 @@ pub(super) struct Call {
     pub(super) request: extract::Head,
     pub(super) body: web::Bytes,
     /// What the database told once all of it was there; `None` if it is asked on the way.
-    pub(super) told: Option<Told>,
+    pub(super) commit: Option<CommitVersion>,
 }
 
 impl Call {
@@ -33,19 +33,19 @@ impl Call {
     }
 
     /// What memory may answer this by, if that is worth trying.
-    pub(super) fn told_for(&self, place: Place) -> Option<Told> {
-        self.told.filter(|_| place == Place::Inline)
+    pub(super) fn commit_for(&self, place: Place) -> Option<CommitVersion> {
+        self.commit.filter(|_| place == Place::Inline)
     }
 }
 
 /// What answers a call by what is remembered alone, on the thread that took it.
-pub(super) type Recall = fn(Remembered<'_>, &Call) -> Option<Result<Reply, Error>>;
+pub(super) type FromCache = fn(Cached<'_>, &Call) -> Option<Result<Reply, Error>>;
 
 /// Calls the service; first, where the database has told how far it has come, what is remembered.
 pub(super) async fn run(
     shared: &Shared,
     call: Call,
-    recall: Option<Recall>,
+    from_cache: Option<FromCache>,
     work: impl FnOnce(&Service, &Call) -> Result<Reply, Error> + Send + 'static,
 ) -> Result<Reply, Error> {
     let surface = call.operation.surface();
@@ -57,13 +57,13 @@ pub(super) async fn run(
         return work(&shared.service, &call);
     }
     let place = place(&shared.service, &call);
-    let told = call.told_for(place);
-    if let (Some(told), Some(recall)) = (told, recall)
-        && let Some(done) = recall(shared.service.remembered(told), &call)
+    let commit = call.commit_for(place);
+    if let (Some(commit), Some(from_cache)) = (commit, from_cache)
+        && let Some(done) = from_cache(shared.service.cached(commit), &call)
     {
         return done;
     }
-    run_informed(&shared.service, told, place, move |service| work(service, &call)).await
+    run_at(&shared.service, commit, place, move |service| work(service, &call)).await
 }
 
 /// Where a call's work runs: a search that an index answers is a look-up, and a large body takes longer to read than

@@ -10,7 +10,7 @@ use actix_web::http::header::{
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 
-use super::target::Target;
+use super::target::MatchedRoute;
 use super::{Shared, conditions};
 use crate::domain::Operation;
 use crate::domain::secret::PlainKey;
@@ -51,7 +51,7 @@ impl Head {
     ///
     /// # Errors
     /// 400 for a key in the URL, which is in logs and histories by now; 414 and 431 for too large a head.
-    pub(super) fn read(request: &HttpRequest, target: &Target<'_>) -> Result<Head, Error> {
+    pub(super) fn read(request: &HttpRequest, target: &MatchedRoute<'_>) -> Result<Head, Error> {
         let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
         let uri = request.uri();
         let url_bytes = uri.path().len() + uri.query().map_or(0, str::len) + uri.host().map_or(0, str::len);

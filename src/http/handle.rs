@@ -13,20 +13,20 @@ use futures_util::future::poll_immediate;
 use super::call::Call;
 use super::line::{Asked, Line};
 use super::respond::Reply;
-use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, look, now, run_informed};
-use super::target::Target;
+use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, commit_version, now, run_at};
+use super::target::MatchedRoute;
 use super::{Shared, auth, error, extract, operations, origin, parameters, request_id};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
-use crate::service::{Context, Error, Service, Told, authorize};
+use crate::service::{CommitVersion, Context, Error, Service, authorize};
 
 /// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
 pub(super) async fn handle(
     request: &HttpRequest,
     payload: &mut web::Payload,
     shared: &web::Data<Shared>,
-    target: &Target<'_>,
+    target: &MatchedRoute<'_>,
     known: &mut bool,
 ) -> HttpResponse {
     let started = now();
@@ -59,7 +59,7 @@ async fn answer(
     request: &HttpRequest,
     payload: &mut web::Payload,
     shared: &web::Data<Shared>,
-    target: &Target<'_>,
+    target: &MatchedRoute<'_>,
     id: &str,
     known: &mut bool,
     line: &Line,
@@ -104,8 +104,8 @@ async fn answer(
             body
         }
     };
-    let told = |seen: Option<Seen>| seen.and_then(|seen| seen.told);
-    let first = Call { operation, context, request: head, body: body.clone(), told: told(seen) };
+    let commit = |seen: Option<Seen>| seen.and_then(|seen| seen.commit);
+    let first = Call { operation, context, request: head, body: body.clone(), commit: commit(seen) };
     let reply = carry_out(request, shared, first, seen).await?;
     if seen.is_none_or(Seen::is_fresh) || changes(operation) {
         return Ok(reply);
@@ -119,14 +119,14 @@ async fn answer(
         return Ok(reply);
     }
     let head = extract::Head::read(request, target)?;
-    let second = Call { operation, context, request: head, body, told: told(seen) };
+    let second = Call { operation, context, request: head, body, commit: commit(seen) };
     let reply = carry_out(request, shared, second, seen).await?;
     if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
 }
 
 /// Whether a change is carried out though what its answer should look like cannot be had: nobody lives on for that.
 /// RFC 9110 §12.5.1 lets a server disregard Accept, and of a query only what shapes the answer concerns a change.
-fn bears_with_answers(shared: &Shared, target: &Target<'_>, context: &Context) -> bool {
+fn bears_with_answers(shared: &Shared, target: &MatchedRoute<'_>, context: &Context) -> bool {
     let is_change = target.operation.surface() == Surface::Scim && changes(target.operation);
     is_change && shared.service.tolerances(context).dialect().is_lenient()
 }
@@ -151,7 +151,7 @@ async fn carry_out(
 ) -> Result<Reply, Error> {
     let is_quick = call.operation.place() == Place::Inline;
     let answer = operations::carry_out(request, shared, call);
-    match seen.filter(|seen| seen.told.is_some() && is_quick) {
+    match seen.filter(|seen| seen.commit.is_some() && is_quick) {
         Some(seen) => in_time(seen.asked, answer).await,
         None => answer.await,
     }
@@ -169,7 +169,7 @@ async fn in_time<T>(asked: Instant, work: impl Future<Output = Result<T, Error>>
 #[derive(Clone, Copy)]
 struct Seen {
     /// What the database has told; `None` if it is asked on the way.
-    told: Option<Told>,
+    commit: Option<CommitVersion>,
     /// When it was asked, or would have been.
     asked: Instant,
 }
@@ -184,7 +184,7 @@ impl Seen {
 async fn authenticate(
     request: &HttpRequest,
     shared: &web::Data<Shared>,
-    target: &Target<'_>,
+    target: &MatchedRoute<'_>,
     id: &str,
 ) -> Result<Option<(Context, Seen)>, Error> {
     if target.operation.keys() == Keys::Open {
@@ -198,13 +198,13 @@ async fn authenticate(
     let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
     let asked = now();
     // A database that is part of this process is asked on the way.
-    let told = if shared.service.is_embedded() { None } else { Some(look(&shared.service).await?) };
-    let seen = Seen { told, asked };
-    if let Some(context) = told.and_then(|told| shared.service.remembered(told).enter(&token, &request)) {
+    let commit = if shared.service.is_embedded() { None } else { Some(commit_version(&shared.service).await?) };
+    let seen = Seen { commit, asked };
+    if let Some(context) = commit.and_then(|commit| shared.service.cached(commit).enter(&token, &request)) {
         return Ok(Some((context, seen)));
     }
     let enter = move |service: &Service| service.enter(&token, request);
-    let entered = run_informed(&shared.service, told, Place::Inline, enter);
-    let context = if told.is_some() { in_time(asked, entered).await? } else { entered.await? };
+    let entered = run_at(&shared.service, commit, Place::Inline, enter);
+    let context = if commit.is_some() { in_time(asked, entered).await? } else { entered.await? };
     Ok(Some((context, seen)))
 }

@@ -10,7 +10,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_LOCATION, LOCATION};
 
 use super::failures::Source;
-use super::target::Target;
+use super::target::MatchedRoute;
 use super::wording::wording;
 use super::{Shared, error};
 use crate::domain::operation::Keys;
@@ -92,7 +92,7 @@ pub(super) struct Asked<'r> {
     /// One of those that are known, or nothing: any other is the client's own word.
     pub(super) method: Option<&'static str>,
     /// `None` for what no operation answers.
-    pub(super) target: Option<&'r Target<'r>>,
+    pub(super) target: Option<&'r MatchedRoute<'r>>,
     pub(super) path: &'r str,
     pub(super) from: Option<IpAddr>,
     pub(super) started: Instant,
@@ -101,7 +101,7 @@ pub(super) struct Asked<'r> {
 impl Asked<'_> {
     /// The path, if its template does not say what was asked for: it is none of ours, or names a type that is none.
     fn absent_path(&self, status: u16) -> Option<&str> {
-        let is_known = |target: &Target<'_>| {
+        let is_known = |target: &MatchedRoute<'_>| {
             !matches!(status, 404 | 405) || target.endpoint.is_empty() || resource_type(target).is_some()
         };
         (!self.target.is_some_and(is_known)).then_some(self.path)
@@ -154,13 +154,13 @@ fn unauthenticated(error: &Error) -> &'static str {
 const NOT_VALID: &str = "the key is not valid";
 
 /// The type that a SCIM path names.
-fn resource_type(target: &Target<'_>) -> Option<&'static str> {
+fn resource_type(target: &MatchedRoute<'_>) -> Option<&'static str> {
     registry().by_endpoint(target.endpoint).map(|one| &*one.name)
 }
 
 /// The resource that a path names, or that the answer does if it is a new one. Only ids of ours: whatever else
 /// stands there, the client chose.
-fn resource(target: Option<&Target<'_>>, response: &HttpResponse) -> Option<Id> {
+fn resource(target: Option<&MatchedRoute<'_>>, response: &HttpResponse) -> Option<Id> {
     let target = target.filter(|target| target.operation.keys() != Keys::Open)?;
     let location = |name| response.headers().get(name)?.to_str().ok()?.rsplit('/').next();
     Id::parse(target.id).or_else(|| Id::parse(location(LOCATION).or_else(|| location(CONTENT_LOCATION))?))

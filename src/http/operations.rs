@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::call::{Call, Recall, run};
+use super::call::{Call, FromCache, run};
 use super::respond::Reply;
 use super::v1::{access, agents, apis, keys, mappings, roles, users};
 use super::{Shared, authzen, feed, open, openapi, ready, scim, snapshot};
@@ -18,7 +18,7 @@ enum Handler {
     /// One call of the service, wherever its work runs.
     Call(fn(&Service, &Call) -> Result<Reply, Error>),
     /// The same for what is remembered, most of the time.
-    Quick(Recall, fn(&Service, &Call) -> Result<Reply, Error>),
+    Quick(FromCache, fn(&Service, &Call) -> Result<Reply, Error>),
     /// Whoever waits for more than that.
     Wait(for<'c> fn(&'c HttpRequest, &'c web::Data<Shared>, Call) -> Coming<'c>),
     /// Nobody here: only the command line does it.
@@ -31,7 +31,7 @@ impl Handler {
         use Handler::{Call, Host, Quick, Wait};
         match operation {
             Operation::Create => Call(scim::create),
-            Operation::Read => Quick(scim::recall, scim::read),
+            Operation::Read => Quick(scim::read_cached, scim::read),
             Operation::Replace => Call(scim::replace),
             Operation::Patch => Call(scim::patch),
             Operation::Delete => Call(scim::delete),
@@ -45,7 +45,7 @@ impl Handler {
             Operation::KeyList => Call(keys::list),
             Operation::KeyRead => Call(keys::read),
             Operation::KeyRevoke => Call(keys::revoke),
-            Operation::KeyVerify => Quick(keys::recall_verify, keys::verify),
+            Operation::KeyVerify => Quick(keys::verify_cached, keys::verify),
             Operation::Whoami => Call(keys::whoami),
             Operation::UserList => Call(users::list),
             Operation::UserRead => Call(users::read),
@@ -79,7 +79,7 @@ impl Handler {
             Operation::AgentAccess => Call(access::agent),
             Operation::AccessExplain => Call(access::explain),
             Operation::Changes => Wait(|r, s, call| Box::pin(feed::answer(r, s, call))),
-            Operation::AccessEvaluate => Quick(authzen::recall_evaluate, authzen::evaluate),
+            Operation::AccessEvaluate => Quick(authzen::evaluate_cached, authzen::evaluate),
             Operation::AccessEvaluations => Call(authzen::evaluate_all),
             Operation::SearchSubjects => Call(authzen::search_subjects),
             Operation::SearchResources => Call(authzen::search_resources),
@@ -100,7 +100,7 @@ impl Handler {
 pub(super) fn carry_out<'c>(request: &'c HttpRequest, shared: &'c web::Data<Shared>, call: Call) -> Coming<'c> {
     match Handler::of(call.operation) {
         Handler::Call(work) => Box::pin(run(shared, call, None, work)),
-        Handler::Quick(recall, work) => Box::pin(run(shared, call, Some(recall), work)),
+        Handler::Quick(from_cache, work) => Box::pin(run(shared, call, Some(from_cache), work)),
         Handler::Wait(work) => work(request, shared, call),
         Handler::Host => Box::pin(async { Err(Error::NotFound) }),
     }

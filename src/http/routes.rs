@@ -11,7 +11,7 @@ use matchit::Router;
 use super::absent::{method_not_allowed, not_found};
 use super::connections::Link;
 use super::handle::handle;
-use super::target::Target;
+use super::target::MatchedRoute;
 use super::{Shared, unread};
 use crate::domain::Operation;
 
@@ -94,7 +94,7 @@ async fn answer(
     };
     let variable = |name| found.params.get(name).unwrap_or_default();
     let (endpoint, id) = (variable("endpoint"), variable("id"));
-    let target = Target { operation, method, template, path: &path, endpoint, id };
+    let target = MatchedRoute { operation, method, template, path: &path, endpoint, id };
     handle(request, payload, shared, &target, known).await
 }
 

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::operation::Place;
 use crate::service::directory::search::Turn;
-use crate::service::{Error, Interest, Service, Told};
+use crate::service::{CommitVersion, Error, Interest, Service};
 
 /// How long work on the database may take before its client is told so.
 const WORK_TIMEOUT: Duration = Duration::from_secs(30);
@@ -65,24 +65,24 @@ pub(super) async fn turn(service: &Service) -> Result<Turn, Error> {
 }
 
 /// The same, by what the database has told already, if it was asked.
-pub(super) async fn run_informed<T: Send + 'static>(
+pub(super) async fn run_at<T: Send + 'static>(
     service: &Service,
-    told: Option<Told>,
+    commit: Option<CommitVersion>,
     place: Place,
     work: impl FnOnce(&Service) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    match told {
-        Some(told) => run(&service.informed(told), place, work).await,
+    match commit {
+        Some(commit) => run(&service.at_commit(commit), place, work).await,
         None => run(service, place, work).await,
     }
 }
 
 /// What the database tells about itself now.
-pub(super) async fn look(service: &Service) -> Result<Told, Error> {
-    let (hand_on, told) = oneshot::channel();
-    service.inquire(move |told| drop(hand_on.send(told)));
-    match timeout(AGE_MAX, told).await {
-        Ok(told) => told.map_err(Error::internal)?,
+pub(super) async fn commit_version(service: &Service) -> Result<CommitVersion, Error> {
+    let (hand_on, commit) = oneshot::channel();
+    service.ask_commit_version(move |commit| drop(hand_on.send(commit)));
+    match timeout(AGE_MAX, commit).await {
+        Ok(commit) => commit.map_err(Error::internal)?,
         Err(_) => Err(Error::Busy(SLOW)),
     }
 }

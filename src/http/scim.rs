@@ -19,15 +19,15 @@ use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
 use crate::service::directory::refusals;
 use crate::service::directory::resources::{Answer, Wanted};
-use crate::service::directory::search::Found;
-use crate::service::{Error, Remembered, Service, registry};
+use crate::service::directory::search::SearchAnswer;
+use crate::service::{Cached, Error, Service, registry};
 
 /// A search; one that no index answers waits until it is its turn, and as long as its client does. That may be long:
 /// who asks is looked at again before the answer leaves, as after any other that took so long.
 pub(super) async fn wait_and_search(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
     let work = Box::pin(async {
-        let later = Call { told: None, ..call.clone() };
-        match run(shared, call, Some(recall_search), search).await {
+        let later = Call { commit: None, ..call.clone() };
+        match run(shared, call, Some(search_cached), search).await {
             Err(Error::Crowded) => {
                 let service = shared.service.in_turn(turn(&shared.service).await?);
                 let shared = Shared { service, ..shared.clone() };
@@ -95,7 +95,7 @@ pub(super) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
 }
 
 /// The same by what is remembered.
-pub(super) fn recall(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+pub(super) fn read_cached(memory: Cached<'_>, call: &Call) -> Option<Result<Reply, Error>> {
     let (resource_type, wanted) = (resource_type(call).ok()?, call.request.wanted().ok()?);
     let request = &call.request;
     let context = call.context().ok()?;
@@ -150,7 +150,7 @@ fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
     Ok(found(service.search(context, one, &search_request(service, call)?)?))
 }
 
-fn recall_search(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+fn search_cached(memory: Cached<'_>, call: &Call) -> Option<Result<Reply, Error>> {
     if call.request.is_post || call.operation == Operation::SearchAll {
         return None;
     }
@@ -159,7 +159,7 @@ fn recall_search(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Er
     Some(memory.search(context, resource_type, &request)?.map(found))
 }
 
-fn found(found: Found) -> Reply {
+fn found(found: SearchAnswer) -> Reply {
     Reply::scim(200, Some(found.body)).tolerating(found.tolerances)
 }
 

@@ -5,7 +5,7 @@ use actix_web::HttpRequest;
 use super::call::Call;
 use super::parameters::FORM;
 use super::respond::Reply;
-use super::run::{look, run_informed};
+use super::run::{commit_version, run_at};
 use super::{Shared, gzip};
 use crate::domain::operation::Place;
 use crate::service::Error;
@@ -15,15 +15,15 @@ use crate::service::catalogue::snapshot::{Form, Listed};
 pub(super) async fn answer(request: &HttpRequest, shared: &Shared, call: Call) -> Result<Reply, Error> {
     let form = form(request, &call)?;
     // 304 needs no database beyond that; a snapshot is made on another thread, on any database.
-    let told = match call.told {
-        Some(told) => told,
-        None => look(&shared.service).await?,
+    let commit = match call.commit {
+        Some(commit) => commit,
+        None => commit_version(&shared.service).await?,
     };
-    let memory = shared.service.remembered(told);
+    let memory = shared.service.cached(commit);
     if let Some(known) = memory.list_mappings(call.context()?, form, &call.request.conditions) {
         return Ok(listed(form, known));
     }
-    run_informed(&shared.service, Some(told), Place::Blocking, move |service| {
+    run_at(&shared.service, Some(commit), Place::Blocking, move |service| {
         Ok(listed(form, service.list_mappings(call.context()?, form, &call.request.conditions)?))
     })
     .await

@@ -3,7 +3,7 @@
 use crate::domain::Operation;
 
 /// Where a request goes.
-pub(super) struct Target<'r> {
+pub(super) struct MatchedRoute<'r> {
     pub(super) operation: Operation,
     pub(super) method: &'static str,
     pub(super) template: &'static str,

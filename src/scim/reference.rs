@@ -15,7 +15,7 @@ const REF: &str = "$ref";
 
 /// What a reference names.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct Referenced {
     /// Its resource type.
     pub type_name: String,
     /// Its URL.
@@ -62,7 +62,7 @@ pub fn ids(document: &Map<String, Value>, resource_type: &'static ResourceType) 
 pub fn complete(
     document: &mut Map<String, Value>,
     resource_type: &'static ResourceType,
-    targets: &HashMap<String, Target>,
+    targets: &HashMap<String, Referenced>,
 ) {
     for reference in references(resource_type) {
         let elements = match reference.holder(document).and_then(|holder| holder.get_mut(&reference.attribute.name)) {
@@ -76,9 +76,9 @@ pub fn complete(
     }
 }
 
-fn complete_one(element: &mut Map<String, Value>, attribute: &Attribute, targets: &HashMap<String, Target>) {
+fn complete_one(element: &mut Map<String, Value>, attribute: &Attribute, targets: &HashMap<String, Referenced>) {
     let is_allowed =
-        |target: &&Target| attribute.sub(REF).is_some_and(|sub| sub.reference_types.contains(&target.type_name));
+        |target: &&Referenced| attribute.sub(REF).is_some_and(|sub| sub.reference_types.contains(&target.type_name));
     let id = element.get(VALUE).and_then(Value::as_str);
     let target = id.and_then(|id| targets.get(id)).filter(is_allowed);
     let mut whole = Map::new();
@@ -103,7 +103,7 @@ mod tests {
     fn check(type_name: &str, document: Value, refers: bool, expected: Value) {
         let resource_type = registry().by_name(type_name).unwrap();
         let targets = ["User", "Group"].map(|name| {
-            let target = Target { type_name: name.into(), url: format!("u/{name}"), display: Some(name.into()) };
+            let target = Referenced { type_name: name.into(), url: format!("u/{name}"), display: Some(name.into()) };
             (name.to_owned(), target)
         });
         let text = document.to_string();

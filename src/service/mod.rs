@@ -45,7 +45,7 @@ pub use self::caller::authorize::authorize;
 pub use self::change::Change;
 pub(crate) use self::change::perform::Work;
 pub use self::error::Error;
-pub use self::memory::{Remembered, Told};
+pub use self::memory::{Cached, CommitVersion};
 pub use self::readiness::{Readiness, ReadyStatus};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
@@ -137,8 +137,8 @@ impl Context {
 #[derive(Clone)]
 pub struct Service {
     inner: Arc<Inner>,
-    /// See [`Service::informed`].
-    told: Option<Told>,
+    /// See [`Service::at_commit`].
+    commit: Option<CommitVersion>,
     /// Whether anybody waits for the answer.
     interest: Interest,
     /// See [`Service::in_turn`].
@@ -203,7 +203,7 @@ impl Service {
             standing: caller::standing::Standing::default(),
         };
         let interest = Interest::default();
-        let service = Service { inner: Arc::new(inner), told: None, interest, turn: None };
+        let service = Service { inner: Arc::new(inner), commit: None, interest, turn: None };
         tenants::init::map_direct_grants(&service)?;
         Ok(service)
     }

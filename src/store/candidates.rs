@@ -19,22 +19,22 @@ use crate::scim::schema::registry;
 use crate::scim::{ResourceType, text};
 
 /// Behind every key.
-pub const END: ResourceKey = ResourceKey(i64::MAX);
+pub const LAST_KEY: ResourceKey = ResourceKey(i64::MAX);
 
 /// Some keys, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stretch {
+pub struct KeyRange {
     /// The keys.
     pub keys: Vec<ResourceKey>,
-    /// Up to where they are all there are: [`END`] if nothing follows.
+    /// Up to where they are all there are: [`LAST_KEY`] if nothing follows.
     pub until: ResourceKey,
 }
 
-impl Stretch {
+impl KeyRange {
     /// What a query with a limit found: if it found as many, more may follow.
-    pub fn new(keys: Vec<ResourceKey>, limit: usize) -> Stretch {
-        let until = keys.last().copied().filter(|_| keys.len() >= limit).unwrap_or(END);
-        Stretch { keys, until }
+    pub fn new(keys: Vec<ResourceKey>, limit: usize) -> KeyRange {
+        let until = keys.last().copied().filter(|_| keys.len() >= limit).unwrap_or(LAST_KEY);
+        KeyRange { keys, until }
     }
 }
 
@@ -172,7 +172,7 @@ pub fn holding(
     value: &str,
     after: ResourceKey,
     limit: usize,
-) -> Result<Stretch> {
+) -> Result<KeyRange> {
     const SQL: &str = "SELECT DISTINCT resource FROM resource_index \
          WHERE tenant = ? AND path = ? AND value = ? AND resource > ? ORDER BY resource LIMIT ?";
     let path = path_key(&resource_type.name, path);
@@ -184,7 +184,7 @@ pub fn holding(
         Bind::Int(i64::try_from(limit).unwrap_or(i64::MAX)),
     ];
     let keys = conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey).collect();
-    Ok(Stretch::new(keys, limit))
+    Ok(KeyRange::new(keys, limit))
 }
 
 /// The documents of a type behind a key, in the order of their keys.

@@ -49,7 +49,7 @@ fn derive_path(resource_type: &'static ResourceType, path: &str, document: &Map<
     let key = path_key(&resource_type.name, path);
     let found = values(target, document);
     let primary = primary(&found);
-    let row = |(n, found): (usize, Found<'_>)| {
+    let row = |(n, found): (usize, FoundValues<'_>)| {
         let text = index_text(target.leaf(), found.value)?;
         let kept = cut(&text, VALUE_BYTES_MAX);
         let (value, cut) = (kept.to_owned(), kept.len() < text.len());
@@ -67,7 +67,7 @@ pub(in crate::store) fn cut(text: &str, bytes: usize) -> &str {
 }
 
 /// A value that compares, and where it stands.
-struct Found<'d> {
+struct FoundValues<'d> {
     element: i32,
     value: &'d Value,
     is_marked: bool,
@@ -79,12 +79,12 @@ pub(in crate::store) fn sort_value(target: AttrRef, document: &Map<String, Value
     found.get(primary(&found)?).map(|found| found.value)
 }
 
-fn primary(found: &[Found<'_>]) -> Option<usize> {
+fn primary(found: &[FoundValues<'_>]) -> Option<usize> {
     let marked = found.iter().position(|found| found.is_marked);
     marked.or_else(|| (!found.is_empty()).then_some(0))
 }
 
-fn values(target: AttrRef, document: &Map<String, Value>) -> Vec<Found<'_>> {
+fn values(target: AttrRef, document: &Map<String, Value>) -> Vec<FoundValues<'_>> {
     let elements = match target.find(document) {
         None => return vec![],
         Some(Value::Array(elements)) => elements.as_slice(),
@@ -97,7 +97,11 @@ fn values(target: AttrRef, document: &Map<String, Value>) -> Vec<Found<'_>> {
             Some(sub) => element.get(&sub.name),
             None => Some(element),
         };
-        found.extend(value.filter(|v| compares(leaf, v)).map(|value| Found { element: number, value, is_marked }));
+        found.extend(value.filter(|v| compares(leaf, v)).map(|value| FoundValues {
+            element: number,
+            value,
+            is_marked,
+        }));
     }
     found
 }

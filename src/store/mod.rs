@@ -8,9 +8,9 @@
 //! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
 //! pooled connection and a transaction of its own. Inside, both look the same.
 
+pub mod access_facts;
 mod anchor;
 pub mod archive;
-pub mod around;
 pub mod candidates;
 pub mod catalogue;
 pub mod connection;

@@ -28,7 +28,7 @@ const PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'/').remove(b'.').remove(b'-')
 
 /// What lies at the place of a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FileKind {
     /// No file.
     Nothing,
     /// A file without tables, of nobody.
@@ -54,10 +54,10 @@ pub(super) fn absolute(path: &str) -> Result<PathBuf> {
 ///
 /// # Errors
 /// [`Error::Refused`] if it is neither empty nor a database of Keyroll, with what it is.
-pub(super) fn look(path: &Path) -> Result<Found> {
+pub(super) fn look(path: &Path) -> Result<FileKind> {
     let about = match fs::symlink_metadata(path) {
         Ok(about) => about,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKind::Nothing),
         Err(error) => return Err(Error::Refused(format!("cannot look at {}: {error}", path.display()))),
     };
     // Whoever only opens a pipe waits for somebody to open its other end.
@@ -120,13 +120,13 @@ impl Contents {
         self.application == 0 && self.tables.is_empty()
     }
 
-    fn judge(&self, path: &Path) -> Result<Found> {
+    fn judge(&self, path: &Path) -> Result<FileKind> {
         let has = |name: &&str| self.tables.iter().any(|table| table == name);
         match self.application {
             // Its tables may lie in the log beside it.
-            APPLICATION => Ok(Found::Ours),
-            0 if self.tables.is_empty() => Ok(Found::Empty),
-            0 if OWN_TABLES.iter().all(has) => Ok(Found::Ours),
+            APPLICATION => Ok(FileKind::Ours),
+            0 if self.tables.is_empty() => Ok(FileKind::Empty),
+            0 if OWN_TABLES.iter().all(has) => Ok(FileKind::Ours),
             number => {
                 let some: Vec<&str> = self.tables.iter().take(3).map(String::as_str).collect();
                 let what =

@@ -16,7 +16,7 @@ use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
-use super::session::{self, Known, Quiet, Server, Session, Trouble};
+use super::session::{self, Quiet, Server, ServerState, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
 use super::{rehearse, server, standby};
@@ -55,7 +55,7 @@ pub(super) struct Postgres {
     writes: Writes,
     /// How often work was done again that was kept in the end.
     repeats: AtomicU64,
-    known: Arc<Known>,
+    known: Arc<ServerState>,
     /// Whether a commit must wait for a synchronous standby.
     insists: AtomicBool,
     warnings: Vec<&'static str>,

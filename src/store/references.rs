@@ -10,7 +10,7 @@ use super::error::Result;
 use super::types::Column;
 use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
-use crate::scim::reference::{self, Target};
+use crate::scim::reference::{self, Referenced};
 use crate::scim::schema::registry;
 
 /// Completes the references of documents of one type: URL and name of what each names in this tenant.
@@ -37,7 +37,7 @@ pub fn complete(
             let id = Column("resources", "id").id(&id)?;
             let endpoint = registry().by_name(&type_name).map_or("", |resource_type| &resource_type.endpoint);
             let url = format!("{base_url}{endpoint}/{id}");
-            targets.insert(id.to_string(), Target { type_name, url, display });
+            targets.insert(id.to_string(), Referenced { type_name, url, display });
         }
     }
     for document in documents {

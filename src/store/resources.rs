@@ -130,7 +130,7 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Res
 
 /// A resource with what one connection sees beside its document.
 #[derive(Clone, Debug)]
-pub struct Sight {
+pub struct View {
     /// The resource.
     pub resource: Resource,
     /// The connection's externalId.
@@ -143,19 +143,19 @@ pub struct Sight {
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn see(
+pub fn view(
     conn: &mut Conn,
     tenant: TenantKey,
     type_name: &str,
     id: &Id,
     connection: Option<i64>,
-) -> Result<Option<Sight>> {
+) -> Result<Option<View>> {
     // No connection has the key 0.
     let connection = Bind::Int(connection.unwrap_or(0));
     let binds = [connection, Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..]), Bind::Text(type_name)];
     let row = conn.load_sql::<(SqlRow, Nullable<Text>, Integer), (Row, Option<String>, i32)>(&SEEN, &binds)?.pop();
     row.map(|(row, external_id, member)| {
-        Ok(Sight { resource: row.into_resource()?, external_id, is_member: member == 1 })
+        Ok(View { resource: row.into_resource()?, external_id, is_member: member == 1 })
     })
     .transpose()
 }

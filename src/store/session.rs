@@ -35,7 +35,7 @@ const LOOK: &str = "SELECT pg_is_in_recovery(), CASE WHEN pg_is_in_recovery() TH
      CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
 
 /// What the sessions of one installation know of each other.
-pub(super) struct Known {
+pub(super) struct ServerState {
     /// Sessions that were made.
     pub(super) made: AtomicI64,
     /// How often a session was found lost.
@@ -53,7 +53,7 @@ pub(super) struct Server {
     url: String,
     /// What its sessions set beside [`SETTINGS`].
     settings: &'static str,
-    known: Arc<Known>,
+    known: Arc<ServerState>,
     /// How often one of them could not write: all that are older may be as it was.
     given_up: Arc<AtomicI64>,
 }
@@ -97,7 +97,7 @@ pub(super) struct Trouble {
 
 impl Server {
     pub(super) fn new(url: &str) -> Server {
-        let known = Known {
+        let known = ServerState {
             made: AtomicI64::new(0),
             losses: AtomicI64::new(0),
             recovered: AtomicI64::new(0),
@@ -112,7 +112,7 @@ impl Server {
         Server { url: self.url.clone(), settings, known: Arc::clone(&self.known), given_up: Arc::default() }
     }
 
-    pub(super) fn known(&self) -> &Arc<Known> {
+    pub(super) fn known(&self) -> &Arc<ServerState> {
         &self.known
     }
 
@@ -187,7 +187,7 @@ impl Session {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if it is a standby, or another primary has overtaken it.
-    pub(super) fn look(&mut self, known: &Known) -> Result<(i64, i64)> {
+    pub(super) fn look(&mut self, known: &ServerState) -> Result<(i64, i64)> {
         let found = self.conn.load_sql::<(Bool, Text, Text, BigInt), (bool, String, String, i64)>(LOOK, &[])?.pop();
         let (is_standby, timeline, snapshot, millis) =
             found.ok_or_else(|| Error::Unavailable("the database does not say what it is".to_owned()))?;

@@ -15,7 +15,7 @@ use super::anchor::Anchor;
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
 use super::file::{connect, reader};
-use super::place::{self, Found};
+use super::place::{self, FileKind};
 use super::wal_index::{State, WalIndex};
 use super::write_back::WriteBack;
 use super::writer::Writer;
@@ -77,10 +77,10 @@ impl Sqlite {
         // of the database file would take away the locks that SQLite itself holds on it in this process.
         let lock = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
         let found = place::look(&path)?;
-        if found != Found::Ours {
+        if found != FileKind::Ours {
             installation::refuse_nothing(expected)?;
         }
-        if found == Found::Nothing {
+        if found == FileKind::Nothing {
             fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
         } else {
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(failed)?;

@@ -7,7 +7,7 @@ use diesel::connection::SimpleConnection;
 
 use super::error::{Error, Result};
 use super::file::connect;
-use super::place::{self, Found};
+use super::place::{self, FileKind};
 
 /// What becomes of a database that holds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,14 +35,14 @@ pub(super) fn replace<T, E: From<Error>>(
     let folder = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;
     let old = place::beside(&path, ".replaced");
     match place::look(&path)? {
-        Found::Nothing | Found::Empty => {}
-        Found::Ours if present == Present::Keep => return Err(Error::Refused(HOLDS_ONE.to_owned()).into()),
-        Found::Ours if old.exists() => {
+        FileKind::Nothing | FileKind::Empty => {}
+        FileKind::Ours if present == Present::Keep => return Err(Error::Refused(HOLDS_ONE.to_owned()).into()),
+        FileKind::Ours if old.exists() => {
             let old = old.display();
             let text = format!("{old} is from an earlier restore: move it away, then restore again");
             return Err(Error::Refused(text).into());
         }
-        Found::Ours => leave_alone(&path)?,
+        FileKind::Ours => leave_alone(&path)?,
     }
     if ["-wal", "-journal"].iter().any(|suffix| place::beside(&path, suffix).exists()) {
         let text =

@@ -13,10 +13,10 @@ use super::file::connect;
 use super::wal_index::{State, WalIndex};
 
 #[derive(Default)]
-pub(super) struct WriteBack(Mutex<Known>);
+pub(super) struct WriteBack(Mutex<WrittenBack>);
 
 #[derive(Default)]
-struct Known {
+struct WrittenBack {
     conn: Option<Conn>,
     /// The state of the log that the file holds all of.
     done: Option<State>,
@@ -46,7 +46,7 @@ impl WriteBack {
         let told = conn.load_sql::<(Integer, Integer, Integer), (i32, i32, i32)>(sql, &[])?.pop();
         // Another process may be at it, or somebody reads an older state: then the next time does the rest.
         let whole = told.is_some_and(|(busy, frames, put_back)| busy == 0 && frames == put_back);
-        *known = Known { conn: Some(conn), done: state.filter(|_| whole) };
+        *known = WrittenBack { conn: Some(conn), done: state.filter(|_| whole) };
         Ok(true)
     }
 }

@@ -20,10 +20,10 @@ const LONG: Duration = Duration::from_millis(750);
 pub const ENDLESS: &str = "a write has begun and does not end";
 
 #[derive(Default)]
-pub(super) struct Writes(Mutex<Known>);
+pub(super) struct Writes(Mutex<WriteHealth>);
 
 #[derive(Default)]
-struct Known {
+struct WriteHealth {
     learned: Option<Instant>,
     trouble: Option<&'static str>,
     /// When the probe began that is under way.
@@ -35,7 +35,7 @@ pub(super) fn now() -> Instant {
     Instant::now()
 }
 
-impl Known {
+impl WriteHealth {
     fn learn(&mut self, trouble: Option<&'static str>) {
         (self.learned, self.trouble) = (Some(now()), trouble);
     }
@@ -60,7 +60,7 @@ impl Known {
 }
 
 impl Writes {
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, WriteHealth> {
         // Nothing that holds the lock can leave it half-changed.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

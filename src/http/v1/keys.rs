@@ -6,7 +6,7 @@ use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::keys::request::RevokeRequest;
-use crate::service::{Error, Remembered, Service};
+use crate::service::{Cached, Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
     Reply::json(201, &service.issue_key(call.context()?, &read_body(call)?)?)
@@ -38,7 +38,7 @@ pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, E
 }
 
 /// The same by what is remembered.
-pub(in crate::http) fn recall_verify(memory: Remembered<'_>, call: &Call) -> Option<Result<Reply, Error>> {
+pub(in crate::http) fn verify_cached(memory: Cached<'_>, call: &Call) -> Option<Result<Reply, Error>> {
     Some(ok(&memory.verify(call.context().ok()?, &read_body(call).ok()?)?))
 }
 

@@ -95,12 +95,12 @@ pub fn bind(
     unknown: Unknown,
     tolerances: &mut Tolerances,
 ) -> Result<Bound, Error> {
-    Binder { place: Place::Resource(rtype), unknown, tolerances }.bind(filter)
+    Binder { place: Scope::Resource(rtype), unknown, tolerances }.bind(filter)
 }
 
 /// Binds the filter of a value path: its names are sub-attributes of `outer`.
 pub fn bind_elements(filter: &Filter, outer: AttrRef, tolerances: &mut Tolerances) -> Result<Bound, Error> {
-    Binder { place: Place::Element(outer), unknown: Unknown::Refuse, tolerances }.bind(filter)
+    Binder { place: Scope::Element(outer), unknown: Unknown::Refuse, tolerances }.bind(filter)
 }
 
 /// Every attribute that a filter looks at, in the order of its text.
@@ -124,13 +124,13 @@ pub fn attributes(bound: &Bound) -> Vec<AttrRef> {
 
 /// Where names are looked up.
 #[derive(Clone, Copy)]
-enum Place {
+enum Scope {
     Resource(&'static ResourceType),
     Element(AttrRef),
 }
 
 struct Binder<'t> {
-    place: Place,
+    place: Scope,
     unknown: Unknown,
     tolerances: &'t mut Tolerances,
 }
@@ -152,7 +152,7 @@ impl Binder<'_> {
     }
 
     fn present(&mut self, path: &AttrPath) -> Result<Bound, Error> {
-        if let Place::Resource(rtype) = self.place
+        if let Scope::Resource(rtype) = self.place
             && let Some(Name::Extension(extension)) = resolve(rtype, &path.text)
             && let Some(schemas) = rtype.attribute("schemas")
         {
@@ -202,7 +202,7 @@ impl Binder<'_> {
     }
 
     fn value_path(&mut self, path: &AttrPath, inner: &Filter) -> Result<Bound, Error> {
-        if matches!(self.place, Place::Element(_)) {
+        if matches!(self.place, Scope::Element(_)) {
             return Err(at(path, "no value path inside a value path"));
         }
         let Some(target) = self.target(path)? else { return Ok(Bound::Never) };
@@ -212,18 +212,18 @@ impl Binder<'_> {
             return if elsewhere { Ok(Bound::Never) } else { Err(at(path, "it has no sub-attributes")) };
         }
         let mut binder =
-            Binder { place: Place::Element(target), unknown: self.unknown, tolerances: &mut *self.tolerances };
+            Binder { place: Scope::Element(target), unknown: self.unknown, tolerances: &mut *self.tolerances };
         Ok(Bound::ValuePath { target, filter: Box::new(binder.bind(inner)?) })
     }
 
     /// The attribute of that name; `None` if it is unknown and that is no error.
     fn target(&mut self, path: &AttrPath) -> Result<Option<AttrRef>, Error> {
         let found = match self.place {
-            Place::Resource(rtype) => match resolve(rtype, &path.text) {
+            Scope::Resource(rtype) => match resolve(rtype, &path.text) {
                 Some(Name::Attribute(target)) => Some(target),
                 _ => self.bare(rtype, path),
             },
-            Place::Element(outer) => outer.attribute.sub(&path.text).map(|sub| AttrRef { sub: Some(sub), ..outer }),
+            Scope::Element(outer) => outer.attribute.sub(&path.text).map(|sub| AttrRef { sub: Some(sub), ..outer }),
         };
         match found {
             // Filtering would tell what reading does not (RFC 7644 §7.5.1).

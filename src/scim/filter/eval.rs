@@ -23,22 +23,22 @@ pub fn present(value: &Value) -> bool {
 /// Whether a resource matches. `document` is the full view: with `id`, `externalId` and `meta`, and with
 /// members and groups if the filter names them.
 pub fn matches(bound: &Bound, document: &Map<String, Value>) -> bool {
-    holds(bound, Place::Document(document))
+    holds(bound, Node::Document(document))
 }
 
 /// Whether an element of a multi-valued complex attribute matches the filter of a value path.
 pub fn element_matches(bound: &Bound, element: &Map<String, Value>) -> bool {
-    holds(bound, Place::Element(element))
+    holds(bound, Node::Element(element))
 }
 
 /// What a filter looks at.
 #[derive(Clone, Copy)]
-enum Place<'d> {
+enum Node<'d> {
     Document(&'d Map<String, Value>),
     Element(&'d Map<String, Value>),
 }
 
-fn holds(bound: &Bound, place: Place<'_>) -> bool {
+fn holds(bound: &Bound, place: Node<'_>) -> bool {
     match bound {
         Bound::And(parts) => parts.iter().all(|part| holds(part, place)),
         Bound::Or(parts) => parts.iter().any(|part| holds(part, place)),
@@ -50,7 +50,7 @@ fn holds(bound: &Bound, place: Place<'_>) -> bool {
     }
 }
 
-fn compares(target: &AttrRef, place: Place<'_>, op: Operator, operand: &Operand) -> bool {
+fn compares(target: &AttrRef, place: Node<'_>, op: Operator, operand: &Operand) -> bool {
     let Some(operand) = operand.scalar() else { return false };
     let leaf = target.leaf();
     let mut absent = true;
@@ -81,10 +81,10 @@ fn satisfies(value: &Scalar<'_>, op: Operator, operand: &Scalar<'_>) -> bool {
 }
 
 /// Whether any value of the target passes. Arrays are looked into, at both levels.
-fn any(target: &AttrRef, place: Place<'_>, test: &mut dyn FnMut(&Value) -> bool) -> bool {
+fn any(target: &AttrRef, place: Node<'_>, test: &mut dyn FnMut(&Value) -> bool) -> bool {
     let top = match place {
-        Place::Document(document) => target.find(document),
-        Place::Element(element) => return sub_passes(target, element, test),
+        Node::Document(document) => target.find(document),
+        Node::Element(element) => return sub_passes(target, element, test),
     };
     match top {
         None => false,
@@ -109,8 +109,8 @@ fn sub_passes(target: &AttrRef, element: &Map<String, Value>, test: &mut dyn FnM
     }
 }
 
-fn any_element(target: &AttrRef, place: Place<'_>, filter: &Bound) -> bool {
-    let Place::Document(document) = place else { return false };
+fn any_element(target: &AttrRef, place: Node<'_>, filter: &Bound) -> bool {
+    let Node::Document(document) = place else { return false };
     let holds = |element: &Value| element.as_object().is_some_and(|element| element_matches(filter, element));
     match target.find(document) {
         None => false,

@@ -10,7 +10,7 @@ use crate::domain::{Id, Policy, Principal, TenantKey};
 use crate::service::access::{past, policy};
 use crate::service::document::stored_document;
 use crate::service::{Error, Service};
-use crate::store::around::{self, AT_ONCE, Around, Own};
+use crate::store::access_facts::{self, AT_ONCE, AccessFacts, Own};
 use crate::store::{self, Conn, ResourceKey};
 
 /// What is looked at: the present, or the state after a record.
@@ -27,10 +27,10 @@ pub(in crate::service) fn now(
     if let Some((epoch, policy)) = policy::last(service, tenant)
         && (1..=AT_ONCE).contains(&ids.len())
     {
-        let around = around::around(conn, tenant, ids, wanted(&policy))?;
+        let around = access_facts::read(conn, tenant, ids, wanted(&policy))?;
         let is_all = !around.principals.iter().any(|(principal, _)| principal.needs_sponsor());
         if around.policy_epoch == epoch && is_all {
-            let mut found = Found::present(around)?;
+            let mut found = ReadFacts::present(around)?;
             return Ok((policy, found.facts(ids), found.groups));
         }
     }
@@ -51,7 +51,7 @@ pub(in crate::service) fn of(
     at: At,
 ) -> Result<(Vec<Facts>, Groups), Error> {
     let mut found = match at {
-        None => Found::present(around::around(conn, tenant, ids, wanted(policy))?)?,
+        None => ReadFacts::present(access_facts::read(conn, tenant, ids, wanted(policy))?)?,
         Some(at) => past(service, conn, tenant, policy, ids, at)?,
     };
     let mut facts = found.facts(ids);
@@ -67,7 +67,7 @@ fn past(
     policy: &Policy,
     ids: &[Id],
     at: i64,
-) -> Result<Found, Error> {
+) -> Result<ReadFacts, Error> {
     let states = states(conn, tenant, ids, Some(at))?;
     let resources = resources_at(service, conn, tenant, policy, ids, at)?;
     let keys: Vec<ResourceKey> = resources.values().map(|seen| ResourceKey(seen.key)).collect();
@@ -78,7 +78,7 @@ fn past(
         let reached: Vec<ResourceKey> = reached.into_iter().map(ResourceKey).collect();
         groups.known = groups_at(service, conn, tenant, policy, &reached, at)?;
     }
-    Ok(Found { states, resources, groups })
+    Ok(ReadFacts { states, resources, groups })
 }
 
 /// An agent without a live sponsor is not live (design §5). Local agents need none.
@@ -152,15 +152,15 @@ fn resources_at(
 }
 
 /// What was found about some principals.
-struct Found {
+struct ReadFacts {
     states: HashMap<Id, State>,
     resources: HashMap<Id, ResourceFacts>,
     groups: Groups,
 }
 
-impl Found {
+impl ReadFacts {
     /// What there is now.
-    fn present(around: Around) -> Result<Found, Error> {
+    fn present(around: AccessFacts) -> Result<ReadFacts, Error> {
         let state = |(principal, created_seq): (Principal, i64)| {
             (principal.id, State { principal, created_seq, existed: true })
         };
@@ -169,7 +169,7 @@ impl Found {
             resources.insert(id, ResourceFacts { key, document: serde_json::from_str(&document)?, connection });
         }
         let groups = Groups { known: around.groups, of: around.edges };
-        Ok(Found { states: around.principals.into_iter().map(state).collect(), resources, groups })
+        Ok(ReadFacts { states: around.principals.into_iter().map(state).collect(), resources, groups })
     }
 
     /// The facts about each, in the order of the ids.
@@ -184,11 +184,11 @@ impl Found {
 }
 
 /// How much of the groups a policy asks for.
-fn wanted(policy: &Policy) -> around::Groups {
+fn wanted(policy: &Policy) -> access_facts::Groups {
     match (policy.has_groups(), policy.has_external_ids()) {
-        (false, _) => around::Groups::None,
-        (true, false) => around::Groups::Names,
-        (true, true) => around::Groups::ExternalIds,
+        (false, _) => access_facts::Groups::None,
+        (true, false) => access_facts::Groups::Names,
+        (true, true) => access_facts::Groups::ExternalIds,
     }
 }
 

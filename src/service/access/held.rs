@@ -12,7 +12,7 @@ use crate::service::access::provisioning::scim_access;
 use crate::service::access::{facts, liveness, policy};
 use crate::service::intact::is_intact;
 use crate::service::memory::Effective;
-use crate::service::{Context, Error, Remembered, Service, memory};
+use crate::service::{Cached, Context, Error, Service, memory};
 use crate::store::credentials::StoredCredential;
 use crate::store::{self, Conn};
 
@@ -77,16 +77,16 @@ pub(in crate::service) fn of(
     // Anew: since the request began, its body may have been long in coming.
     let (tenant, stamp) = (context.caller.tenant.key, memory::stamp(service, context.caller.tenant.key)?);
     let asked = |subject: &Subject| if let Subject::Principal(_, id) = subject { Some(*id) } else { None };
-    let remembered = |id: Id| Some((id, memory::known_access(service, tenant, id, memory::now_in(service, tenant))?));
-    let mut effective: HashMap<Id, Arc<Effective>> = subjects.iter().filter_map(asked).filter_map(remembered).collect();
+    let cached = |id: Id| Some((id, memory::known_access(service, tenant, id, memory::now_in(service, tenant))?));
+    let mut effective: HashMap<Id, Arc<Effective>> = subjects.iter().filter_map(asked).filter_map(cached).collect();
     let is_known = |subject: &Subject| match subject {
         Subject::Principal(_, id) => effective.contains_key(id),
         Subject::Operator | Subject::Key(_) => false,
         Subject::Nobody => true,
     };
-    let policy = policy::remembered(service, tenant).filter(|_| subjects.iter().all(is_known));
+    let policy = policy::cached(service, tenant).filter(|_| subjects.iter().all(is_known));
     let mut found = match policy {
-        Some(policy) => Found { policy, keys: vec![], operator: None, effective: vec![] },
+        Some(policy) => ReadStandings { policy, keys: vec![], operator: None, effective: vec![] },
         None => service.read(|conn| {
             let are_principals = subjects.iter().all(|subject| asked(subject).is_some());
             let find = |conn: &mut Conn| find_held(service, conn, context, subjects, &effective);
@@ -113,17 +113,13 @@ pub(in crate::service) fn of(
 }
 
 /// What one subject may do, a User or an Agent by id, by what is remembered alone.
-pub(in crate::service) fn remembered(
-    memory: &Remembered<'_>,
-    context: &Context,
-    subject: &Subject,
-) -> Option<Standings> {
+pub(in crate::service) fn cached(memory: &Cached<'_>, context: &Context, subject: &Subject) -> Option<Standings> {
     let (Subject::Principal(kind, id), tenant) = (subject, context.caller.tenant.key) else { return None };
     if !memory.follows(tenant) {
         return None;
     }
     let known = memory::known_access(memory.service, tenant, *id, memory::now_in(memory.service, tenant))?;
-    let policy = policy::remembered(memory.service, tenant)?;
+    let policy = policy::cached(memory.service, tenant)?;
     let own = (known.kind == *kind).then(|| (subject.clone(), Held::of(Arc::clone(&known.permissions))));
     Some(Standings { policy, held: own.into_iter().collect() })
 }
@@ -135,7 +131,7 @@ fn find_held(
     context: &Context,
     subjects: &HashSet<Subject>,
     known: &HashMap<Id, Arc<Effective>>,
-) -> Result<Found, Error> {
+) -> Result<ReadStandings, Error> {
     let tenant = context.caller.tenant.key;
     let keys = keys_in(service, conn, context, subjects)?;
     let operator = match subjects.contains(&Subject::Operator) {
@@ -155,7 +151,7 @@ fn find_held(
         (facts.id, Effective::new(facts.kind, access::permissions(&policy, &hits), until))
     };
     let effective = facts.iter().map(judge).collect();
-    Ok(Found { policy, keys, operator, effective })
+    Ok(ReadStandings { policy, keys, operator, effective })
 }
 
 /// The keys among some subjects, with their owners.
@@ -201,7 +197,7 @@ fn held_by_key(service: &Service, tenant: TenantKey, key: OwnedKey, access: Opti
 }
 
 /// What was read about some subjects.
-struct Found {
+struct ReadStandings {
     policy: Arc<Policy>,
     keys: Vec<OwnedKey>,
     operator: Option<Id>,

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
+use crate::domain::catalogue_change::{CatalogueChange, Removed};
 use crate::domain::log::Head;
-use crate::domain::news::{Gone, News};
 use crate::domain::{Api, Mapping, Policy, Role, TenantKey};
 use crate::service::memory::kept::Kept;
 use crate::service::{Error, Service, memory};
@@ -16,11 +16,11 @@ use crate::store::{self, Conn};
 
 /// The last policy of each tenant.
 #[derive(Default)]
-pub(in crate::service) struct Policies(Kept<Known>);
+pub(in crate::service) struct Policies(Kept<KeptPolicy>);
 
 /// A policy, and the head of the log that it was read with.
 #[derive(Clone)]
-struct Known {
+struct KeptPolicy {
     /// The number that only this state has: see `Head::policy_epoch`.
     epoch: i64,
     next_seq: i64,
@@ -39,27 +39,27 @@ pub(in crate::service) fn of(
     let policy = match service.inner.policies.0.get(service, tenant) {
         Some(known) if known.epoch == head.policy_epoch => return Ok(known.policy),
         Some(known) if leads_to(conn, tenant, &known, head)? => {
-            known.policy.with(news(store::catalogue::since(conn, tenant, known.next_seq)?)?)
+            known.policy.with(catalogue_change(store::catalogue::since(conn, tenant, known.next_seq)?)?)
         }
-        _ => Policy::default().with(news(store::catalogue::current(conn, tenant)?)?),
+        _ => Policy::default().with(catalogue_change(store::catalogue::current(conn, tenant)?)?),
     };
     let policy = Arc::new(policy);
     let (epoch, next_seq, hash) = (head.policy_epoch, head.next_seq, head.hash);
-    let known = Known { epoch, next_seq, hash, policy: Arc::clone(&policy) };
+    let known = KeptPolicy { epoch, next_seq, hash, policy: Arc::clone(&policy) };
     service.inner.policies.0.put(service, tenant, known);
     Ok(policy)
 }
 
 /// The policy that a request answers by: without a read if nothing has changed that the request was told of.
 pub(in crate::service) fn seen(service: &Service, tenant: TenantKey) -> Result<Arc<Policy>, Error> {
-    match remembered(service, tenant) {
+    match cached(service, tenant) {
         Some(known) => Ok(known),
         None => service.read(|conn| store::snapshot(conn, |conn| now(service, conn, tenant))),
     }
 }
 
 /// The policy that a request answers by, unless it must be read.
-pub(in crate::service) fn remembered(service: &Service, tenant: TenantKey) -> Option<Arc<Policy>> {
+pub(in crate::service) fn cached(service: &Service, tenant: TenantKey) -> Option<Arc<Policy>> {
     known(service, tenant, memory::seen_policy_epoch(service, tenant)?)
 }
 
@@ -80,11 +80,11 @@ pub(in crate::service) fn now(service: &Service, conn: &mut Conn, tenant: Tenant
 
 /// The policy as it was after a record.
 pub(in crate::service) fn at(conn: &mut Conn, tenant: TenantKey, seq: i64) -> Result<Arc<Policy>, Error> {
-    Ok(Arc::new(Policy::default().with(news(store::catalogue::at(conn, tenant, seq)?)?)))
+    Ok(Arc::new(Policy::default().with(catalogue_change(store::catalogue::at(conn, tenant, seq)?)?)))
 }
 
 /// Whether the log that a policy was read with is the beginning of this one, and not of one that was put back.
-fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &Known, head: &Head) -> Result<bool, Error> {
+fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &KeptPolicy, head: &Head) -> Result<bool, Error> {
     if known.next_seq > head.next_seq || known.next_seq == 0 {
         return Ok(false);
     }
@@ -92,8 +92,8 @@ fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &Known, head: &Head) -> R
     Ok(last.is_some_and(|last| last.seq == known.next_seq - 1 && last.hash == known.hash))
 }
 
-pub(in crate::service) fn news(items: Vec<Item>) -> Result<News, Error> {
-    let (mut news, mut gone) = (News::default(), Gone::default());
+pub(in crate::service) fn catalogue_change(items: Vec<Item>) -> Result<CatalogueChange, Error> {
+    let (mut news, mut gone) = (CatalogueChange::default(), Removed::default());
     for item in items {
         match item.kind {
             Kind::Api => sort(&item, &mut news.apis, &mut gone.apis, |api: &Api| api.name.clone())?,
@@ -101,7 +101,7 @@ pub(in crate::service) fn news(items: Vec<Item>) -> Result<News, Error> {
             Kind::Mapping => sort(&item, &mut news.mappings, &mut gone.mappings, |mapping: &Mapping| mapping.id)?,
         }
     }
-    Ok(News { gone, ..news })
+    Ok(CatalogueChange { gone, ..news })
 }
 
 /// Puts an item where it belongs: to what has come, or, by its name, to what has gone.

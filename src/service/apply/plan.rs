@@ -11,7 +11,7 @@ use crate::service::apply::left::Left;
 use crate::service::apply::response::{Applied, AppliedChange, Definition};
 use crate::service::apply::{File, Options, at};
 use crate::service::catalogue::{apis, end, items, mappings, roles};
-use crate::service::reports::effects::Affected;
+use crate::service::reports::effects::PolicyDifference;
 use crate::service::{Change, Error};
 use crate::store::Conn;
 use crate::store::catalogue::Kind;
@@ -188,8 +188,8 @@ impl Plan {
     }
 
     /// Whom it may concern.
-    pub(in crate::service::apply) fn affected(&self, before: &Policy) -> Affected {
-        let mut affected = Affected::roles_between(before, &self.after);
+    pub(in crate::service::apply) fn affected(&self, before: &Policy) -> PolicyDifference {
+        let mut affected = PolicyDifference::roles_between(before, &self.after);
         for (n, step) in self.steps.iter().enumerate() {
             affected.mappings.extend(match &step.item {
                 Item::Mapping { instead_of, .. } => {

@@ -17,7 +17,7 @@ use crate::domain::credential::Verdict;
 use crate::scim::json::Tree;
 use crate::service::access::held;
 use crate::service::access::held::{Standings, Subject};
-use crate::service::{Context, Error, Remembered, Service, authorize};
+use crate::service::{Cached, Context, Error, Service, authorize};
 
 /// Evaluations in one request.
 pub const EVALUATIONS_MAX: usize = 1_000;
@@ -40,12 +40,12 @@ impl Semantic {
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// Decides one question, as [`Service::evaluate`] does.
     pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Option<Decision> {
         authorize(&context.caller, Operation::AccessEvaluate, None).ok()?;
         let question = Entities::of(body).ok()?.question().ok()?;
-        let standings = held::remembered(self, context, &question.subject)?;
+        let standings = held::cached(self, context, &question.subject)?;
         Some(decide(&question, &standings))
     }
 }

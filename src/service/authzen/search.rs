@@ -15,7 +15,7 @@ use crate::service::authzen::request::{Entities, KEY, Refused, permission, refus
 use crate::service::authzen::response::{ActionResponse, Found, ResourceResponse, SubjectResponse};
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::reports::cursor::{behind, place};
-use crate::service::reports::holders::{Holder, Place, Sought};
+use crate::service::reports::holders::{Holder, PagePosition, Sought};
 use crate::service::reports::{holders, moment};
 use crate::service::{Context, Error, Service, authorize, cursor};
 use crate::store;
@@ -178,7 +178,7 @@ fn answer_page<T>(
 }
 
 /// The token of a page of subjects that goes on behind a place; for the beginning there is no value yet.
-fn seal_page(service: &Service, page: &Page, place: Option<Place>) -> Result<String, Error> {
+fn seal_page(service: &Service, page: &Page, place: Option<PagePosition>) -> Result<String, Error> {
     let begin = Behind { sort: Some(SortValue::Missing), last: 0, count: size(page) };
     cursor::seal(service, page.question, place.map_or(begin, |place| behind(place, size(page))))
 }

@@ -17,14 +17,14 @@ use crate::service::access::liveness;
 use crate::service::access::provisioning::scim_access;
 use crate::service::dead::Dead;
 use crate::service::intact::is_intact;
-use crate::service::memory::{Known, Stamp, Told};
-use crate::service::{Context, Error, Remembered, Service, access, memory};
+use crate::service::memory::{CommitVersion, KnownCaller, Stamp};
+use crate::service::{Cached, Context, Error, Service, access, memory};
 use crate::store::{self, Conn, credentials::Holder};
 
 pub(in crate::service) const REFUSED: Error = Error::KeyRefused(None);
 
 /// What a look-up of a key found.
-pub(in crate::service) struct Found {
+pub(in crate::service) struct FoundKey {
     /// Whether the whole secret matched and the row is as Keyroll wrote it.
     pub(in crate::service) proven: bool,
     /// The row, with its owner.
@@ -39,7 +39,7 @@ pub(in crate::service) struct Found {
     key: Option<Arc<KeyHolder>>,
 }
 
-impl Found {
+impl FoundKey {
     /// Whether the key works now. Nothing but NOT_FOUND is told to whoever did not prove the secret.
     pub(in crate::service) fn verdict(&self, now: DateTime<Utc>) -> Verdict {
         if !self.proven {
@@ -55,9 +55,9 @@ impl Service {
     /// # Errors
     /// [`Error::KeyRefused`], the same to whoever asks for every reason.
     pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
-        let told = memory::told(self)?;
-        let Some(found) = prove(self, token, told)?.filter(|found| found.proven) else { return Err(REFUSED) };
-        let seen = memory::catch_up(self, found.holder.tenant.key, told)?;
+        let commit = memory::commit_version(self)?;
+        let Some(found) = prove(self, token, commit)?.filter(|found| found.proven) else { return Err(REFUSED) };
+        let seen = memory::catch_up(self, found.holder.tenant.key, commit)?;
         match found.verdict(memory::now_in(self, found.holder.tenant.key)) {
             Verdict::Valid => {
                 let key = holder(self, token, found, seen)?;
@@ -69,7 +69,7 @@ impl Service {
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// Begins a request with the bearer token of a key that works, as [`Service::enter`] does.
     pub fn enter(&self, token: &str, request: &RequestRef) -> Option<Context> {
         let (known, seen) = self.caller(token)?;
@@ -80,7 +80,7 @@ impl Remembered<'_> {
 }
 
 /// The key of a remembered caller, with what its owner may do now, if it works and that is remembered as well.
-pub(in crate::service) fn key_of(service: &Service, known: &Known) -> Option<Arc<KeyHolder>> {
+pub(in crate::service) fn key_of(service: &Service, known: &KnownCaller) -> Option<Arc<KeyHolder>> {
     let Holder { tenant, stored, owner, .. } = &*known.holder;
     let now = memory::now_in(service, tenant.key);
     if stored.credential.verdict(owner, true, now) != Verdict::Valid {
@@ -98,10 +98,14 @@ pub(in crate::service) fn key_of(service: &Service, known: &Known) -> Option<Arc
 
 /// Looks a key up: in memory if it was proven before and, as far as the request was told, nothing about it
 /// has changed since.
-pub(in crate::service) fn prove(service: &Service, token: &str, told: Told) -> Result<Option<Found>, Error> {
-    let (known, stamp) = memory::known_caller(service, token, told)?;
-    if let Some(Known { holder, key, at }) = known {
-        return Ok(Some(Found { proven: true, holder, at, stamp, sponsored: true, key: Some(key) }));
+pub(in crate::service) fn prove(
+    service: &Service,
+    token: &str,
+    commit: CommitVersion,
+) -> Result<Option<FoundKey>, Error> {
+    let (known, stamp) = memory::known_caller(service, token, commit)?;
+    if let Some(KnownCaller { holder, key, at }) = known {
+        return Ok(Some(FoundKey { proven: true, holder, at, stamp, sponsored: true, key: Some(key) }));
     }
     let Some(key) = PlainKey::parse(token) else { return Ok(None) };
     let at = service.now();
@@ -112,10 +116,10 @@ pub(in crate::service) fn prove(service: &Service, token: &str, told: Told) -> R
 pub(in crate::service) fn holder(
     service: &Service,
     token: &str,
-    found: Found,
+    found: FoundKey,
     stamp: Stamp,
 ) -> Result<(Tenant, Arc<KeyHolder>), Error> {
-    let Found { holder, at, stamp: read, key, .. } = found;
+    let FoundKey { holder, at, stamp: read, key, .. } = found;
     let tenant = holder.tenant.clone();
     let access = match holder.stored.credential.class {
         Class::Provisioning => key.as_ref().map(|key| Arc::clone(&key.access)).unwrap_or_else(scim_access),
@@ -130,7 +134,7 @@ pub(in crate::service) fn holder(
         return Ok((tenant, key));
     }
     let key = Arc::new(key_holder(&holder, access));
-    memory::remember_caller(service, token, Known { holder, key: Arc::clone(&key), at }, read);
+    memory::remember_caller(service, token, KnownCaller { holder, key: Arc::clone(&key), at }, read);
     Ok((tenant, key))
 }
 
@@ -169,7 +173,7 @@ fn find(
     conn: &mut Conn,
     key: &PlainKey,
     (at, stamp): (DateTime<Utc>, Stamp),
-) -> Result<Option<Found>, Error> {
+) -> Result<Option<FoundKey>, Error> {
     let Some(holder) = store::credentials::holder_or_other(conn, key.selector())? else { return Ok(None) };
     let credential = &holder.stored.credential;
     let matched = service.keyring().digest(&holder.tenant.id, key).matches(&credential.digest);
@@ -183,7 +187,7 @@ fn find(
     }
     let proven = matched && intact && credential.class == key.class();
     let sponsored = proven && liveness::is_sponsored(conn, holder.tenant.key, &holder.owner)?;
-    Ok(Some(Found { proven, holder: Arc::new(holder), at, stamp, sponsored, key: None }))
+    Ok(Some(FoundKey { proven, holder: Arc::new(holder), at, stamp, sponsored, key: None }))
 }
 
 /// Whether the row is as Keyroll wrote it: an edit by SQL kills the key instead of widening it.

@@ -20,10 +20,10 @@ const CALLERS_MAX: usize = 64;
 
 /// The last state of each tenant that callers were looked up in. The one writer changes it, and nobody else.
 #[derive(Default)]
-pub(in crate::service) struct Standing(Kept<Arc<Mutex<Known>>>);
+pub(in crate::service) struct Standing(Kept<Arc<Mutex<KnownCallers>>>);
 
 /// Who stood how in one state.
-struct Known {
+struct KnownCallers {
     /// Counts the commits of others: one that left no record could have changed anything.
     version: i64,
     /// The last record. No other log ends with it, not even one that was rolled back.
@@ -31,7 +31,7 @@ struct Known {
     callers: HashMap<String, (Credential, Caller)>,
 }
 
-impl Known {
+impl KnownCallers {
     /// Whether everybody in here stands as before after this record, apart from whom it names.
     fn outlives(&mut self, record: &Record) -> bool {
         self.callers.retain(|_, (credential, _)| credential.owner.to_string() != record.subject_id);
@@ -73,14 +73,14 @@ pub(in crate::service) fn refresh_at(
             state.callers.extend([found]);
         }
         _ => {
-            let new = Known { version, hash: head.hash, callers: HashMap::from([found]) };
+            let new = KnownCallers { version, hash: head.hash, callers: HashMap::from([found]) };
             service.inner.standing.0.put(service, tenant, Arc::new(Mutex::new(new)));
         }
     }
     Ok(caller)
 }
 
-fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
+fn lock(known: &Mutex<KnownCallers>) -> MutexGuard<'_, KnownCallers> {
     // What a panic left behind is compared with the log like everything else.
     known.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -12,7 +12,7 @@ use crate::domain::{Api, Operation, Permission, Policy};
 use crate::service::catalogue::items::{self, Item, Operations};
 use crate::service::catalogue::{Tagged, in_use, named};
 use crate::service::conditions::Conditions;
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::request::{List, NonEmptyText, Object, Text};
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -184,8 +184,8 @@ impl Item for Api {
         user_of(policy, name, |_| false).map(|user| format!("role {user} uses api {name}"))
     }
 
-    fn concerned(policy: &Policy, name: &str) -> Concerned {
-        Concerned::by_api(policy, name)
+    fn affected(policy: &Policy, name: &str) -> Affected {
+        Affected::by_api(policy, name)
     }
 
     fn render(&self, _: &Policy) -> ApiResponse {

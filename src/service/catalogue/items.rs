@@ -11,7 +11,7 @@ use crate::domain::{Operation, Policy};
 use crate::service::access::policy;
 use crate::service::catalogue::{Tagged, end, find, in_use, put, taken};
 use crate::service::conditions::Conditions;
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::{Change, Context, Error, Service, caller, change};
 use crate::store::catalogue::Kind;
 
@@ -42,7 +42,7 @@ pub(in crate::service) trait Item:
     fn check(change: &mut Change<'_>, before: &Policy, draft: &Self::Draft) -> Result<Self::Response, Error>;
     /// Who builds on it, in words; `None` if it can go.
     fn user(policy: &Policy, name: &str) -> Option<String>;
-    fn concerned(policy: &Policy, name: &str) -> Concerned;
+    fn affected(policy: &Policy, name: &str) -> Affected;
     fn render(&self, policy: &Policy) -> Self::Response;
 }
 
@@ -152,5 +152,5 @@ pub(in crate::service) fn save<I: Item>(
     operation: Operation,
 ) -> Result<(), Error> {
     let entry = Entry::new(operation.action(), I::WORD, item.name());
-    put(change, I::KIND, item.name(), item, I::concerned(before, item.name()).on(entry))
+    put(change, I::KIND, item.name(), item, I::affected(before, item.name()).on(entry))
 }

@@ -11,7 +11,7 @@ use crate::domain::{Operation, Permission, Permissions, Policy, Role, TenantKey}
 use crate::service::catalogue::items::{self, Item, Operations};
 use crate::service::catalogue::{Tagged, check_held, named};
 use crate::service::conditions::Conditions;
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::request::{List, Text};
 use crate::service::{Change, Context, Error, Service};
 use crate::store::catalogue::Kind;
@@ -173,8 +173,8 @@ impl Item for Role {
         Some(format!("role {} includes role {name}", outer.name))
     }
 
-    fn concerned(policy: &Policy, name: &str) -> Concerned {
-        Concerned::by_role(policy, name)
+    fn affected(policy: &Policy, name: &str) -> Affected {
+        Affected::by_role(policy, name)
     }
 
     fn render(&self, policy: &Policy) -> RoleResponse {

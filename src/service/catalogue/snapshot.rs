@@ -19,7 +19,7 @@ use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::catalogue::mappings::MappingResponse;
 use crate::service::conditions::Conditions;
 use crate::service::memory::kept::Kept;
-use crate::service::{Context, Error, Remembered, Service, authorize, memory, signing};
+use crate::service::{Cached, Context, Error, Service, authorize, memory, signing};
 use crate::store::{self, Conn};
 
 /// How long a signed snapshot may be relied on by whoever cannot ask again: as long as a service may go on
@@ -126,7 +126,7 @@ impl Service {
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// Tells whoever has the mappings so, without a look at them.
     pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Option<Listed> {
         authorize(&context.caller, Operation::MappingList, None).ok()?;

@@ -116,7 +116,7 @@ impl<'c> Change<'c> {
             return Ok(found);
         }
         // What this transaction wrote has no number yet under which it could be kept.
-        Ok(Arc::new(found.with(policy::news(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
+        Ok(Arc::new(found.with(policy::catalogue_change(store::catalogue::since(self.conn, tenant, head.next_seq)?)?)))
     }
 
     /// Notes that what services read of roles and mappings is another after this change.

@@ -117,7 +117,7 @@ impl Service {
             let (agent_type, incoming) = document(change, &said, &mut exact)?;
             let saved = create_in(change, agent_type, incoming, &mut exact);
             let saved = saved.map_err(|error| taken(error, &said.name))?;
-            shown(change, saved.sight.resource)
+            shown(change, saved.view.resource)
         })
     }
 
@@ -140,7 +140,7 @@ impl Service {
             let conditions = Conditions { if_match: None, if_none_match: None };
             let saved = replace_in(change, agent_type, &found.id.to_string(), incoming, &conditions, &mut exact);
             let saved = saved.map_err(|error| taken(error, &said.name))?;
-            shown(change, saved.sight.resource)
+            shown(change, saved.view.resource)
         })
     }
 

@@ -36,7 +36,7 @@ impl Delta {
 #[derive(Debug)]
 pub(in crate::service) struct Plan {
     group: ResourceKey,
-    come: Vec<Found>,
+    come: Vec<FoundMembers>,
     gone: Vec<(ResourceKey, Id)>,
     /// Whether those who come are none yet, and those who go are some.
     exact: bool,
@@ -96,14 +96,14 @@ impl Plan {
 /// Those whom a request names, in its order, and where they are in the end.
 #[derive(Default)]
 struct Wanted {
-    named: Vec<(Found, bool)>,
+    named: Vec<(FoundMembers, bool)>,
     places: HashMap<ResourceKey, usize>,
     /// Whether they are all: who is not among them goes.
     whole: bool,
 }
 
 impl Wanted {
-    fn put(&mut self, found: Vec<Found>, inside: bool) {
+    fn put(&mut self, found: Vec<FoundMembers>, inside: bool) {
         for one in found {
             let place = *self.places.entry(one.key).or_insert(self.named.len());
             match self.named.get_mut(place) {
@@ -162,7 +162,7 @@ pub(in crate::service) fn plan(
     }
     let named = wanted.named.len();
     let (come, left): (Vec<_>, Vec<_>) = wanted.named.into_iter().partition(|(_, inside)| *inside);
-    let mut come: Vec<Found> = come.into_iter().map(|(one, _)| one).collect();
+    let mut come: Vec<FoundMembers> = come.into_iter().map(|(one, _)| one).collect();
     if wanted.whole {
         come.retain(|one| !present.contains(&one.key));
     } else {
@@ -203,7 +203,7 @@ fn without_circles(
 }
 
 /// Those of the named that are inside so far and match. What they are called is read for that alone.
-fn named_where(change: &mut Change<'_>, bound: &Bound, wanted: &Wanted) -> Result<Vec<Found>, Error> {
+fn named_where(change: &mut Change<'_>, bound: &Bound, wanted: &Wanted) -> Result<Vec<FoundMembers>, Error> {
     let inside = wanted.named.iter().filter(|(_, inside)| *inside);
     let ids: Vec<Id> = inside.map(|(one, _)| one.id).collect();
     let base = change.service.scim_base_url();
@@ -211,7 +211,7 @@ fn named_where(change: &mut Change<'_>, bound: &Bound, wanted: &Wanted) -> Resul
     for one in store::resources::of_ids(change.conn, change.key(), &ids)? {
         let one = Member { key: one.key, id: one.id, type_name: one.type_name, display: one.display };
         if matches(bound, &member(base, &one)) {
-            found.push(Found { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
+            found.push(FoundMembers { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
         }
     }
     Ok(found)
@@ -221,7 +221,7 @@ fn matches(bound: &Bound, element: &Value) -> bool {
     element.as_object().is_some_and(|element| filter::element_matches(bound, element))
 }
 
-fn insert(change: &mut Change<'_>, group: ResourceKey, found: &[Found], delta: &mut Delta) -> Result<(), Error> {
+fn insert(change: &mut Change<'_>, group: ResourceKey, found: &[FoundMembers], delta: &mut Delta) -> Result<(), Error> {
     if found.is_empty() {
         return Ok(());
     }
@@ -257,14 +257,14 @@ fn scan(
     change: &mut Change<'_>,
     group: ResourceKey,
     mut test: impl FnMut(&Value, ResourceKey) -> bool,
-) -> Result<Vec<Found>, Error> {
+) -> Result<Vec<FoundMembers>, Error> {
     let (tenant, base) = (change.key(), change.service.scim_base_url());
     let (mut found, mut after) = (vec![], None);
     loop {
         let page = store::members::page(change.conn, tenant, group, after, body::CHUNK)?;
         for one in &page {
             if test(&member(base, one), one.key) {
-                found.push(Found { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
+                found.push(FoundMembers { key: one.key, id: one.id, is_group: is_group(&one.type_name) });
             }
         }
         after = page.last().map(|one| one.key);
@@ -276,7 +276,7 @@ fn scan(
 
 /// A member that exists.
 #[derive(Debug)]
-struct Found {
+struct FoundMembers {
     key: ResourceKey,
     id: Id,
     is_group: bool,
@@ -284,7 +284,11 @@ struct Found {
 
 /// Finds the named resources of this tenant. One that does not exist is dropped: it must not keep the others
 /// outside, or inside. Where the dialect bears no such thing, it refuses the request.
-fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Tolerances) -> Result<Vec<Found>, Error> {
+fn resolve(
+    change: &mut Change<'_>,
+    members: &[Named],
+    tolerances: &mut Tolerances,
+) -> Result<Vec<FoundMembers>, Error> {
     let mut ids = Vec::with_capacity(members.len());
     let mut seen = HashSet::new();
     let unknown = |value: &str, tolerances: &mut Tolerances| {
@@ -306,7 +310,7 @@ fn resolve(change: &mut Change<'_>, members: &[Named], tolerances: &mut Toleranc
         let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
         ids.iter().filter(|id| !known.contains(id)).try_for_each(|id| unknown(&id.to_string(), tolerances))?;
     }
-    Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
+    Ok(rows.into_iter().map(|(id, key, name)| FoundMembers { key, id, is_group: is_group(&name) }).collect())
 }
 
 fn is_group(type_name: &str) -> bool {
@@ -314,7 +318,7 @@ fn is_group(type_name: &str) -> bool {
 }
 
 /// The resources among these ids that exist: removing somebody who is not there is no error.
-fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances) -> Result<Vec<Found>, Error> {
+fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances) -> Result<Vec<FoundMembers>, Error> {
     let mut ids = Vec::with_capacity(named.len());
     for value in named {
         match spelt(value, tolerances) {
@@ -327,7 +331,7 @@ fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances)
         let known: HashSet<Id> = rows.iter().map(|(id, ..)| *id).collect();
         ids.iter().filter(|id| !known.contains(id)).for_each(|id| note_absent(&id.to_string(), tolerances));
     }
-    Ok(rows.into_iter().map(|(id, key, name)| Found { key, id, is_group: is_group(&name) }).collect())
+    Ok(rows.into_iter().map(|(id, key, name)| FoundMembers { key, id, is_group: is_group(&name) }).collect())
 }
 
 /// An id as a client spells it: ours are in lower case, and some clients turn them into their own, or name a

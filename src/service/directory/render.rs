@@ -18,7 +18,7 @@ use crate::service::document::stored_document;
 use crate::service::memory::Dated;
 use crate::service::{Context, Error, Service, body};
 use crate::store::members::GroupRef;
-use crate::store::resources::{Resource, Sight};
+use crate::store::resources::{Resource, View};
 use crate::store::{self, Conn, ResourceKey};
 
 /// What a page of resources shows beside their documents, read set-wise.
@@ -66,15 +66,15 @@ pub(in crate::service) fn view(
     conn: &mut Conn,
     context: &Context,
     resource_type: &'static ResourceType,
-    sight: &Sight,
+    view: &View,
     projection: &Projection,
 ) -> Result<Views, Error> {
-    let key = sight.resource.key;
-    let resources = std::slice::from_ref(&sight.resource);
+    let key = view.resource.key;
+    let resources = std::slice::from_ref(&view.resource);
     let referring = referring(service, conn, context, resource_type, resources, projection)?;
     let mut views = Views { referring, ..Views::default() };
-    views.external_ids.extend(sight.external_id.clone().map(|id| (key, id)));
-    if sight.is_member && projection.wants("groups") {
+    views.external_ids.extend(view.external_id.clone().map(|id| (key, id)));
+    if view.is_member && projection.wants("groups") {
         views.groups = store::members::groups_of(conn, context.caller.tenant.key, &[key])?;
     }
     Ok(views)

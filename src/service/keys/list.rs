@@ -49,7 +49,7 @@ struct Wanted {
 
 /// Where a list goes on: behind an end, if it goes by ends, and a surrogate key.
 #[derive(Clone, Copy)]
-struct Place {
+struct ListPosition {
     end: i64,
     key: i64,
 }
@@ -89,7 +89,8 @@ impl Service {
                 let rows = wanted.read(conn, tenant, place, limit)?;
                 let is_last = rows.len() < limit;
                 read += rows.len();
-                let places: Vec<Place> = rows.iter().map(|(key, stored)| Place::of(*key, stored)).collect();
+                let places: Vec<ListPosition> =
+                    rows.iter().map(|(key, stored)| ListPosition::of(*key, stored)).collect();
                 let rows = rows.into_iter().map(|(_, stored)| stored).collect();
                 for (judged, at) in judge_keys(self, conn, context, rows)?.into_iter().zip(places) {
                     if wanted.takes(&judged) {
@@ -192,14 +193,14 @@ fn render_keys(conn: &mut Conn, tenant: TenantKey, keys: &[Judged]) -> Result<Ve
     Ok(keys.iter().map(one).collect())
 }
 
-fn seal_list(service: &Service, question: [u8; 16], place: Place, wanted: &Wanted) -> Result<String, Error> {
+fn seal_list(service: &Service, question: [u8; 16], place: ListPosition, wanted: &Wanted) -> Result<String, Error> {
     // What ends in two weeks is asked for once: each page goes on with the same end.
     let sort = format!("{} {}", place.end, wanted.before.unwrap_or_default());
     let sort = Some(SortValue::Text(sort));
     cursor::seal(service, question, Behind { sort, last: place.key, count: 0 })
 }
 
-fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<Place, Error> {
+fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut Wanted) -> Result<ListPosition, Error> {
     let opened = cursor::open(service, question, cursor)?;
     let numbers = match &opened.sort {
         Some(SortValue::Text(text)) => text.split_once(' '),
@@ -208,7 +209,7 @@ fn open_list(service: &Service, question: [u8; 16], cursor: &str, wanted: &mut W
     let numbers = numbers.and_then(|(end, before)| Some((end.parse().ok()?, before.parse().ok()?)));
     let (end, before) = numbers.ok_or_else(|| Error::internal("a sealed cursor without its ends"))?;
     wanted.before = wanted.before.map(|_| before);
-    Ok(Place { end, key: opened.last })
+    Ok(ListPosition { end, key: opened.last })
 }
 
 /// Binds a cursor to what is asked for.
@@ -218,9 +219,9 @@ fn question(context: &Context, filter: &Filter<'_>) -> [u8; 16] {
     question_hash(context, &texts.map(Option::unwrap_or_default))
 }
 
-impl Place {
-    fn of(key: i64, stored: &StoredCredential) -> Place {
-        Place { end: stored.credential.expires_at.timestamp_millis(), key }
+impl ListPosition {
+    fn of(key: i64, stored: &StoredCredential) -> ListPosition {
+        ListPosition { end: stored.credential.expires_at.timestamp_millis(), key }
     }
 }
 
@@ -262,10 +263,10 @@ impl Wanted {
     }
 
     /// What works has not ended: no need to read what has.
-    fn begin(&self, now: DateTime<Utc>) -> Place {
+    fn begin(&self, now: DateTime<Utc>) -> ListPosition {
         match self.status.is_some_and(Status::is_unexpired) {
-            true if self.is_by_end() => Place { end: now.timestamp_millis(), key: i64::MAX },
-            _ => Place { end: i64::MIN, key: 0 },
+            true if self.is_by_end() => ListPosition { end: now.timestamp_millis(), key: i64::MAX },
+            _ => ListPosition { end: i64::MIN, key: 0 },
         }
     }
 
@@ -273,7 +274,7 @@ impl Wanted {
         &self,
         conn: &mut Conn,
         tenant: TenantKey,
-        after: Place,
+        after: ListPosition,
         limit: usize,
     ) -> Result<Vec<(i64, StoredCredential)>, Error> {
         let limit = limit as i64;

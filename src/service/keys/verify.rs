@@ -14,11 +14,11 @@ use crate::domain::{Operation, Permission, Policy, TenantKey};
 use crate::scim::text::render_time;
 use crate::service::access::policy;
 use crate::service::caller::authenticate;
-use crate::service::caller::authenticate::Found;
+use crate::service::caller::authenticate::FoundKey;
 use crate::service::keys::response::{VerifiedOwner, VerifyResponse};
 use crate::service::memory::Stamp;
 use crate::service::request::present;
-use crate::service::{Context, Error, Remembered, Service, authorize, memory};
+use crate::service::{Cached, Context, Error, Service, authorize, memory};
 use crate::store::credentials::Holder;
 
 /// A key, and what it is to be used for, if that is asked: a permission, or a request to an api. A member that is null
@@ -66,14 +66,14 @@ impl Service {
             context.noted.judged(Verdict::NotFound, None);
             Ok(VerifyResponse::only(Verdict::NotFound))
         };
-        let told = memory::told(self)?;
-        let Some(found) = authenticate::prove(self, &request.key, told)? else { return not_found() };
+        let commit = memory::commit_version(self)?;
+        let Some(found) = authenticate::prove(self, &request.key, commit)? else { return not_found() };
         // A key of another tenant is not found, whatever its state (design §6).
         let tenant = found.holder.tenant.key;
         if tenant != context.caller.tenant.key || !found.proven {
             return not_found();
         }
-        let stamp = memory::catch_up(self, tenant, told)?;
+        let stamp = memory::catch_up(self, tenant, commit)?;
         let mut verdict = found.verdict(memory::now_in(self, tenant));
         let holder = Arc::clone(&found.holder);
         let (mut permission, mut detail) = (None, None);
@@ -91,7 +91,7 @@ impl Service {
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// The same of a key that works.
     pub fn verify(&self, context: &Context, request: &VerifyRequest) -> Option<VerifyResponse> {
         authorize(&context.caller, Operation::KeyVerify, None).ok()?;
@@ -105,7 +105,7 @@ impl Remembered<'_> {
         let permission = match &may {
             None => None,
             Some(may) => {
-                let policy = policy::remembered(self.service, tenant)?;
+                let policy = policy::cached(self.service, tenant)?;
                 Some(needed(&policy, may).ok()?).filter(|permission| key.may(permission))
             }
         };
@@ -120,7 +120,7 @@ impl Remembered<'_> {
 fn allowed(
     service: &Service,
     token: &str,
-    found: Found,
+    found: FoundKey,
     may: &May<'_>,
     stamp: Stamp,
 ) -> Result<Result<Option<Permission>, String>, Error> {

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::TenantKey;
 use crate::domain::caller::KeyHolder;
 use crate::service::memory::follow::followed;
-use crate::service::memory::{Cache, Stamp, Told, begin, catch_up};
+use crate::service::memory::{Cache, CommitVersion, Stamp, begin, catch_up};
 use crate::service::{Error, Service};
 use crate::store::credentials::Holder;
 
@@ -19,7 +19,7 @@ const ROW_AGE_MAX: TimeDelta = TimeDelta::seconds(1);
 
 /// The holder of a key that worked.
 #[derive(Clone)]
-pub(in crate::service) struct Known {
+pub(in crate::service) struct KnownCaller {
     pub(in crate::service) holder: Arc<Holder>,
     /// The same as a caller.
     pub(in crate::service) key: Arc<KeyHolder>,
@@ -29,7 +29,7 @@ pub(in crate::service) struct Known {
 
 /// A key that worked.
 pub(in crate::service::memory) struct Proven {
-    known: Known,
+    known: KnownCaller,
     /// See `State::life`; `None` if it was read too early to be relied on: it tells the tenant alone.
     life: Option<u64>,
     /// See `State::lives`; of an owner that lives by its sponsors alone.
@@ -53,20 +53,24 @@ impl Cache {
 pub(in crate::service) fn known_caller(
     service: &Service,
     token: &str,
-    told: Told,
-) -> Result<(Option<Known>, Stamp), Error> {
+    commit: CommitVersion,
+) -> Result<(Option<KnownCaller>, Stamp), Error> {
     let known = service.inner.cache.callers.get(&Cache::caller_key(token));
     let Some(tenant) = known.map(|one| one.known.holder.tenant.key) else { return Ok((None, begin(service))) };
-    let stamp = catch_up(service, tenant, told)?;
+    let stamp = catch_up(service, tenant, commit)?;
     // What has changed has been forgotten.
-    Ok(recall_caller(service, token, told).map_or((None, stamp), |(known, stamp)| (Some(known), stamp)))
+    Ok(cached_caller(service, token, commit).map_or((None, stamp), |(known, stamp)| (Some(known), stamp)))
 }
 
 /// The same, if the tenant's log was followed that far.
-pub(in crate::service::memory) fn recall_caller(service: &Service, token: &str, told: Told) -> Option<(Known, Stamp)> {
+pub(in crate::service::memory) fn cached_caller(
+    service: &Service,
+    token: &str,
+    commit: CommitVersion,
+) -> Option<(KnownCaller, Stamp)> {
     let (cache, key) = (&service.inner.cache, Cache::caller_key(token));
     let tenant = cache.callers.get(&key)?.known.holder.tenant.key;
-    let stamp = followed(service, tenant, told)?;
+    let stamp = followed(service, tenant, commit)?;
     // Only what is still there by now has outlived what was followed.
     let one = cache.callers.get(&key)?;
     let (life, lives) = cache.tenants.with(tenant, |state| (state.life, lives(state.lives, &one.known.holder)))?;
@@ -76,7 +80,7 @@ pub(in crate::service::memory) fn recall_caller(service: &Service, token: &str, 
 }
 
 /// Remembers the holder of a proven key, whose row was read behind the stamp.
-pub(in crate::service) fn remember_caller(service: &Service, token: &str, known: Known, stamp: Stamp) {
+pub(in crate::service) fn remember_caller(service: &Service, token: &str, known: KnownCaller, stamp: Stamp) {
     let cache = &service.inner.cache;
     let tenant: TenantKey = known.holder.tenant.key;
     let followed = cache.tenants.of(cache, tenant);

@@ -12,7 +12,7 @@ const RECORDS_MAX: i64 = 4_096;
 
 /// What the database told about itself when it was asked.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub struct CommitVersion {
     /// The commit that was known before it was asked.
     before: Option<i64>,
     version: i64,
@@ -21,57 +21,67 @@ pub struct Told {
 impl Service {
     /// Asks the database what has been committed, for who must not wait: `then` is given what it told, perhaps
     /// on another thread, where it hands it on and does nothing else.
-    pub fn inquire(&self, then: impl FnOnce(Result<Told, Error>) + Send + 'static) {
+    pub fn ask_commit_version(&self, then: impl FnOnce(Result<CommitVersion, Error>) + Send + 'static) {
         let before = self.inner.cache.tenants.newest();
         let service = self.clone();
-        let told = move |version: store::Result<i64>| {
+        let commit = move |version: store::Result<i64>| {
             clocks::compare(&service);
-            then(version.map(|version| Told { before, version }).map_err(Error::from));
+            then(version.map(|version| CommitVersion { before, version }).map_err(Error::from));
         };
-        self.inner.store.tell_data_version(told);
+        self.inner.store.tell_data_version(commit);
     }
 
     /// This service for one request, which has asked the database already: it is not asked again.
-    pub fn informed(&self, told: Told) -> Service {
-        Service { told: Some(told), ..self.clone() }
+    pub fn at_commit(&self, commit: CommitVersion) -> Service {
+        Service { commit: Some(commit), ..self.clone() }
     }
 }
 
 /// What the database has told this request, or tells now.
-pub(in crate::service) fn told(service: &Service) -> Result<Told, Error> {
-    if let Some(told) = service.told {
-        return Ok(told);
+pub(in crate::service) fn commit_version(service: &Service) -> Result<CommitVersion, Error> {
+    if let Some(commit) = service.commit {
+        return Ok(commit);
     }
-    let told = Told { before: service.inner.cache.tenants.newest(), version: service.inner.store.data_version()? };
+    let commit =
+        CommitVersion { before: service.inner.cache.tenants.newest(), version: service.inner.store.data_version()? };
     clocks::compare(service);
-    Ok(told)
+    Ok(commit)
 }
 
 /// Forgets what has changed in a tenant since the last request.
 pub(in crate::service) fn stamp(service: &Service, tenant: TenantKey) -> Result<Stamp, Error> {
-    catch_up(service, tenant, told(service)?)
+    catch_up(service, tenant, commit_version(service)?)
 }
 
 /// The stamp of what is read of a tenant now, if its log was followed as far as the database has told.
-pub(in crate::service::memory) fn followed(service: &Service, tenant: TenantKey, told: Told) -> Option<Stamp> {
+pub(in crate::service::memory) fn followed(
+    service: &Service,
+    tenant: TenantKey,
+    commit: CommitVersion,
+) -> Option<Stamp> {
     let tenants = &service.inner.cache.tenants;
-    let world = tenants.learn(told.before, told.version);
-    let is_followed = |state: &State| state.world == world && state.version.is_some_and(|known| told.version <= known);
+    let world = tenants.learn(commit.before, commit.version);
+    let is_followed =
+        |state: &State| state.world == world && state.version.is_some_and(|known| commit.version <= known);
     tenants.with(tenant, |state| is_followed(state).then_some(Stamp { at: state.followed_at })).flatten()
 }
 
 /// Forgets what has changed in a tenant, as far as the database has told.
 ///
 /// Nothing may wait for this that has a connection: one at a time reads what has changed in a tenant.
-pub(in crate::service) fn catch_up(service: &Service, tenant: TenantKey, told: Told) -> Result<Stamp, Error> {
-    if let Some(stamp) = followed(service, tenant, told) {
+pub(in crate::service) fn catch_up(
+    service: &Service,
+    tenant: TenantKey,
+    commit: CommitVersion,
+) -> Result<Stamp, Error> {
+    if let Some(stamp) = followed(service, tenant, commit) {
         return Ok(stamp);
     }
     let cache = &service.inner.cache;
-    let world = cache.tenants.learn(told.before, told.version);
+    let world = cache.tenants.learn(commit.before, commit.version);
     let following = cache.tenants.of(cache, tenant);
     let _turn = following.turn();
-    if let Some(stamp) = followed(service, tenant, told) {
+    if let Some(stamp) = followed(service, tenant, commit) {
         return Ok(stamp);
     }
     let before = following.state().end.clone();
@@ -90,7 +100,7 @@ pub(in crate::service) fn catch_up(service: &Service, tenant: TenantKey, told: T
         Some(records) => records.iter().for_each(|record| forget(cache, &mut state, tenant, record)),
         None => state.forget(cache),
     }
-    (state.version, state.world, state.end) = (Some(told.version), world, end);
+    (state.version, state.world, state.end) = (Some(commit.version), world, end);
     state.followed_at = cache.next_number();
     Ok(Stamp { at: state.followed_at })
 }

@@ -11,12 +11,12 @@
 //! thing that is kept is bounded, and so are the tenants: who has been idle for long is read anew.
 
 mod accesses;
+mod cached;
 mod callers;
 mod documents;
 mod follow;
 pub(in crate::service) mod kept;
 mod names;
-mod remembered;
 mod tenant;
 
 use std::collections::HashSet;
@@ -30,12 +30,12 @@ use self::tenant::Tenants;
 use crate::domain::{Id, Permissions, TenantKey};
 use crate::service::Service;
 pub(in crate::service) use crate::service::memory::accesses::{Effective, known_access, remember_access};
-pub(in crate::service) use crate::service::memory::callers::{Known, known_caller, remember_caller};
+pub use crate::service::memory::cached::Cached;
+pub(in crate::service) use crate::service::memory::callers::{KnownCaller, known_caller, remember_caller};
 pub(in crate::service) use crate::service::memory::documents::{Dated, Document, known_document, remember_document};
-pub use crate::service::memory::follow::Told;
-pub(in crate::service) use crate::service::memory::follow::{catch_up, stamp, told};
+pub use crate::service::memory::follow::CommitVersion;
+pub(in crate::service) use crate::service::memory::follow::{catch_up, commit_version, stamp};
 pub(in crate::service) use crate::service::memory::names::{Name, known_name, remember_name};
-pub use crate::service::memory::remembered::Remembered;
 
 /// The memory of one server.
 pub(in crate::service) struct Cache {

@@ -13,7 +13,7 @@ use crate::domain::{Id, Policy, TenantKey};
 use crate::scim::filter::Bound;
 use crate::scim::{ResourceType, text};
 use crate::service::{Error, registry};
-use crate::store::candidates::{END, Stretch};
+use crate::store::candidates::{KeyRange, LAST_KEY};
 use crate::store::search::{self, Query};
 use crate::store::{self, Conn, ResourceKey};
 
@@ -24,7 +24,7 @@ const MEMBERS_MIN: usize = 8;
 
 /// A place in the order of principals: those without a resource by id, then the others by surrogate key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::service) enum Place {
+pub(in crate::service) enum PagePosition {
     /// A principal without a resource.
     Local(Id),
     /// A principal with this resource.
@@ -33,14 +33,14 @@ pub(in crate::service) enum Place {
 
 /// Candidates one after the other.
 pub(in crate::service::reports) struct Batch {
-    pub(in crate::service::reports) found: Vec<(Place, Id)>,
+    pub(in crate::service::reports) found: Vec<(PagePosition, Id)>,
     /// Up to where these are all there are.
-    pub(in crate::service::reports) until: Place,
+    pub(in crate::service::reports) until: PagePosition,
 }
 
 impl Batch {
     pub(in crate::service::reports) fn is_last(&self) -> bool {
-        self.until == Place::Resource(END)
+        self.until == PagePosition::Resource(LAST_KEY)
     }
 }
 
@@ -82,14 +82,14 @@ impl<'p> Candidates<'p> {
         tenant: TenantKey,
         policy: &'p Policy,
         mappings: &BTreeSet<usize>,
-        after: Option<Place>,
+        after: Option<PagePosition>,
     ) -> Result<Candidates<'p>, Error> {
         let mapped: Vec<&Mapped> = mappings.iter().filter_map(|at| policy.mapped(*at)).collect();
         let (locals, persons) = persons(conn, tenant, &mapped)?;
         let (locals, until) = match after {
             None => (locals, ResourceKey(0)),
-            Some(Place::Local(last)) => (locals.into_iter().filter(|id| *id > last).collect(), ResourceKey(0)),
-            Some(Place::Resource(last)) => (vec![], last),
+            Some(PagePosition::Local(last)) => (locals.into_iter().filter(|id| *id > last).collect(), ResourceKey(0)),
+            Some(PagePosition::Resource(last)) => (vec![], last),
         };
         let mut origins = vec![];
         if !persons.is_empty() {
@@ -99,7 +99,7 @@ impl<'p> Candidates<'p> {
         origins.extend(asserted(&mapped));
         origins.extend(rules(&mapped));
         let streams = origins.into_iter().map(|origin| Stream { origin, ready: VecDeque::new(), until }).collect();
-        let until = if mapped.is_empty() { END } else { until };
+        let until = if mapped.is_empty() { LAST_KEY } else { until };
         Ok(Candidates { locals: locals.into(), streams, ready: VecDeque::new(), until, looked_at: 0 })
     }
 
@@ -114,10 +114,10 @@ impl<'p> Candidates<'p> {
             let found: Vec<_> = self.locals.drain(..limit.min(self.locals.len())).collect();
             self.looked_at += found.len();
             let until = match (found.last(), self.locals.is_empty()) {
-                (Some(last), false) => Place::Local(*last),
-                _ => Place::Resource(self.until),
+                (Some(last), false) => PagePosition::Local(*last),
+                _ => PagePosition::Resource(self.until),
             };
-            return Ok(Batch { found: found.into_iter().map(|id| (Place::Local(id), id)).collect(), until });
+            return Ok(Batch { found: found.into_iter().map(|id| (PagePosition::Local(id), id)).collect(), until });
         }
         if self.ready.is_empty() {
             self.advance(conn, tenant, limit)?;
@@ -129,13 +129,13 @@ impl<'p> Candidates<'p> {
             _ => self.until,
         };
         let found = store::facts::ids(conn, tenant, &keys)?;
-        let found = found.into_iter().map(|(key, id)| (Place::Resource(key), id)).collect();
-        Ok(Batch { found, until: Place::Resource(until) })
+        let found = found.into_iter().map(|(key, id)| (PagePosition::Resource(key), id)).collect();
+        Ok(Batch { found, until: PagePosition::Resource(until) })
     }
 
     /// Reads on where nothing is left, and merges what is complete.
     fn advance(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<(), Error> {
-        let is_open = |one: &&mut Stream<'_>| one.ready.is_empty() && one.until < END;
+        let is_open = |one: &&mut Stream<'_>| one.ready.is_empty() && one.until < LAST_KEY;
         let mut groups = vec![];
         for stream in self.streams.iter_mut().filter(is_open) {
             match stream.origin {
@@ -148,10 +148,10 @@ impl<'p> Candidates<'p> {
         let mut members = store::candidates::members(conn, tenant, &groups, self.until, each)?;
         for stream in self.streams.iter_mut().filter(is_open) {
             if let Origin::Group(key) = stream.origin {
-                stream.take(Stretch::new(members.remove(&key).unwrap_or_default(), each));
+                stream.take(KeyRange::new(members.remove(&key).unwrap_or_default(), each));
             }
         }
-        self.until = self.streams.iter().map(|stream| stream.until).min().unwrap_or(END);
+        self.until = self.streams.iter().map(|stream| stream.until).min().unwrap_or(LAST_KEY);
         let mut merged = BTreeSet::new();
         for stream in &mut self.streams {
             let complete = stream.ready.partition_point(|key| *key <= self.until);
@@ -163,7 +163,7 @@ impl<'p> Candidates<'p> {
 }
 
 impl Stream<'_> {
-    fn take(&mut self, stretch: Stretch) {
+    fn take(&mut self, stretch: KeyRange) {
         self.ready = stretch.keys.into();
         self.until = stretch.until;
     }
@@ -175,22 +175,22 @@ impl Stream<'_> {
             Origin::Group(_) => return Ok(0),
             Origin::Persons(keys) => {
                 let rest = keys.iter().skip(keys.partition_point(|key| *key <= after));
-                Stretch::new(rest.take(limit).copied().collect(), limit)
+                KeyRange::new(rest.take(limit).copied().collect(), limit)
             }
             Origin::Asserted { resource_type, path, value } => {
                 store::candidates::holding(conn, tenant, (resource_type, path), value, after, limit)?
             }
             Origin::Rule(resource_type, rule) => {
                 let query = Query { resource_type, filter: Some(rule), connection: None, base_url: "", sort: None };
-                Stretch::new(search::candidates(conn, tenant, &query, after, limit)?, limit)
+                KeyRange::new(search::candidates(conn, tenant, &query, after, limit)?, limit)
             }
             Origin::Documents(resource_type, rules) => {
                 let rows = store::candidates::documents(conn, tenant, resource_type, after, DOCUMENTS)?;
                 cost = rows.len();
-                let until = rows.last().map(|(key, _)| *key).filter(|_| cost >= DOCUMENTS).unwrap_or(END);
+                let until = rows.last().map(|(key, _)| *key).filter(|_| cost >= DOCUMENTS).unwrap_or(LAST_KEY);
                 let any = |document| rules.iter().any(|rule| access::matches(rule, document));
                 let keys = rows.iter().filter(|(_, document)| any(document)).map(|(key, _)| *key).collect();
-                Stretch { keys, until }
+                KeyRange { keys, until }
             }
         };
         self.take(stretch);
@@ -282,8 +282,8 @@ mod tests {
     #[test]
     fn principals_without_a_resource_come_first() {
         let (low, high) = (Id::from_bytes(&[1; 16]).unwrap(), Id::from_bytes(&[255; 16]).unwrap());
-        assert!(Place::Local(low) < Place::Local(high));
-        assert!(Place::Local(high) < Place::Resource(ResourceKey(0)));
-        assert!(Place::Resource(ResourceKey(2)) < Place::Resource(ResourceKey(10)));
+        assert!(PagePosition::Local(low) < PagePosition::Local(high));
+        assert!(PagePosition::Local(high) < PagePosition::Resource(ResourceKey(0)));
+        assert!(PagePosition::Resource(ResourceKey(2)) < PagePosition::Resource(ResourceKey(10)));
     }
 }

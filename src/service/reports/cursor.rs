@@ -3,7 +3,7 @@
 use crate::domain::Id;
 use crate::scim::cursor::SortValue;
 use crate::service::cursor::{Behind, question_hash};
-use crate::service::reports::candidates::Place;
+use crate::service::reports::candidates::PagePosition;
 use crate::service::{Context, Error, Service, cursor};
 use crate::store::ResourceKey;
 
@@ -12,24 +12,24 @@ pub(in crate::service) fn seal_place(
     service: &Service,
     context: &Context,
     question: &[&str],
-    place: Place,
+    place: PagePosition,
 ) -> Result<String, Error> {
     cursor::seal(service, question_hash(context, question), behind(place, 0))
 }
 
 /// How a cursor says where a page of principals ended.
-pub(in crate::service) fn behind(place: Place, count: u32) -> Behind {
+pub(in crate::service) fn behind(place: PagePosition, count: u32) -> Behind {
     match place {
-        Place::Local(id) => Behind { sort: Some(SortValue::Text(id.to_string())), last: 0, count },
-        Place::Resource(key) => Behind { sort: None, last: key.0, count },
+        PagePosition::Local(id) => Behind { sort: Some(SortValue::Text(id.to_string())), last: 0, count },
+        PagePosition::Resource(key) => Behind { sort: None, last: key.0, count },
     }
 }
 
 /// Reads what [`behind`] wrote; `None` for what it never writes.
-pub(in crate::service) fn place(behind: &Behind) -> Option<Place> {
+pub(in crate::service) fn place(behind: &Behind) -> Option<PagePosition> {
     match &behind.sort {
-        None => Some(Place::Resource(ResourceKey(behind.last))),
-        Some(SortValue::Text(id)) => Id::parse(id).map(Place::Local),
+        None => Some(PagePosition::Resource(ResourceKey(behind.last))),
+        Some(SortValue::Text(id)) => Id::parse(id).map(PagePosition::Local),
         Some(SortValue::Missing) => None,
     }
 }
@@ -43,7 +43,7 @@ pub(in crate::service) fn open_place(
     context: &Context,
     question: &[&str],
     cursor: &str,
-) -> Result<Place, Error> {
+) -> Result<PagePosition, Error> {
     let opened = cursor::open(service, question_hash(context, question), cursor)?;
     place(&opened).ok_or_else(|| Error::internal("a cursor without a place"))
 }

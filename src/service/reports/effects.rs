@@ -12,7 +12,7 @@ use crate::domain::loss::Loss;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, TenantKey};
 use crate::service::access::facts;
-use crate::service::reports::candidates::Place;
+use crate::service::reports::candidates::PagePosition;
 use crate::service::reports::holders;
 use crate::service::reports::holders::{Holders, Sought};
 use crate::service::reports::moment::Moment;
@@ -56,16 +56,16 @@ pub struct NamedPrincipal {
 
 /// What differs between two policies.
 #[derive(Debug, Default)]
-pub(in crate::service) struct Affected {
+pub(in crate::service) struct PolicyDifference {
     /// Roles that give something else, or may be asserted by others.
     pub(in crate::service) roles: BTreeSet<String>,
     /// Mappings that come, go or become others.
     pub(in crate::service) mappings: BTreeSet<Id>,
 }
 
-impl Affected {
+impl PolicyDifference {
     /// The roles that are others after a change.
-    pub(in crate::service) fn roles_between(before: &Policy, after: &Policy) -> Affected {
+    pub(in crate::service) fn roles_between(before: &Policy, after: &Policy) -> PolicyDifference {
         let names: BTreeSet<&String> = before.roles().keys().chain(after.roles().keys()).collect();
         let given = |policy: &Policy, name: &str| -> BTreeSet<String> {
             policy.gains(name).iter().map(|gain| gain.role.clone()).collect()
@@ -76,7 +76,7 @@ impl Affected {
                 || given(before, name) != given(after, name)
                 || asserted(before, name) != asserted(after, name)
         };
-        Affected { roles: names.into_iter().filter(differs).cloned().collect(), mappings: BTreeSet::new() }
+        PolicyDifference { roles: names.into_iter().filter(differs).cloned().collect(), mappings: BTreeSet::new() }
     }
 
     /// The places of the mappings of a policy that are concerned.
@@ -95,7 +95,7 @@ pub(in crate::service) fn of(
     tenant: TenantKey,
     before: &Arc<Policy>,
     after: Arc<Policy>,
-    affected: &Affected,
+    affected: &PolicyDifference,
 ) -> Result<Effects, Error> {
     let moment = |policy: Arc<Policy>| Moment { at: None, time: memory::now_in(service, tenant), as_of_seq: 0, policy };
     let (before, after) = (moment(Arc::clone(before)), moment(after));
@@ -157,10 +157,10 @@ fn compare(
 }
 
 /// The principals of two pages, as far as both are complete, and where to go on.
-fn merged(sides: &[Holders]) -> (Vec<Id>, Option<Place>) {
+fn merged(sides: &[Holders]) -> (Vec<Id>, Option<PagePosition>) {
     let next = sides.iter().filter_map(|side| side.next).min();
     let all = sides.iter().flat_map(|side| side.found.iter().map(|holder| (holder.place, holder.facts.id)));
-    let known: BTreeMap<Place, Id> = all.filter(|(place, _)| next.is_none_or(|next| *place <= next)).collect();
+    let known: BTreeMap<PagePosition, Id> = all.filter(|(place, _)| next.is_none_or(|next| *place <= next)).collect();
     (known.into_values().collect(), next)
 }
 

@@ -20,7 +20,7 @@ use crate::service::reports::{cursor, dates, moment};
 use crate::service::{Context, Error, Service, caller};
 use crate::store::{self, Conn};
 
-pub(in crate::service) use crate::service::reports::candidates::Place;
+pub(in crate::service) use crate::service::reports::candidates::PagePosition;
 
 /// A page ends once so many candidates and documents were looked at: it may be short, and goes on.
 const LOOKED_AT_MAX: usize = 5_000;
@@ -38,7 +38,7 @@ pub(in crate::service) struct Sought {
     /// The places of the mappings of which one must apply.
     pub(in crate::service) mappings: BTreeSet<usize>,
     /// Behind whom the page begins.
-    pub(in crate::service) after: Option<Place>,
+    pub(in crate::service) after: Option<PagePosition>,
     /// How many it holds at most, from 1 on.
     pub(in crate::service) count: usize,
 }
@@ -47,7 +47,7 @@ pub(in crate::service) struct Sought {
 #[derive(Debug)]
 pub(in crate::service) struct Holder {
     /// Its place in the order of all.
-    pub(in crate::service) place: Place,
+    pub(in crate::service) place: PagePosition,
     /// What is known of it; a User's document has been looked at and is gone.
     pub(in crate::service) facts: Facts,
     /// The groups around it.
@@ -62,7 +62,7 @@ pub(in crate::service) struct Holders {
     /// The holders, in order.
     pub(in crate::service) found: Vec<Holder>,
     /// Where to go on; `None` if nobody follows.
-    pub(in crate::service) next: Option<Place>,
+    pub(in crate::service) next: Option<PagePosition>,
 }
 
 impl Service {
@@ -176,7 +176,7 @@ fn reasons_of(
     moment: &Moment,
     (role, sought): (&str, &Sought),
     page: Holders,
-) -> Result<(Vec<Reasoned>, Option<Place>), Error> {
+) -> Result<(Vec<Reasoned>, Option<PagePosition>), Error> {
     let policy = &moment.policy;
     let (mut shared, mut reasoned, mut next) = (Shared::default(), vec![], page.next);
     let (mut total, mut cost, count) = (0, 0, page.found.len());

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::domain::{Id, TenantKey};
 use crate::service::Error;
-use crate::service::reports::candidates::{Batch, Candidates, Place};
+use crate::service::reports::candidates::{Batch, Candidates, PagePosition};
 use crate::service::reports::moment::Moment;
-use crate::store::candidates::END;
+use crate::store::candidates::LAST_KEY;
 use crate::store::{self, Conn};
 
 /// A walk over principals, each once, in an order that holds from page to page.
@@ -29,12 +29,12 @@ impl<'p> Walk<'p> {
         tenant: TenantKey,
         moment: &'p Moment,
         mappings: &BTreeSet<usize>,
-        after: Option<Place>,
+        after: Option<PagePosition>,
     ) -> Result<Walk<'p>, Error> {
         if moment.at.is_none() {
             return Candidates::new(conn, tenant, &moment.policy, mappings, after).map(Walk::Candidates);
         }
-        let after = after.and_then(|place| if let Place::Local(id) = place { Some(id) } else { None });
+        let after = after.and_then(|place| if let PagePosition::Local(id) = place { Some(id) } else { None });
         Ok(Walk::Everybody { after, looked_at: 0 })
     }
 
@@ -50,10 +50,10 @@ impl<'p> Walk<'p> {
             Walk::Everybody { after, looked_at } => {
                 let rows = store::principals::list(conn, tenant, after.as_ref(), limit as i64)?;
                 *looked_at += rows.len();
-                let found: Vec<_> = rows.iter().map(|one| (Place::Local(one.id), one.id)).collect();
+                let found: Vec<_> = rows.iter().map(|one| (PagePosition::Local(one.id), one.id)).collect();
                 *after = found.last().map(|(_, id)| *id).or(*after);
                 let last = found.last().map(|(place, _)| *place).filter(|_| rows.len() >= limit);
-                Ok(Batch { found, until: last.unwrap_or(Place::Resource(END)) })
+                Ok(Batch { found, until: last.unwrap_or(PagePosition::Resource(LAST_KEY)) })
             }
         }
     }

@@ -190,8 +190,8 @@ fn what_many_sources_give_is_merged() {
         put("Even", &|n| n.is_multiple_of(2));
         let inner = put("Third", &|n| n.is_multiple_of(3));
         put("Late", &|n| n >= 100);
-        app.idp().post("/Groups", group("Around", &[&inner])).expect(201);
-        for name in ["Even", "Around", "Late"] {
+        app.idp().post("/Groups", group("AccessFacts", &[&inner])).expect(201);
+        for name in ["Even", "AccessFacts", "Late"] {
             map(app, "billing.viewer", json!({"group": {"displayName": name}}));
         }
         map(app, "billing.viewer", json!({"rule": "userType eq \"contractor\""}));

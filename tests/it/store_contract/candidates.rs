@@ -3,7 +3,7 @@
 use keyroll::domain::TenantKey;
 use keyroll::domain::mapping::GroupName;
 use keyroll::scim::schema::registry;
-use keyroll::store::candidates::{self, END, Stretch};
+use keyroll::store::candidates::{self, KeyRange, LAST_KEY};
 use keyroll::store::{ResourceKey, Store, external_ids, facts, index, members};
 use serde_json::{Value, json};
 
@@ -109,9 +109,9 @@ fn values_and_documents_come_a_stretch_at_a_time() {
             let path = (user, "roles.value");
             read(store, |conn| candidates::holding(conn, tenant, path, "clerk", after, limit))
         };
-        assert_eq!(holding(tenant, ResourceKey(0), 1), Stretch { keys: vec![keys[0]], until: keys[0] });
-        assert_eq!(holding(tenant, keys[0], 9), Stretch { keys: vec![keys[3]], until: END });
-        assert_eq!(holding(other, ResourceKey(0), 9), Stretch { keys: vec![], until: END });
+        assert_eq!(holding(tenant, ResourceKey(0), 1), KeyRange { keys: vec![keys[0]], until: keys[0] });
+        assert_eq!(holding(tenant, keys[0], 9), KeyRange { keys: vec![keys[3]], until: LAST_KEY });
+        assert_eq!(holding(other, ResourceKey(0), 9), KeyRange { keys: vec![], until: LAST_KEY });
         let documents = |tenant, after, limit| {
             let rows = read(store, |conn| candidates::documents(conn, tenant, user, after, limit));
             let name = |(key, document): (ResourceKey, serde_json::Map<String, Value>)| {

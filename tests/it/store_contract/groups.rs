@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 use keyroll::domain::facts::Edge;
 use keyroll::domain::{Id, TenantKey};
-use keyroll::store::around::{AT_ONCE, Groups, around};
+use keyroll::store::access_facts::{self, AT_ONCE, Groups};
 use keyroll::store::{Conn, Error, ResourceKey, Store, facts, members};
 
 use super::fixture::{add, id, read, resource, tenant, write};
@@ -241,7 +241,7 @@ fn climbs_of_many_meet_in_the_groups_around_them() {
         join(store, tenant, team, &users, 1);
         join(store, tenant, company, &[team], 2);
         let ids: Vec<Id> = (0..users.len() as u64).map(id).collect();
-        let present = read(store, |conn| around(conn, tenant, &ids, Groups::Names)).edges;
+        let present = read(store, |conn| access_facts::read(conn, tenant, &ids, Groups::Names)).edges;
         let past = read(store, |conn| facts::edges(conn, tenant, &users, 2));
         for edges in [present, past] {
             assert_eq!(edges.len(), users.len() + 1);

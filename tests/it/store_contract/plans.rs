@@ -11,7 +11,7 @@ use keyroll::domain::{Id, TenantKey};
 use keyroll::scim::filter::{self, Unknown};
 use keyroll::scim::schema::registry;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
-use keyroll::store::around::{Groups, around};
+use keyroll::store::access_facts::{self, Groups};
 use keyroll::store::credentials::{self, Part};
 use keyroll::store::search::{Query, Start, search};
 use keyroll::store::{self, Conn, Error, ResourceKey, Store, candidates, facts, index, members, principals};
@@ -93,8 +93,10 @@ fn a_climb_through_groups_reads_no_table_whole() {
     });
     let page = &users[..50];
     let ids: Vec<Id> = (0..50).map(id).collect();
-    reads(&store, "one user", 150, |conn| Ok(around(conn, tenant, &ids[..1], Groups::ExternalIds)?.groups.len()));
-    reads(&store, "users", 3_500, |conn| Ok(around(conn, tenant, &ids, Groups::ExternalIds)?.groups.len()));
+    reads(&store, "one user", 150, |conn| {
+        Ok(access_facts::read(conn, tenant, &ids[..1], Groups::ExternalIds)?.groups.len())
+    });
+    reads(&store, "users", 3_500, |conn| Ok(access_facts::read(conn, tenant, &ids, Groups::ExternalIds)?.groups.len()));
     reads(&store, "groups of one", 150, |conn| Ok(members::groups_of(conn, tenant, &users[..1])?.len()));
     reads(&store, "groups of a page", 6_500, |conn| Ok(members::groups_of(conn, tenant, page)?.len()));
     reads(&store, "the past", 2_500, |conn| Ok(facts::edges(conn, tenant, page, 1)?.len()));

@@ -274,7 +274,7 @@ fn hot_statements_are_prepared_once() {
     let hot: [(&str, Hot); 7] = [
         ("credentials::holder", |conn, _| credentials::holder(conn, "selector").map(drop)),
         ("resources::find", |conn, tenant| resources::find(conn, tenant, "User", &id(1)).map(drop)),
-        ("resources::see", |conn, tenant| resources::see(conn, tenant, "User", &id(1), Some(1)).map(drop)),
+        ("resources::see", |conn, tenant| resources::view(conn, tenant, "User", &id(1), Some(1)).map(drop)),
         ("unique::holder", |conn, tenant| unique::holder(conn, tenant, "userName", "mira").map(drop)),
         ("groups_of", |conn, tenant| members::groups_of(conn, tenant, &[ResourceKey(1)]).map(drop)),
         ("members::page", |conn, tenant| members::page(conn, tenant, ResourceKey(1), None, 10).map(drop)),

@@ -42,7 +42,7 @@ const OTHERS: &[(&str, &[&str])] = &[
         &["open", "settings", "is_embedded", "attended", "scim_base_url", "now", "mint", "entropy", "keyring", "read"],
     ),
     ("what HTTP does before the operation is known", &["enter", "count_request", "tolerances"]),
-    ("what HTTP asks without waiting", &["inquire", "informed", "remembered"]),
+    ("what HTTP asks without waiting", &["ask_commit_version", "at_commit", "cached"]),
     ("where and when a search runs", &["is_lookup", "wait_for_turn", "in_turn"]),
     ("the life of a stream of changes", &["heads", "may_follow"]),
     ("what the server does by itself", &["write_back"]),
@@ -252,7 +252,7 @@ fn strangers(source: &Source) -> Vec<String> {
 }
 
 /// What every room answers on: itself, or by what is remembered alone, under the same names.
-const HOSTS: [&str; 2] = ["Service", "Remembered"];
+const HOSTS: [&str; 2] = ["Service", "Cached"];
 
 /// Methods of types that are defined elsewhere.
 fn guests(source: &Source) -> Vec<String> {
@@ -323,7 +323,11 @@ fn whatever_leads_up_is_refused() {
             "fn f() { super::super::authorize() }",
             "1: access names authorize of caller, which is above it",
         ),
-        ("error.rs", "use crate::service::Told;", "1: the ground names Told of memory, which is above it"),
+        (
+            "error.rs",
+            "use crate::service::CommitVersion;",
+            "1: the ground names CommitVersion of memory, which is above it",
+        ),
         // A method of `Service`, by whatever way the service is reached.
         ("caller/x.rs", "fn f(service: &Service) {\n service.verify() }", "2: caller calls verify of keys"),
         ("keys/x.rs", "fn f(change: &Change) { change\n.service\n.search() }", "3: keys calls search of directory"),

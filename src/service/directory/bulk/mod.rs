@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use self::operation::{Outcome, Target};
+use self::operation::{BulkTarget, Outcome};
 use self::plan::{Plan, Step};
 use self::references::{Ids, Stripped};
 use crate::domain::Operation;
@@ -207,7 +207,7 @@ impl Job<'_> {
     fn recorded(&self, index: usize, error: Error) -> Error {
         let Ok(mut operation) = self.parse(index) else { return error };
         references::resolve_path(&mut operation.path, &self.ids);
-        let Ok(target) = Target::parse(&operation) else { return error };
+        let Ok(target) = BulkTarget::parse(&operation) else { return error };
         let (kind, body) = (target.operation(operation.method), operation.data.unwrap_or_default());
         let target = (target.resource_type, target.id.as_deref().unwrap_or_default());
         refusals::record(self.service, self.context, kind, target, &body, error)
@@ -220,7 +220,7 @@ impl Job<'_> {
         if let Some(data) = &mut operation.data {
             references::resolve(data, &self.ids);
         }
-        let target = Target::parse(&operation)?;
+        let target = BulkTarget::parse(&operation)?;
         let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
         authorize(&self.context.caller, kind, Some(resource_type))?;
         let known = self.tolerances.fresh();
@@ -254,7 +254,7 @@ impl Job<'_> {
         let location = || {
             let mut path = operation.path.clone();
             references::resolve_path(&mut path, &self.ids);
-            format!("{}{}", self.service.scim_base_url(), Target::canonical(&path).unwrap_or(path))
+            format!("{}{}", self.service.scim_base_url(), BulkTarget::canonical(&path).unwrap_or(path))
         };
         BulkResult {
             location: (operation.method != BulkMethod::Post).then(location),
@@ -301,10 +301,10 @@ impl Job<'_> {
 
     fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
         let known = (self.ids.clone(), self.tolerances.fresh());
-        let mut drafts: Vec<(String, Target, Value)> = vec![];
+        let mut drafts: Vec<(String, BulkTarget, Value)> = vec![];
         for operation in operations {
             self.service.count_request(&self.context.caller)?;
-            let target = Target::parse(&operation)?;
+            let target = BulkTarget::parse(&operation)?;
             authorize(&self.context.caller, Operation::Create, Some(target.resource_type))?;
             drafts.push((operation.bulk_id.unwrap_or_default(), target, operation.data.unwrap_or_default()));
         }
@@ -322,7 +322,7 @@ impl Job<'_> {
                 let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
                 let saved = create_in(change, target.resource_type, incoming, &mut tolerances)?;
                 all.absorb(&std::mem::replace(&mut tolerances, all.fresh()));
-                ids.insert(bulk_id.clone(), saved.sight.resource.id.to_string());
+                ids.insert(bulk_id.clone(), saved.view.resource.id.to_string());
                 stripped.push((bulk_id, target.resource_type, rest));
             }
             let mut outcomes = vec![];

@@ -16,14 +16,14 @@ fn refused(detail: String) -> Error {
 
 /// The endpoint or resource that a path names.
 #[derive(Clone)]
-pub(in crate::service::directory::bulk) struct Target {
+pub(in crate::service::directory::bulk) struct BulkTarget {
     pub(in crate::service::directory::bulk) resource_type: &'static ResourceType,
     pub(in crate::service::directory::bulk) id: Option<String>,
 }
 
-impl Target {
-    pub(in crate::service::directory::bulk) fn parse(operation: &BulkOperation) -> Result<Target, Error> {
-        let target = Target::at(&operation.path)?;
+impl BulkTarget {
+    pub(in crate::service::directory::bulk) fn parse(operation: &BulkOperation) -> Result<BulkTarget, Error> {
+        let target = BulkTarget::at(&operation.path)?;
         match (operation.method, &target.id) {
             (BulkMethod::Post, Some(_)) => Err(refused("path: POST goes to a resource type".to_owned())),
             (BulkMethod::Put | BulkMethod::Patch | BulkMethod::Delete, None) => {
@@ -34,7 +34,7 @@ impl Target {
     }
 
     /// The same, whatever is done there.
-    fn at(path: &str) -> Result<Target, Error> {
+    fn at(path: &str) -> Result<BulkTarget, Error> {
         if path.contains(['?', '#']) {
             return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
         }
@@ -49,12 +49,12 @@ impl Target {
         };
         let resource_type = registry().by_endpoint(endpoint);
         let resource_type = resource_type.ok_or_else(|| refused(format!("path: {path} names no resource type")))?;
-        Ok(Target { resource_type, id })
+        Ok(BulkTarget { resource_type, id })
     }
 
     /// A path in our spelling, if it names a resource.
     pub(in crate::service::directory::bulk) fn canonical(path: &str) -> Option<String> {
-        let Target { resource_type, id } = Target::at(path).ok()?;
+        let BulkTarget { resource_type, id } = BulkTarget::at(path).ok()?;
         Some(format!("{}/{}", resource_type.endpoint, id?))
     }
 
@@ -73,7 +73,7 @@ impl Target {
         operation: BulkOperation,
         tolerances: &mut Tolerances,
     ) -> Result<Outcome, Error> {
-        let Target { resource_type, id } = self;
+        let BulkTarget { resource_type, id } = self;
         let id = id.unwrap_or_default();
         let data = operation.data.unwrap_or_default();
         let conditions =
@@ -120,9 +120,9 @@ impl Outcome {
     ) -> Outcome {
         Outcome {
             status,
-            location: resources::location(service, resource_type, &saved.sight.resource.id),
-            version: Some(etag(saved.sight.resource.version)),
-            created: (status == 201).then(|| saved.sight.resource.id.to_string()),
+            location: resources::location(service, resource_type, &saved.view.resource.id),
+            version: Some(etag(saved.view.resource.version)),
+            created: (status == 201).then(|| saved.view.resource.id.to_string()),
         }
     }
 

@@ -49,11 +49,11 @@ pub(in crate::service) fn delete(
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
         change.date(group.key);
     }
-    let forgotten = forget_references(change, resource)?;
+    let dropped = drop_references(change, resource)?;
     let ending = Ending::of(change, resource)?;
     // It counts one less: creates hold that counter when they wait for the log, which is locked from here on.
     store::resources::delete(change.conn, tenant, resource)?;
-    let concerned = protect::consider(
+    let affected = protect::check_write(
         change,
         &Write {
             resource_type,
@@ -68,7 +68,7 @@ pub(in crate::service) fn delete(
         },
     )?;
     let seq = change.seq()?;
-    for one in forgotten {
+    for one in dropped {
         one.record(change, resource)?;
     }
     ending.keep(change)?;
@@ -80,15 +80,15 @@ pub(in crate::service) fn delete(
     let groups: Vec<String> = groups.iter().map(|group| group.id.to_string()).collect();
     let kind = resource_type.name.to_ascii_lowercase();
     let action = format!("{kind}.deleted");
-    change.record(concerned.on(Entry::new(action, kind, resource.id).with("groups", groups)));
+    change.record(affected.on(Entry::new(action, kind, resource.id).with("groups", groups)));
     if resource_type.principal {
-        bury(change, &resource.id, seq)?;
+        leave_tombstone(change, &resource.id, seq)?;
     }
     Ok(())
 }
 
 /// Marks the principal as deleted and revokes its keys. It stays, so that they can say why they died.
-fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
+fn leave_tombstone(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
     let before = store::principals::find(change.conn, change.key(), id)?;
     let before = before.ok_or_else(|| Error::internal("a resource without its principal"))?;
     let mut principal = before.clone();
@@ -103,7 +103,7 @@ fn bury(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Error> {
 
 /// A resource that no longer refers to the deleted one. There may be many: documents are read again when it is
 /// their turn.
-struct Forgotten {
+struct DroppedReference {
     resource_type: &'static ResourceType,
     /// As it was before.
     resource: Resource,
@@ -111,7 +111,7 @@ struct Forgotten {
     ending: Ending,
 }
 
-impl Forgotten {
+impl DroppedReference {
     /// Records what has changed. It is a write of its own: a rule may ask whether somebody has no manager.
     fn record(self, change: &mut Change<'_>, deleted: &Resource) -> Result<(), Error> {
         let id = self.resource.id;
@@ -130,7 +130,7 @@ impl Forgotten {
             removes: false,
         };
         let kind = self.resource_type.name.to_ascii_lowercase();
-        let concerned = protect::consider(change, &write).map_err(|error| match error {
+        let affected = protect::check_write(change, &write).map_err(|error| match error {
             Error::Protected { entry, .. } => Error::Protected {
                 detail: format!(
                     "without this resource, {kind} {id} would hold a permission of Keyroll: an admin deletes it, or it is \
@@ -141,14 +141,14 @@ impl Forgotten {
             other => other,
         })?;
         let paths = crate::service::directory::resources::changed::paths(&before, &after);
-        change.record(concerned.on(Entry::new(format!("{kind}.patched"), kind, id).with("paths", paths)));
+        change.record(affected.on(Entry::new(format!("{kind}.patched"), kind, id).with("paths", paths)));
         self.ending.keep(change)
     }
 }
 
 /// Takes the deleted id out of `manager`, `owners` and every other indexed reference to resources.
-fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec<Forgotten>, Error> {
-    let mut forgotten = vec![];
+fn drop_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec<DroppedReference>, Error> {
+    let mut dropped = vec![];
     let id = resource.id.to_string();
     for resource_type in registry().types.iter().copied() {
         for reference in references(resource_type) {
@@ -156,20 +156,20 @@ fn forget_references(change: &mut Change<'_>, resource: &Resource) -> Result<Vec
             let tenant = change.key();
             let referrers = store::index::referrers(change.conn, tenant, resource_type, &path, &id)?;
             for key in referrers.into_iter().filter(|key| *key != resource.key) {
-                forgotten.extend(forget(change, resource_type, key, reference, &id)?);
+                dropped.extend(drop_reference(change, resource_type, key, reference, &id)?);
             }
         }
     }
-    Ok(forgotten)
+    Ok(dropped)
 }
 
-fn forget(
+fn drop_reference(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
     key: ResourceKey,
     reference: AttrRef,
     id: &str,
-) -> Result<Option<Forgotten>, Error> {
+) -> Result<Option<DroppedReference>, Error> {
     let tenant = change.key();
     let Some(resource) = store::resources::by_keys(change.conn, tenant, &[key])?.pop() else { return Ok(None) };
     let ending = Ending::of(change, &resource)?;
@@ -180,7 +180,7 @@ fn forget(
     store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
     change.date(key);
     store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
-    Ok(Some(Forgotten { resource_type, resource, reference, ending }))
+    Ok(Some(DroppedReference { resource_type, resource, reference, ending }))
 }
 
 /// Removes the value, the element, or the whole attribute that names the id.

@@ -23,8 +23,8 @@ use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::render;
 use crate::service::document::stored_document;
 use crate::service::memory::{Dated, Document};
-use crate::service::{Change, Context, Error, Remembered, Service, authorize, caller, memory, principal_type};
-use crate::store::resources::{Resource, Sight};
+use crate::service::{Cached, Change, Context, Error, Service, authorize, caller, memory, principal_type};
+use crate::store::resources::{Resource, View};
 use crate::store::{self, Conn};
 
 /// What a client asked to see: `attributes` and `excludedAttributes`.
@@ -97,7 +97,7 @@ pub(in crate::service) fn saved(
 ) -> Result<Saved, Error> {
     let tenant = change.key();
     let resource = find(change.conn, tenant, resource_type, id)?;
-    Ok(Saved { sight: Sight { resource, external_id: None, is_member: false } })
+    Ok(Saved { view: View { resource, external_id: None, is_member: false } })
 }
 
 /// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
@@ -169,18 +169,18 @@ impl Service {
             return answer;
         }
         let projection = wanted.projection(resource_type)?;
-        let (sight, answer) = caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
+        let (view, answer) = caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
             let id = Id::parse(id).ok_or(Error::NotFound)?;
-            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, connection)?;
-            let sight = sight.ok_or(Error::NotFound)?;
-            let answer = answer(self, conn, context, resource_type, &sight, &projection, conditions)?;
-            Ok((sight, answer))
+            let view = store::resources::view(conn, tenant, &resource_type.name, &id, connection)?;
+            let view = view.ok_or(Error::NotFound)?;
+            let answer = answer(self, conn, context, resource_type, &view, &projection, conditions)?;
+            Ok((view, answer))
         })?;
         // So does a document that shows another resource's name.
-        let refers = reference::may_refer(&sight.resource.document, reference::references(resource_type));
+        let refers = reference::may_refer(&view.resource.document, reference::references(resource_type));
         let stamp = stamp.filter(|_| !refers);
         if let (Some(stamp), Some(text)) = (stamp, answer.body.as_ref().and_then(Body::as_text)) {
-            let dated = Dated::of(&sight.resource);
+            let dated = Dated::of(&view.resource);
             if let Some(head) = text.strip_suffix(&render::tail(self, resource_type, &dated)) {
                 let document = Document::new(resource_type, connection, head, dated);
                 memory::remember_document(self, (tenant, dated.id), document, stamp);
@@ -202,8 +202,8 @@ impl Service {
         let projection = wanted.projection(resource_type)?;
         caller::ask(self, context, Operation::Me, None, |conn| {
             let (tenant, id) = (context.caller.tenant.key, holder.owner.id);
-            let sight = store::resources::see(conn, tenant, &resource_type.name, &id, None)?;
-            answer(self, conn, context, resource_type, &sight.ok_or(Error::NotFound)?, &projection, conditions)
+            let view = store::resources::view(conn, tenant, &resource_type.name, &id, None)?;
+            answer(self, conn, context, resource_type, &view.ok_or(Error::NotFound)?, &projection, conditions)
         })
     }
 
@@ -216,7 +216,7 @@ impl Service {
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// Reads one resource, as [`Service::read_resource`] does.
     pub fn read_resource(
         &self,
@@ -265,15 +265,15 @@ fn answer(
     conn: &mut Conn,
     context: &Context,
     resource_type: &'static ResourceType,
-    sight: &Sight,
+    view: &View,
     projection: &Projection,
     conditions: &Conditions,
 ) -> Result<Answer, Error> {
-    let resource = &sight.resource;
+    let resource = &view.resource;
     let body = if conditions.is_unmodified(resource.version)? {
         None
     } else {
-        let views = render::view(service, conn, context, resource_type, sight, projection)?;
+        let views = render::view(service, conn, context, resource_type, view, projection)?;
         Some(render::render(service, conn, context, resource_type, &views, resource, projection)?)
     };
     Ok(answered(service, resource_type, &resource.id, resource.version, body))

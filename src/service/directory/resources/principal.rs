@@ -11,7 +11,7 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
 use crate::service::directory::members::spelt;
 use crate::service::directory::resources::returns;
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::keys::cascade::{self, Consequence};
 use crate::service::{Change, Error, keys};
 use crate::store;
@@ -118,8 +118,8 @@ pub(in crate::service) fn settle(
     if let Some(action) = action {
         let entry = Entry::new(action, after.kind.name(), after.id);
         let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
-        let concerned = Concerned::by_life(change, after.id)?;
-        change.record(concerned.on(entry));
+        let affected = Affected::by_life(change, after.id)?;
+        change.record(affected.on(entry));
     }
     if late {
         keys::revoke_all(change, &after.id, "reactivation_window_elapsed")?;

@@ -17,12 +17,12 @@ use crate::service::directory::resources::principal::{OWNERS, follow, keep_known
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
 use crate::service::directory::resources::write::check_reserved;
 use crate::service::directory::resources::{Loaded, changed, returns};
-use crate::service::impact::concerned::{Concerned, RECORD_IDS_MAX, tolerated};
+use crate::service::impact::affected::{Affected, RECORD_IDS_MAX, tolerated};
 use crate::service::impact::protect::{self, Asked, MemberChange as _, Write};
 use crate::service::keys::cascade;
 use crate::service::{Change, Error};
 use crate::store::index::IndexRow;
-use crate::store::resources::{NewResource, Resource, Sight};
+use crate::store::resources::{NewResource, Resource, View};
 use crate::store::{self, ResourceKey};
 
 /// What a resource shall become.
@@ -67,7 +67,7 @@ impl Ready {
 
 /// A resource as stored.
 pub(in crate::service) struct Saved {
-    pub(in crate::service) sight: Sight,
+    pub(in crate::service) view: View,
 }
 
 /// Stores a new resource.
@@ -107,7 +107,7 @@ pub(in crate::service::directory::resources) fn create(
         let seq = change.seq()?;
         store::principals::insert(change.conn, tenant, &principal, seq)?;
     }
-    let concerned = protect::consider(
+    let affected = protect::check_write(
         change,
         &Write {
             resource_type,
@@ -121,7 +121,7 @@ pub(in crate::service::directory::resources) fn create(
             removes: false,
         },
     )?;
-    record(change, resource_type, &id, paths, delta, (concerned, tolerances));
+    record(change, resource_type, &id, paths, delta, (affected, tolerances));
     // From here on its time is what it is.
     change.seq()?;
     let resource = Resource {
@@ -135,7 +135,7 @@ pub(in crate::service::directory::resources) fn create(
         created: change.now,
         modified: change.now,
     };
-    Ok(Saved { sight: Sight { resource, external_id: draft.external_id, is_member: false } })
+    Ok(Saved { view: View { resource, external_id: draft.external_id, is_member: false } })
 }
 
 /// Stores a changed resource; a change that changes nothing writes nothing (RFC 7644 §3.5.2.1).
@@ -175,8 +175,8 @@ pub(in crate::service::directory::resources) fn update(
     }
     if paths.is_empty() && delta.is_empty() {
         // Whether it is in any group was not asked: rendering finds out.
-        let sight = Sight { resource: before.resource, external_id: before.external_id, is_member: true };
-        return Ok(Saved { sight });
+        let view = View { resource: before.resource, external_id: before.external_id, is_member: true };
+        return Ok(Saved { view });
     }
     let id = before.resource.id;
     let own = (before.external_id.as_deref(), draft.external_id.as_deref());
@@ -184,7 +184,7 @@ pub(in crate::service::directory::resources) fn update(
     if let Some(ending) = ending {
         ending.keep(change)?;
     }
-    let concerned = protect::consider(
+    let affected = protect::check_write(
         change,
         &Write {
             resource_type,
@@ -198,13 +198,13 @@ pub(in crate::service::directory::resources) fn update(
             removes: !delta.removed.is_empty(),
         },
     )?;
-    record(change, resource_type, &id, paths, delta, (concerned, tolerances));
+    record(change, resource_type, &id, paths, delta, (affected, tolerances));
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
     let from = connection.map(|connection| connection.key);
-    let sight = store::resources::see(change.conn, tenant, &resource_type.name, &id, from)?;
-    Ok(Saved { sight: sight.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+    let view = store::resources::view(change.conn, tenant, &resource_type.name, &id, from)?;
+    Ok(Saved { view: view.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
 }
 
 /// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives
@@ -269,12 +269,12 @@ pub(in crate::service::directory::resources) fn record(
     id: &Id,
     paths: Vec<String>,
     delta: Delta,
-    (concerned, tolerances): (Concerned, &Tolerances),
+    (affected, tolerances): (Affected, &Tolerances),
 ) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
     let entry = Entry::new(&*action, &*kind, id).with("paths", paths);
-    let mut entry = tolerated(concerned.on(entry), tolerances);
+    let mut entry = tolerated(affected.on(entry), tolerances);
     let mut room = RECORD_IDS_MAX;
     let mut open = false;
     for (name, ids) in [("added", &delta.added), ("removed", &delta.removed)] {

@@ -108,7 +108,7 @@ fn answer_saved(
     wanted: &Wanted,
     tolerances: &Tolerances,
 ) -> Result<Answer, Error> {
-    let (projection, resource) = (wanted.projection(resource_type)?, &saved.sight.resource);
+    let (projection, resource) = (wanted.projection(resource_type)?, &saved.view.resource);
     let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
     let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
     let body = service.read(|conn| {
@@ -117,7 +117,7 @@ fn answer_saved(
         if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
             return Ok(None);
         }
-        let views = render::view(service, conn, context, resource_type, &saved.sight, &projection)?;
+        let views = render::view(service, conn, context, resource_type, &saved.view, &projection)?;
         render::render(service, conn, context, resource_type, &views, resource, &projection).map(Some)
     })?;
     Ok(Answer {

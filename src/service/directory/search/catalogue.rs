@@ -19,7 +19,7 @@ use crate::service::access::policy;
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::directory::resources::{Answer, Wanted, tolerances};
 use crate::service::directory::search;
-use crate::service::directory::search::{Found, Part, parts};
+use crate::service::directory::search::{Part, SearchAnswer, parts};
 use crate::service::{Context, Error, Service, caller, registry};
 use crate::store::ResourceKey;
 use crate::store::search::{Page, Query, Sort, Start, search_held};
@@ -108,7 +108,7 @@ impl Service {
         context: &Context,
         operation: Operation,
         request: &SearchRequest,
-    ) -> Result<Found, Error> {
+    ) -> Result<SearchAnswer, Error> {
         let policy =
             caller::ask(self, context, operation, None, |conn| policy::now(self, conn, context.caller.tenant.key))?;
         let view = view_of(self, context, operation, &policy)?;
@@ -128,7 +128,7 @@ impl Service {
         let projection = parts.pop().map(|part| part.projection).ok_or(Error::NotFound)?;
         let context = context.clone();
         let rest = Catalogue { context, operation, policy: Arc::clone(&policy), projection, keys, at: 0 };
-        Ok(Found { body: Body::framed(self, head, rest, tail)?, tolerances: tolerances.header() })
+        Ok(SearchAnswer { body: Body::framed(self, head, rest, tail)?, tolerances: tolerances.header() })
     }
 
     /// Reads a role or a permission by its value.

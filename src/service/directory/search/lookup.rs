@@ -9,7 +9,7 @@ use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::service::body::Body;
 use crate::service::conditions::etag;
 use crate::service::directory::resources::{Answer, tolerances};
-use crate::service::directory::search::Found;
+use crate::service::directory::search::SearchAnswer;
 use crate::service::memory::Name;
 use crate::service::{Context, Error, Service, authorize, memory};
 
@@ -68,7 +68,7 @@ pub(in crate::service::directory::search) fn known(
     resource_type: &'static ResourceType,
     name: &Name,
     read: impl FnOnce(&str) -> Option<Result<Answer, Error>>,
-) -> Option<Result<Found, Error>> {
+) -> Option<Result<SearchAnswer, Error>> {
     let (id, version) = memory::known_name(service, name)?;
     if let Err(refused) = authorize(&context.caller, Operation::Search, Some(resource_type)) {
         return Some(Err(refused));
@@ -83,5 +83,5 @@ pub(in crate::service::directory::search) fn known(
     let mut body = Body::text(head);
     body.append(answer.body.unwrap_or_default());
     body.push(tail);
-    Some(Ok(Found { body, tolerances: String::new() }))
+    Some(Ok(SearchAnswer { body, tolerances: String::new() }))
 }

@@ -21,13 +21,13 @@ use crate::scim::{self, ResourceType, ScimType};
 use crate::service::body::Body;
 use crate::service::conditions::Conditions;
 use crate::service::directory::resources::{Wanted, tolerances};
-use crate::service::{Context, Error, Remembered, Service, authorize, memory, registry};
+use crate::service::{Cached, Context, Error, Service, authorize, memory, registry};
 use crate::store::ResourceKey;
 use crate::store::search::{self, Page, Query, Sort, Start};
 
 /// A page of results.
 #[derive(Debug)]
-pub struct Found {
+pub struct SearchAnswer {
     /// The ListResponse.
     pub body: Body,
     /// The tolerances that the request needed.
@@ -72,7 +72,7 @@ impl Service {
         context: &Context,
         resource_type: Option<&'static ResourceType>,
         request: &SearchRequest,
-    ) -> Result<Found, Error> {
+    ) -> Result<SearchAnswer, Error> {
         let mut tolerances = tolerances(context);
         let name = resource_type.and_then(|one| lookup::name(context, one, request));
         if let (Some(one), Some(name)) = (resource_type, &name) {
@@ -105,18 +105,18 @@ impl Service {
         if let (Some(name), Some((id, version))) = (name, only) {
             memory::remember_name(self, &name, id, version);
         }
-        Ok(Found { body, tolerances: tolerances.header() })
+        Ok(SearchAnswer { body, tolerances: tolerances.header() })
     }
 }
 
-impl Remembered<'_> {
+impl Cached<'_> {
     /// Answers a look-up by a unique value.
     pub fn search(
         &self,
         context: &Context,
         resource_type: &'static ResourceType,
         request: &SearchRequest,
-    ) -> Option<Result<Found, Error>> {
+    ) -> Option<Result<SearchAnswer, Error>> {
         let name = lookup::name(context, resource_type, request)?;
         let (wanted, conditions) = (Wanted::default(), Conditions::default());
         let read = |id: &str| self.read_resource(context, resource_type, id, &wanted, &conditions);

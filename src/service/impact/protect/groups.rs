@@ -13,7 +13,7 @@ use crate::scim::tolerance::Tolerances;
 use crate::service::access::policy;
 use crate::service::change::Touched;
 use crate::service::change::ending::Ending;
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::impact::protect::{Write, keyroll, refusal, refused};
 use crate::service::{Change, Error};
 use crate::store::resources::Resource;
@@ -70,15 +70,15 @@ impl Gives {
     }
 }
 
-/// Looks at what was done to a group: see [`crate::service::impact::protect::consider`].
-pub(in crate::service::impact::protect) fn consider(
+/// Looks at what was done to a group: see [`crate::service::impact::protect::check_write`].
+pub(in crate::service::impact::protect) fn check_write(
     change: &mut Change<'_>,
     policy: &Policy,
     write: &Write<'_>,
-) -> Result<Concerned, Error> {
-    let mut concerned = Concerned::default();
+) -> Result<Affected, Error> {
+    let mut affected = Affected::default();
     if !policy.has_groups() {
-        return Ok(concerned);
+        return Ok(affected);
     }
     let facts = |document: Option<&Map<String, Value>>, external_ids: &[String]| {
         Some(facts(write.key, write.id, document?, external_ids))
@@ -98,40 +98,35 @@ pub(in crate::service::impact::protect) fn consider(
         change.touch_policy(Touched::Identity);
     }
     if !is_other && !write.adds && !write.removes {
-        return Ok(concerned);
+        return Ok(affected);
     }
-    gives.around = around(change, policy, write.key)?;
+    gives.around = mappings_around(change, policy, write.key)?;
     if change.context.caller.connection().is_some()
         && (gives.guards_name(policy) || (write.adds && gives.guards_members(policy)))
     {
         return Err(refused(change, write, &gives.permissions(policy), WHAT));
     }
     if gives.renames {
-        note_orphans(change, policy, &gives, &mut concerned)?;
+        note_orphans(change, policy, &gives, &mut affected)?;
     }
     let (gave, gives) = (gives.before(), gives.after());
     match write.adds || write.removes {
-        true => concerned.add(policy, gave.union(&gives).copied()),
-        false => concerned.add(policy, gave.symmetric_difference(&gives).copied()),
+        true => affected.add(policy, gave.union(&gives).copied()),
+        false => affected.add(policy, gave.symmetric_difference(&gives).copied()),
     }
-    Ok(concerned)
+    Ok(affected)
 }
 
 /// Notes the mappings by the name that a group had: if no other group has it, they give nothing to anybody, which
 /// nobody sees who does not look for it.
-fn note_orphans(
-    change: &mut Change<'_>,
-    policy: &Policy,
-    gives: &Gives,
-    concerned: &mut Concerned,
-) -> Result<(), Error> {
+fn note_orphans(change: &mut Change<'_>, policy: &Policy, gives: &Gives, affected: &mut Affected) -> Result<(), Error> {
     let tenant = change.key();
     for at in gives.own_before.iter().filter(|at| !gives.own_after.contains(at)) {
         let Some(Source::Group { group }) = policy.mapped(*at).map(|mapped| &mapped.mapping.source) else { continue };
         let named = store::candidates::named(change.conn, tenant, &[group])?;
         let others = store::facts::groups(change.conn, tenant, &named, policy.has_external_ids())?;
         if !others.values().any(|other| policy.of_group(other).contains(at)) {
-            concerned.orphan(policy, *at);
+            affected.orphan(policy, *at);
         }
     }
     Ok(())
@@ -200,7 +195,7 @@ pub(in crate::service) fn only_reduce(
     let (called, calls) = Ending::of(change, asked.resource)?.external_ids_with((asked.called, asked.calls.as_deref()));
     let before = facts(key, id, asked.before, &called);
     let after = facts(key, id, asked.after, &calls);
-    let around = around(change, &policy, key)?;
+    let around = mappings_around(change, &policy, key)?;
     let mut gives = Gives::new(&policy, Some(&before), Some(&after), around);
     let permissions = gives.permissions(&policy);
     let guards_name = gives.guards_name(&policy);
@@ -244,7 +239,7 @@ fn external_ids(change: &mut Change<'_>, policy: &Policy, key: ResourceKey) -> R
 }
 
 /// The mappings of the groups that a group is in, and of those around them.
-pub(in crate::service::impact::protect) fn around(
+pub(in crate::service::impact::protect) fn mappings_around(
     change: &mut Change<'_>,
     policy: &Policy,
     key: ResourceKey,

@@ -20,11 +20,11 @@ use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
 use crate::service::access::facts::{self, connection_names, sponsors};
-use crate::service::impact::concerned::Concerned;
+use crate::service::impact::affected::Affected;
 use crate::service::{Change, Error};
 use crate::store::ResourceKey;
 
-use self::groups::around;
+use self::groups::mappings_around;
 pub(in crate::service) use self::groups::{Asked, Effect, MemberChange, only_reduce};
 
 /// The attributes that others know a resource by.
@@ -49,22 +49,22 @@ pub(in crate::service) struct Write<'w> {
 }
 
 /// Looks at a write that is done but not recorded yet: refuses it, or gives what its record must name.
-pub(in crate::service) fn consider(change: &mut Change<'_>, write: &Write<'_>) -> Result<Concerned, Error> {
+pub(in crate::service) fn check_write(change: &mut Change<'_>, write: &Write<'_>) -> Result<Affected, Error> {
     let policy = change.policy()?;
     if write.resource_type.rows.is_some() {
-        groups::consider(change, &policy, write)
+        groups::check_write(change, &policy, write)
     } else if write.resource_type.principal {
         principal(change, &policy, write)
     } else {
-        Ok(Concerned::default())
+        Ok(Affected::default())
     }
 }
 
-fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
+fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Affected, Error> {
     if write.after.is_none() {
         return left(change, policy, write);
     }
-    let mut concerned = Concerned::default();
+    let mut affected = Affected::default();
     // Who ends inactive holds nothing, whatever else the write does: nothing keeps a leaver alive. To come back
     // is refused.
     let by_connection = change.context.caller.connection().is_some() && is_active(write.after);
@@ -74,18 +74,18 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
     let is_person = !policy.of_person(&write.id).is_empty();
     let guarded = by_connection && (is_person || policy.keyroll_by_scim());
     let (Some(after), true) = (write.after, guarded || policy.reads_documents()) else {
-        return Ok(concerned);
+        return Ok(affected);
     };
     let tenant = change.key();
     let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, &[write.id], None)?;
-    let Some(now) = facts.into_iter().next() else { return Ok(concerned) };
+    let Some(now) = facts.into_iter().next() else { return Ok(affected) };
     let then = Facts { resource: now.resource.clone().map(|one| with(one, write.before)), ..now.clone() };
     let hits = |facts: &Facts| -> BTreeSet<Hit> {
         access::potential(policy, facts, &groups, change.now).into_iter().collect()
     };
     let (had, has) = (if write.before.is_some() { hits(&then) } else { BTreeSet::new() }, hits(&now));
     let places = |hits: &BTreeSet<Hit>| hits.iter().map(|hit| hit.mapping).collect::<BTreeSet<usize>>();
-    concerned.add(policy, places(&had).symmetric_difference(&places(&has)).copied());
+    affected.add(policy, places(&had).symmetric_difference(&places(&has)).copied());
     if guarded {
         let (held, holds) = (keyroll(policy, &places(&had)), keyroll(policy, &places(&has)));
         let gains = !keyroll(policy, &places(&(&has - &had))).is_empty();
@@ -100,12 +100,12 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
             return Err(protected(change, write, &[held, holds], format!("{what} is made active by an admin, {way}")));
         }
     }
-    Ok(concerned)
+    Ok(affected)
 }
 
 /// A principal that is deleted: every mapping that applied to it. Its memberships still stand.
-fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Concerned, Error> {
-    let (mut concerned, tenant) = (Concerned::default(), change.key());
+fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<Affected, Error> {
+    let (mut affected, tenant) = (Affected::default(), change.key());
     let names = connection_names(change.conn, tenant, policy)?;
     let resource = ResourceFacts {
         key: write.key.0,
@@ -116,11 +116,11 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<C
     let kind = kind.ok_or_else(|| Error::internal("a type of no principals"))?;
     let facts = Facts { id: write.id, kind, live: true, live_since: 0, resource: Some(resource) };
     let alone = access::potential(policy, &facts, &Groups::default(), change.now);
-    concerned.add(policy, alone.iter().map(|hit| hit.mapping));
+    affected.add(policy, alone.iter().map(|hit| hit.mapping));
     if policy.has_groups() {
-        concerned.add(policy, around(change, policy, write.key)?);
+        affected.add(policy, mappings_around(change, policy, write.key)?);
     }
-    Ok(concerned)
+    Ok(affected)
 }
 
 /// An agent lives by its sponsors: one more of them gives it what it holds, for longer if another one answers for it

@@ -15,7 +15,7 @@ use crate::domain::{Id, Principal, TenantKey};
 
 /// Some principals, and what is around them.
 #[derive(Debug, Default)]
-pub struct Around {
+pub struct AccessFacts {
     /// The state of roles and mappings at that moment: see [`crate::domain::log::Head::policy_epoch`].
     pub policy_epoch: i64,
     /// The principals, each with the record that made it.
@@ -106,8 +106,8 @@ pub const AT_ONCE: usize = CHUNK;
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn around(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<Around> {
-    let mut found = Around::default();
+pub fn read(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<AccessFacts> {
+    let mut found = AccessFacts::default();
     for ids in ids.chunks(AT_ONCE) {
         let mut called = vec![];
         // Two chunks of principals may climb through the same groups: the first tells all that is around one.
@@ -164,7 +164,7 @@ fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> 
     conn.load_sql::<Sql, Row>(&sql, &binds)
 }
 
-impl Around {
+impl AccessFacts {
     /// Takes one row in; what a connection calls a group is given back.
     fn take(
         &mut self,

@@ -9,7 +9,7 @@ use super::role::Role;
 
 /// What came and went in a catalogue: items with the records that made them what they are.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct CatalogueChange {
     /// Apis that are new or changed.
     pub apis: Vec<(Api, i64)>,
     /// Roles that are new or changed.
@@ -17,12 +17,12 @@ pub struct News {
     /// Mappings that are new or changed.
     pub mappings: Vec<(Mapping, i64)>,
     /// What is no longer as it was: replaced or removed.
-    pub gone: Gone,
+    pub gone: Removed,
 }
 
 /// Names of items that are no longer as they were.
 #[derive(Debug, Default)]
-pub struct Gone {
+pub struct Removed {
     /// Of apis.
     pub apis: HashSet<String>,
     /// Of roles.
@@ -31,10 +31,10 @@ pub struct Gone {
     pub mappings: HashSet<Id>,
 }
 
-impl News {
+impl CatalogueChange {
     /// Whether what roles give may be something else by it.
     pub(super) fn has_roles(&self) -> bool {
-        let Gone { apis, roles, .. } = &self.gone;
+        let Removed { apis, roles, .. } = &self.gone;
         !(self.apis.is_empty() && self.roles.is_empty() && apis.is_empty() && roles.is_empty())
     }
 }

@@ -14,14 +14,14 @@ pub(in crate::service) const RECORD_IDS_MAX: usize = 1_000;
 
 /// Mappings and roles that a change concerns.
 #[derive(Debug, Default)]
-pub(in crate::service) struct Concerned {
+pub(in crate::service) struct Affected {
     mappings: BTreeSet<Id>,
     roles: BTreeSet<String>,
     /// Of these mappings, those that no group has the name for any more.
     orphaned: BTreeSet<Id>,
 }
 
-impl Concerned {
+impl Affected {
     /// Some mappings, by their places, and all that they give.
     pub(in crate::service) fn add(&mut self, policy: &Policy, mappings: impl IntoIterator<Item = usize>) {
         for mapped in mappings.into_iter().filter_map(|at| policy.mapped(at)) {
@@ -36,31 +36,31 @@ impl Concerned {
     }
 
     /// What a change of a role concerns: the roles that include it, and every mapping that gives it.
-    pub(in crate::service) fn by_role(policy: &Policy, role: &str) -> Concerned {
+    pub(in crate::service) fn by_role(policy: &Policy, role: &str) -> Affected {
         let includes = |outer: &&String| *outer != role && policy.gives(outer, role);
-        Concerned {
+        Affected {
             mappings: policy.mappings_giving(role).map(|one| one.mapping.id).collect(),
             roles: policy.roles().keys().filter(includes).cloned().collect(),
-            ..Concerned::default()
+            ..Affected::default()
         }
     }
 
     /// What a change of an api concerns: the roles that use it.
-    pub(in crate::service) fn by_api(policy: &Policy, api: &str) -> Concerned {
+    pub(in crate::service) fn by_api(policy: &Policy, api: &str) -> Affected {
         let using = policy.roles().values().filter(|role| role.permissions.iter().any(|one| one.api() == api));
-        Concerned { roles: using.map(|role| role.name.clone()).collect(), ..Concerned::default() }
+        Affected { roles: using.map(|role| role.name.clone()).collect(), ..Affected::default() }
     }
 
     /// What it concerns that a principal comes to life, or ceases to live: every mapping that applies to it.
-    pub(in crate::service) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Concerned, Error> {
-        let (mut concerned, policy) = (Concerned::default(), change.policy()?);
+    pub(in crate::service) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Affected, Error> {
+        let (mut affected, policy) = (Affected::default(), change.policy()?);
         let tenant = change.key();
         let (facts, groups) = facts::of(change.service, change.conn, tenant, &policy, &[id], None)?;
         for facts in &facts {
             let hits = access::potential(&policy, facts, &groups, change.now);
-            concerned.add(&policy, hits.iter().map(|hit| hit.mapping));
+            affected.add(&policy, hits.iter().map(|hit| hit.mapping));
         }
-        Ok(concerned)
+        Ok(affected)
     }
 
     /// Adds what is concerned to a record.
