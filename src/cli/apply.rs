@@ -6,8 +6,13 @@ use std::io::Read;
 use clap::Args;
 use serde_json::Value;
 
+use super::names::{Names, person_of};
 use super::{Output, host, mapping, names, print};
+use crate::domain::loss::Loss;
+use crate::domain::mapping::Source;
 use crate::service::apply::Options;
+use crate::service::apply::response::{Applied, AppliedChange, Definition, LeftItem};
+use crate::service::reports::effects::Effect;
 use crate::service::{Error, Service};
 
 /// How large a file may be.
@@ -36,12 +41,12 @@ pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
     let Command { dry_run, prune, force, .. } = *command;
     let context = host(service, "apply")?;
     let told = service.apply(&context, &file, Options { dry_run, prune, force });
-    let mut told = serde_json::to_value(told.map_err(|error| in_file(&command.file, error))?)?;
+    let told = told.map_err(|error| in_file(&command.file, error))?;
     if command.output.json {
         return print::json(&told);
     }
-    names::put(service, &context, &mut told)?;
-    for line in lines(&told) {
+    let names = names::of(service, &context, sources(&told).filter_map(person_of))?;
+    for line in lines(&told, &names)? {
         print::line(&print::harmless(&line));
     }
     Ok(())
@@ -88,85 +93,98 @@ fn json_of(value: toml::Value) -> Value {
     }
 }
 
+/// Every source that is told of.
+fn sources(told: &Applied) -> impl Iterator<Item = &Source> {
+    let definitions = told.changes.iter().flat_map(|one| [&one.before, &one.after]).flatten();
+    let of_changes =
+        definitions.filter_map(|one| if let Definition::Mapping { source, .. } = one { Some(source) } else { None });
+    let of_left =
+        told.left.iter().filter_map(|one| if let LeftItem::Mapping { source, .. } = one { Some(source) } else { None });
+    of_changes.chain(of_left)
+}
+
 /// What is done or would be, as a diff; who gains and loses by it; and what the file does not name.
-fn lines(told: &Value) -> Vec<String> {
-    let list = |name: &str| told.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let changes = list("changes");
-    let mut lines: Vec<String> = changes.iter().flat_map(of_change).collect();
-    let count = |word: &str| changes.iter().filter(|one| one.get("change").is_some_and(|own| own == word)).count();
+fn lines(told: &Applied, names: &Names) -> Result<Vec<String>, Error> {
+    let changes = &told.changes;
+    let of_changes = changes.iter().map(|change| of_change(change, names)).collect::<Result<Vec<_>, Error>>()?;
+    let mut lines = of_changes.concat();
+    let count = |word: &str| changes.iter().filter(|one| one.change == word).count();
     let (created, replaced, deleted) = (count("create"), count("replace"), count("delete"));
     let gone = if deleted > 0 { format!(", {deleted} deleted") } else { String::new() };
-    let dry_run = told.get("dry_run").and_then(Value::as_bool) == Some(true);
-    lines.push(match dry_run {
+    lines.push(match told.dry_run {
         _ if changes.is_empty() => "nothing to do".to_owned(),
         true => format!("{created} would be created, {replaced} replaced{gone}; this dry run changed nothing"),
         false => format!("{created} created, {replaced} replaced{gone}"),
     });
-    if dry_run && !changes.is_empty() {
-        lines.push(
-            if list("effects").is_empty() { "nobody gains or loses anything" } else { "who gains and loses:" }.into(),
-        );
-        lines.extend(list("effects").iter().flat_map(of_effect));
-        if told.get("effects_truncated").is_some() {
+    if told.dry_run && !changes.is_empty() {
+        let effects = told.effects.as_deref().unwrap_or_default();
+        lines.push(if effects.is_empty() { "nobody gains or loses anything" } else { "who gains and loses:" }.into());
+        lines.extend(effects.iter().flat_map(of_effect));
+        if told.effects_truncated {
             lines.push("    and others".to_owned());
         }
     }
-    if !list("left").is_empty() {
+    if !told.left.is_empty() {
         lines.push("not in the file, and left as it is:".to_owned());
-        lines.extend(list("left").iter().map(of_left));
+        lines.extend(told.left.iter().map(|left| of_left(left, names)));
     }
-    lines
+    Ok(lines)
 }
 
 /// What one principal gains and loses.
-fn of_effect(effect: &Value) -> Vec<String> {
-    let text = |pointer: &str| effect.pointer(pointer).and_then(Value::as_str);
-    let name = text("/principal/name").or_else(|| text("/principal/id")).unwrap_or_default();
-    let texts = |pointer: &str| items(effect.pointer(pointer)).join(" ");
-    let line = |(sign, verb, side): (char, &str, &str)| {
-        let (roles, permissions) = (texts(&format!("/{side}/roles")), texts(&format!("/{side}/permissions")));
+fn of_effect(effect: &Effect) -> Vec<String> {
+    let name = effect.principal.name.clone().unwrap_or_else(|| effect.principal.id.to_string());
+    let line = |(sign, verb, side): (char, &str, &Loss)| {
+        let roles = side.roles.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+        let permissions = side.permissions.texts().join(" ");
         let what = [roles, if permissions.is_empty() { permissions } else { format!("({permissions})") }];
         let what: Vec<&str> = what.iter().map(String::as_str).filter(|part| !part.is_empty()).collect();
         (!what.is_empty()).then(|| format!("    {sign} {name} {verb} {}", what.join(" ")))
     };
-    [('+', "gains", "gains"), ('-', "loses", "losses")].into_iter().filter_map(line).collect()
+    [('+', "gains", &effect.gains), ('-', "loses", &effect.losses)].into_iter().filter_map(line).collect()
 }
 
 /// What the file does not name.
-fn of_left(left: &Value) -> String {
-    let text = |name: &str| left.get(name).and_then(Value::as_str);
-    let stays = text("stays").map(|why| format!(" ({why})")).unwrap_or_default();
-    let kind = text("kind").unwrap_or_default();
-    let what = match text("name") {
-        Some(name) => name.to_owned(),
-        None => {
-            let source = left.get("source").map(mapping::sentence).unwrap_or_default();
-            format!("{}: {source}", text("role").unwrap_or_default())
+fn of_left(left: &LeftItem, names: &Names) -> String {
+    let (what, stays) = match left {
+        LeftItem::Api { name, stays } => (format!("api {name}"), stays),
+        LeftItem::Role { name, stays } => (format!("role {name}"), stays),
+        LeftItem::Mapping { role, source, stays, .. } => {
+            (format!("mapping {role}: {}", mapping::sentence(source, names)), stays)
         }
     };
-    format!("    {kind} {what}{stays}")
+    let stays = stays.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+    format!("    {what}{stays}")
 }
 
 /// A change, and below it each member that comes, goes or becomes another.
-fn of_change(change: &Value) -> Vec<String> {
-    let of = |name: &str| change.get(name).unwrap_or(&Value::Null);
-    let (kind, before, after) = (of("kind").as_str().unwrap_or_default(), of("before"), of("after"));
+fn of_change(change: &AppliedChange, names: &Names) -> Result<Vec<String>, Error> {
+    let AppliedChange { kind, name, before, after, .. } = change;
+    let said = |side: &Definition| match side {
+        Definition::Mapping { role, source } => Some((role.clone(), mapping::sentence(source, names))),
+        Definition::Api(_) | Definition::Role(_) => None,
+    };
+    Ok(match (before.as_ref().and_then(said), after.as_ref().and_then(said)) {
+        (None, Some((role, source))) => vec![format!("+ mapping {role}: {source}")],
+        (Some((role, source)), None) => vec![format!("- mapping {role}: {source}")],
+        (Some((_, old)), Some((role, new))) => {
+            vec![format!("~ mapping {role}"), format!("    - {old}"), format!("    + {new}")]
+        }
+        (None, None) => {
+            let (before, after) = (serde_json::to_value(before)?, serde_json::to_value(after)?);
+            diff(kind, name.as_deref().unwrap_or_default(), &before, &after)
+        }
+    })
+}
+
+/// An api or a role, and how it changes.
+fn diff(kind: &str, name: &str, before: &Value, after: &Value) -> Vec<String> {
     let sign = match (before, after) {
         (Value::Null, _) => '+',
         (_, Value::Null) => '-',
         _ => '~',
     };
-    if kind == "mapping" {
-        let role = after.get("role").or(before.get("role")).and_then(Value::as_str).unwrap_or_default();
-        let source = |side: &Value| side.get("source").map(mapping::sentence).unwrap_or_default();
-        let head = format!("{sign} mapping {role}");
-        return match sign {
-            '+' => vec![format!("{head}: {}", source(after))],
-            '-' => vec![format!("{head}: {}", source(before))],
-            _ => vec![head, format!("    - {}", source(before)), format!("    + {}", source(after))],
-        };
-    }
-    let mut lines = vec![format!("{sign} {kind} {}", of("name").as_str().unwrap_or_default())];
+    let mut lines = vec![format!("{sign} {kind} {name}")];
     for (name, value) in after.as_object().into_iter().flatten().filter(|(name, _)| *name != "name") {
         let (old, new) = (items(before.get(name)), items(Some(value)));
         let goes = old.iter().filter(|item| !new.contains(item)).map(|item| format!("    - {name} {item}"));
@@ -209,21 +227,19 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(change: Value, expected: &[&str]) {
-        assert_eq!(of_change(&change), expected);
+    fn check(kind: &str, (before, after): (&Value, &Value), expected: &[&str]) {
+        assert_eq!(diff(kind, "x", before, after), expected);
     }
 
     #[test]
     fn members_that_differ_are_told() {
         let (old, new) = (json!({"includes": ["a", "b"]}), json!({"includes": ["b", "a"]}));
-        let role =
-            |before: &Value, after: &Value| json!({"kind": "role", "name": "r", "before": before, "after": after});
-        check(role(&old, &new), &["~ role r", "    ~ includes: another order"]);
-        check(role(&old, &json!({"includes": ["b"]})), &["~ role r", "    - includes a"]);
-        check(role(&Value::Null, &json!({"name": "r", "description": "", "includes": []})), &["+ role r"]);
-        let api = |open: bool| json!({"kind": "api", "name": "x", "before": {"open": !open}, "after": {"open": open}});
-        check(api(true), &["~ api x", "    + open true"]);
-        check(api(false), &["~ api x", "    - open true"]);
+        check("role", (&old, &new), &["~ role x", "    ~ includes: another order"]);
+        check("role", (&old, &json!({"includes": ["b"]})), &["~ role x", "    - includes a"]);
+        check("role", (&Value::Null, &json!({"name": "x", "description": "", "includes": []})), &["+ role x"]);
+        let (open, closed) = (json!({"open": true}), json!({"open": false}));
+        check("api", (&closed, &open), &["~ api x", "    + open true"]);
+        check("api", (&open, &closed), &["~ api x", "    - open true"]);
     }
 
     #[test]

@@ -1,15 +1,17 @@
 //! `keyroll mapping`.
 
-use std::collections::HashMap;
-
+use chrono::SecondsFormat;
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::names::{Names, named, person_of};
 use super::{ANY, Output, found, host, names, principal, print};
-use crate::domain::Id;
-use crate::domain::mapping::GroupName;
-use crate::service::catalogue::mappings::{MappingRequest, TaggedMapping};
-use crate::service::catalogue::snapshot::Form;
+use crate::domain::mapping::{self as source, GroupName};
+use crate::domain::{Id, Permissions};
+use crate::service::catalogue::mappings::{MappingRequest, MappingResponse, TaggedMapping};
+use crate::service::catalogue::snapshot::MappingList;
+use crate::service::reports::response::LossResponse;
 use crate::service::request;
 use crate::service::{Context, Error, Service};
 
@@ -130,11 +132,14 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let columns = ["principal.type", "principal.id", "principal.name", "roles", "permissions"];
             print::pages("losses", &columns, output, |cursor| {
                 let page = service.try_delete_mapping(&context, &id, print::PAGE, cursor, &ANY);
-                let mut page = serde_json::to_value(found("mapping", &id, page)?)?;
-                if !output.json {
-                    names::put(service, &context, &mut page)?;
+                let page = found("mapping", &id, page)?;
+                if output.json {
+                    return Ok(serde_json::to_value(page)?);
                 }
-                Ok(page)
+                let names = names::of(service, &context, page.losses.iter().map(|one| one.principal.id))?;
+                let row = |LossResponse { principal, roles, permissions }: &LossResponse| json!({"principal": named(&names, *principal), "roles": roles, "permissions": permissions});
+                let rows: Vec<Value> = page.losses.iter().map(row).collect();
+                Ok(json!({"losses": rows, "next": page.next}))
             })
         }
         Command::Delete { named: Named { id, output }, dry_run: false } => {
@@ -144,74 +149,86 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     }
 }
 
-/// Every mapping: as the one answer that it is in the API, or as a table. Whose source is deleted is marked.
-fn list(service: &Service, output: Output) -> Result<(), Error> {
-    let context = host(service, "mapping list")?;
-    let listed = service.list_mappings(&context, Form::Plain, &ANY)?;
-    let (mut body, mut text) = (listed.body.unwrap_or_default(), String::new());
-    while let Some(chunk) = body.next_chunk(service)? {
-        text.push_str(&chunk);
-    }
-    let mut answer: Value = serde_json::from_str(&text)?;
-    let names = names::of(service, &context, &mut answer)?;
-    for mapping in answer.get_mut("mappings").and_then(Value::as_array_mut).into_iter().flatten() {
-        if let (true, Some(members)) = (is_gone(mapping, &names), mapping.as_object_mut()) {
-            members.insert("gone".to_owned(), true.into());
-        }
-    }
-    if output.json {
-        return print::json(&answer);
-    }
-    names::put(service, &context, &mut answer)?;
-    let rows = answer.get_mut("mappings").and_then(Value::as_array_mut).map(std::mem::take).unwrap_or_default();
-    let rows: Vec<Value> = rows.into_iter().map(for_people).collect();
-    print::table(&rows, &["id", "role", "source", "permissions"]);
-    Ok(())
-}
-
-/// Whether the source of a mapping is the id of a principal or a group that is deleted.
-fn is_gone(mapping: &Value, names: &HashMap<Id, String>) -> bool {
-    let person = mapping.pointer("/source/person").and_then(names::id);
-    let is_by_id = mapping.pointer("/source/group/id").is_some();
-    person.is_some_and(|id| !names.contains_key(&id)) || is_by_id && mapping.get("groups") == Some(&json!([]))
-}
-
-fn show(service: &Service, context: &Context, mapping: TaggedMapping, output: Output) -> Result<(), Error> {
-    let mut mapping = serde_json::to_value(mapping.value)?;
-    if !output.json {
-        names::put(service, context, &mut mapping)?;
-        mapping = for_people(mapping);
-    }
-    print::show(&mapping, output)
+/// A mapping in the list: marked if its source is deleted.
+#[derive(Serialize)]
+struct Listed<'m> {
+    #[serde(flatten)]
+    mapping: &'m MappingResponse<'m>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    gone: bool,
 }
 
 /// A mapping whose source is a sentence.
-pub(super) fn for_people(mut mapping: Value) -> Value {
-    let gone = if mapping.get("gone").is_some() { ", gone" } else { "" };
-    if let Some(source) = mapping.get_mut("source") {
-        *source = format!("{}{gone}", sentence(source)).into();
+#[derive(Serialize)]
+struct Row<'m> {
+    id: Id,
+    role: &'m str,
+    permissions: Option<&'m Permissions>,
+    source: String,
+}
+
+impl<'m> Row<'m> {
+    fn of(mapping: &'m MappingResponse<'_>, names: &Names) -> Row<'m> {
+        let MappingResponse { id, role, permissions, source, .. } = mapping;
+        Row { id: *id, role, permissions: permissions.as_deref(), source: sentence(source, names) }
     }
-    mapping
+}
+
+/// Every mapping: as the one answer that it is in the API, or as a table. Whose source is deleted is marked.
+fn list(service: &Service, output: Output) -> Result<(), Error> {
+    let context = host(service, "mapping list")?;
+    service.show_mappings(&context, |MappingList { as_of_seq, mappings }| {
+        let names = names::of(service, &context, mappings.iter().filter_map(|one| person_of(&one.source)))?;
+        if output.json {
+            let listed = |mapping| Listed { mapping, gone: is_gone(mapping, &names) };
+            let all: Vec<Listed<'_>> = mappings.iter().map(listed).collect();
+            return print::json(&json!({"as_of_seq": as_of_seq, "mappings": all}));
+        }
+        let row = |mapping: &MappingResponse<'_>| {
+            let mut row = Row::of(mapping, &names);
+            row.source.push_str(if is_gone(mapping, &names) { ", gone" } else { "" });
+            Ok(serde_json::to_value(row)?)
+        };
+        let rows = mappings.iter().map(row).collect::<Result<Vec<Value>, Error>>()?;
+        print::table(&rows, &["id", "role", "source", "permissions"]);
+        Ok(())
+    })
+}
+
+/// Whether the source of a mapping is the id of a principal or a group that is deleted.
+fn is_gone(mapping: &MappingResponse<'_>, names: &Names) -> bool {
+    match &*mapping.source {
+        source::Source::Person { person, .. } => !names.contains_key(&person.id),
+        source::Source::Group { group: GroupName::Id(_) } => mapping.groups.as_ref().is_some_and(Vec::is_empty),
+        _ => false,
+    }
+}
+
+fn show(service: &Service, context: &Context, mapping: TaggedMapping, output: Output) -> Result<(), Error> {
+    let Some(mapping) = mapping.value else { return Ok(()) };
+    if output.json {
+        return print::show(&mapping, output);
+    }
+    let names = names::of(service, context, person_of(&mapping.source).into_iter())?;
+    print::show(&Row::of(&mapping, &names), output)
 }
 
 /// A source as people say it: `group Finance`.
-pub(super) fn sentence(source: &Value) -> String {
-    let text = |pointer: &str| source.pointer(pointer).and_then(Value::as_str);
-    if let Some(rule) = text("/rule") {
-        return format!("rule {rule}");
+pub(super) fn sentence(source: &source::Source, names: &Names) -> String {
+    match source {
+        source::Source::Rule { rule } => format!("rule {rule}"),
+        source::Source::Asserted { asserted } => format!("asserted {}={}", asserted.attribute, asserted.value),
+        source::Source::Person { person, reason, expires_at } => {
+            let until = expires_at
+                .map(|time| format!(", until {}", time.to_rfc3339_opts(SecondsFormat::Millis, true)))
+                .unwrap_or_default();
+            let name = names.get(&person.id).map(|name| format!("{name} ")).unwrap_or_default();
+            format!("{} {name}{} ({reason}{until})", person.kind.name(), person.id)
+        }
+        source::Source::Group { group: GroupName::DisplayName(name) } => format!("group {name}"),
+        source::Source::Group { group: GroupName::Id(id) } => format!("group id {id}"),
+        source::Source::Group { group: GroupName::ExternalId(id) } => format!("group externalId {id}"),
     }
-    if let Some(value) = text("/asserted/value") {
-        return format!("asserted {}={value}", text("/asserted/attribute").unwrap_or_default());
-    }
-    if let Some(id) = text("/person/id") {
-        let until = text("/expires_at").map(|time| format!(", until {time}")).unwrap_or_default();
-        let kind = text("/person/type").unwrap_or_default();
-        let name = text("/person/name").map(|name| format!("{name} ")).unwrap_or_default();
-        return format!("{kind} {name}{id} ({}{until})", text("/reason").unwrap_or_default());
-    }
-    let group = [("/group/displayName", "group"), ("/group/id", "group id"), ("/group/externalId", "group externalId")];
-    let name = group.into_iter().find_map(|(pointer, word)| Some(format!("{word} {}", text(pointer)?)));
-    name.unwrap_or_default()
 }
 
 /// The flag that names a group, as a shell takes it.
@@ -229,7 +246,6 @@ pub(super) fn group_flag(group: &GroupName) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Id;
 
     #[test]
     fn a_group_is_named_as_a_shell_takes_it() {
@@ -251,20 +267,25 @@ mod tests {
 
     #[test]
     fn sources_are_said_in_a_few_words() {
+        let id = Id::parse("01939e7a-5b1c-7def-8abc-0123456789ab").unwrap();
+        let other = Id::parse("01939e7a-5b1c-7def-8abc-0123456789ac").unwrap();
+        let names = Names::from([(id, "mira".to_owned())]);
+        let person = |kind: &str, id: Id| json!({"type": kind, "id": id});
+        let until = "2027-01-31T00:00:00.000Z";
         for (source, expected) in [
-            (json!({"group": {"displayName": "Finance"}}), "group Finance"),
-            (json!({"group": {"id": "7"}}), "group id 7"),
-            (json!({"group": {"externalId": "x"}}), "group externalId x"),
-            (json!({"rule": "title pr"}), "rule title pr"),
-            (json!({"asserted": {"attribute": "roles", "value": "viewer"}}), "asserted roles=viewer"),
-            (json!({"person": {"type": "user", "id": "7"}, "reason": "on call"}), "user 7 (on call)"),
-            (json!({"person": {"type": "user", "id": "7", "name": "mira"}, "reason": "r"}), "user mira 7 (r)"),
+            (json!({"group": {"displayName": "Finance"}}), "group Finance".to_owned()),
+            (json!({"group": {"id": id}}), format!("group id {id}")),
+            (json!({"group": {"externalId": "x"}}), "group externalId x".to_owned()),
+            (json!({"rule": "title pr"}), "rule title pr".to_owned()),
+            (json!({"asserted": {"attribute": "roles", "value": "viewer"}}), "asserted roles=viewer".to_owned()),
+            (json!({"person": person("user", other), "reason": "on call"}), format!("user {other} (on call)")),
+            (json!({"person": person("user", id), "reason": "r"}), format!("user mira {id} (r)")),
             (
-                json!({"person": {"type": "agent", "id": "7"}, "reason": "ci", "expires_at": "2027-01-31T00:00:00.000Z"}),
-                "agent 7 (ci, until 2027-01-31T00:00:00.000Z)",
+                json!({"person": person("agent", other), "reason": "ci", "expires_at": until}),
+                format!("agent {other} (ci, until {until})"),
             ),
         ] {
-            assert_eq!(sentence(&source), expected);
+            assert_eq!(sentence(&serde_json::from_value(source).unwrap(), &names), expected);
         }
     }
 }

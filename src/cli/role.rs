@@ -1,11 +1,13 @@
 //! `keyroll role`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::access::At;
+use super::names::named;
 use super::{ANY, Named, Output, found, host, names, permission, print, show};
 use crate::service::catalogue::roles::RoleRequest;
+use crate::service::reports::response::HolderResponse;
 use crate::service::request;
 use crate::service::{Error, Service};
 
@@ -94,11 +96,15 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let columns = ["principal.type", "principal.id", "principal.name", "reasons.source", "reasons.mapping"];
             print::pages("holders", &columns, output, |cursor| {
                 let page = service.role_holders(&context, &name, at.as_deref(), (print::PAGE, cursor));
-                let mut page = serde_json::to_value(found("role", &name, page)?)?;
-                if !output.json {
-                    names::put(service, &context, &mut page)?;
+                let page = found("role", &name, page)?;
+                if output.json {
+                    return Ok(serde_json::to_value(page)?);
                 }
-                Ok(page)
+                let names = names::of(service, &context, page.holders.iter().map(|one| one.principal.id))?;
+                let row =
+                    |one: &HolderResponse| json!({"principal": named(&names, one.principal), "reasons": one.reasons});
+                let rows: Vec<Value> = page.holders.iter().map(row).collect();
+                Ok(json!({"holders": rows, "next": page.next}))
             })
         }
     }

@@ -126,6 +126,22 @@ impl Service {
     }
 }
 
+impl Service {
+    /// Every mapping at once, for the command line.
+    ///
+    /// # Errors
+    /// If the store or `show` fails.
+    pub fn show_mappings<T>(
+        &self,
+        context: &Context,
+        show: impl FnOnce(&MappingList<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        authorize(&context.caller, Operation::MappingList, None)?;
+        let snapshot = self.read(|conn| snapshot(self, conn, context.caller.tenant.key))?;
+        show(&MappingList { as_of_seq: snapshot.seq, mappings: snapshot.rows() })
+    }
+}
+
 impl Cached<'_> {
     /// Tells whoever has the mappings so, without a look at them.
     pub fn list_mappings(&self, context: &Context, form: Form, conditions: &Conditions) -> Option<Listed> {
@@ -154,7 +170,7 @@ fn signed(service: &Service, context: &Context, snapshot: &Snapshot, iat: i64) -
         iat,
         exp: iat + SIGNED_SECONDS,
         as_of_seq: snapshot.seq,
-        mappings: (0..snapshot.policy.mappings().len()).filter_map(|at| snapshot.row(at)).collect(),
+        mappings: snapshot.rows(),
     };
     signing::sign(service, SIGNED_TYPE, &claims)
 }
@@ -236,6 +252,10 @@ impl Snapshot {
         let mut row = MappingResponse::of(mapping, &self.policy);
         row.groups = group_of(&mapping.source).map(|_| meant());
         Some(row)
+    }
+
+    fn rows(&self) -> Vec<MappingResponse<'_>> {
+        (0..self.policy.mappings().len()).filter_map(|at| self.row(at)).collect()
     }
 }
 

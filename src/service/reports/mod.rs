@@ -3,7 +3,7 @@
 mod candidates;
 pub(in crate::service) mod cursor;
 mod dates;
-pub(in crate::service) mod effects;
+pub mod effects;
 pub mod explain;
 pub(in crate::service) mod holders;
 pub(in crate::service) mod moment;

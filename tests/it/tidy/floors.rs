@@ -92,7 +92,7 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::RoleReplace => &["replace_role"],
         Operation::RoleDelete => &["delete_role"],
         Operation::RoleHolders => &["role_holders"],
-        Operation::MappingList => &["list_mappings"],
+        Operation::MappingList => &["list_mappings", "show_mappings"],
         Operation::MappingRead => &["read_mapping"],
         Operation::MappingCreate => &["create_mapping"],
         Operation::MappingReplace => &["replace_mapping"],
