@@ -55,11 +55,12 @@ pub(in crate::service) fn known_caller(
     token: &str,
     commit: CommitVersion,
 ) -> Result<(Option<KnownCaller>, Stamp), Error> {
-    let known = service.inner.cache.callers.get(&Cache::caller_key(token));
+    let key = Cache::caller_key(token);
+    let known = service.inner.cache.callers.get(&key);
     let Some(tenant) = known.map(|one| one.known.holder.tenant.key) else { return Ok((None, begin(service))) };
     let stamp = catch_up(service, tenant, commit)?;
     // What has changed has been forgotten.
-    Ok(cached_caller(service, token, commit).map_or((None, stamp), |(known, stamp)| (Some(known), stamp)))
+    Ok((unforgotten(service, &key), stamp))
 }
 
 /// The same, if the tenant's log was followed that far.
@@ -68,15 +69,21 @@ pub(in crate::service::memory) fn cached_caller(
     token: &str,
     commit: CommitVersion,
 ) -> Option<(KnownCaller, Stamp)> {
-    let (cache, key) = (&service.inner.cache, Cache::caller_key(token));
-    let tenant = cache.callers.get(&key)?.known.holder.tenant.key;
+    let key = Cache::caller_key(token);
+    let tenant = service.inner.cache.callers.get(&key)?.known.holder.tenant.key;
     let stamp = followed(service, tenant, commit)?;
-    // Only what is still there by now has outlived what was followed.
-    let one = cache.callers.get(&key)?;
-    let (life, lives) = cache.tenants.with(tenant, |state| (state.life, lives(state.lives, &one.known.holder)))?;
+    Some((unforgotten(service, &key)?, stamp))
+}
+
+/// The holder of a key that is still there once the tenant's log was followed, and as true as it was.
+fn unforgotten(service: &Service, key: &[u8; 32]) -> Option<KnownCaller> {
+    let cache = &service.inner.cache;
+    let one = cache.callers.get(key)?;
+    let (life, lives) =
+        cache.tenants.with(one.known.holder.tenant.key, |state| (state.life, lives(state.lives, &one.known.holder)))?;
     let is_same = one.life == Some(life) && one.lives == lives;
     let is_fresh = (service.now() - one.known.at).abs() < ROW_AGE_MAX;
-    (is_same && is_fresh).then(|| (one.known.clone(), stamp))
+    (is_same && is_fresh).then(|| one.known.clone())
 }
 
 /// Remembers the holder of a proven key, whose row was read behind the stamp.
