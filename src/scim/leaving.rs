@@ -6,8 +6,8 @@
 use serde_json::Value;
 
 /// Yes and no in other words than JSON's.
-pub(super) const YES: [&str; 5] = ["true", "1", "yes", "y", "on"];
-pub(super) const NO: [&str; 5] = ["false", "0", "no", "n", "off"];
+pub(super) const YES: [&str; 6] = ["true", "1", "yes", "y", "t", "on"];
+pub(super) const NO: [&str; 6] = ["false", "0", "no", "n", "f", "off"];
 /// States of whoever leaves or has left; as names they say it by a yes.
 pub(super) const GONE: [&str; 20] = [
     "inactive",

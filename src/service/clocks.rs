@@ -21,13 +21,29 @@ const JUMPED: &str = "this node's clock has jumped forward by more than ten minu
 pub(in crate::service) struct Clocks {
     /// Both clocks at the last look at which they agreed.
     agreed: Mutex<(DateTime<Utc>, Duration)>,
+    /// The latest moment that anything was judged by, on both clocks.
+    judged: Mutex<(DateTime<Utc>, Duration)>,
     /// Whether the clock was too far from the database's when that last told its time.
     is_apart: AtomicBool,
 }
 
 impl Clocks {
     pub(in crate::service) fn new(clock: &dyn Clock) -> Clocks {
-        Clocks { agreed: Mutex::new((clock.now(), clock.monotonic())), is_apart: AtomicBool::new(false) }
+        let begun = (clock.now(), clock.monotonic());
+        Clocks { agreed: Mutex::new(begun), judged: Mutex::new(begun), is_apart: AtomicBool::new(false) }
+    }
+
+    /// The time to judge by: the clock's, and where that was set back, what the monotonic clock makes of the time before:
+    /// a key that has ended stays ended. What is far ahead is no time to go on from.
+    pub(in crate::service) fn judge(&self, clock: &dyn Clock) -> DateTime<Utc> {
+        let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, monotonic) = (clock.now(), clock.monotonic());
+        let passed = TimeDelta::from_std(monotonic.saturating_sub(judged.1)).unwrap_or_default();
+        let expected = judged.0 + passed;
+        if now >= expected && now - expected <= JUMP_MAX {
+            *judged = (now, monotonic);
+        }
+        now.max(expected)
     }
 
     fn has_jumped(&self, clock: &dyn Clock) -> bool {

@@ -244,3 +244,31 @@ fn a_clock_that_differs_from_the_databases_writes_nothing() {
         assert_eq!((told(&app, &idp).0, told(&app, &idp).2), (201, 200));
     }
 }
+
+#[test]
+fn a_key_that_has_ended_stays_ended_when_the_clock_is_set_back() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let body = json!({"owner": {"type": "user", "id": mira}, "expires_in": "PT1H"});
+        let key = app.admin().post("/v1/keys", body).expect(201)["key"].as_str().unwrap().to_owned();
+        app.clock.advance(TimeDelta::minutes(59));
+        assert_eq!(app.verify(&key), "VALID");
+        app.clock.advance(TimeDelta::minutes(1));
+        assert_eq!(app.verify(&key), "EXPIRED");
+        // Nothing was written meanwhile, so no record says how late it is.
+        app.clock.set(TimeDelta::hours(-2));
+        assert_eq!(app.verify(&key), "EXPIRED");
+        app.with_key(&key).get("/v1/whoami").expect(401);
+        // What is written is dated by the clock all the same, as nobody knows which one was right.
+        let before = app.log().pop().unwrap()["time"].clone();
+        app.idp().post("/Users", user("tom@example.com")).expect(201);
+        assert_eq!(app.log().pop().unwrap()["time"], before);
+        // A clock that was far ahead for a moment ends no key for longer than that.
+        let body = json!({"owner": {"type": "user", "id": mira}, "expires_in": "P1D"});
+        let key = app.admin().post("/v1/keys", body).expect(201)["key"].as_str().unwrap().to_owned();
+        app.clock.set(TimeDelta::days(9));
+        assert_eq!(app.verify(&key), "EXPIRED");
+        app.clock.set(TimeDelta::days(-9));
+        assert_eq!(app.verify(&key), "VALID");
+    });
+}

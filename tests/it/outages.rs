@@ -130,6 +130,13 @@ fn a_lock_that_somebody_else_holds_is_told_before_anybody_writes() {
         other.batch_execute("ROLLBACK").unwrap();
     }
     until(|| Some(()).filter(|()| ready().status == 200));
+    // What verification reads, nobody else may hold either.
+    let reads = || server.client("").get("/readyz?for=reads").status;
+    assert_eq!(reads(), 200);
+    other.batch_execute("BEGIN; LOCK TABLE credentials IN ACCESS EXCLUSIVE MODE").unwrap();
+    assert_eq!(reads(), 503);
+    other.batch_execute("ROLLBACK").unwrap();
+    until(|| Some(()).filter(|()| ready().status == 200));
     server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(200);
 }
 

@@ -161,10 +161,10 @@ pub(super) mod tests {
         for there in ["active", "Enabled"] {
             check(Auto, "active", &format!("{there:?}"), "true | entra-002");
         }
-        let general = "understood are true, 1, yes, y, on and false, 0, no, n, off";
+        let general = "understood are true, 1, yes, y, t, on and false, 0, no, n, f, off";
         let refused = format!("emails[0].primary: expected a boolean, got a string; {general}");
         check(Auto, "emails", r#"[{"primary":"disabled"}]"#, &refused);
-        let states = "understood are true, 1, yes, y, on, active, enabled and false, 0, no, n, off, inactive, disabled, \
+        let states = "understood are true, 1, yes, y, t, on, active, enabled and false, 0, no, n, f, off, inactive, disabled, \
                       suspended, terminated, deprovisioned, deactivated, blocked, locked, deleted, removed, archived, \
                       left, leaver, departed, offboarded, resigned, retired, dismissed, quit, former";
         for odd in [r#""perhaps""#, "2", "0.5", "-1"] {

@@ -63,7 +63,7 @@ impl<'c> Change<'c> {
             context,
             operation,
             resource_type,
-            now: memory::now_in(service, context.caller.tenant.key),
+            now: memory::recording_in(service, context.caller.tenant.key),
             head: None,
             dated: vec![],
             entries: vec![],

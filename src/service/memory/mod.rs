@@ -89,10 +89,16 @@ pub(in crate::service) fn begin(service: &Service) -> Stamp {
     Stamp { at: service.inner.cache.last_number() }
 }
 
-/// The time by which a tenant's keys, grants and changes are judged: that of the clock, and never before the last
-/// record of the log, as far as this request has seen it. Whoever set the clock back, or has one that is behind another
-/// node's, wins nothing by it.
+/// The time by which a tenant's keys, grants and changes are judged: that of the clock, and never before what was judged
+/// by already, nor before the last record of the log, as far as this request has seen it. Whoever set the clock back, or
+/// has one that is behind another node's, wins nothing by it.
 pub(in crate::service) fn now_in(service: &Service, tenant: TenantKey) -> DateTime<Utc> {
+    recording_in(service, tenant).max(service.inner.clocks.judge(service.inner.clock.as_ref()))
+}
+
+/// The time by which a change of a tenant is recorded: that of the clock, and never before the last record. Of a clock
+/// that was ahead and is set right nothing stays in the log.
+pub(in crate::service) fn recording_in(service: &Service, tenant: TenantKey) -> DateTime<Utc> {
     let now = service.now();
     let last = service.inner.cache.tenants.with(tenant, |state| state.end.as_ref().map(|end| end.time));
     last.flatten().map_or(now, |last| now.max(last))

@@ -237,7 +237,7 @@ fn why_not_live(standing: &Standing) -> &'static str {
     } else if principal.deleted_at.is_some() {
         "it was deleted"
     } else if principal.admin_hold {
-        "an admin suspended it"
+        "a hold suspends it, which an admin lifts"
     } else if !principal.active {
         "it is not active"
     } else {

@@ -178,7 +178,7 @@ fn who_is_not_live_is_told_so_first() {
         app.admin().post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
         let answer = ask(app, &mira, READ);
         assert_eq!((&answer["live"], &answer["nearest"]), (&json!(false), &json!(null)));
-        assert_eq!(detail(app, &mira, READ), "is not live: an admin suspended it");
+        assert_eq!(detail(app, &mira, READ), "is not live: a hold suspends it, which an admin lifts");
         idp.patch(&format!("/Users/{tom}"), replace("active", false)).expect(200);
         assert_eq!(
             detail(app, &tom, READ),

@@ -44,7 +44,7 @@ fn whatever_means_no_is_understood() {
             for odd in [json!("perhaps"), json!(2), json!(["x"])] {
                 let refused = idp.patch(&who.path, replace("active", odd));
                 let detail = refused.scim_error(400, "invalidValue");
-                assert!(detail.contains(" and false, 0, no, n, off, inactive, disabled, suspended, "), "{detail}");
+                assert!(detail.contains(" and false, 0, no, n, f, off, inactive, disabled, suspended, "), "{detail}");
                 assert!(detail.ends_with(", dismissed, quit, former"), "{detail}");
             }
         }
@@ -139,6 +139,38 @@ fn a_path_that_is_none_swallows_no_no() {
                 idp.patch(&who.path, patch(json!([no, super::off()]))).expect(200);
                 assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
                 idp.patch(&who.path, replace("active", true)).expect(200);
+            }
+        }
+    });
+}
+
+#[test]
+fn what_is_said_of_something_else_stops_nobody() {
+    const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let boss = hire(app, &idp, &format!("{}-boss", dialect.name()));
+            let id = boss.path.rsplit('/').next().unwrap();
+            for (n, of_others) in [
+                json!({MANAGER: {"manager": {"value": id, "active": false}}}),
+                json!({"emails": [{"value": "old@example.com", "active": false, "status": "inactive"}]}),
+                json!({"phoneNumbers": [{"value": "555", "disabled": true}]}),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let name = format!("{}-{n}@example.com", dialect.name());
+                let body = and(json!({"schemas": [USER, MANAGER], "userName": name}), of_others.clone());
+                let made = idp.post("/Users", body.clone()).expect(201);
+                assert_eq!((made.header("keyroll-tolerance"), &made["active"]), ("auto-001", &json!(true)), "{body}");
+                idp.put(&format!("/Users/{}", made.id()), body).expect(200);
+                let moved = patch(json!([{"op": "replace", "value": of_others}]));
+                idp.patch(&format!("/Users/{}", made.id()), moved).expect(200);
+            }
+            // Of the person it is said all the same, wherever it stands.
+            for body in [replace("name.status", "terminated"), replace(&format!("{MANAGER}:status"), "left")] {
+                idp.patch(&boss.path, body).expect(400);
             }
         }
     });
