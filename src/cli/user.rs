@@ -101,7 +101,9 @@ fn in_the_way(service: &Service, context: &Context, shown: &UserResponse, name: 
         return Ok(None);
     }
     Ok(Some(match (shown.active, shown.origin == Origin::Admin) {
-        (false, _) => format!("{INACTIVE}: keyroll user activate {name} --force says so in its place"),
+        (false, _) => {
+            format!("{INACTIVE}: keyroll user activate {} --force says so in its place", print::argument(name))
+        }
         (true, false) => "none of its owners is live: the identity provider has to name one who is".to_owned(),
         (true, true) => no_sponsor(&service.read_agent(context, &shown.id.to_string())?),
     }))

@@ -1,4 +1,4 @@
-//! News of a catalogue: what one state of it has that the one before had not.
+//! A change of the catalogue: what one state of it has that the one before had not.
 
 use std::collections::HashSet;
 

@@ -65,9 +65,9 @@ impl Policy {
 
     /// The same policy after a change. What has come may have been in it already.
     #[must_use]
-    pub fn with(&self, mut news: CatalogueChange) -> Policy {
-        let roles = if news.has_roles() { Arc::new(self.roles.with(&mut news)) } else { Arc::clone(&self.roles) };
-        let CatalogueChange { mappings: come, gone: Removed { mappings: mut old, .. }, .. } = news;
+    pub fn with(&self, mut changes: CatalogueChange) -> Policy {
+        let roles = if changes.has_roles() { Arc::new(self.roles.with(&mut changes)) } else { Arc::clone(&self.roles) };
+        let CatalogueChange { mappings: come, gone: Removed { mappings: mut old, .. }, .. } = changes;
         old.extend(come.iter().map(|(mapping, _)| mapping.id));
         let kept = self.mappings.iter().filter(|one| !old.contains(&one.mapping.id));
         let mut mappings = Vec::with_capacity(self.mappings.len() + come.len());

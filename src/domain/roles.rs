@@ -54,21 +54,21 @@ impl Default for Roles {
 
 impl Roles {
     /// The same, as some apis and roles were changed.
-    pub(super) fn with(&self, news: &mut CatalogueChange) -> Roles {
+    pub(super) fn with(&self, changes: &mut CatalogueChange) -> Roles {
         let (mut apis, mut roles, mut recorded_at) = (self.apis.clone(), self.roles.clone(), self.recorded_at.clone());
-        for name in &news.gone.apis {
+        for name in &changes.gone.apis {
             apis.remove(name);
             recorded_at.apis.remove(name);
         }
-        for name in &news.gone.roles {
+        for name in &changes.gone.roles {
             roles.remove(name);
             recorded_at.roles.remove(name);
         }
-        for (api, seq) in news.apis.drain(..) {
+        for (api, seq) in changes.apis.drain(..) {
             recorded_at.apis.insert(api.name.clone(), seq);
             apis.insert(api.name.clone(), api);
         }
-        for (role, seq) in news.roles.drain(..) {
+        for (role, seq) in changes.roles.drain(..) {
             recorded_at.roles.insert(role.name.clone(), seq);
             roles.insert(role.name.clone(), role);
         }

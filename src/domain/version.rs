@@ -58,12 +58,12 @@ mod tests {
         let first = roles[0].0;
         let source = Source::Rule { rule: "title pr".to_owned() };
         let mapping = (Mapping::new(Id::from_bytes(&[1; 16]).unwrap(), first, source), mapping);
-        let news = CatalogueChange {
+        let changes = CatalogueChange {
             roles: roles.iter().map(role).collect(),
             mappings: vec![mapping],
             ..CatalogueChange::default()
         };
-        let policy = Policy::default().with(news);
+        let policy = Policy::default().with(changes);
         assert_eq!(
             (policy.role_version(first), policy.mapping_version(policy.mapped(0).unwrap())),
             versions,

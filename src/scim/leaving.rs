@@ -73,25 +73,29 @@ pub(super) fn found(name: &str, value: &Value) -> Option<String> {
 /// Whether the body of a PUT or a PATCH asks, in whatever words, that somebody is active no more; of a group, that
 /// anything but more of it is left.
 pub fn is_asked(body: &Value, is_group: bool) -> bool {
-    let member = |object: &Value, name: &str| {
-        let members = object.as_object()?;
-        members.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
-    };
     let text = |object: &Value, name: &str| match member(object, name) {
         Some(Value::String(text)) => text.trim().to_ascii_lowercase(),
         _ => String::new(),
     };
-    let Some(operations) = member(body, "Operations") else { return is_group || found("", body).is_some() };
-    let operations = if let Value::Array(operations) = operations { operations } else { vec![operations] };
+    let operations = match member(body, "Operations") {
+        None => return is_group || found("", body).is_some(),
+        Some(Value::Array(operations)) => operations.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
     let leaves = |operation: &Value| {
         let path = text(operation, "path");
         let is_removed = text(operation, "op") == "remove" && word(&path, "") == "active";
-        is_removed || member(operation, "value").is_some_and(|value| found(&path, &value).is_some())
+        is_removed || member(operation, "value").is_some_and(|value| found(&path, value).is_some())
     };
     match is_group {
         true => operations.iter().any(|operation| text(operation, "op") != "add"),
         false => operations.iter().any(leaves) || found("", body).is_some(),
     }
+}
+
+/// A member by its name, in any letter case.
+fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
+    object.as_object()?.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 
 /// Whether a name has the form of a PATCH path (RFC 7644 §3.5.2 Figure 7). Of one that has not, nobody knows which

@@ -57,9 +57,14 @@ pub struct ResourceType {
 }
 
 impl ResourceType {
+    /// The base schema and the extensions.
+    pub fn schemas(&self) -> impl Iterator<Item = &'static Schema> {
+        std::iter::once(self.schema).chain(self.extensions.iter().copied())
+    }
+
     /// Finds a schema of this type by URN, in any letter case: the base schema or an extension.
     pub fn schema_by_urn(&self, urn: &str) -> Option<&'static Schema> {
-        std::iter::once(self.schema).chain(self.extensions.iter().copied()).find(|s| s.id.eq_ignore_ascii_case(urn))
+        self.schemas().find(|s| s.id.eq_ignore_ascii_case(urn))
     }
 
     /// Whether an attribute says who has access: `active` of a principal, the members of a group.

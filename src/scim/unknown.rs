@@ -52,16 +52,15 @@ pub(super) fn path(
 /// Whether a path leads into an attribute that is about something else than the resource: an address, a manager. What is
 /// said in it of an end is said of that. Who is a member is the group's own.
 fn is_of_another(path: &str) -> bool {
-    let Some((head, _)) = path.split_once(['[']).or_else(|| path.rsplit_once('.')) else { return false };
+    let Some((head, _)) = path.split_once('[').or_else(|| path.rsplit_once('.')) else { return false };
     let name = head.rsplit([':', '.']).next().unwrap_or(head).trim();
     registry().types.iter().any(|rtype| {
-        let mut schemas = std::iter::once(rtype.schema).chain(rtype.extensions.iter().copied());
         let is_member = rtype.rows.is_some_and(|rows| rows.name.eq_ignore_ascii_case(name));
         let another = |one: &Attribute| {
             let has_value = one.sub_attributes.iter().any(|part| part.name == "value");
             one.name.eq_ignore_ascii_case(name) && (one.multi_valued || has_value)
         };
-        !is_member && schemas.any(|schema| schema.attributes.iter().any(another))
+        !is_member && rtype.schemas().any(|schema| schema.attributes.iter().any(another))
     })
 }
 

@@ -1,7 +1,7 @@
 //! Where to look for the principals that mappings may concern.
 //!
-//! Everything comes in the order of surrogate keys and a stretch at a time, so that looking costs what the
-//! stretch holds, whatever the size of a group or of the directory.
+//! Everything comes in the order of surrogate keys and a range at a time, so that looking costs what the
+//! range holds, whatever the size of a group or of the directory.
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -93,15 +93,15 @@ fn leads_to(conn: &mut Conn, tenant: TenantKey, known: &KeptPolicy, head: &Head)
 }
 
 pub(in crate::service) fn catalogue_change(items: Vec<Item>) -> Result<CatalogueChange, Error> {
-    let (mut news, mut gone) = (CatalogueChange::default(), Removed::default());
+    let (mut changes, mut gone) = (CatalogueChange::default(), Removed::default());
     for item in items {
         match item.kind {
-            Kind::Api => sort(&item, &mut news.apis, &mut gone.apis, |api: &Api| api.name.clone())?,
-            Kind::Role => sort(&item, &mut news.roles, &mut gone.roles, |role: &Role| role.name.clone())?,
-            Kind::Mapping => sort(&item, &mut news.mappings, &mut gone.mappings, |mapping: &Mapping| mapping.id)?,
+            Kind::Api => sort(&item, &mut changes.apis, &mut gone.apis, |api: &Api| api.name.clone())?,
+            Kind::Role => sort(&item, &mut changes.roles, &mut gone.roles, |role: &Role| role.name.clone())?,
+            Kind::Mapping => sort(&item, &mut changes.mappings, &mut gone.mappings, |mapping: &Mapping| mapping.id)?,
         }
     }
-    Ok(CatalogueChange { gone, ..news })
+    Ok(CatalogueChange { gone, ..changes })
 }
 
 /// Puts an item where it belongs: to what has come, or, by its name, to what has gone.

@@ -54,7 +54,7 @@ pub struct QuestionRequest {
 pub struct EvaluationsOptions {
     /// When the answers end: after all, after the first no, or after the first yes.
     #[schemars(default, with = "String")]
-    #[schemars(extend("enum" = ["execute_all", "deny_on_first_deny", "permit_on_first_permit"]))]
+    #[schemars(extend("enum" = super::SEMANTICS.map(|(name, _)| name)))]
     pub evaluations_semantic: Option<String>,
 }
 

@@ -30,6 +30,13 @@ enum Semantic {
     PermitOnFirstPermit,
 }
 
+/// As requests name them.
+const SEMANTICS: [(&str, Semantic); 3] = [
+    ("execute_all", Semantic::ExecuteAll),
+    ("deny_on_first_deny", Semantic::DenyOnFirstDeny),
+    ("permit_on_first_permit", Semantic::PermitOnFirstPermit),
+];
+
 impl Semantic {
     fn ends(self, decision: bool) -> bool {
         match self {
@@ -125,12 +132,11 @@ fn semantic(request: Entities<'_>) -> Result<Semantic, Refused> {
     let Some(options) = request.object("options")? else { return Ok(Semantic::ExecuteAll) };
     match options.get("evaluations_semantic") {
         None | Some(Tree::Null) => Ok(Semantic::ExecuteAll),
-        Some(Tree::Text(name)) if name == "execute_all" => Ok(Semantic::ExecuteAll),
-        Some(Tree::Text(name)) if name == "deny_on_first_deny" => Ok(Semantic::DenyOnFirstDeny),
-        Some(Tree::Text(name)) if name == "permit_on_first_permit" => Ok(Semantic::PermitOnFirstPermit),
-        Some(_) => {
-            let known = "execute_all, deny_on_first_deny or permit_on_first_permit";
-            Err(format!("options.evaluations_semantic: expected {known}"))
+        Some(said) => {
+            let named = |name: &str| matches!(said, Tree::Text(text) if text == name);
+            let known = SEMANTICS.iter().find(|(name, _)| named(name)).map(|(_, semantic)| *semantic);
+            let [first, second, third] = SEMANTICS.map(|(name, _)| name);
+            known.ok_or_else(|| format!("options.evaluations_semantic: expected {first}, {second} or {third}"))
         }
     }
 }

@@ -63,7 +63,7 @@ impl Affected {
         Ok(affected)
     }
 
-    /// Adds what is concerned to a record.
+    /// Adds what is affected to a record.
     pub(in crate::service) fn on(self, mut entry: Entry) -> Entry {
         let ids = |ids: &BTreeSet<Id>| ids.iter().map(Id::to_string).collect();
         let (mappings, orphaned) = (ids(&self.mappings), ids(&self.orphaned));

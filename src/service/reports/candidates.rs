@@ -1,7 +1,7 @@
 //! The principals that some mappings may concern, each once, in an order that holds from page to page.
 //!
-//! Every source of a mapping gives them in the order of their surrogate keys, a stretch at a time; the
-//! stretches are merged as far as all sources have been read. Nobody who is concerned is left out; whether
+//! Every source of a mapping gives them in the order of their surrogate keys, a range at a time; the
+//! ranges are merged as far as all sources have been read. Nobody who is affected is left out; whether
 //! a mapping really applies, the facts of a candidate decide.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -163,15 +163,15 @@ impl<'p> Candidates<'p> {
 }
 
 impl Stream<'_> {
-    fn take(&mut self, stretch: KeyRange) {
-        self.ready = stretch.keys.into();
-        self.until = stretch.until;
+    fn take(&mut self, range: KeyRange) {
+        self.ready = range.keys.into();
+        self.until = range.until;
     }
 
-    /// Reads the next stretch; gives how many documents it took. Groups are read together.
+    /// Reads the next range; gives how many documents it took. Groups are read together.
     fn read_on(&mut self, conn: &mut Conn, tenant: TenantKey, limit: usize) -> Result<usize, Error> {
         let (after, mut cost) = (self.until, 0);
-        let stretch = match &self.origin {
+        let range = match &self.origin {
             Origin::Group(_) => return Ok(0),
             Origin::Persons(keys) => {
                 let rest = keys.iter().skip(keys.partition_point(|key| *key <= after));
@@ -193,7 +193,7 @@ impl Stream<'_> {
                 KeyRange { keys, until }
             }
         };
-        self.take(stretch);
+        self.take(range);
         Ok(cost)
     }
 }

@@ -79,7 +79,7 @@ impl PolicyDifference {
         PolicyDifference { roles: names.into_iter().filter(differs).cloned().collect(), mappings: BTreeSet::new() }
     }
 
-    /// The places of the mappings of a policy that are concerned.
+    /// The places of the mappings of a policy that are affected.
     fn places(&self, policy: &Policy) -> BTreeSet<usize> {
         policy.places(|one| self.mappings.contains(&one.mapping.id) || self.roles.contains(&one.mapping.role))
     }
