@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Instant;
 
 use actix_web::http::Method;
+use actix_web::rt::task::yield_now;
 use actix_web::rt::time::timeout;
 use actix_web::{HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -69,6 +70,8 @@ async fn answer(
         return Err(Error::Forbidden("connect through the proxy".to_owned()));
     }
     let head = extract::Head::read(request, target)?;
+    let mut read = pin!(extract::body(request, payload, shared, operation));
+    let arrived = at_hand(&mut read).await;
     let (mut context, mut seen) = authenticate(request, shared, target, id).await?.unzip();
     *known = context.is_some();
     context.iter().for_each(|context| line.identify(context));
@@ -89,8 +92,7 @@ async fn answer(
     if surface == Surface::V1 {
         parameters::check(operation, &head)?;
     }
-    let mut read = pin!(extract::body(request, payload, shared, operation));
-    let (body, _permit) = match poll_immediate(&mut read).await {
+    let (body, _permit) = match arrived {
         Some(body) => body?,
         // Whoever has shown no key asks what has no body: nobody waits for one.
         None if context.is_none() => (web::Bytes::new(), None),
@@ -122,6 +124,17 @@ async fn answer(
     let second = Call { operation, context, request: head, body, commit: commit(seen) };
     let reply = carry_out(request, shared, second, seen).await?;
     if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
+}
+
+/// The body, if it came with the head: what is asked of the database from here on is asked after the whole question
+/// was there.
+async fn at_hand<T>(read: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
+    if let Some(nothing) = poll_immediate(&mut *read).await {
+        return Some(nothing);
+    }
+    // The connection hands over what lies behind the head once this task has let it.
+    yield_now().await;
+    poll_immediate(read).await
 }
 
 /// Whether a change is carried out though what its answer should look like cannot be had: nobody lives on for that.
