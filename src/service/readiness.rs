@@ -34,10 +34,10 @@ pub enum ReadyStatus {
 
 impl Readiness {
     /// With why reads and writes cannot be served; `None` where they can, or where nobody asked.
-    pub fn new(reads: Option<&'static str>, writes: Option<&'static str>, warnings: &[&'static str]) -> Readiness {
+    pub fn new(reads: Option<&'static str>, writes: Option<&'static str>, warnings: Vec<&'static str>) -> Readiness {
         let is_ready = reads.is_none() && writes.is_none();
         let (status, warnings) = match is_ready {
-            true => (ReadyStatus::Ready, warnings.to_vec()),
+            true => (ReadyStatus::Ready, warnings),
             false => (ReadyStatus::Unready, vec![]),
         };
         Readiness { status, reads, writes, warnings }
@@ -46,7 +46,7 @@ impl Readiness {
 
 impl Service {
     /// What an operator should know of a database that may lose what it has acknowledged.
-    pub fn warnings(&self) -> &[&'static str] {
+    pub fn warnings(&self) -> Vec<&'static str> {
         self.inner.store.warnings()
     }
 
@@ -75,7 +75,10 @@ impl Service {
             // What a verification reads: a key, though nobody's.
             self.read(|conn| Ok(store::credentials::holder_or_other(conn, "").map(|_| ())?))
         };
-        let error = read().err()?;
+        let Err(error) = read() else {
+            self.inner.store.renew_warnings();
+            return None;
+        };
         let (why, cause) = match &error {
             Error::Unavailable(cause) => (cause.told(), cause.to_string()),
             _ => ("the database failed", error.to_string()),

@@ -38,6 +38,7 @@ pub mod principals;
 pub mod references;
 mod rehearse;
 pub mod resources;
+mod risks;
 mod row;
 pub mod schema;
 pub mod search;
@@ -218,10 +219,18 @@ impl Store {
     }
 
     /// What an operator should know of a database that may lose what it has acknowledged.
-    pub fn warnings(&self) -> &[&'static str] {
+    pub fn warnings(&self) -> Vec<&'static str> {
         match &self.database {
-            Database::Sqlite(_) => &[],
+            Database::Sqlite(_) => vec![],
             Database::Postgres(postgres) => postgres.warnings(),
+        }
+    }
+
+    /// Looks again at what [`Store::warnings`] tells, if that was long ago. It may wait as long as a read does.
+    pub fn renew_warnings(&self) {
+        match &self.database {
+            Database::Sqlite(_) => {}
+            Database::Postgres(postgres) => postgres.renew_warnings(),
         }
     }
 

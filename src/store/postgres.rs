@@ -16,6 +16,7 @@ use super::connection::{self, Bind, Conn, Failed};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
+use super::risks::Risks;
 use super::session::{self, Quiet, Server, ServerState, Session, Trouble};
 use super::writes::Writes;
 use super::{installation, migrate};
@@ -58,7 +59,7 @@ pub(super) struct Postgres {
     known: Arc<ServerState>,
     /// Whether a commit must wait for a synchronous standby.
     insists: AtomicBool,
-    warnings: Vec<&'static str>,
+    risks: Risks,
 }
 
 impl Postgres {
@@ -68,7 +69,7 @@ impl Postgres {
         let mut connection = Conn::Postgres(session::connect(url)?);
         server::check(&mut connection, url)?;
         session::learn_language(&mut connection)?;
-        let warnings = server::warnings(&mut connection)?;
+        let risks = Risks::new(server::warnings(&mut connection)?);
         installation::check(&mut connection, expected)?;
         migrate::run(&mut connection)?;
         let server = Server::new(url);
@@ -90,7 +91,7 @@ impl Postgres {
         let known = Arc::clone(server.known());
         let looks = Looks::start(move || look(&server, &mut own))?;
         let (writes, repeats, insists) = (Writes::default(), AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known, insists, warnings })
+        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known, insists, risks })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -231,8 +232,13 @@ impl Postgres {
     }
 
     /// See [`super::Store::warnings`].
-    pub(super) fn warnings(&self) -> &[&'static str] {
-        &self.warnings
+    pub(super) fn warnings(&self) -> Vec<&'static str> {
+        self.risks.warnings()
+    }
+
+    /// See [`super::Store::renew_warnings`].
+    pub(super) fn renew_warnings(&self) {
+        self.risks.refresh(|| self.read(&Interest::default(), server::warnings));
     }
 }
 

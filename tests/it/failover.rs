@@ -157,6 +157,24 @@ fn what_may_lose_what_it_acknowledged_is_named() {
 }
 
 #[test]
+fn what_the_database_server_is_told_later_is_named_as_well() {
+    let Some(machine) = Machine::primary() else { return };
+    machine.stop();
+    machine.start_with("-c fsync=on -c full_page_writes=on");
+    let place = Installation::on(Machine::url(&[&machine]));
+    let server = place.serve(&[]);
+    let ready = || server.client("").get("/readyz?for=reads");
+    assert_eq!(ready().expect(200).json(), json!({"status": "ready"}));
+    machine.stop();
+    machine.start_with("-c fsync=off -c full_page_writes=on");
+    let warning =
+        "fsync is off at the database server: a crash of its machine loses or destroys what it has acknowledged";
+    let told = until(|| ready().json().get("warnings").cloned());
+    assert_eq!(told, json!([warning]));
+    server.await_log(warning);
+}
+
+#[test]
 fn what_a_node_cannot_know_in_time_it_does_not_answer() {
     let Some(place) = Installation::postgres() else { return };
     let near = place.serve(&[]);

@@ -115,12 +115,17 @@ impl Machine {
     }
 
     pub fn start(&self) {
+        self.start_with("");
+    }
+
+    /// The same with settings beside those of all clusters here.
+    pub fn start_with(&self, settings: &str) {
         let start = command("pg_ctl", self.owner)
             .args(["start", "--wait", "--silent", "-D"])
             .arg(self.folder.join("data"))
             .arg("-l")
             .arg(self.folder.join("log"))
-            .args(["-o", &format!("{SERVER} -k {}", self.folder.display())])
+            .args(["-o", &format!("{SERVER} {settings} -k {}", self.folder.display())])
             .stdin(Stdio::null())
             .status()
             .unwrap();
