@@ -157,6 +157,8 @@ struct Inner {
     rate: caller::rate::Limiter,
     turns: directory::search::Turns,
     refusals: directory::refusals::Refusals,
+    /// Whether reads fail, as the server's log tells of it.
+    unread: store::outage::Outage,
     cache: memory::Cache,
     policies: access::policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
@@ -197,6 +199,7 @@ impl Service {
             rate,
             turns: directory::search::Turns::default(),
             refusals: directory::refusals::Refusals::default(),
+            unread: store::outage::Outage::new("reads"),
             cache: memory::Cache::default(),
             policies: access::policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),

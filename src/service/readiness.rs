@@ -77,13 +77,14 @@ impl Service {
         };
         let Err(error) = read() else {
             self.inner.store.renew_warnings();
+            self.inner.unread.is_over();
             return None;
         };
         let (why, cause) = match &error {
             Error::Unavailable(cause) => (cause.told(), cause.to_string()),
             _ => ("the database failed", error.to_string()),
         };
-        log::warn!("not ready: {cause}");
+        self.inner.unread.goes_on(&cause);
         Some(why)
     }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Error, Result, SLOW};
-use super::writes::now;
+use super::monotonic::now;
 
 /// How long more are waited for where several came at once: each question costs the server as much as what it is
 /// asked for costs here. After a question that one alone had asked, nobody waits.

@@ -4,6 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::Result;
+use super::monotonic::now;
 
 /// They may be changed under a running node, and another server may have taken over.
 const FRESH: Duration = Duration::from_secs(4);
@@ -18,7 +19,7 @@ struct Known {
 
 impl Risks {
     pub(super) fn new(warnings: Vec<&'static str>) -> Risks {
-        Risks(Mutex::new(Known { warnings, at: Instant::now() }))
+        Risks(Mutex::new(Known { warnings, at: now() }))
     }
 
     pub(super) fn warnings(&self) -> Vec<&'static str> {
@@ -33,7 +34,7 @@ impl Risks {
             if known.at.elapsed() < FRESH {
                 return;
             }
-            known.at = Instant::now();
+            known.at = now();
         }
         let Ok(found) = look() else { return };
         let before = std::mem::replace(&mut self.known().warnings, found.clone());
@@ -41,7 +42,7 @@ impl Risks {
             log::warn!("{new}");
         }
         for gone in before.iter().filter(|warning| !found.contains(warning)) {
-            log::info!("no longer true: {gone}");
+            log::warn!("no longer true: {gone}");
         }
     }
 

@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::error::{Error, Result, TOLD_LOCKED};
+use super::monotonic::now;
+use super::outage::Outage;
 
 /// How long it is believed that writes are kept.
 const GOOD: Duration = Duration::from_secs(2);
@@ -19,8 +21,16 @@ const LONG: Duration = Duration::from_millis(750);
 /// What is told of a write that somebody waits for in vain.
 pub const ENDLESS: &str = "a write has begun and does not end";
 
-#[derive(Default)]
-pub(super) struct Writes(Mutex<WriteHealth>);
+pub(super) struct Writes {
+    known: Mutex<WriteHealth>,
+    outage: Outage,
+}
+
+impl Default for Writes {
+    fn default() -> Writes {
+        Writes { known: Mutex::default(), outage: Outage::new("writes") }
+    }
+}
 
 #[derive(Default)]
 struct WriteHealth {
@@ -28,11 +38,6 @@ struct WriteHealth {
     trouble: Option<&'static str>,
     /// When the probe began that is under way.
     probing: Option<Instant>,
-}
-
-#[expect(clippy::disallowed_methods, reason = "the age of knowledge, by a clock that nobody sets")]
-pub(super) fn now() -> Instant {
-    Instant::now()
 }
 
 impl WriteHealth {
@@ -62,20 +67,25 @@ impl WriteHealth {
 impl Writes {
     fn known(&self) -> MutexGuard<'_, WriteHealth> {
         // Nothing that holds the lock can leave it half-changed.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A write was committed. A lock stops one write and not another: whether none is in the way any more, the probe
     /// finds out, which tries them all.
     pub(super) fn kept(&self) {
         let mut known = self.known();
-        if !known.is_locked() {
-            known.learn(None);
+        if known.is_locked() {
+            return;
         }
+        if known.trouble.is_some() {
+            self.outage.is_over();
+        }
+        known.learn(None);
     }
 
     /// A write failed as any other would have.
     pub(super) fn failed(&self, error: &Error) {
+        self.outage.goes_on(&error.to_string());
         self.known().learn(Some(error.told()));
     }
 
@@ -89,6 +99,7 @@ impl Writes {
         {
             let mut known = self.known();
             if known.is_stuck() {
+                self.outage.goes_on(ENDLESS);
                 return Err(ENDLESS);
             }
             if known.is_fresh() || known.probing.is_some() {
@@ -96,10 +107,16 @@ impl Writes {
             }
             known.probing = Some(now());
         }
-        let outcome = probe().map_err(|error| {
-            log::warn!("a write that was tried failed: {error}");
-            error.told()
-        });
+        let outcome = match probe() {
+            Ok(()) => {
+                self.outage.is_over();
+                Ok(())
+            }
+            Err(error) => {
+                self.outage.goes_on(&error.to_string());
+                Err(error.told())
+            }
+        };
         let mut known = self.known();
         known.probing = None;
         known.learn(outcome.err());

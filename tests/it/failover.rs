@@ -175,6 +175,25 @@ fn what_the_database_server_is_told_later_is_named_as_well() {
 }
 
 #[test]
+fn an_outage_is_logged_when_it_begins_and_when_it_is_over() {
+    let Some(machine) = Machine::primary() else { return };
+    let place = Installation::on(Machine::url(&[&machine]));
+    let server = place.serve(&[]);
+    let status = || server.client("").get("/readyz").status;
+    assert_eq!(status(), 200);
+    machine.stop();
+    until(|| (status() == 503).then_some(()));
+    let asked = |times: usize| (0..times).for_each(|_| assert_eq!(status(), 503));
+    server.await_log("not ready: reads: ");
+    asked(20);
+    machine.start();
+    until(|| (status() == 200).then_some(()));
+    let log = server.await_log("ready again: reads, after ");
+    let lines = log.lines().filter(|line| line.contains("not ready: reads: ")).count();
+    assert!((1..10).contains(&lines), "{log}");
+}
+
+#[test]
 fn what_a_node_cannot_know_in_time_it_does_not_answer() {
     let Some(place) = Installation::postgres() else { return };
     let near = place.serve(&[]);
