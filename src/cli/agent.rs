@@ -61,7 +61,7 @@ pub(super) struct Said {
 impl Said {
     /// What is asked for by `POST /v1/agents`.
     fn request(&self) -> Result<AgentRequest, Error> {
-        request::read(&json!({
+        request::read_value(&json!({
             "name": self.name,
             "display_name": self.display_name,
             "description": self.description,

@@ -58,7 +58,7 @@ impl Definition {
     /// What is asked for by `POST /v1/apis`.
     fn request(&self) -> Result<ApiRequest, Error> {
         let permissions: Vec<Value> = self.permissions.iter().map(|name| json!({"name": name})).collect();
-        request::read(&json!({
+        request::read_value(&json!({
             "name": self.name,
             "description": self.description,
             "owner_team": self.owner_team,

@@ -110,7 +110,7 @@ impl New {
                 })
             }
         };
-        request::read(&json!({"role": self.role, "source": source}))
+        request::read_value(&json!({"role": self.role, "source": source}))
     }
 }
 

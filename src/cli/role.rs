@@ -56,7 +56,7 @@ pub(super) struct Definition {
 impl Definition {
     /// What is asked for by `POST /v1/roles`.
     fn request(&self) -> Result<RoleRequest, Error> {
-        request::read(&json!({
+        request::read_value(&json!({
             "name": self.name,
             "description": self.description,
             "permissions": self.permissions,

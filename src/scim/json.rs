@@ -6,6 +6,7 @@
 
 mod limits;
 mod mended;
+mod read;
 mod strict;
 mod tree;
 
@@ -18,6 +19,7 @@ use serde_json::value::RawValue;
 pub use self::limits::Limits;
 use self::limits::scan;
 pub use self::mended::mended;
+pub use self::read::ReadError;
 use self::strict::{RawMembers, Strict};
 pub use self::tree::{Build, Members, Tree};
 use super::error::Error;

@@ -9,10 +9,10 @@ use std::ops::Deref;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
-use serde_path_to_error::Segment;
 
+use crate::scim::json::{ReadError, Tree};
 use crate::service::Error;
 
 /// How long a text for people may be, in characters.
@@ -22,54 +22,25 @@ pub const TEXT_MAX: usize = 1_000;
 ///
 /// # Errors
 /// 422 with the JSON pointer (RFC 6901) of the first member that is not as expected.
-pub fn read<T: DeserializeOwned>(body: &Value) -> Result<T, Error> {
-    // Who is not refused does not pay for knowing where.
-    if let Ok(Object(read)) = Object::deserialize(body) {
-        return Ok(read);
-    }
-    let object: Result<Object<T>, _> = serde_path_to_error::deserialize(body);
-    object.map(|Object(read)| read).map_err(|error| {
-        let mut path: Vec<String> = error.path().iter().filter_map(name).collect();
-        let (missing, detail) = explain(&error.inner().to_string());
-        path.extend(missing.filter(|missing| path.last() != Some(missing)));
-        refuse(&path, &detail)
-    })
+pub fn read<'de, T: Deserialize<'de>>(body: &'de Tree<'_>) -> Result<T, Error> {
+    Object::deserialize(body).map(|Object(read)| read).map_err(|error| refuse(&error))
 }
 
-/// A refusal of the member at a path, which ends in its name or its number in a list.
-fn refuse(path: &[String], detail: &str) -> Error {
-    let pointer: String = path.iter().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
-    let is_name = |part: &&String| part.parse::<usize>().is_err();
-    match path.iter().rfind(is_name) {
-        Some(name) => Error::invalid(pointer, format!("{name}: {detail}")),
-        None => Error::invalid(pointer, detail),
-    }
+/// The same of what was read already.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_value<T: DeserializeOwned>(body: &Value) -> Result<T, Error> {
+    read(&Tree::from(body))
 }
 
-fn name(segment: &Segment) -> Option<String> {
-    match segment {
-        Segment::Seq { index } => Some(index.to_string()),
-        Segment::Map { key } => Some(key.clone()),
-        Segment::Enum { variant } => Some(variant.clone()),
-        Segment::Unknown => None,
-    }
-}
-
-/// What serde says, without what was sent: the member that it speaks of, if it names one, and a sentence.
-fn explain(text: &str) -> (Option<String>, String) {
-    let quoted = |rest: &str| rest.split('`').next().unwrap_or_default().to_owned();
-    if let Some(rest) = text.strip_prefix("missing field `") {
-        return (Some(quoted(rest)), "is required".to_owned());
-    }
-    if let Some(rest) = text.strip_prefix("unknown field `") {
-        return (Some(quoted(rest)), "no such member".to_owned());
-    }
-    let begins = ["invalid type: ", "invalid value: ", "invalid length ", "unknown variant "];
-    match text.rfind("expected ") {
-        Some(at) if begins.iter().any(|begin| text.starts_with(begin)) => {
-            (None, text.get(at..).unwrap_or_default().replace('`', ""))
-        }
-        _ => (None, text.to_owned()),
+/// A refusal of a member, which ends in its name or its number in a list.
+fn refuse(error: &ReadError) -> Error {
+    let pointer: String = error.path().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
+    let is_name = |part: &&str| part.parse::<usize>().is_err();
+    match error.path().filter(is_name).last() {
+        Some(name) => Error::invalid(pointer, format!("{name}: {}", error.detail())),
+        None => Error::invalid(pointer, error.detail()),
     }
 }
 
@@ -151,7 +122,8 @@ impl JsonSchema for NonEmptyText {
 }
 
 /// What an object says. Serde reads a struct from an array as well, member by member.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
 pub struct Object<T>(pub T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
@@ -207,7 +179,7 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Deserialize<'de> for List<T, MA
             type Value = List<T, MAX>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "an array of at most {MAX}")
+                if MAX == usize::MAX { f.write_str("an array") } else { write!(f, "an array of at most {MAX}") }
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, items: A) -> Result<List<T, MAX>, A::Error> {
@@ -270,7 +242,9 @@ mod tests {
     #[test]
     fn a_refusal_points_at_the_member_and_repeats_nothing() {
         let check = |body: Value, pointer: &str, detail: &str| {
-            let Err(Error::Invalid { pointer: at, detail: said }) = read::<Asked>(&body) else { panic!("{body}") };
+            let Err(Error::Invalid { pointer: at, detail: said }) = read_value::<Asked>(&body) else {
+                panic!("{body}")
+            };
             assert_eq!((at.as_str(), said.as_str()), (pointer, detail), "{body}");
         };
         check(json!({}), "/name", "name: is required");

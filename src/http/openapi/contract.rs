@@ -9,7 +9,7 @@ use crate::domain::Operation;
 use crate::http::conditions::is_tagged;
 use crate::http::open::Health;
 use crate::service::Readiness;
-use crate::service::authzen::described::{
+use crate::service::authzen::request::{
     ActionSearchRequest, EvaluationRequest, EvaluationsRequest, ResourceSearchRequest, SubjectSearchRequest,
 };
 use crate::service::authzen::response::{
@@ -64,11 +64,11 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::RoleCreate | Operation::RoleReplace => taken::<RoleRequest>,
         Operation::MappingCreate | Operation::MappingReplace => taken::<MappingRequest>,
         Operation::AccessExplain => taken::<ExplainRequest>,
-        Operation::AccessEvaluate => taken::<EvaluationRequest>,
-        Operation::AccessEvaluations => taken::<EvaluationsRequest>,
-        Operation::SearchSubjects => taken::<SubjectSearchRequest>,
-        Operation::SearchResources => taken::<ResourceSearchRequest>,
-        Operation::SearchActions => taken::<ActionSearchRequest>,
+        Operation::AccessEvaluate => taken::<EvaluationRequest<'_>>,
+        Operation::AccessEvaluations => taken::<EvaluationsRequest<'_>>,
+        Operation::SearchSubjects => taken::<SubjectSearchRequest<'_>>,
+        Operation::SearchResources => taken::<ResourceSearchRequest<'_>>,
+        Operation::SearchActions => taken::<ActionSearchRequest<'_>>,
         _ => return None,
     };
     let is_optional = matches!(

@@ -11,11 +11,10 @@ pub(super) mod users;
 use actix_web::http::header::LOCATION;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::call::Call;
 use super::respond::Reply;
-use crate::scim::json::{self, Limits};
+use crate::scim::json::{self, Limits, Tree};
 use crate::service::Error;
 use crate::service::body::Body;
 use crate::service::catalogue::Tagged;
@@ -23,9 +22,12 @@ use crate::service::directory::users::HoldRequest;
 use crate::service::request;
 
 /// The body, which is a JSON object.
-fn body(call: &Call) -> Result<Value, Error> {
-    let value: Value = json::parse(&call.body, &Limits::default())?;
-    if value.is_object() { Ok(value) } else { Err(Error::Malformed("the body must be a JSON object".to_owned())) }
+fn body(call: &Call) -> Result<Tree<'_>, Error> {
+    let value: Tree<'_> = json::parse(&call.body, &Limits::default())?;
+    match value {
+        Tree::Object(_) => Ok(value),
+        _ => Err(Error::Malformed("the body must be a JSON object".to_owned())),
+    }
 }
 
 /// What the body asks for.

@@ -67,7 +67,7 @@ pub enum Tree<'b> {
 
 /// The members of an object, as they came.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Members<'b>(Vec<(Cow<'b, str>, Tree<'b>)>);
+pub struct Members<'b>(pub(super) Vec<(Cow<'b, str>, Tree<'b>)>);
 
 impl<'b> Members<'b> {
     /// A member; names are compared exactly.
@@ -78,6 +78,22 @@ impl<'b> Members<'b> {
     /// Each name with its value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Tree<'b>)> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value))
+    }
+}
+
+/// The same value, borrowed.
+impl<'v> From<&'v Value> for Tree<'v> {
+    fn from(value: &'v Value) -> Tree<'v> {
+        match value {
+            Value::Null => Tree::Null,
+            Value::Bool(value) => Tree::Bool(*value),
+            Value::Number(number) => Tree::Number(number.clone()),
+            Value::String(text) => Tree::Text(Cow::Borrowed(text)),
+            Value::Array(items) => Tree::Array(items.iter().map(Tree::from).collect()),
+            Value::Object(members) => Tree::Object(Members(
+                members.iter().map(|(name, value)| (Cow::Borrowed(name.as_str()), Tree::from(value))).collect(),
+            )),
+        }
     }
 }
 

@@ -93,10 +93,10 @@ struct File {
 
 impl File {
     fn read(file: &Value) -> Result<File, Error> {
-        let Written { apis, roles, mappings } = request::read(file)?;
-        let apis = each("apis", &apis, |entry| apis::parse(request::read(entry)?, None))?;
-        let roles = each("roles", &roles, |entry| roles::Draft::new(request::read(entry)?, None))?;
-        let mappings = each("mappings", &mappings, request::read)?;
+        let Written { apis, roles, mappings } = request::read_value(file)?;
+        let apis = each("apis", &apis, |entry| apis::parse(request::read_value(entry)?, None))?;
+        let roles = each("roles", &roles, |entry| roles::Draft::new(request::read_value(entry)?, None))?;
+        let mappings = each("mappings", &mappings, request::read_value)?;
         check_named_once("apis", apis.iter().map(|api| api.name.as_str()))?;
         check_named_once("roles", roles.iter().map(|draft| draft.role.name.as_str()))?;
         Ok(File { apis, roles, mappings })

@@ -3,39 +3,41 @@
 //! `api:resource:action` is `resource.type` `api:resource` and `action.name` `action`; `resource.id` is not
 //! interpreted. A subject is a `user`, an `agent` or a `key`, by Keyroll's id (design §6).
 
-pub mod described;
-mod request;
+mod question;
+pub mod request;
 pub mod response;
 mod search;
 
 use std::collections::HashSet;
 
-use self::request::{Entities, Question, Refused, refuse};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::question::Question;
+use self::request::{EvaluationRequest, EvaluationsRequest, Refused, refuse};
 use self::response::{Configuration, Decision, Decisions};
 use crate::domain::Operation;
 use crate::domain::credential::Verdict;
-use crate::scim::json::Tree;
 use crate::service::access::held;
 use crate::service::access::held::{Standings, Subject};
+use crate::service::request::{List, Object};
 use crate::service::{Cached, Context, Error, Service, authorize};
 
 /// Evaluations in one request.
 pub const EVALUATIONS_MAX: usize = 1_000;
 
 /// When a list of evaluations ends (§7.1.2.1).
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Semantic {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Semantic {
+    /// After all.
+    #[default]
     ExecuteAll,
+    /// After the first no.
     DenyOnFirstDeny,
+    /// After the first yes.
     PermitOnFirstPermit,
 }
-
-/// As requests name them.
-const SEMANTICS: [(&str, Semantic); 3] = [
-    ("execute_all", Semantic::ExecuteAll),
-    ("deny_on_first_deny", Semantic::DenyOnFirstDeny),
-    ("permit_on_first_permit", Semantic::PermitOnFirstPermit),
-];
 
 impl Semantic {
     fn ends(self, decision: bool) -> bool {
@@ -49,9 +51,9 @@ impl Semantic {
 
 impl Cached<'_> {
     /// Decides one question, as [`Service::evaluate`] does.
-    pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Option<Decision> {
+    pub fn evaluate(&self, context: &Context, request: &EvaluationRequest<'_>) -> Option<Decision> {
         authorize(&context.caller, Operation::AccessEvaluate, None).ok()?;
-        let question = Entities::of(body).ok()?.question().ok()?;
+        let question = Question::from(request);
         let standings = held::cached(self, context, &question.subject)?;
         Some(decide(&question, &standings))
     }
@@ -61,38 +63,31 @@ impl Service {
     /// Decides one question (`POST /access/v1/evaluation`).
     ///
     /// # Errors
-    /// 400 for what is no question, 403 without `keyroll:access:evaluate`.
-    pub fn evaluate(&self, context: &Context, body: &Tree<'_>) -> Result<Decision, Error> {
+    /// 403 without `keyroll:access:evaluate`.
+    pub fn evaluate(&self, context: &Context, request: &EvaluationRequest<'_>) -> Result<Decision, Error> {
         authorize(&context.caller, Operation::AccessEvaluate, None)?;
-        let question = Entities::of(body)?.question().map_err(refuse)?;
-        let standings = held::of(self, context, &HashSet::from([question.subject.clone()]))?;
-        Ok(decide(&question, &standings))
+        decide_one(self, context, &Question::from(request))
     }
 
     /// Decides many questions (`POST /access/v1/evaluations`); without `evaluations`, the one that the request
     /// itself is. What is wrong with one of them is its own answer's matter.
     ///
     /// # Errors
-    /// 400 for a request of another shape, 413 for more than [`EVALUATIONS_MAX`] evaluations.
-    pub fn evaluate_all(&self, context: &Context, body: &Tree<'_>) -> Result<Decisions, Error> {
+    /// 400 for what is no question, 403 without `keyroll:access:evaluate`, 413 for more than [`EVALUATIONS_MAX`]
+    /// evaluations.
+    pub fn evaluate_all(&self, context: &Context, request: &EvaluationsRequest<'_>) -> Result<Decisions, Error> {
         authorize(&context.caller, Operation::AccessEvaluations, None)?;
-        let request = Entities::of(body)?;
-        let semantic = semantic(request).map_err(refuse)?;
-        let items = match request.member("evaluations") {
-            None => return self.evaluate(context, body).map(Decisions::One),
-            Some(Tree::Array(items)) if items.is_empty() => return self.evaluate(context, body).map(Decisions::One),
-            Some(Tree::Array(items)) => items,
-            Some(_) => return Err(refuse("evaluations: expected a list".to_owned())),
+        let items = match &request.evaluations {
+            Some(List(items)) if !items.is_empty() => items,
+            _ => return Ok(Decisions::One(decide_one(self, context, &request.itself().map_err(refuse)?)?)),
         };
         if items.len() > EVALUATIONS_MAX {
             let detail = format!("evaluations: {} are too many, at most {EVALUATIONS_MAX}", items.len());
             return Err(crate::scim::Error::status(413, detail).into());
         }
-        for name in ["subject", "action", "resource", "context"] {
-            request.object(name).map_err(refuse)?;
-        }
-        let question = |item| request.item(item)?.question();
-        let questions: Vec<Result<Question, Refused>> = items.iter().map(question).collect();
+        let semantic = request.options.as_ref().and_then(|Object(options)| options.evaluations_semantic);
+        let semantic = semantic.unwrap_or_default();
+        let questions: Vec<Result<Question, Refused>> = items.iter().map(|item| request.one(item)).collect();
         let subjects: HashSet<Subject> = questions.iter().flatten().map(|one| one.subject.clone()).collect();
         let standings = held::of(self, context, &subjects)?;
         let mut answers = Vec::with_capacity(questions.len());
@@ -128,17 +123,9 @@ impl Service {
     }
 }
 
-fn semantic(request: Entities<'_>) -> Result<Semantic, Refused> {
-    let Some(options) = request.object("options")? else { return Ok(Semantic::ExecuteAll) };
-    match options.get("evaluations_semantic") {
-        None | Some(Tree::Null) => Ok(Semantic::ExecuteAll),
-        Some(said) => {
-            let named = |name: &str| matches!(said, Tree::Text(text) if text == name);
-            let known = SEMANTICS.iter().find(|(name, _)| named(name)).map(|(_, semantic)| *semantic);
-            let [first, second, third] = SEMANTICS.map(|(name, _)| name);
-            known.ok_or_else(|| format!("options.evaluations_semantic: expected {first}, {second} or {third}"))
-        }
-    }
+fn decide_one(service: &Service, context: &Context, question: &Question) -> Result<Decision, Error> {
+    let standings = held::of(service, context, &HashSet::from([question.subject.clone()]))?;
+    Ok(decide(question, &standings))
 }
 
 /// The decision. A no says why; whom there is not, nobody is told.

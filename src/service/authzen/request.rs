@@ -1,144 +1,222 @@
-//! What an AuthZEN request says (Authorization API 1.0 §5): read by its members, whatever else is there.
-//!
-//! A refusal is a sentence: of a whole request it becomes a 400, of one evaluation among many its error.
+//! What AuthZEN asks (Authorization API 1.0 §5–§8). Members that nobody knows are allowed everywhere.
 
-use crate::domain::principal::{OPERATOR, PrincipalKind};
-use crate::domain::{Id, Permission};
-use crate::scim::json::{Members, Tree};
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value};
+
+use super::{EVALUATIONS_MAX, Semantic};
+use crate::scim::json::Tree;
 use crate::service::Error;
-use crate::service::access::held::Subject;
+use crate::service::request::{List, Object};
 
-/// Why something is no request.
+/// Why something is no question, in a sentence: of a whole request it becomes a 400, of one evaluation among many its
+/// error.
 pub(in crate::service::authzen) type Refused = String;
 
-/// A question: may the subject do this?
-#[derive(Clone, Debug)]
-pub(in crate::service::authzen) struct Question {
-    pub(in crate::service::authzen) subject: Subject,
-    /// `None` for what is no permission in Keyroll's letters: nobody holds it.
-    pub(in crate::service::authzen) permission: Option<Permission>,
-}
+/// What is sent along, and not looked at.
+type Properties = Map<String, Value>;
 
-/// The entities of a request: its own, and where it lacks one, the default.
-#[derive(Clone, Copy)]
-pub(in crate::service::authzen) struct Entities<'b> {
-    own: &'b Members<'b>,
-    defaults: Option<&'b Members<'b>>,
-}
-
-impl<'b> Entities<'b> {
-    /// The entities of a whole request.
-    ///
-    /// # Errors
-    /// 400 if it is no object.
-    pub(in crate::service::authzen) fn of(body: &'b Tree<'b>) -> Result<Entities<'b>, Error> {
-        match body {
-            Tree::Object(own) => Ok(Entities { own, defaults: None }),
-            _ => Err(refuse("the body must be a JSON object".to_owned())),
-        }
-    }
-
-    /// Those of one evaluation among many, with the request's own as defaults.
-    pub(in crate::service::authzen) fn item(self, item: &'b Tree<'b>) -> Result<Entities<'b>, Refused> {
-        match item {
-            Tree::Object(own) => Ok(Entities { own, defaults: Some(self.own) }),
-            _ => Err("expected an object".to_owned()),
-        }
-    }
-
-    /// A member that is not null.
-    pub(in crate::service::authzen) fn member(self, name: &str) -> Option<&'b Tree<'b>> {
-        let present = |from: &'b Members<'b>| from.get(name).filter(|value| **value != Tree::Null);
-        present(self.own).or_else(|| self.defaults.and_then(present))
-    }
-
-    /// A member that is an object, if it is there.
-    pub(in crate::service::authzen) fn object(self, name: &str) -> Result<Option<&'b Members<'b>>, Refused> {
-        match self.member(name) {
-            None => Ok(None),
-            Some(Tree::Object(members)) => Ok(Some(members)),
-            Some(_) => Err(format!("{name}: expected an object")),
-        }
-    }
-
-    /// A text inside an entity; both must be there.
-    pub(in crate::service::authzen) fn text(self, entity: &str, name: &str) -> Result<&'b str, Refused> {
-        let members = self.object(entity)?.ok_or_else(|| format!("{entity}: is required"))?;
-        if !matches!(members.get("properties"), None | Some(Tree::Null | Tree::Object(_))) {
-            return Err(format!("{entity}.properties: expected an object"));
-        }
-        match members.get(name) {
-            Some(Tree::Text(text)) => Ok(text),
-            None | Some(Tree::Null) => Err(format!("{entity}.{name}: is required")),
-            Some(_) => Err(format!("{entity}.{name}: expected a text")),
-        }
-    }
-
-    /// The subject, by Keyroll's id.
-    pub(in crate::service::authzen) fn subject(self) -> Result<Subject, Refused> {
-        let (kind, id) = (self.text("subject", "type")?, self.text("subject", "id")?);
-        let parsed = Id::parse(id);
-        Ok(match (kind, PrincipalKind::parse(kind), parsed) {
-            (_, Some(PrincipalKind::User), None) if id == OPERATOR => Subject::Operator,
-            (_, Some(kind), Some(id)) => Subject::Principal(kind, id),
-            (KEY, None, Some(id)) => Subject::Key(id),
-            _ => Subject::Nobody,
-        })
-    }
-
-    /// The whole question: `resource.type` is `api:resource`, `action.name` is the action (design §6).
-    pub(in crate::service::authzen) fn question(self) -> Result<Question, Refused> {
-        let subject = self.subject()?;
-        let action = self.text("action", "name")?;
-        let resource = self.text("resource", "type")?;
-        self.text("resource", "id")?;
-        self.object("context")?;
-        Ok(Question { subject, permission: permission(resource, action) })
+/// Reads a request.
+///
+/// # Errors
+/// 400 with a sentence about the first member that is not as expected.
+pub fn read<'b, T: Deserialize<'b>>(body: &'b Tree<'_>) -> Result<T, Error> {
+    match body {
+        Tree::Object(_) => T::deserialize(body).map_err(|error| refuse(error.to_string())),
+        _ => Err(refuse("the body must be a JSON object".to_owned())),
     }
 }
-
-/// The permission that a resource type and an action name; `None` if they name none, or many.
-pub(in crate::service::authzen) fn permission(resource: &str, action: &str) -> Option<Permission> {
-    // A colon in either would move the border between them.
-    if action.contains(':') || resource.len() + action.len() > PERMISSION_BYTES_MAX {
-        return None;
-    }
-    Permission::parse(&format!("{resource}:{action}")).filter(Permission::is_single)
-}
-
-/// The type of a subject that is a key.
-pub(in crate::service::authzen) const KEY: &str = "key";
-
-/// Nothing longer is a permission; what is longer need not be copied to find that out.
-const PERMISSION_BYTES_MAX: usize = 256;
 
 /// 400, with the sentence.
 pub(in crate::service::authzen) fn refuse(refused: Refused) -> Error {
     Error::Malformed(refused)
 }
 
+/// May the subject do this (Authorization API 1.0 §6.1)?
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct EvaluationRequest<'b> {
+    /// Who.
+    #[serde(borrow)]
+    pub subject: Object<SubjectRequest<'b>>,
+    /// Does what.
+    pub action: Object<ActionRequest<'b>>,
+    /// To what.
+    pub resource: Object<ResourceRequest<'b>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+}
+
+/// Many such questions (§7.1). What one of them leaves out is what the request itself says; without `evaluations`, the
+/// request is the one question.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct EvaluationsRequest<'b> {
+    /// Who, where a question does not say.
+    #[serde(borrow)]
+    pub subject: Option<Object<SubjectRequest<'b>>>,
+    /// Does what, where a question does not say.
+    pub action: Option<Object<ActionRequest<'b>>>,
+    /// To what, where a question does not say.
+    pub resource: Option<Object<ResourceRequest<'b>>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+    /// The questions.
+    #[schemars(length(max = EVALUATIONS_MAX))]
+    #[schemars(with = "Option<Vec<QuestionRequest<'b>>>")]
+    pub evaluations: Option<List<OneOfMany<'b>, { usize::MAX }>>,
+    /// How they are answered.
+    pub options: Option<Object<EvaluationsOptions>>,
+}
+
+/// A question among many.
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct QuestionRequest<'b> {
+    /// Who.
+    #[serde(borrow)]
+    pub subject: Option<Object<SubjectRequest<'b>>>,
+    /// Does what.
+    pub action: Option<Object<ActionRequest<'b>>>,
+    /// To what.
+    pub resource: Option<Object<ResourceRequest<'b>>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+}
+
+/// A question among many, or what is wrong with it: that is told in its place (§7.2.1).
+#[derive(Debug)]
+pub struct OneOfMany<'b>(pub(in crate::service::authzen) Result<QuestionRequest<'b>, Refused>);
+
+impl<'de: 'b, 'b> Deserialize<'de> for OneOfMany<'b> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<OneOfMany<'b>, D::Error> {
+        let read = Object::deserialize(deserializer);
+        Ok(OneOfMany(read.map(|Object(question)| question).map_err(|error| error.to_string())))
+    }
+}
+
+/// How questions are answered (§7.1.2).
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct EvaluationsOptions {
+    /// When the answers end: after all, after the first no, or after the first yes.
+    pub evaluations_semantic: Option<Semantic>,
+}
+
+/// Which subjects may do this (§8.4)?
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct SubjectSearchRequest<'b> {
+    /// Of which type.
+    #[serde(borrow)]
+    pub subject: Object<SubjectTypeRequest<'b>>,
+    /// Does what.
+    pub action: Object<ActionRequest<'b>>,
+    /// To what.
+    pub resource: Object<ResourceRequest<'b>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+    /// Which page.
+    pub page: Option<Object<PageRequest<'b>>>,
+}
+
+/// On which resources may the subject do this (§8.5)?
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct ResourceSearchRequest<'b> {
+    /// Who.
+    #[serde(borrow)]
+    pub subject: Object<SubjectRequest<'b>>,
+    /// Does what.
+    pub action: Object<ActionRequest<'b>>,
+    /// Of which type.
+    pub resource: Object<ResourceTypeRequest<'b>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+    /// Which page.
+    pub page: Option<Object<PageRequest<'b>>>,
+}
+
+/// What may the subject do (§8.6)?
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct ActionSearchRequest<'b> {
+    /// Who.
+    #[serde(borrow)]
+    pub subject: Object<SubjectRequest<'b>>,
+    /// To what.
+    pub resource: Object<ResourceRequest<'b>>,
+    /// It is not looked at.
+    pub context: Option<Properties>,
+    /// Which page.
+    pub page: Option<Object<PageRequest<'b>>>,
+}
+
+/// A subject.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct SubjectRequest<'b> {
+    /// `user`, `agent` or `key`; of another type there is nobody.
+    #[serde(rename = "type")]
+    pub kind: &'b str,
+    /// Keyroll's id; of a user also `operator`.
+    pub id: &'b str,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
+/// Subjects of a type.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct SubjectTypeRequest<'b> {
+    /// `user` or `agent`.
+    #[serde(rename = "type")]
+    pub kind: &'b str,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
+/// An action.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct ActionRequest<'b> {
+    /// The last part of a permission.
+    pub name: &'b str,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
+/// A resource.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct ResourceRequest<'b> {
+    /// The first two parts of a permission: `api:resource`.
+    #[serde(rename = "type")]
+    pub kind: &'b str,
+    /// It is not interpreted.
+    pub id: &'b str,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
+/// Resources of a type.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct ResourceTypeRequest<'b> {
+    /// The first two parts of a permission: `api:resource`.
+    #[serde(rename = "type")]
+    pub kind: &'b str,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
+/// Which page of what a search finds (§8.2.1). A token goes on with the question that it came from: of the page, with
+/// its properties.
+#[derive(Debug, Deserialize, Serialize, JsonSchema)]
+pub struct PageRequest<'b> {
+    /// How many results it holds at most.
+    #[serde(skip_serializing)]
+    pub limit: Option<u64>,
+    /// `page.next_token` of the page before; empty for the first.
+    #[serde(skip_serializing)]
+    pub token: Option<&'b str>,
+    /// They are not looked at.
+    pub properties: Option<Properties>,
+}
+
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
-    use crate::scim::json;
-
-    #[test]
-    fn a_permission_is_a_resource_type_and_an_action() {
-        let check = |resource: &str, action: &str, expected: Option<&str>| {
-            let found = permission(resource, action).map(|found| found.to_string());
-            assert_eq!(found.as_deref(), expected, "{resource} {action}");
-        };
-        check("billing:invoices", "read", Some("billing:invoices:read"));
-        check("billing", "invoices:read", None);
-        check("billing:invoices", "*", None);
-        check("billing:*", "read", None);
-        check("record", "read", None);
-        check("billing:invoices", "", None);
-        check("billing:invoices", "Read", None);
-        check("a:b", &"x".repeat(300), None);
-    }
 
     #[test]
     fn what_is_missing_is_named() {
@@ -147,19 +225,18 @@ mod tests {
         let check = |path: &str, value: Value, expected: &str| {
             let mut body = good.clone();
             *body.pointer_mut(path).unwrap() = value;
-            let text = body.to_string();
-            let body = json::parse(text.as_bytes(), &json::Limits::default()).unwrap();
-            let found = Entities::of(&body).unwrap().question().map(|_| String::new());
-            assert_eq!(found.unwrap_or_else(|refused| refused), expected, "{path}");
+            let tree = Tree::from(&body);
+            let found = read::<EvaluationRequest<'_>>(&tree).map(|_| String::new());
+            assert_eq!(found.unwrap_or_else(|refused| refused.to_string()), expected, "{path}");
         };
         check("/more", json!({}), "");
         check("/context", json!([]), "context: expected an object");
-        check("/subject", json!(null), "subject: is required");
+        check("/subject", json!(null), "subject: expected an object");
         check("/subject", json!("alice"), "subject: expected an object");
-        check("/subject/id", json!(null), "subject.id: is required");
-        check("/subject/type", json!(1), "subject.type: expected a text");
+        check("/subject/id", json!(null), "subject.id: expected a string");
+        check("/subject/type", json!(1), "subject.type: expected a string");
         check("/action", json!({}), "action.name: is required");
-        check("/action/name", json!(123), "action.name: expected a text");
+        check("/action/name", json!(123), "action.name: expected a string");
         check("/resource", json!({"id": "1"}), "resource.type: is required");
         check("/resource", json!({"type": "a:b"}), "resource.id: is required");
         check(

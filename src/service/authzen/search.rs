@@ -2,21 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
+use serde::Serialize;
 
+use crate::domain::Operation;
 use crate::domain::policy::Mapped;
 use crate::domain::principal::PrincipalKind;
-use crate::domain::{Operation, Permission};
 use crate::scim::cursor::SortValue;
-use crate::scim::json::Tree;
 use crate::service::access::held;
-use crate::service::access::held::{Held, Standings, Subject};
-use crate::service::authzen::request::{Entities, KEY, Refused, permission, refuse};
+use crate::service::access::held::{Held, Standings};
+use crate::service::authzen::question::{KEY, permission, subject};
+use crate::service::authzen::request::{
+    ActionSearchRequest, PageRequest, ResourceSearchRequest, SubjectSearchRequest, refuse,
+};
 use crate::service::authzen::response::{ActionResponse, Found, ResourceResponse, SubjectResponse};
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::reports::cursor::{behind, place};
 use crate::service::reports::holders::{Holder, PagePosition, Sought};
 use crate::service::reports::{holders, moment};
+use crate::service::request::Object;
 use crate::service::{Context, Error, Service, authorize, cursor};
 use crate::store;
 
@@ -35,19 +38,17 @@ impl Service {
     /// that are registered, and those that were granted by name.
     ///
     /// # Errors
-    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_actions(&self, context: &Context, body: &Tree<'_>) -> Result<Found<ActionResponse>, Error> {
+    /// 400 for a page of another search, 403 without `keyroll:access:evaluate`.
+    pub fn search_actions(
+        &self,
+        context: &Context,
+        request: &ActionSearchRequest<'_>,
+    ) -> Result<Found<ActionResponse>, Error> {
         authorize(&context.caller, Operation::SearchActions, None)?;
-        let request = Entities::of(body)?;
-        let asked = || -> Result<(Subject, &str), Refused> {
-            let (subject, resource) = (request.subject()?, request.text("resource", "type")?);
-            request.text("resource", "id")?;
-            Ok((subject, resource))
-        };
-        let (subject, resource) = asked().map_err(refuse)?;
-        let page = page_of(self, context, "action", request)?;
+        let page = page_of(self, context, "action", request, request.page.as_ref())?;
+        let subject = subject(&request.subject.0);
         let standings = held::of(self, context, &[subject.clone()].into())?;
-        let names = actions(&standings, &standings.of(&subject), resource);
+        let names = actions(&standings, &standings.of(&subject), request.resource.0.kind);
         answer_page(self, &page, names, |name| ActionResponse { name: name.to_owned() })
     }
 
@@ -55,15 +56,15 @@ impl Service {
     /// since ids are not interpreted, one entity with the id `*`, or none.
     ///
     /// # Errors
-    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_resources(&self, context: &Context, body: &Tree<'_>) -> Result<Found<ResourceResponse>, Error> {
+    /// 400 for a page of another search, 403 without `keyroll:access:evaluate`.
+    pub fn search_resources(
+        &self,
+        context: &Context,
+        request: &ResourceSearchRequest<'_>,
+    ) -> Result<Found<ResourceResponse>, Error> {
         authorize(&context.caller, Operation::SearchResources, None)?;
-        let request = Entities::of(body)?;
-        let asked = || -> Result<(Subject, &str, &str), Refused> {
-            Ok((request.subject()?, request.text("action", "name")?, request.text("resource", "type")?))
-        };
-        let (subject, action, resource) = asked().map_err(refuse)?;
-        let page = page_of(self, context, "resource", request)?;
+        let page = page_of(self, context, "resource", request, request.page.as_ref())?;
+        let (subject, action, resource) = (subject(&request.subject.0), request.action.0.name, request.resource.0.kind);
         let standings = held::of(self, context, &[subject.clone()].into())?;
         let allowed = permission(resource, action)
             .is_some_and(|asked| standings.policy.knows(&asked) && standings.of(&subject).may(&asked));
@@ -75,22 +76,19 @@ impl Service {
     /// A page may hold fewer than it could, even none, though others follow.
     ///
     /// # Errors
-    /// 400 for what is no search or a page of another one, 403 without `keyroll:access:evaluate`.
-    pub fn search_subjects(&self, context: &Context, body: &Tree<'_>) -> Result<Found<SubjectResponse>, Error> {
+    /// 400 for a search for keys or a page of another one, 403 without `keyroll:access:evaluate`.
+    pub fn search_subjects(
+        &self,
+        context: &Context,
+        request: &SubjectSearchRequest<'_>,
+    ) -> Result<Found<SubjectResponse>, Error> {
         authorize(&context.caller, Operation::SearchSubjects, None)?;
-        let request = Entities::of(body)?;
-        let asked = || -> Result<(&str, Option<Permission>), Refused> {
-            let (kind, action) = (request.text("subject", "type")?, request.text("action", "name")?);
-            let resource = request.text("resource", "type")?;
-            request.text("resource", "id")?;
-            if kind == KEY {
-                return Err("subject.type: keys are not searched for, only user and agent".to_owned());
-            }
-            Ok((kind, permission(resource, action)))
-        };
-        let (kind, asked) = asked().map_err(refuse)?;
-        let page = page_of(self, context, "subject", request)?;
-        let (Some(kind), Some(asked)) = (PrincipalKind::parse(kind), asked) else {
+        let (kind, action, resource) = (request.subject.0.kind, request.action.0.name, request.resource.0.kind);
+        if kind == KEY {
+            return Err(refuse("subject.type: keys are not searched for, only user and agent".to_owned()));
+        }
+        let page = page_of(self, context, "subject", request, request.page.as_ref())?;
+        let (Some(kind), Some(asked)) = (PrincipalKind::parse(kind), permission(resource, action)) else {
             return Ok(Found::new(vec![], String::new()));
         };
         let after = page.after.as_ref().and_then(place);
@@ -115,39 +113,37 @@ impl Service {
     }
 }
 
-/// Reads `page`. A token serves the request that it came from, and no other (§8.2).
+/// The page that is asked for. A token serves the request that it came from, and no other (§8.2).
 ///
 /// # Errors
-/// 400 for a limit or token that is none, or a token of another request.
-fn page_of(service: &Service, context: &Context, what: &str, request: Entities<'_>) -> Result<Page, Error> {
-    let refused = |member: &str, detail: &str| Error::Malformed(format!("page.{member}: {detail}"));
-    request.object("context").map_err(refuse)?;
-    let asked = request.object("page").map_err(refuse)?;
-    let member = |name: &str| asked.and_then(|page| page.get(name)).filter(|value| **value != Tree::Null);
+/// 400 for a token of another request.
+fn page_of(
+    service: &Service,
+    context: &Context,
+    what: &str,
+    request: &impl Serialize,
+    asked: Option<&Object<PageRequest<'_>>>,
+) -> Result<Page, Error> {
+    let refused = |detail: &str| Error::Malformed(format!("page.token: {detail}"));
+    let (limit, token) = asked.map_or((None, None), |Object(page)| (page.limit, page.token));
     let limits = &service.settings().limits;
-    let limit = match member("limit") {
-        None => None,
-        Some(limit) => Some(whole(limit).ok_or_else(|| refused("limit", "expected a whole number from 0 on"))?),
-    };
     let limit = limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX).min(limits.page_size_max));
-    let parts = ["subject", "action", "resource", "context"].map(|name| canonical(request.member(name)));
-    let properties = canonical(member("properties"));
-    let parts: Vec<&str> = ["authzen", what].into_iter().chain(parts.iter().map(String::as_str)).collect();
-    let question = question_hash(context, &[parts.as_slice(), &[properties.as_str()]].concat());
-    let after = match member("token") {
-        None => None,
-        Some(Tree::Text(token)) if token.is_empty() => None,
-        Some(Tree::Text(token)) => {
+    // The same in whatever order its members come.
+    let mut asked = serde_json::to_value(request)?;
+    asked.sort_all_objects();
+    let question = question_hash(context, &["authzen", what, &asked.to_string()]);
+    let after = match token {
+        None | Some("") => None,
+        Some(token) => {
             let opened = cursor::open(service, question, token).map_err(|error| match error {
-                Error::Scim(error) => refused("token", error.detail.trim_start_matches("cursor: ")),
+                Error::Scim(error) => refused(error.detail.trim_start_matches("cursor: ")),
                 other => other,
             })?;
             if limit.is_some_and(|limit| limit != opened.count as usize) {
-                return Err(refused("token", "it belongs to another query"));
+                return Err(refused("it belongs to another query"));
             }
             Some(opened)
         }
-        Some(_) => return Err(refused("token", "expected a text")),
     };
     let first = after.as_ref().map_or(limits.page_size_default, |cursor| cursor.count as usize);
     Ok(Page { question, limit: limit.unwrap_or(first), after })
@@ -202,31 +198,4 @@ fn actions(standings: &Standings, held: &Held, resource: &str) -> BTreeSet<Strin
     let all = api.permissions().chain(granted);
     let allowed = all.filter(|one| one.api() == like.api() && one.resource() == like.resource() && held.may(one));
     allowed.map(|one| one.action().to_owned()).collect()
-}
-
-/// A number that is whole and not negative.
-fn whole(value: &Tree<'_>) -> Option<u64> {
-    if let Tree::Number(number) = value { number.as_u64() } else { None }
-}
-
-/// A value as text, the same in whatever order its members come.
-fn canonical(value: Option<&Tree<'_>>) -> String {
-    match value {
-        None | Some(Tree::Null) => String::new(),
-        Some(Tree::Bool(value)) => value.to_string(),
-        Some(Tree::Number(number)) => number.to_string(),
-        Some(Tree::Text(text)) => Value::from(text.as_ref()).to_string(),
-        Some(Tree::Array(items)) => {
-            let items: Vec<String> = items.iter().map(|item| canonical(Some(item))).collect();
-            format!("[{}]", items.join(","))
-        }
-        Some(Tree::Object(members)) => {
-            let mut members: Vec<String> = members
-                .iter()
-                .map(|(name, value)| format!("{}:{}", Value::from(name), canonical(Some(value))))
-                .collect();
-            members.sort_unstable();
-            format!("{{{}}}", members.join(","))
-        }
-    }
 }

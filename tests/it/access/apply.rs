@@ -258,7 +258,7 @@ fn what_the_file_does_not_name_stays_unless_it_is_pruned() {
             "mappings": [{"role": "one", "source": {"rule": "title pr"}}, {"role": "two", "source": {"rule": "title pr"}}],
         })).unwrap();
         let by_hand = json!({"role": "two", "source": {"group": {"displayName": "G"}}});
-        let by_hand = keyroll::service::request::read(&by_hand).unwrap();
+        let by_hand = keyroll::service::request::read_value(&by_hand).unwrap();
         app.service.create_mapping(&app.host(), &by_hand).unwrap();
         admin.post("/v1/mappings", json!({"role": "three", "source": {"rule": "title eq \"x\""}})).expect(201);
         let file = json!({"apis": [api("a")], "roles": [role("one", "a:x:y", &[])]});

@@ -245,12 +245,11 @@ fn what_is_no_question() {
         assert_eq!(answer.header("content-type"), "application/json");
     };
     for (own, message) in [
-        (json!({"subject": null}), "subject: is required"),
         (json!({"subject": "alice"}), "subject: expected an object"),
         (json!({"subject": {"id": "x"}}), "subject.type: is required"),
         (json!({"subject": {"type": "user"}}), "subject.id: is required"),
         (json!({"action": {}}), "action.name: is required"),
-        (json!({"action": {"name": 123}}), "action.name: expected a text"),
+        (json!({"action": {"name": 123}}), "action.name: expected a string"),
         (json!({"resource": {"id": "x"}}), "resource.type: is required"),
         (json!({"resource": {"type": "x"}}), "resource.id: is required"),
         (json!({"context": "x"}), "context: expected an object"),
@@ -258,9 +257,12 @@ fn what_is_no_question() {
         refused("/access/v1/evaluation", &and(good.clone(), own.clone()), 400, message);
         refused("/access/v1/evaluations", &and(good.clone(), own), 400, message);
     }
+    let null = and(good.clone(), json!({"subject": null}));
+    refused("/access/v1/evaluation", &null, 400, "subject: expected an object");
+    refused("/access/v1/evaluations", &null, 400, "subject: is required");
     let one = json!({"evaluations": [{}]});
     for (own, message) in [
-        (json!({"evaluations": {}}), "evaluations: expected a list"),
+        (json!({"evaluations": {}}), "evaluations: expected an array"),
         (json!({"options": []}), "options: expected an object"),
         (and(one.clone(), json!({"action": "read"})), "action: expected an object"),
     ] {

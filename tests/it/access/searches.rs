@@ -229,18 +229,18 @@ fn what_is_no_search() {
         assert_eq!((answer.status, &answer.body), (400, &json!(message)), "{path}");
     };
     for path in ["action", "resource"] {
-        refused(path, json!({"subject": null}), "subject: is required");
+        refused(path, json!({"subject": null}), "subject: expected an object");
         refused(path, json!({"subject": {"type": "user"}}), "subject.id: is required");
         refused(path, json!({"resource": {"id": "1"}}), "resource.type: is required");
         refused(path, json!({"context": 1}), "context: expected an object");
         refused(path, json!({"page": []}), "page: expected an object");
         refused(path, json!({"page": {"limit": -1}}), "page.limit: expected a whole number from 0 on");
         refused(path, json!({"page": {"limit": "1"}}), "page.limit: expected a whole number from 0 on");
-        refused(path, json!({"page": {"token": 1}}), "page.token: expected a text");
+        refused(path, json!({"page": {"token": 1}}), "page.token: expected a string");
         refused(path, json!({"page": {"token": "x"}}), "page.token: not one of this server's");
     }
     refused("action", json!({"resource": {"type": "billing:invoices"}}), "resource.id: is required");
-    refused("resource", json!({"action": null}), "action: is required");
+    refused("resource", json!({"action": null}), "action: expected an object");
     refused("subject", json!({"subject": {}}), "subject.type: is required");
     refused(
         "subject",
