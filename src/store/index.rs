@@ -45,7 +45,18 @@ pub fn derive(resource_type: &'static ResourceType, document: &Map<String, Value
 }
 
 fn derive_path(resource_type: &'static ResourceType, path: &str, document: &Map<String, Value>) -> Vec<IndexRow> {
-    let Some(Name::Attribute(target)) = resolve(resource_type, path) else { return vec![] };
+    match resolve(resource_type, path) {
+        Some(Name::Attribute(target)) => derive_target(resource_type, path, target, document),
+        _ => vec![],
+    }
+}
+
+fn derive_target(
+    resource_type: &ResourceType,
+    path: &str,
+    target: AttrRef,
+    document: &Map<String, Value>,
+) -> Vec<IndexRow> {
     let key = path_key(&resource_type.name, path);
     let found = values(target, document);
     let primary = primary(&found);
@@ -130,13 +141,30 @@ pub fn write(
     before: Option<&Map<String, Value>>,
     after: Option<&Map<String, Value>>,
 ) -> Result<()> {
-    let rows = |document: Option<&_>| document.map(|d| derive(resource_type, d)).unwrap_or_default();
-    let (before, after) = (rows(before), rows(after));
+    let (before, after) = changed(resource_type, before, after);
     let (old, new): (HashSet<&IndexRow>, HashSet<&IndexRow>) = (before.iter().collect(), after.iter().collect());
     for row in before.iter().filter(|row| !new.contains(row)) {
         delete(conn, tenant, key, row)?;
     }
     insert(conn, tenant, key, after.iter().filter(|row| !old.contains(row)))
+}
+
+/// The rows of two documents, but for those of attributes that say the same in both.
+fn changed(
+    resource_type: &'static ResourceType,
+    before: Option<&Map<String, Value>>,
+    after: Option<&Map<String, Value>>,
+) -> (Vec<IndexRow>, Vec<IndexRow>) {
+    let (mut old, mut new) = (vec![], vec![]);
+    for path in &resource_type.indexed {
+        let Some(Name::Attribute(target)) = resolve(resource_type, path) else { continue };
+        if before.and_then(|old| target.find(old)) != after.and_then(|new| target.find(new)) {
+            let rows = |document: &_| derive_target(resource_type, path, target, document);
+            old.extend(before.map(rows).unwrap_or_default());
+            new.extend(after.map(rows).unwrap_or_default());
+        }
+    }
+    (old, new)
 }
 
 /// The most rows in one statement, and so the number of statements that are kept prepared.

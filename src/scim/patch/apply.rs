@@ -1,4 +1,5 @@
-//! Applies operations to a copy of a document, one after the other.
+//! Applies operations to a copy of a document, one after the other. It is the only copy: what differs in the end is
+//! for the caller to find out, who may change it further.
 
 use serde_json::{Map, Value};
 
@@ -60,10 +61,7 @@ pub fn apply(
     let after = whole(document, after, rtype, tolerances)?;
     let leaves = decided && rtype.principal && after.get(ACTIVE) != Some(&Value::Bool(true));
     tolerances.settle(leaves, decided && rtype.rows.is_some())?;
-    let touched = differences(document, &after, rtype);
-    let changed = !touched.is_empty();
-    let document = if changed { after } else { document.clone() };
-    Ok(Applied { document, rows, touched, changed, leaves, members: decided && rtype.rows.is_some() })
+    Ok(Applied { document: after, rows, leaves, members: decided && rtype.rows.is_some() })
 }
 
 /// The document after all operations. Where they leave it incomplete, and that may be set aside, only what

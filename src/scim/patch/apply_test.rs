@@ -30,7 +30,8 @@ fn patched(dialect: Dialect, rtype: &str, before: &Map<String, Value>, operation
         parse(body, rtype, &mut tolerances).and_then(|operations| apply(before, &operations, rtype, &mut tolerances));
     let mut shown = match applied {
         Ok(applied) => {
-            assert_eq!(applied.changed, applied.document != *before);
+            let touched = differences(before, &applied.document, rtype);
+            assert_eq!(touched.is_empty(), applied.document == *before);
             let value = |path: &String| {
                 let Some(super::super::super::path::Name::Attribute(attr)) =
                     super::super::super::path::resolve(rtype, path)
@@ -42,7 +43,7 @@ fn patched(dialect: Dialect, rtype: &str, before: &Map<String, Value>, operation
                 format!("{path}={}", value.unwrap_or(&Value::Null))
             };
             let rows = applied.rows.iter().map(|row| format!("{row:?}"));
-            applied.touched.iter().map(value).chain(rows).collect::<Vec<_>>().join("; ")
+            touched.iter().map(value).chain(rows).collect::<Vec<_>>().join("; ")
         }
         Err(error) => format!("{} {}", error.scim_type.map_or("none", |t| t.name()), error.detail),
     };
@@ -447,7 +448,6 @@ proptest::proptest! {
         let operations = parse(body, rtype, &mut tolerances).unwrap();
         let once = apply(&mira(), &operations, rtype, &mut tolerances).unwrap();
         let twice = apply(&once.document, &operations, rtype, &mut tolerances).unwrap();
-        proptest::prop_assert!(!twice.changed);
         proptest::prop_assert_eq!(once.document, twice.document);
     }
 }

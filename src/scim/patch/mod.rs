@@ -68,10 +68,6 @@ pub struct Applied {
     pub document: Map<String, Value>,
     /// Changes to rows, in order. Only the store knows whether they change anything.
     pub rows: Vec<RowChange>,
-    /// Canonical paths of what differs in the document, in the order of the schemas. Rows are not among them.
-    pub touched: Vec<String>,
-    /// Whether the document differs.
-    pub changed: bool,
     /// Whether the patch says of a principal that it is not active.
     pub leaves: bool,
     /// Whether it says who is in a group.

@@ -9,7 +9,6 @@ use crate::store::resources::Resource;
 
 /// A state of a resource that a change is about to end.
 pub(in crate::service) struct Ending {
-    resource: Resource,
     external_ids: Vec<String>,
 }
 
@@ -23,7 +22,7 @@ impl Ending {
             let found = store::external_ids::of_resources(change.conn, tenant, &[resource.key])?;
             external_ids = found.into_iter().map(|(.., value)| value).collect();
         }
-        Ok(Ending { resource: resource.clone(), external_ids })
+        Ok(Ending { external_ids })
     }
 
     /// What connections call it.
@@ -47,10 +46,11 @@ impl Ending {
         (self.external_ids.clone(), after)
     }
 
-    /// Keeps it as what was true until the record that comes next. Locks the log: see [`Change::seq`].
-    pub(in crate::service) fn keep(self, change: &mut Change<'_>) -> Result<(), Error> {
+    /// Keeps the resource, as it was then, as what was true until the record that comes next. Locks the log: see
+    /// [`Change::seq`].
+    pub(in crate::service) fn keep(self, change: &mut Change<'_>, resource: &Resource) -> Result<(), Error> {
         let (tenant, seq) = (change.key(), change.seq()?);
-        let document: &serde_json::value::RawValue = serde_json::from_str(&self.resource.document)?;
+        let document: &serde_json::value::RawValue = serde_json::from_str(&resource.document)?;
         let plain = serde_json::to_vec(&json!({"external_ids": self.external_ids}))?;
         // Spliced: a document is not parsed to be put away.
         let mut plain = plain;
@@ -58,9 +58,9 @@ impl Ending {
         plain.extend_from_slice(b",\"document\":");
         plain.extend_from_slice(document.get().as_bytes());
         plain.push(b'}');
-        let key = past::subject_key(change.service, change.conn, tenant, &self.resource.id, true)?;
+        let key = past::subject_key(change.service, change.conn, tenant, &resource.id, true)?;
         let key = key.ok_or_else(|| Error::internal("a subject has no key"))?;
-        let sealed = sealed::seal(&key, self.resource.id.as_bytes(), &plain, change.service.entropy())?;
-        Ok(store::history::end_resource(change.conn, tenant, &self.resource, &sealed, seq, change.now)?)
+        let sealed = sealed::seal(&key, resource.id.as_bytes(), &plain, change.service.entropy())?;
+        Ok(store::history::end_resource(change.conn, tenant, resource, &sealed, seq, change.now)?)
     }
 }

@@ -15,14 +15,18 @@ pub(in crate::service::directory::resources) fn paths(
         }
         // Extensions are held under their URN, and only they have a colon in their name.
         if name.contains(':') {
-            let empty = Map::new();
-            let inner = |value: Option<&Value>| value.and_then(Value::as_object).unwrap_or(&empty).clone();
-            paths.extend(self::paths(&inner(old), &inner(new)).into_iter().map(|inner| format!("{name}:{inner}")));
+            let none = Map::new();
+            let (old, new) = (members(old).unwrap_or(&none), members(new).unwrap_or(&none));
+            paths.extend(self::paths(old, new).into_iter().map(|inner| format!("{name}:{inner}")));
         } else {
             paths.push(name.to_owned());
         }
     }
     paths
+}
+
+fn members(value: Option<&Value>) -> Option<&Map<String, Value>> {
+    value.and_then(Value::as_object)
 }
 
 fn names<'m>(before: &'m Map<String, Value>, after: &'m Map<String, Value>) -> impl Iterator<Item = &'m str> {

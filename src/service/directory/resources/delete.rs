@@ -71,7 +71,7 @@ pub(in crate::service) fn delete(
     for one in dropped {
         one.record(change, resource)?;
     }
-    ending.keep(change)?;
+    ending.keep(change, resource)?;
     store::members::clear(change.conn, tenant, resource.key, seq)?;
     let left = store::members::remove_everywhere(change.conn, tenant, resource.key, seq)?;
     for late in left.iter().filter(|key| groups.iter().all(|group| group.key != **key)) {
@@ -142,7 +142,7 @@ impl DroppedReference {
         })?;
         let paths = crate::service::directory::resources::changed::paths(&before, &after);
         change.record(affected.on(Entry::new(format!("{kind}.patched"), kind, id).with("paths", paths)));
-        self.ending.keep(change)
+        self.ending.keep(change, &self.resource)
     }
 }
 

@@ -42,7 +42,6 @@ pub(in crate::service::directory::resources) struct Draft {
 }
 
 /// A new resource, checked and taken apart: nobody else's write waits for that.
-#[derive(Clone)]
 pub(in crate::service::directory::resources) struct Ready {
     draft: Draft,
     text: String,
@@ -74,13 +73,11 @@ pub(in crate::service) struct Saved {
 pub(in crate::service::directory::resources) fn create(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
-    mut ready: Ready,
+    ready: &Ready,
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
-    if keep_known_sponsors(change, &mut ready.draft.document, tolerances)? {
-        ready = Ready::new(ready.draft, resource_type)?;
-    }
-    let Ready { draft, text: document, index, paths } = ready;
+    let other = with_known_sponsors(change, resource_type, &ready.draft, tolerances)?;
+    let Ready { draft, text: document, index, paths } = other.as_ref().unwrap_or(ready);
     let connection = change.context.caller.connection().cloned();
     let from = connection.as_ref().map(|connection| connection.key);
     let (id, tenant) = (change.mint(), change.key());
@@ -89,7 +86,7 @@ pub(in crate::service::directory::resources) fn create(
         type_name: &resource_type.name,
         connection: from,
         display: display(&draft.document),
-        document: &document,
+        document,
         created: change.now,
     };
     let key = store::resources::insert(change.conn, tenant, &new)?;
@@ -98,8 +95,8 @@ pub(in crate::service::directory::resources) fn create(
     if let Some(connection) = &connection {
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
     }
-    store::index::add(change.conn, tenant, key, &index)?;
-    let delta = members::plan(change, key, draft.rows, tolerances)?.carry_out(change, tolerances)?;
+    store::index::add(change.conn, tenant, key, index)?;
+    let delta = members::plan(change, key, draft.rows.clone(), tolerances)?.carry_out(change, tolerances)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None)?;
         cascade::decide(None, &mut principal, change.now);
@@ -121,7 +118,7 @@ pub(in crate::service::directory::resources) fn create(
             removes: false,
         },
     )?;
-    record(change, resource_type, &id, paths, delta, (affected, tolerances));
+    record(change, resource_type, &id, paths.clone(), delta, (affected, tolerances));
     // From here on its time is what it is.
     change.seq()?;
     let resource = Resource {
@@ -130,12 +127,27 @@ pub(in crate::service::directory::resources) fn create(
         type_name: resource_type.name.clone(),
         connection: from,
         display: display(&draft.document).map(str::to_owned),
-        document,
+        document: document.clone(),
         version: 1,
         created: change.now,
         modified: change.now,
     };
-    Ok(Saved { view: View { resource, external_id: draft.external_id, is_member: false } })
+    Ok(Saved { view: View { resource, external_id: draft.external_id.clone(), is_member: false } })
+}
+
+/// What is made ready anew, if sponsors are left out of it.
+fn with_known_sponsors(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    draft: &Draft,
+    tolerances: &mut Tolerances,
+) -> Result<Option<Ready>, Error> {
+    if !draft.document.contains_key(OWNERS) {
+        return Ok(None);
+    }
+    let mut draft = draft.clone();
+    let is_other = keep_known_sponsors(change, &mut draft.document, tolerances)?;
+    if is_other { Ready::new(draft, resource_type).map(Some) } else { Ok(None) }
 }
 
 /// Stores a changed resource; a change that changes nothing writes nothing (RFC 7644 §3.5.2.1).
@@ -182,7 +194,7 @@ pub(in crate::service::directory::resources) fn update(
     let own = (before.external_id.as_deref(), draft.external_id.as_deref());
     let external_ids = ending.as_ref().map(|ending| ending.external_ids_with(own));
     if let Some(ending) = ending {
-        ending.keep(change)?;
+        ending.keep(change, &before.resource)?;
     }
     let affected = protect::check_write(
         change,

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::Operation;
 use crate::scim::patch::{self, RowChange};
+use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
 use crate::scim::{self, ResourceType};
@@ -11,7 +12,7 @@ use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
 use crate::service::directory::resources::{Answer, Wanted, load};
 use crate::service::directory::{render, resources};
-use crate::service::{Change, Context, Error, Service, change};
+use crate::service::{Change, Context, Error, Service, authorize, change};
 use crate::store;
 
 /// A group whose direct members are more than this is not echoed by PATCH.
@@ -29,17 +30,14 @@ impl Service {
         body: Value,
         wanted: &Wanted,
     ) -> Result<Answer, Error> {
-        let mut tolerances = self.tolerances(context);
-        wanted.projection(resource_type)?;
-        crate::service::authorize(&context.caller, Operation::Create, Some(resource_type))?;
-        let ready = ready(validate::document(body, resource_type, &mut tolerances)?, resource_type)?;
-        let (saved, tolerances) =
-            change::perform(self, context, Operation::Create, Some(resource_type), move |change| {
-                let mut tolerances = tolerances.clone();
-                let saved = create(change, resource_type, ready.clone(), &mut tolerances)?;
-                Ok((saved, tolerances))
-            })?;
-        answer_saved(self, context, Operation::Create, resource_type, &saved, wanted, &tolerances)
+        write(
+            self,
+            context,
+            (Operation::Create, resource_type),
+            wanted,
+            |tolerances| ready(validate::document(body, resource_type, tolerances)?, resource_type),
+            move |change, ready, tolerances| create(change, resource_type, ready, tolerances),
+        )
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`.
@@ -55,18 +53,17 @@ impl Service {
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
-        let mut tolerances = self.tolerances(context);
-        wanted.projection(resource_type)?;
-        crate::service::authorize(&context.caller, Operation::Replace, Some(resource_type))?;
-        let incoming = validate::document(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        let (saved, tolerances) =
-            change::perform(self, context, Operation::Replace, Some(resource_type), move |change| {
-                let mut tolerances = tolerances.clone();
-                let saved = replace_in(change, resource_type, &id, incoming.clone(), &conditions, &mut tolerances)?;
-                Ok((saved, tolerances))
-            })?;
-        answer_saved(self, context, Operation::Replace, resource_type, &saved, wanted, &tolerances)
+        write(
+            self,
+            context,
+            (Operation::Replace, resource_type),
+            wanted,
+            |tolerances| Ok(validate::document(body, resource_type, tolerances)?),
+            move |change, incoming, tolerances| {
+                replace_in(change, resource_type, &id, incoming.clone(), &conditions, tolerances)
+            },
+        )
     }
 
     /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none.
@@ -82,43 +79,64 @@ impl Service {
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
-        let mut tolerances = self.tolerances(context);
-        wanted.projection(resource_type)?;
-        crate::service::authorize(&context.caller, Operation::Patch, Some(resource_type))?;
-        let operations = patch::parse(body, resource_type, &mut tolerances)?;
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        let (saved, tolerances) =
-            change::perform(self, context, Operation::Patch, Some(resource_type), move |change| {
-                let mut tolerances = tolerances.clone();
-                let saved = patch_in(change, resource_type, &id, &operations, &conditions, &mut tolerances)?;
-                Ok((saved, tolerances))
-            })?;
-        answer_saved(self, context, Operation::Patch, resource_type, &saved, wanted, &tolerances)
+        write(
+            self,
+            context,
+            (Operation::Patch, resource_type),
+            wanted,
+            |tolerances| Ok(patch::parse(body, resource_type, tolerances)?),
+            move |change, operations, tolerances| {
+                patch_in(change, resource_type, &id, operations, &conditions, tolerances)
+            },
+        )
     }
 }
 
-/// The answer to a write, rendered after its commit: the transaction is not kept open for it. A large
-/// group is not echoed by PATCH unless the client limits what it wants.
+/// The frame of every write: what needs no transaction is read and checked before it, and the answer is rendered
+/// after its commit. What is done in it may have to be done again.
+fn write<R: Send + 'static>(
+    service: &Service,
+    context: &Context,
+    (operation, resource_type): (Operation, &'static ResourceType),
+    wanted: &Wanted,
+    read: impl FnOnce(&mut Tolerances) -> Result<R, Error>,
+    save: impl Fn(&mut Change<'_>, &R, &mut Tolerances) -> Result<Saved, Error> + Send + 'static,
+) -> Result<Answer, Error> {
+    let mut tolerances = service.tolerances(context);
+    let projection = wanted.projection(resource_type)?;
+    authorize(&context.caller, operation, Some(resource_type))?;
+    let read = read(&mut tolerances)?;
+    let (saved, tolerances) = change::perform(service, context, operation, Some(resource_type), move |change| {
+        let mut tolerances = tolerances.clone();
+        let saved = save(change, &read, &mut tolerances)?;
+        Ok((saved, tolerances))
+    })?;
+    // A large group is not echoed by PATCH unless the client says what it wants.
+    let may_be_quiet = operation == Operation::Patch && wanted.attributes.is_empty();
+    answer_saved(service, context, resource_type, &saved, &projection, may_be_quiet, &tolerances)
+}
+
+/// The answer to a write, rendered after its commit: the transaction is not kept open for it.
 fn answer_saved(
     service: &Service,
     context: &Context,
-    operation: Operation,
     resource_type: &'static ResourceType,
     saved: &Saved,
-    wanted: &Wanted,
+    projection: &Projection,
+    may_be_quiet: bool,
     tolerances: &Tolerances,
 ) -> Result<Answer, Error> {
-    let (projection, resource) = (wanted.projection(resource_type)?, &saved.view.resource);
+    let resource = &saved.view.resource;
     let rows_shown = resource_type.rows.is_some_and(|attribute| projection.wants(&attribute.name));
-    let may_be_quiet = operation == Operation::Patch && rows_shown && wanted.attributes.is_empty();
     let body = service.read(|conn| {
         let (tenant, limit) = (context.caller.tenant.key, ECHOED_MEMBERS_MAX + 1);
         let count = |conn| store::members::count_up_to(conn, tenant, resource.key, limit);
-        if may_be_quiet && count(conn)? > ECHOED_MEMBERS_MAX {
+        if may_be_quiet && rows_shown && count(conn)? > ECHOED_MEMBERS_MAX {
             return Ok(None);
         }
-        let views = render::view(service, conn, context, resource_type, &saved.view, &projection)?;
-        render::render(service, conn, context, resource_type, &views, resource, &projection).map(Some)
+        let views = render::view(service, conn, context, resource_type, &saved.view, projection)?;
+        render::render(service, conn, context, resource_type, &views, resource, projection).map(Some)
     })?;
     Ok(Answer {
         location: resources::location(service, resource_type, &resource.id),
@@ -138,7 +156,7 @@ pub(in crate::service) fn create_in(
     incoming: Incoming,
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
-    create(change, resource_type, ready(incoming, resource_type)?, tolerances)
+    create(change, resource_type, &ready(incoming, resource_type)?, tolerances)
 }
 
 /// All of a creation that needs no transaction.
@@ -187,12 +205,12 @@ pub(in crate::service) fn patch_in(
     conditions: &Conditions,
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
-    let before = load(change, resource_type, id, conditions)?;
-    let mut document = before.document.clone();
-    if let Some(external_id) = &before.external_id {
-        document.insert(EXTERNAL_ID.to_owned(), external_id.as_str().into());
-    }
-    let applied = patch::apply(&document, operations, resource_type, tolerances)?;
+    let mut before = load(change, resource_type, id, conditions)?;
+    // It stands in the document while the operations, which may name it, are applied.
+    let external_id = before.external_id.as_deref().map(|id| (EXTERNAL_ID.to_owned(), id.into()));
+    before.document.extend(external_id);
+    let applied = patch::apply(&before.document, operations, resource_type, tolerances)?;
+    before.document.shift_remove(EXTERNAL_ID);
     let mut document = applied.document;
     let external_id = take_external_id(&mut document);
     let draft = Draft {
