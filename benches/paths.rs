@@ -15,6 +15,7 @@ use keyroll::domain::log::RequestRef;
 use keyroll::scim::message::SearchRequest;
 use keyroll::scim::tolerance::{Dialect, Tolerances};
 use keyroll::scim::{filter, json as strict, patch, schema::registry};
+use keyroll::service::authzen::request as authzen;
 use keyroll::service::conditions::Conditions;
 use keyroll::service::directory::resources::Wanted;
 use keyroll::service::request;
@@ -82,14 +83,14 @@ fn through_the_service(c: &mut Criterion) {
     });
 
     let issue = json!({"name": "bench", "owner": {"type": "user", "id": ids[0]}});
-    let issue = request::read(&issue).unwrap();
+    let issue = request::read_value(&issue).unwrap();
     let key = service.issue_key(&admin, &issue).unwrap().key;
     // Same form, another secret: checksums are made by the same code as keys are.
     let other = service.issue_key(&admin, &issue).unwrap().key;
     let wrong = with_secret_of(&key, &other);
     let unknown = with_selector(&wrong, "000000000000");
     for (name, key) in [("hit", &key), ("wrong secret", &wrong), ("unknown selector", &unknown)] {
-        let asked = request::read(&json!({ "key": key })).unwrap();
+        let asked = request::read_value(&json!({ "key": key })).unwrap();
         c.bench_function(&format!("verify/{name}"), |b| b.iter(|| service.verify(&admin, black_box(&asked)).unwrap()));
     }
     let body = json!({"subject": {"type": "user", "id": ids[0]}, "action": {"name": "read"},
@@ -98,7 +99,7 @@ fn through_the_service(c: &mut Criterion) {
     c.bench_function("evaluate/remembered", |b| {
         b.iter(|| {
             let asked = strict::parse(black_box(body.as_bytes()), &strict::Limits::default()).unwrap();
-            service.evaluate(&admin, &asked).unwrap()
+            service.evaluate(&admin, &authzen::read(&asked).unwrap()).unwrap()
         })
     });
 }

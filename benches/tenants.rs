@@ -66,7 +66,7 @@ fn beside_a_writer(c: &mut Criterion) {
                         .unwrap()
                 })
             });
-            let asked = request::read(&json!({"key": idp})).unwrap();
+            let asked = request::read_value(&json!({"key": idp})).unwrap();
             c.bench_function(&format!("beside {others}/verify"), |b| {
                 b.iter(|| {
                     let context = service.enter(&admin, RequestRef::default()).unwrap();
