@@ -83,6 +83,12 @@ impl Principal {
         self.is_live() && (has_live_sponsor || !self.needs_sponsor())
     }
 
+    /// Whether it says the same of itself as another state of it does, as far as that decides whether it is live.
+    pub fn is_live_as(&self, other: &Principal) -> bool {
+        let said = |one: &Principal| (one.active, one.admin_hold, one.deleted_at.is_some());
+        said(self) == said(other)
+    }
+
     /// Whether it is live only with a sponsor.
     pub fn needs_sponsor(&self) -> bool {
         self.kind == PrincipalKind::Agent && !self.local

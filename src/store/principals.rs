@@ -85,16 +85,12 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Princi
         .transpose()
 }
 
-/// Stores everything about a principal but its id and kind, from a record of the log on, and keeps how it
-/// was before if that decided whether it is live.
+/// Stores everything about a principal but its id and kind. How it was before is not kept by that: see
+/// [`super::history::end_principal`].
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such principal.
-pub fn update(conn: &mut Conn, tenant: TenantKey, before: &Principal, principal: &Principal, seq: i64) -> Result<()> {
-    let liveness = |one: &Principal| (one.active, one.admin_hold, one.deleted_at.is_some());
-    if liveness(before) != liveness(principal) {
-        super::history::end_principal(conn, tenant, before, seq)?;
-    }
+pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
     let own = principals::table.find((tenant.0, &principal.id.as_bytes()[..]));
     let values = (
         principals::local.eq(principal.local),

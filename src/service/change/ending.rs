@@ -1,7 +1,9 @@
-//! What a change ends: a document that it replaces is kept, sealed, as what was true until then.
+//! What a change ends is kept as what was true until then: a document that it replaces, sealed, and how a principal
+//! stood. Nothing else writes the past; `access` reads it.
 
 use serde_json::json;
 
+use crate::domain::Principal;
 use crate::service::access::past;
 use crate::service::{Change, Error, registry, sealed};
 use crate::store;
@@ -63,4 +65,19 @@ impl Ending {
         let sealed = sealed::seal(&key, resource.id.as_bytes(), &plain, change.service.entropy())?;
         Ok(store::history::end_resource(change.conn, tenant, resource, &sealed, seq, change.now)?)
     }
+}
+
+/// Stores a changed principal. How it was before is kept as what was true until a record, whose number tells that the
+/// log is locked, if it decides whether the principal is live: nobody asks what it was called.
+pub(in crate::service) fn update_principal(
+    change: &mut Change<'_>,
+    before: &Principal,
+    after: &Principal,
+    seq: i64,
+) -> Result<(), Error> {
+    let tenant = change.key();
+    if !before.is_live_as(after) {
+        store::history::end_principal(change.conn, tenant, before, seq)?;
+    }
+    Ok(store::principals::update(change.conn, tenant, after)?)
 }

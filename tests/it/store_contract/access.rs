@@ -30,16 +30,13 @@ fn principals_read_back_in_full() {
             ..principal(10)
         };
         let update = changed.clone();
-        write(store, move |c| principals::update(c, tenant, &principal(10), &update, 2));
+        write(store, move |c| principals::update(c, tenant, &update));
         assert_eq!(write(store, move |c| principals::lock(c, tenant, &id(10))), Some(changed.clone()));
         assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "operator")), Some(changed.clone()));
         assert_eq!(read(store, |c| principals::local_by_name(c, tenant, "principal 11")), None);
         assert_eq!(read(store, |c| principals::local_by_name(c, other, "operator")), None);
         let update = changed.clone();
-        assert_eq!(
-            refused(store.write(move |c| principals::update(c, other, &principal(10), &update, 2))),
-            "not found"
-        );
+        assert_eq!(refused(store.write(move |c| principals::update(c, other, &update))), "not found");
         let list = |after: Option<u64>, limit| {
             let after = after.map(id);
             let page = read(store, |c| principals::list(c, tenant, after.as_ref(), limit));

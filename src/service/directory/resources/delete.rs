@@ -7,7 +7,7 @@ use crate::domain::{Id, Operation};
 use crate::scim::ResourceType;
 use crate::scim::path::AttrRef;
 use crate::scim::reference::references;
-use crate::service::change::ending::Ending;
+use crate::service::change::ending::{Ending, update_principal};
 use crate::service::conditions::Conditions;
 use crate::service::directory::resources::{load, stored_document};
 use crate::service::impact::protect::{self, Write};
@@ -96,7 +96,7 @@ fn leave_tombstone(change: &mut Change<'_>, id: &Id, seq: i64) -> Result<(), Err
     principal.deleted_at = Some(change.now);
     // The name is personal data; the tombstone needs only the id.
     principal.name.clear();
-    store::principals::update(change.conn, change.key(), &before, &principal, seq)?;
+    update_principal(change, &before, &principal, seq)?;
     store::credentials::forget_notes(change.conn, change.key(), id)?;
     keys::revoke_all(change, id, "owner_deleted")
 }

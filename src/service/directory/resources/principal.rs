@@ -9,6 +9,7 @@ use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
+use crate::service::change::ending::update_principal;
 use crate::service::directory::members::spelt;
 use crate::service::directory::resources::returns;
 use crate::service::impact::affected::Affected;
@@ -105,7 +106,7 @@ pub(in crate::service) fn settle(
     }
     // Keys may die of it, the caller's own among them: see `Change::seq`.
     let seq = change.seq()?;
-    store::principals::update(change.conn, change.key(), before, &after, seq)?;
+    update_principal(change, before, &after, seq)?;
     let action = match consequence {
         // Who is not live for another reason as well: that an admin has changed their mind is recorded all the same.
         Consequence::None if before.admin_hold != after.admin_hold => {
