@@ -156,7 +156,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     rate: caller::rate::Limiter,
     turns: directory::search::Turns,
-    refusals: directory::refusals::Refusals,
+    refusals: change::refusals::Refusals,
     /// Whether reads fail, as the server's log tells of it.
     unread: store::outage::Outage,
     cache: memory::Cache,
@@ -198,7 +198,7 @@ impl Service {
             entropy,
             rate,
             turns: directory::search::Turns::default(),
-            refusals: directory::refusals::Refusals::default(),
+            refusals: change::refusals::Refusals::default(),
             unread: store::outage::Outage::new("reads"),
             cache: memory::Cache::default(),
             policies: access::policy::Policies::default(),

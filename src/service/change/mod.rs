@@ -2,6 +2,7 @@
 
 pub(in crate::service) mod ending;
 pub(in crate::service) mod perform;
+pub(in crate::service) mod refusals;
 
 use std::sync::Arc;
 

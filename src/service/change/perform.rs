@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use crate::domain::Operation;
-use crate::domain::log::Entry;
+use crate::domain::log::{Entry, render_time};
 use crate::scim::ResourceType;
 use crate::service::caller::{authenticate, standing};
-use crate::service::{Change, Context, Error, Service, authorize, clocks};
+use crate::service::change::refusals::Refused;
+use crate::service::{Change, Context, Error, Service, authorize, clocks, memory};
 use crate::store::{self, Conn};
 
 /// A change that waits for its transaction.
@@ -50,19 +51,38 @@ pub(crate) fn perform<T: Send + 'static>(
     if done.is_err() {
         context.noted.forget(mark);
     }
-    if let Err(Error::Protected { entry, .. }) = &done {
-        // What was refused was undone, and its record with it: this one stands by itself.
-        let (inside, context, entry) = (service.clone(), context.clone(), Entry::clone(entry));
-        let record = move |change: &mut Change<'_>| {
-            change.record(entry.clone());
-            Ok(())
-        };
-        service
-            .inner
-            .store
-            .write(move |conn| perform_in(&inside, conn, &context, operation, resource_type, &record))?;
+    keep_refusal(service, context, operation, resource_type, done)
+}
+
+/// Records a refusal: what was refused was undone, and its record with it, so this one stands by itself.
+fn keep_refusal<T>(
+    service: &Service,
+    context: &Context,
+    operation: Operation,
+    resource_type: Option<&'static ResourceType>,
+    done: Result<T, Error>,
+) -> Result<T, Error> {
+    let Err(Error::Protected { entry, .. }) = &done else { return done };
+    let mut entry = Entry::clone(entry);
+    let connection = context.caller.connection().map(|connection| connection.key);
+    if let Some(connection) = connection {
+        let now = memory::now_in(service, context.caller.tenant.key);
+        let Some(place) = service.inner.refusals.take(connection, &Refused::Gain, now) else { return done };
+        if let Some(until) = place.unrecorded_until {
+            entry = entry.with("unrecorded_until", render_time(until));
+        }
     }
-    done
+    let (inside, own) = (service.clone(), context.clone());
+    let record = move |change: &mut Change<'_>| {
+        change.record(entry.clone());
+        Ok(())
+    };
+    let recorded =
+        service.inner.store.write(move |conn| perform_in(&inside, conn, &own, operation, resource_type, &record));
+    if let (Err(_), Some(connection)) = (&recorded, connection) {
+        service.inner.refusals.give_back(connection, &Refused::Gain);
+    }
+    recorded.and(done)
 }
 
 /// The part of a change that is inside its transaction.
@@ -112,31 +132,27 @@ pub(crate) fn perform_each<T: Send + 'static>(
         let alone = |work: Work<T>| perform(service, context, work.operation, Some(work.resource_type), work.change);
         return work.into_iter().map(alone).collect();
     }
-    let (inside, context, count) = (service.clone(), context.clone(), work.len());
+    let kinds: Vec<_> = work.iter().map(|work| (work.operation, work.resource_type)).collect();
+    let (inside, own) = (service.clone(), context.clone());
     let mark = context.noted.mark();
     let done = service.inner.store.write(move |conn| {
-        context.noted.forget(mark);
-        let mut each = |work: &Work<T>| {
-            let (operation, resource_type) = (work.operation, work.resource_type);
-            let done = store::nested(conn, |conn| one(&inside, conn, &context, work))?;
-            if let Err(Error::Protected { entry, .. }) = &done {
-                let entry = Entry::clone(entry);
-                perform_in(&inside, conn, &context, operation, Some(resource_type), |change| {
-                    change.record(entry.clone());
-                    Ok(())
-                })?;
-            }
-            Ok(done)
-        };
-        work.iter().map(&mut each).collect::<Result<Vec<_>, Error>>()
+        own.noted.forget(mark);
+        let mut each = |work: &Work<T>| store::nested(conn, |conn| one(&inside, conn, &own, work));
+        Ok::<_, Error>(work.iter().map(&mut each).collect::<Result<Vec<_>, _>>()?)
     });
-    // A commit that fails has failed all of them.
-    done.unwrap_or_else(|error| {
-        let text = error.to_string();
-        let lost = || match &error {
-            Error::Unavailable(store::Error::ReadOnly) => Error::Unavailable(store::Error::ReadOnly),
-            _ => Error::Unavailable(store::Error::Unavailable(text.clone())),
-        };
-        (0..count).map(|_| Err(lost())).collect()
-    })
+    let keep = |(done, (operation, resource_type)): (_, (Operation, &'static ResourceType))| {
+        keep_refusal(service, context, operation, Some(resource_type), done)
+    };
+    match done {
+        Ok(done) => done.into_iter().zip(kinds).map(keep).collect(),
+        // A commit that fails has failed all of them.
+        Err(error) => {
+            let text = error.to_string();
+            let lost = || match &error {
+                Error::Unavailable(store::Error::ReadOnly) => Error::Unavailable(store::Error::ReadOnly),
+                _ => Error::Unavailable(store::Error::Unavailable(text.clone())),
+            };
+            kinds.iter().map(|_| Err(lost())).collect()
+        }
+    }
 }

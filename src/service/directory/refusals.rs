@@ -3,10 +3,7 @@
 //! does not fill it.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 
-use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::Value;
 
 use crate::domain::log::Entry;
@@ -14,42 +11,9 @@ use crate::domain::secret::resembles_key;
 use crate::domain::{Id, Operation};
 use crate::scim::tolerance::told_path;
 use crate::scim::{ResourceType, leaving};
-use crate::service::{Context, Error, Service, change};
+use crate::service::change::refusals::Refused;
+use crate::service::{Context, Error, Service, change, memory};
 use crate::store;
-
-const ONCE_IN: TimeDelta = TimeDelta::hours(1);
-/// Refusals that are told apart; those beyond it are not recorded.
-const KNOWN_MAX: usize = 4_096;
-
-/// The connection, the resource and the kind of a refusal.
-type Refused = (i64, Id, String);
-
-/// When which refusal was recorded last.
-#[derive(Default)]
-pub(in crate::service) struct Refusals(Mutex<HashMap<Refused, DateTime<Utc>>>);
-
-impl Refusals {
-    /// Whether a refusal is to be recorded, and notes that it is.
-    fn is_due(&self, refused: &Refused, now: DateTime<Utc>) -> bool {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.len() >= KNOWN_MAX {
-            known.retain(|_, at| now - *at < ONCE_IN);
-        }
-        let is_due = match known.get(refused) {
-            Some(at) => now - *at >= ONCE_IN,
-            None => known.len() < KNOWN_MAX,
-        };
-        if is_due {
-            known.insert(refused.clone(), now);
-        }
-        is_due
-    }
-
-    /// Notes that a record was not kept.
-    fn forget(&self, refused: &Refused) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(refused);
-    }
-}
 
 /// Records the refusal of a write through SCIM to a resource of the caller's connection, if it would have made
 /// somebody leave; gives the error to answer, which is another one if no record can be written.
@@ -69,8 +33,9 @@ pub fn record(
         return error;
     }
     let code = told.scim_type.map_or_else(|| told.status.to_string(), |kind| kind.name().to_owned());
-    let (key, refused) = (connection.key, (connection.key, id, code.clone()));
-    if !service.inner.refusals.is_due(&refused, service.now()) {
+    let (key, refused) = (connection.key, Refused::Stay(id, code.clone()));
+    let now = memory::now_in(service, context.caller.tenant.key);
+    if service.inner.refusals.take(key, &refused, now).is_none() {
         return error;
     }
     let kind = resource_type.name.to_ascii_lowercase();
@@ -88,7 +53,7 @@ pub fn record(
     });
     match recorded {
         Err(failure) if failure.is_failure() => {
-            service.inner.refusals.forget(&refused);
+            service.inner.refusals.give_back(key, &refused);
             failure
         }
         _ => error,

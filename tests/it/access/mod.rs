@@ -16,6 +16,7 @@ mod protect;
 mod published;
 mod recorded;
 mod reduced;
+mod refusals;
 mod replaced;
 mod report;
 mod returns;
