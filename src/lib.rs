@@ -41,7 +41,7 @@
 //!
 //! 1. `http::routes` has found the operation, `http::handle` gives the request an id, `http::auth` the bearer.
 //! 2. `service::caller` makes it a caller: checksum, selector, digest, row MAC, owner.
-//! 3. `http::scim` reads the body strictly ([`scim::json`]) and calls `Service::patch_resource`.
+//! 3. `http::scim` calls `Service::patch_resource`, which reads the body strictly ([`scim::json`]).
 //! 4. `perform` authorizes the caller, opens the transaction, and authorizes it again as it stands there.
 //! 5. `service::directory` locks the principal and the row, checks `If-Match`, and hands the stored document
 //!    to [`scim::patch::apply`], which knows the dialect's tolerances and touches nothing but a copy.

@@ -56,7 +56,9 @@ pub(super) fn run(service: &Service, command: &Command) -> Result<(), Error> {
 fn in_file(path: &str, error: Error) -> Error {
     let path = if path == "-" { "standard input" } else { path };
     match error {
-        Error::Invalid { pointer, detail } => Error::Invalid { pointer, detail: format!("{path}: {detail}") },
+        Error::Invalid { pointer, detail, names } => {
+            Error::Invalid { pointer, detail: format!("{path}: {detail}"), names }
+        }
         Error::Conflict { code, detail } => Error::Conflict { code, detail: format!("{path}: {detail}") },
         Error::Forbidden(detail) => Error::Forbidden(format!("{path}: {detail}")),
         other => other,

@@ -16,7 +16,7 @@ use super::line::{Asked, Line};
 use super::respond::Reply;
 use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, commit_version, now, run_at};
 use super::target::MatchedRoute;
-use super::{Shared, auth, error, extract, operations, origin, parameters, request_id};
+use super::{Shared, auth, error, extract, operations, origin, parameters, request_id, scim};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
@@ -93,11 +93,11 @@ async fn answer(
         parameters::check(operation, &head)?;
     }
     let (body, _permit) = match arrived {
-        Some(body) => body?,
+        Some(body) => scim::arrived(shared, target, context.as_ref(), body).await?,
         // Whoever has shown no key asks what has no body: nobody waits for one.
         None if context.is_none() => (web::Bytes::new(), None),
         None => {
-            let body = read.await?;
+            let body = scim::arrived(shared, target, context.as_ref(), read.await).await?;
             // It may have been long in coming: who asks, and by what, is looked at again.
             *known = false;
             (context, seen) = authenticate(request, shared, target, id).await?.unzip();

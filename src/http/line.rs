@@ -75,7 +75,7 @@ impl Line {
             verdict = told.judged.map(|(verdict, _)| verdict.code()),
             verified = told.judged.and_then(|(_, key)| key).map(|id| id.to_string()),
             code = refused.map(code),
-            why = refused.and_then(why).or_else(|| failed.map(|(_, detail)| wording(detail))),
+            why = refused.and_then(why).or_else(|| failed.map(|(_, error)| wording(&error.detail, &error.names))),
             key_status = dead.map(|dead| dead.verdict.code()),
             key_since = dead.and_then(|dead| dead.since).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
             tolerances = header("keyroll-tolerance"),
@@ -180,7 +180,7 @@ fn why(error: &Error) -> Option<String> {
     match error {
         Error::Internal(_) | Error::Refused(_) => None,
         Error::KeyRefused(dead) => dead.is_none().then(|| NOT_VALID.to_owned()),
-        other => Some(wording(&other.to_string())),
+        other => Some(wording(&other.to_string(), other.names())),
     }
 }
 

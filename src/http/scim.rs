@@ -11,16 +11,17 @@ use super::call::{Call, run};
 use super::connections::Link;
 use super::extract::Head;
 use super::respond::Reply;
-use super::run::turn;
+use super::run::{run as at_place, turn};
+use super::target::MatchedRoute;
 use crate::domain::Operation;
-use crate::scim::json;
+use crate::domain::operation::Place;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
 use crate::service::directory::refusals;
-use crate::service::directory::resources::{Answer, Wanted};
+use crate::service::directory::resources::{Answer, Wanted, read_body};
 use crate::service::directory::search::SearchAnswer;
-use crate::service::{Cached, Error, Service, registry};
+use crate::service::{Cached, Context, Error, Service, registry};
 
 /// A search; one that no index answers waits until it is its turn, and as long as its client does. That may be long:
 /// who asks is looked at again before the answer leaves, as after any other that took so long.
@@ -58,14 +59,6 @@ fn resource_type(call: &Call) -> Result<&'static ResourceType, Error> {
     registry().by_endpoint(&call.request.endpoint).ok_or(Error::NotFound)
 }
 
-fn body(service: &Service, call: &Call) -> Result<Value, Error> {
-    if call.body.is_empty() {
-        return Err(scim::Error::syntax("the request has no body").into());
-    }
-    let tolerances = service.tolerances(call.context()?);
-    Ok(json::parse(&tolerances.json_bytes(&call.body), &tolerances.json_limits())?)
-}
-
 /// What a change is about, and what of it the answer shall show. That cannot keep it from being made where the
 /// dialect bears it: the whole is shown then.
 fn shaped(service: &Service, call: &Call) -> Result<(&'static ResourceType, Wanted), Error> {
@@ -83,7 +76,8 @@ fn represent(answer: Answer, status: u16) -> Reply {
 
 pub(super) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
-    let answer = service.create_resource(call.context()?, resource_type, body(service, call)?, &wanted)?;
+    let body = read_body(service, call.context()?, &call.body)?;
+    let answer = service.create_resource(call.context()?, resource_type, body, &wanted)?;
     Ok(represent(answer, 201))
 }
 
@@ -111,28 +105,37 @@ fn unless_modified(answer: Answer) -> Reply {
 pub(super) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let (context, Head { id, conditions, .. }) = (call.context()?, &call.request);
-    let body = body(service, call)?;
-    let done = service.replace_resource(context, resource_type, id, body, &wanted, conditions);
-    Ok(represent(done.map_err(|error| refused(service, call, resource_type, error))?, 200))
+    Ok(represent(service.replace_resource(context, resource_type, id, &call.body, &wanted, conditions)?, 200))
 }
 
 pub(super) fn patch(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let (context, Head { id, conditions, .. }) = (call.context()?, &call.request);
-    let body = body(service, call)?;
-    let done = service.patch_resource(context, resource_type, id, body, &wanted, conditions);
-    Ok(represent(done.map_err(|error| refused(service, call, resource_type, error))?, 200))
+    Ok(represent(service.patch_resource(context, resource_type, id, &call.body, &wanted, conditions)?, 200))
 }
 
-/// What is answered to a write that is refused, and recorded if a leaver stays by it.
-fn refused(service: &Service, call: &Call, resource_type: &'static ResourceType, error: Error) -> Error {
-    match (call.context(), body(service, call)) {
-        (Ok(context), Ok(body)) => {
-            let target = (resource_type, call.request.id.as_str());
-            refusals::record(service, context, call.operation, target, &body, error)
-        }
-        _ => error,
-    }
+/// A body as it has come. The refusal of one that cannot be had is recorded if somebody may stay by it.
+pub(super) async fn arrived<B>(
+    shared: &Shared,
+    target: &MatchedRoute<'_>,
+    context: Option<&Context>,
+    body: Result<B, Error>,
+) -> Result<B, Error> {
+    let error = match body {
+        Ok(body) => return Ok(body),
+        Err(error) => error,
+    };
+    let (operation, id) = (target.operation, target.id.to_owned());
+    let may_end = matches!(operation, Operation::Replace | Operation::Patch | Operation::Delete);
+    let (Some(context), Some(resource_type), true) =
+        (context.cloned(), registry().by_endpoint(target.endpoint), may_end)
+    else {
+        return Err(error);
+    };
+    let record = move |service: &Service| {
+        Ok(refusals::record(service, &context, operation, (resource_type, id.as_str()), || None, error))
+    };
+    Err(at_place(&shared.service, Place::Blocking, record).await.unwrap_or_else(|failure| failure))
 }
 
 pub(super) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -165,8 +168,9 @@ fn found(found: SearchAnswer) -> Reply {
 
 fn search_request(service: &Service, call: &Call) -> Result<SearchRequest, Error> {
     if call.request.is_post {
-        let mut tolerances = service.tolerances(call.context()?);
-        return Ok(SearchRequest::from_body(&body(service, call)?, &mut tolerances)?);
+        let (context, body) = (call.context()?, &call.body);
+        let mut tolerances = service.tolerances(context);
+        return Ok(SearchRequest::from_body(&read_body(service, context, body)?, &mut tolerances)?);
     }
     Ok(SearchRequest::from_query(&call.request.query)?)
 }

@@ -1,10 +1,11 @@
 //! The details of refusals as the server's log may repeat them: words of ours, and no value.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use crate::domain::Id;
-use crate::service::directory::refusals;
+use crate::service::directory::refusals::told_name;
 use crate::service::registry;
 
 /// The words that refusals are made of, and the names of attributes that schemas have. None of them says anything
@@ -47,17 +48,24 @@ const PAIRS: [(&str, &str); 25] = [
 /// A number behind one of these is a place or a limit, and no value.
 const COUNTED: [&str; 4] = ["column", "line", "most", "least"];
 
-/// A text without what is not among the words, nor the name of what there is not: whoever is refused for it looks for
-/// it.
-pub(super) fn wording(detail: &str) -> String {
-    let (detail, names) = refusals::named(detail);
+/// A detail without what is not among the words, nor among the names in it of what there is not: whoever is refused for
+/// one looks for it.
+pub(super) fn wording(detail: &str, names: &[String]) -> String {
+    let mut detail = Cow::Borrowed(detail);
+    let mut told = vec![];
+    for (name, shown) in names.iter().filter_map(|name| Some((name, told_name(name)?))) {
+        if shown != *name {
+            detail = detail.replacen(name.as_str(), &shown, 1).into();
+        }
+        told.push(shown);
+    }
     let (mut text, mut before) = (String::new(), "");
     let mut words = detail.split_whitespace().take(WORDS_MAX).peekable();
     while let Some(word) = words.next() {
         let own = core(word);
         let known = own.is_empty() && word.len() <= 3
             || WORDS.contains(own)
-            || names.iter().any(|name| core(name) == own)
+            || told.iter().any(|name| core(name) == own)
             || is_compound(own)
             || Id::parse(own).is_some()
             || COUNTED.contains(&before) && own.bytes().all(|byte| byte.is_ascii_digit())
@@ -116,7 +124,7 @@ mod tests {
             ("userName \"may\" is taken", "userName … is taken"),
             (
                 "Operations[12]: path: User has no such attribute: shoeSize",
-                "Operations[12]: path: User has no such attribute: shoeSize",
+                "Operations[12]: path: User has no such attribute: …",
             ),
             (
                 "Operations[0]: value: name.givenName: expected a string",
@@ -160,30 +168,51 @@ mod tests {
             ),
             ("userName \"line\" is taken", "userName … is taken"),
         ] {
-            assert_eq!(wording(detail), expected);
+            assert_eq!(wording(detail, &[]), expected);
         }
-        assert!(wording(&"x ".repeat(100_000)).len() < 10);
+        assert!(wording(&"x ".repeat(100_000), &[]).len() < 10);
     }
 
     #[test]
     fn a_wording_keeps_the_names_of_what_there_is_not() {
-        for (detail, expected) in [
-            ("hunter2 says that somebody leaves", "… says that somebody leaves"),
-            ("accountEnabled: says that somebody leaves", "accountEnabled: says that somebody leaves"),
+        for (detail, name, expected) in [
+            ("hunter2 says that somebody leaves", "", "… says that somebody leaves"),
+            (
+                "accountEnabled: says that somebody leaves",
+                "accountEnabled",
+                "accountEnabled: says that somebody leaves",
+            ),
+            (
+                "Operations[12]: path: User has no such attribute: shoeSize",
+                "shoeSize",
+                "Operations[12]: path: User has no such attribute: shoeSize",
+            ),
+            (
+                "urn:ietf:params:scim:schemas:core:2.0:User:shoe at column 7: no such attribute",
+                "urn:ietf:params:scim:schemas:core:2.0:User:shoe",
+                "urn:ietf:params:scim:schemas:core:2.0:User:shoe at column 7: no such attribute",
+            ),
             (
                 "Operations[3]: urn:x:User.employeeStatus: says that somebody leaves",
+                "urn:x:User.employeeStatus",
                 "Operations[3]: urn:x:User.employeeStatus: says that somebody leaves",
             ),
-            ("shoes[type eq \"Mira\"].isActive: no such attribute", "shoes.isActive: no such attribute"),
-            ("isActive: User has no such attribute", "isActive: User has no such attribute"),
-            ("value: User has no such attribute: is Mira", "value: User has no such attribute: is …"),
-            ("mira@ex.test: says that somebody leaves", "… says that somebody leaves"),
+            (
+                "shoes[type eq \"Mira\"].isActive: no such attribute",
+                "shoes[type eq \"Mira\"].isActive",
+                "shoes.isActive: no such attribute",
+            ),
+            ("path: emails has no such sub-attribute: .x1", ".x1", "path: emails has no such sub-attribute: x1"),
+            ("isMira: User has no such attribute", "", "… User has no such attribute"),
+            ("value: User has no such attribute: is Mira", "is Mira", "value: User has no such attribute: is …"),
+            ("mira@ex.test: says that somebody leaves", "mira@ex.test", "… says that somebody leaves"),
             (
                 "value: User has no such schema: kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz",
+                "kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz",
                 "value: User has no such schema: …",
             ),
         ] {
-            assert_eq!(wording(detail), expected);
+            assert_eq!(wording(detail, &[name.to_owned()]), expected);
         }
     }
 

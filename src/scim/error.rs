@@ -65,17 +65,26 @@ pub struct Error {
     pub scim_type: Option<ScimType>,
     /// What is wrong and where, in lower case and without a full stop.
     pub detail: String,
+    /// The names in it that the client sent and that nothing here has, as they were sent.
+    pub names: Vec<String>,
 }
 
 impl Error {
     /// An error with a `scimType`, which fixes its status.
     pub fn new(scim_type: ScimType, detail: impl Into<String>) -> Self {
-        Error { status: scim_type.status(), scim_type: Some(scim_type), detail: detail.into() }
+        Error { status: scim_type.status(), scim_type: Some(scim_type), detail: detail.into(), names: vec![] }
     }
 
     /// An error that has a status only.
     pub fn status(status: u16, detail: impl Into<String>) -> Self {
-        Error { status, scim_type: None, detail: detail.into() }
+        Error { status, scim_type: None, detail: detail.into(), names: vec![] }
+    }
+
+    /// The same about a name that nothing here has: the detail holds it.
+    #[must_use]
+    pub fn naming(mut self, name: impl Into<String>) -> Self {
+        self.names.push(name.into());
+        self
     }
 
     /// `invalidFilter`.

@@ -22,13 +22,15 @@ pub(super) fn member(
         true => (Tolerance::UnknownSchema, "schema"),
         false => (Tolerance::UnknownAttribute, "attribute"),
     };
-    drop(tolerance, name, value, tolerances, || refusal(what))
+    drop(tolerance, name, value, tolerances, || refusal(what).naming(name))
 }
 
 /// A sub-attribute: `at` is the path of what it would be a part of.
 pub(super) fn part(at: &str, name: &str, value: &Value, tolerances: &mut Tolerances) -> Result<(), Error> {
     let path = format!("{at}.{name}");
-    drop(Tolerance::UnknownAttribute, &path, value, tolerances, || Error::syntax(format!("{path}: no such attribute")))
+    drop(Tolerance::UnknownAttribute, &path, value, tolerances, || {
+        Error::syntax(format!("{path}: no such attribute")).naming(&*path)
+    })
 }
 
 /// A PATCH path. RFC 7644 §3.5.2 calls it an error, so `rfc` refuses here what it drops in bodies.
@@ -78,7 +80,7 @@ fn drop(
         && let Some(found) = leaving::found(path, value)
     {
         let detail = format!("{found}: says that somebody leaves, and there is no such attribute: active says it");
-        return tolerances.spare_leaving(path, Error::syntax(detail));
+        return tolerances.spare_leaving(path, Error::syntax(detail).naming(found));
     }
     tolerances.drop_path(path);
     Ok(())

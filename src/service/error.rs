@@ -56,6 +56,8 @@ pub enum Error {
         pointer: String,
         /// A sentence.
         detail: String,
+        /// The names in it that the client sent and that nothing here has.
+        names: Vec<String>,
     },
     /// The request is malformed.
     #[error("{0}")]
@@ -154,7 +156,7 @@ impl Error {
 
     /// An unacceptable member of a body.
     pub fn invalid(pointer: impl Into<String>, detail: impl Into<String>) -> Error {
-        Error::Invalid { pointer: pointer.into(), detail: detail.into() }
+        Error::Invalid { pointer: pointer.into(), detail: detail.into(), names: vec![] }
     }
 }
 
@@ -173,6 +175,14 @@ impl Error {
             next = cause.source();
         }
         text
+    }
+
+    /// The names in its detail that the client sent and that nothing here has.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Error::Scim(scim::Error { names, .. }) | Error::Invalid { names, .. } => names,
+            _ => &[],
+        }
     }
 
     /// Whether its cause belongs into the log: the client is told nothing of it.

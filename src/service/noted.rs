@@ -5,6 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::domain::Id;
 use crate::domain::credential::Verdict;
+use crate::scim;
 
 /// Collected while a request is carried out, wherever that happens.
 #[derive(Debug, Default)]
@@ -15,7 +16,7 @@ struct Notes {
     /// First and last number of each stretch of records.
     recorded: Vec<(i64, i64)>,
     outcomes: BTreeMap<String, usize>,
-    failed: Option<(usize, String)>,
+    failed: Option<(usize, scim::Error)>,
     judged: Option<(Verdict, Option<Id>)>,
 }
 
@@ -26,8 +27,8 @@ pub struct Told {
     pub span: Option<(i64, i64)>,
     /// How often the operations of a job came to what: `201:3,400/invalidValue:1`.
     pub outcomes: Option<String>,
-    /// The first of them that failed: its place, and the detail that its client got.
-    pub failed: Option<(usize, String)>,
+    /// The first of them that failed: its place, and what its client got.
+    pub failed: Option<(usize, scim::Error)>,
     /// What a verification told, and of which key, if there is one.
     pub judged: Option<(Verdict, Option<Id>)>,
 }
@@ -57,9 +58,9 @@ impl Noted {
         *self.notes().outcomes.entry(name).or_default() += 1;
     }
 
-    /// Notes the first operation of a job that failed: its place, and the detail that its client gets.
-    pub(in crate::service) fn failed(&self, place: usize, detail: &str) {
-        self.notes().failed = Some((place, detail.to_owned()));
+    /// Notes the first operation of a job that failed: its place, and what its client gets.
+    pub(in crate::service) fn failed(&self, place: usize, error: &scim::Error) {
+        self.notes().failed = Some((place, error.clone()));
     }
 
     /// Notes what a verification told, and of which key.

@@ -39,7 +39,10 @@ fn refuse(error: &ReadError) -> Error {
     let pointer: String = error.path().map(|part| format!("/{}", part.replace('~', "~0").replace('/', "~1"))).collect();
     let is_name = |part: &&str| part.parse::<usize>().is_err();
     match error.path().filter(is_name).last() {
-        Some(name) => Error::invalid(pointer, format!("{name}: {}", error.detail())),
+        Some(name) => {
+            let names = if error.is_unknown() { vec![name.to_owned()] } else { vec![] };
+            Error::Invalid { pointer, detail: format!("{name}: {}", error.detail()), names }
+        }
         None => Error::invalid(pointer, error.detail()),
     }
 }
@@ -242,7 +245,7 @@ mod tests {
     #[test]
     fn a_refusal_points_at_the_member_and_repeats_nothing() {
         let check = |body: Value, pointer: &str, detail: &str| {
-            let Err(Error::Invalid { pointer: at, detail: said }) = read_value::<Asked>(&body) else {
+            let Err(Error::Invalid { pointer: at, detail: said, .. }) = read_value::<Asked>(&body) else {
                 panic!("{body}")
             };
             assert_eq!((at.as_str(), said.as_str()), (pointer, detail), "{body}");

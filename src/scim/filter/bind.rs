@@ -230,7 +230,7 @@ impl Binder<'_> {
             Some(target) if hidden(target.attribute) || hidden(target.leaf()) => {
                 Err(at(path, "values of this attribute cannot be filtered"))
             }
-            None if self.unknown == Unknown::Refuse => Err(at(path, "no such attribute")),
+            None if self.unknown == Unknown::Refuse => Err(at(path, "no such attribute").naming(&*path.text)),
             found => Ok(found),
         }
     }

@@ -20,6 +20,9 @@ pub struct ReadError {
     detail: String,
 }
 
+/// What is said of a member that nobody asked for.
+const NO_SUCH_MEMBER: &str = "no such member";
+
 impl ReadError {
     fn new(detail: String) -> ReadError {
         ReadError { path: vec![], detail }
@@ -37,6 +40,11 @@ impl ReadError {
     /// The names of members and the numbers in lists that lead to it, from the outside in.
     pub fn path(&self) -> impl Iterator<Item = &str> {
         self.path.iter().rev().map(String::as_str)
+    }
+
+    /// Whether it is about a member that nobody asked for.
+    pub fn is_unknown(&self) -> bool {
+        self.detail == NO_SUCH_MEMBER
     }
 
     /// A sentence.
@@ -80,7 +88,7 @@ impl Error for ReadError {
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> ReadError {
-        ReadError::at(field, "no such member")
+        ReadError::at(field, NO_SUCH_MEMBER)
     }
 
     fn missing_field(field: &'static str) -> ReadError {

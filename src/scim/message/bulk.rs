@@ -168,15 +168,15 @@ pub struct BulkResult {
     pub version: Option<String>,
     /// The HTTP status that the operation would have had alone.
     pub status: u16,
-    /// The error of a status that is not 2xx; otherwise optional.
-    pub response: Option<Value>,
+    /// Why its status is not 2xx.
+    pub error: Option<Error>,
 }
 
 impl BulkResult {
     /// The same operation, failed.
     #[must_use]
     pub fn failed(self, error: &Error) -> Self {
-        BulkResult { version: None, status: error.status, response: Some(error.body()), ..self }
+        BulkResult { version: None, status: error.status, error: Some(error.clone()), ..self }
     }
 
     /// The element of `Operations`. `status` is a string (RFC 7644 §3.7.3).
@@ -194,8 +194,8 @@ impl BulkResult {
                 result.insert(name.into(), text.into());
             }
         }
-        if let Some(response) = self.response {
-            result.insert("response".into(), response);
+        if let Some(error) = self.error {
+            result.insert("response".into(), error.body());
         }
         Value::Object(result)
     }
@@ -253,7 +253,7 @@ mod tests {
                 format!("{} {} {:?} {:?} {data}", o.method.name(), o.path, o.bulk_id, o.version)
             }
             Err(result) => {
-                let detail = result.response.as_ref().map(|r| r["detail"].as_str().unwrap()).unwrap_or_default();
+                let detail = result.error.as_ref().map(|error| error.detail.as_str()).unwrap_or_default();
                 format!("{} {:?} {:?} {detail}", result.status, result.method, result.bulk_id)
             }
         };

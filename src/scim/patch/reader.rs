@@ -307,7 +307,8 @@ impl<'r> Reader<'r> {
         if resolve(self.rtype, head.trim_end()).is_none() {
             let rtype = self.rtype;
             if rtype.rows.is_some() && decides(rtype, key) && self.tolerances.dialect().is_lenient() {
-                return Err(Error::path(format!("value: {} has no such attribute: {key}", rtype.name)));
+                let detail = format!("value: {} has no such attribute: {key}", rtype.name);
+                return Err(Error::path(detail).naming(key));
             }
             let refusal = |what: &str| Error::syntax(format!("value: {} has no such {what}: {key}", rtype.name));
             return unknown::member(rtype, key, value, self.tolerances, refusal).map(|()| None);
@@ -339,7 +340,7 @@ pub(super) fn members<const N: usize>(
         let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
             if let Some(path) = leaving::found(&key, &value) {
                 let detail = format!("patch: {path}: is no part of it, and says that somebody leaves");
-                tolerances.spare_leaving(&path, Error::syntax(detail))?;
+                tolerances.spare_leaving(&path, Error::syntax(detail).naming(&*path))?;
                 tolerances.allow(Tolerance::UnknownAttribute);
             }
             continue;

@@ -49,8 +49,7 @@ impl Target {
         if path.is_empty() {
             return Err(Error::path("path: is empty"));
         }
-        let mut unknown = |detail: String| {
-            let refusal = Error::path(format!("path: {detail}"));
+        let mut unknown = |refusal: Error| {
             // Who is taken out of a group by a path that nobody understands is still in it.
             if decides(rtype, path) && rtype.rows.is_some() {
                 return Err(refusal);
@@ -68,7 +67,7 @@ impl Target {
             return match resolve(rtype, path) {
                 Some(Name::Attribute(attr)) => Ok(Some(Target::Attribute(attr))),
                 Some(Name::Extension(schema)) => Ok(Some(Target::Extension(schema))),
-                None => unknown(format!("{} has no such attribute: {path}", rtype.name)),
+                None => unknown(absent(rtype, path)),
             };
         };
         // No name holds a bracket, so the last one closes even if strings in the filter hold others.
@@ -77,16 +76,19 @@ impl Target {
         };
         let attr = match resolve(rtype, head.trim_end()) {
             Some(Name::Attribute(attr)) => attr,
-            _ => return unknown(format!("{} has no such attribute: {head}", rtype.name)),
+            _ => return unknown(absent(rtype, head)),
         };
         if attr.sub.is_some() || !attr.attribute.is_complex() || !attr.attribute.multi_valued {
-            return unknown(format!("{attr} has no elements to choose from"));
+            return unknown(Error::path(format!("path: {attr} has no elements to choose from")));
         }
         let sub = match tail.trim() {
             "" => None,
             tail => match tail.strip_prefix('.').and_then(|name| attr.attribute.sub(name)) {
                 Some(sub) => Some(sub),
-                None => return unknown(format!("{attr} has no such sub-attribute: {tail}")),
+                None => {
+                    let detail = format!("path: {attr} has no such sub-attribute: {tail}");
+                    return unknown(Error::path(detail).naming(tail));
+                }
             },
         };
         let written = filter::parse(inside, tolerances)?;
@@ -115,6 +117,11 @@ impl Target {
             Target::Extension(schema) => schema.id.clone(),
         }
     }
+}
+
+/// What a path names that the type does not have.
+fn absent(rtype: &ResourceType, name: &str) -> Error {
+    Error::path(format!("path: {} has no such attribute: {name}", rtype.name)).naming(name)
 }
 
 /// Whether a path, which may be malformed behind the attribute, names one that says who has access.

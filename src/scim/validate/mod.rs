@@ -89,7 +89,8 @@ fn schemas(
         let urn = urn.as_str().ok_or_else(|| Error::syntax("schemas: expected an array of URNs"))?;
         let known = resource_type.schema_by_urn(urn).map(|s| s.id.as_str());
         if known.is_none() && !tolerances.allow(Tolerance::UnknownSchema) {
-            return Err(Error::syntax(format!("schemas: {urn} is no schema of {}", resource_type.name)));
+            let detail = format!("schemas: {urn} is no schema of {}", resource_type.name);
+            return Err(Error::syntax(detail).naming(urn));
         }
         if known.is_some_and(|known| seen.contains(&known)) {
             return Err(Error::syntax(format!("schemas: {urn} is there twice")));

@@ -6,11 +6,8 @@ use serde_json::Value;
 use super::simple::mismatch;
 use crate::scim::attribute::Attribute;
 use crate::scim::error::Error;
-use crate::scim::leaving::{GONE, NO, YES};
+use crate::scim::leaving::{GONE, HERE, NO, YES};
 use crate::scim::tolerance::{Tolerance, Tolerances};
-
-/// A state, which only `active` has; [`GONE`] are the others.
-const ACTIVE: [&str; 2] = ["active", "enabled"];
 
 /// Reads a boolean; `None` if it is unassigned.
 ///
@@ -74,7 +71,7 @@ fn several(values: &[Value], tolerances: &mut Tolerances) -> Result<Option<bool>
 
 fn word(text: &str, is_state: bool) -> Option<bool> {
     let is_in = |words: &[&str]| words.iter().any(|word| text.eq_ignore_ascii_case(word));
-    if is_in(&YES) || is_state && is_in(&ACTIVE) {
+    if is_in(&YES) || is_state && is_in(&HERE) {
         Some(true)
     } else if is_in(&NO) || is_state && is_in(&GONE) {
         Some(false)
@@ -86,7 +83,7 @@ fn word(text: &str, is_state: bool) -> Option<bool> {
 fn explained(error: Error, is_state: bool) -> Error {
     let (mut yes, mut no) = (YES.to_vec(), NO.to_vec());
     if is_state {
-        yes.extend(ACTIVE);
+        yes.extend(HERE);
         no.extend(GONE);
     }
     let detail = format!("{}; understood are {} and {}", error.detail, yes.join(", "), no.join(", "));

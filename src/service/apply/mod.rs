@@ -155,7 +155,7 @@ fn at(list: &'static str, n: usize) -> impl Fn(Error) -> Error {
     move |error| {
         let entry = format!("{list}[{n}]");
         match error {
-            Error::Invalid { pointer, detail } => {
+            Error::Invalid { pointer, detail, names } => {
                 let mut place = entry;
                 let mut member = None;
                 for part in pointer.split('/').skip(1) {
@@ -170,7 +170,7 @@ fn at(list: &'static str, n: usize) -> impl Fn(Error) -> Error {
                 // Details begin with the member's name, which the place ends with.
                 let said = member.and_then(|member| detail.strip_prefix(member)?.strip_prefix(": "));
                 let detail = format!("{place}: {}", said.unwrap_or(&detail));
-                Error::Invalid { pointer: format!("/{list}/{n}{pointer}"), detail }
+                Error::Invalid { pointer: format!("/{list}/{n}{pointer}"), detail, names }
             }
             Error::Forbidden(detail) => Error::Forbidden(format!("{entry}: {detail}")),
             Error::Conflict { code, detail } => Error::Conflict { code, detail: format!("{entry}: {detail}") },

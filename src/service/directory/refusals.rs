@@ -2,8 +2,6 @@
 //! the log. Once an hour for each resource, connection and kind of refusal, so that a provider that repeats itself
 //! does not fill it.
 
-use std::borrow::Cow;
-
 use serde_json::Value;
 
 use crate::domain::log::Entry;
@@ -15,21 +13,31 @@ use crate::service::change::refusals::Refused;
 use crate::service::{Context, Error, Service, change, memory};
 use crate::store;
 
+/// The statuses of what is final for a client: it does not ask again, and somebody stays.
+const FINAL: [u16; 5] = [400, 409, 412, 413, 415];
+
 /// Records the refusal of a write through SCIM to a resource of the caller's connection, if it would have made
-/// somebody leave; gives the error to answer, which is another one if no record can be written.
+/// somebody leave; gives the error to answer, which is another one if no record can be written. `body` is what
+/// was sent, `None` if nobody can read it: what it asks for is unknown then, and that counts.
 pub fn record(
     service: &Service,
     context: &Context,
     operation: Operation,
     (resource_type, id): (&'static ResourceType, &str),
-    body: &Value,
+    body: impl FnOnce() -> Option<Value>,
     error: Error,
 ) -> Error {
     let (Some(connection), Some(id)) = (context.caller.connection(), Id::parse(id)) else { return error };
     let told = error.to_scim();
     let is_group = resource_type.rows.is_some();
-    if !matches!(told.status, 400 | 409) || !(is_group || resource_type.principal) || !leaving::is_asked(body, is_group)
-    {
+    if !FINAL.contains(&told.status) || !(is_group || resource_type.principal) {
+        return error;
+    }
+    let leaves = match operation {
+        Operation::Replace | Operation::Patch => body().is_none_or(|body| leaving::is_asked(&body, is_group)),
+        operation => operation == Operation::Delete,
+    };
+    if !leaves {
         return error;
     }
     let code = told.scim_type.map_or_else(|| told.status.to_string(), |kind| kind.name().to_owned());
@@ -39,10 +47,11 @@ pub fn record(
         return error;
     }
     let kind = resource_type.name.to_ascii_lowercase();
+    let names: Vec<String> = told.names.iter().filter_map(|name| told_name(name)).collect();
     let entry = Entry::new(format!("{kind}.refused"), kind, id)
         .with("attempted", operation.action_for(&resource_type.name))
         .with("code", code)
-        .with("names", named(&told.detail).1)
+        .with("names", names)
         .refused();
     let recorded = change::perform(service, context, operation, Some(resource_type), move |change| {
         let found = store::resources::find(change.conn, change.key(), &resource_type.name, &id)?;
@@ -60,28 +69,9 @@ pub fn record(
     }
 }
 
-/// What stands behind the name of an attribute or a schema that there is not.
-const BEHIND_NAMES: [&str; 3] = ["no such ", "says that somebody leaves", "is no part of it"];
-/// What stands before one.
-const BEFORE_NAMES: [&str; 3] = ["no such attribute", "no such sub-attribute", "no such schema"];
-
-/// A detail, and the names in it that a client sent and that nobody has, as far as they have the form of names.
-/// Where one stands is known by what is said of it.
-pub fn named(detail: &str) -> (String, Vec<String>) {
-    let mut parts: Vec<Cow<'_, str>> = detail.split(": ").map(Cow::Borrowed).collect();
-    let mut names = vec![];
-    for at in 0..parts.len() {
-        let before = at.checked_sub(1).and_then(|at| parts.get(at));
-        let is_name = before.is_some_and(|before| BEFORE_NAMES.iter().any(|words| before.ends_with(words)))
-            || parts.get(at + 1).is_some_and(|next| {
-                BEHIND_NAMES.iter().any(|words| next.starts_with(words))
-                    || at + 2 == parts.len() && next.contains(" has no such ")
-            });
-        let Some(part) = parts.get_mut(at).filter(|_| is_name) else { continue };
-        if let Some(name) = told_path(part).filter(|name| !resembles_key(name)) {
-            names.push(name.trim_start_matches('.').to_owned());
-            *part = Cow::Owned(name);
-        }
-    }
-    (parts.join(": "), names)
+/// A name that a client sent and that nothing here has, if it may be told: what does not look like a name may be a value
+/// or a key in the wrong place.
+pub fn told_name(name: &str) -> Option<String> {
+    let told = told_path(name.trim().trim_start_matches('.'))?;
+    (!resembles_key(&told)).then_some(told)
 }

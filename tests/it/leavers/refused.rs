@@ -73,3 +73,54 @@ fn a_refusal_that_keeps_somebody_in_a_group_is_recorded() {
         assert_eq!(refused(app, "user.refused").len(), 1);
     });
 }
+
+#[test]
+fn whatever_is_final_and_may_have_been_a_leaving_is_recorded() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let who = hire(app, &idp, "mira");
+        let id = who.path.trim_start_matches("/Users/");
+        let gone = patch(json!([off()])).to_string();
+        let put = |active: &str| and(user(&who.name), json!({"active": active})).to_string();
+        let (doubtful, stays) = (put("perhaps"), put("true"));
+        let json_type = ("content-type", "application/scim+json");
+        let (other, large) = (("if-match", "W/\"7\""), vec![b' '; (16 << 20) + 1]);
+        let cases: [(&str, &str, (&str, &str), &[u8], u16, &str); 10] = [
+            ("PATCH", "user.patched", other, gone.as_bytes(), 412, "412"),
+            ("DELETE", "user.deleted", other, b"", 412, "412"),
+            ("PUT", "user.replaced", json_type, doubtful.as_bytes(), 400, "invalidValue"),
+            ("PATCH", "user.patched", json_type, b"{\"Operations\": [", 400, "invalidSyntax"),
+            ("PUT", "user.replaced", json_type, b"", 400, "invalidSyntax"),
+            ("PUT", "user.replaced", json_type, b"[]", 400, "invalidSyntax"),
+            ("PATCH", "user.patched", ("content-type", "text/plain"), gone.as_bytes(), 415, "415"),
+            ("PATCH", "user.patched", json_type, &large, 413, "413"),
+            ("PUT", "user.replaced", json_type, &large, 413, "413"),
+            // What says that somebody stays, or is answered by what is to be tried again, is none of these.
+            ("PUT", "", other, stays.as_bytes(), 412, ""),
+        ];
+        for (method, attempted, header, body, status, code) in cases {
+            for again in [false, true] {
+                let records = app.log().len();
+                let answer = idp.send(method, &who.path, &[header], body);
+                assert_eq!(answer.status, status, "{method} {answer}");
+                let expected = json!([id, "failure", {"attempted": attempted, "code": code, "names": []}]);
+                match again || code.is_empty() {
+                    true => assert_eq!(app.log().len(), records, "{method} {code}"),
+                    false => assert_eq!(refused(app, "user.refused").last(), Some(&expected)),
+                }
+            }
+            app.clock.advance(TimeDelta::hours(1));
+        }
+        assert_eq!(refused(app, "user.refused").len(), 9);
+        // Nobody can say whom a group that cannot be read would have kept; another connection's is not this one's.
+        let team = idp.post("/Groups", group("team", &[id])).expect(201).id();
+        idp.send("PUT", &format!("/Groups/{team}"), &[], "{").scim_error(400, "invalidSyntax");
+        let change = json!({"attempted": "group.replaced", "code": "invalidSyntax", "names": []});
+        assert_eq!(refused(app, "group.refused"), [json!([team, "failure", change])]);
+        let (other, records) = (app.connect(Dialect::Okta), app.log().len());
+        other.send("PATCH", &who.path, &[], "{").scim_error(400, "invalidSyntax");
+        other.send("PATCH", &who.path, &[("content-type", "text/plain")], &gone).scim_error(415, "");
+        app.admin().send("PATCH", &who.path, &[], "{").scim_error(400, "invalidSyntax");
+        assert_eq!((app.log().len(), app.verify(&who.key)), (records, "VALID".to_owned()));
+    });
+}

@@ -103,12 +103,12 @@ impl Service {
         job.run(plan, request.fail_on_errors);
         let failed = job.results.iter().find(|(_, result)| result.status >= 400);
         if let Some((place, result)) = failed {
-            let detail = result.response.as_ref().and_then(|body| body.get("detail")?.as_str());
-            context.noted.failed(*place, detail.unwrap_or_default());
+            result.error.iter().for_each(|error| context.noted.failed(*place, error));
         }
         for result in job.results.values() {
-            let kind = result.response.as_ref().and_then(|body| body.get("scimType")?.as_str());
-            let name = kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{kind}", result.status));
+            let kind = result.error.as_ref().and_then(|error| error.scim_type);
+            let name =
+                kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{}", result.status, kind.name()));
             context.noted.outcome(name);
         }
         let (head, tail) = bulk_frame();
@@ -210,7 +210,7 @@ impl Job<'_> {
         let Ok(target) = BulkTarget::parse(&operation) else { return error };
         let (kind, body) = (target.operation(operation.method), operation.data.unwrap_or_default());
         let target = (target.resource_type, target.id.as_deref().unwrap_or_default());
-        refusals::record(self.service, self.context, kind, target, &body, error)
+        refusals::record(self.service, self.context, kind, target, || Some(body), error)
     }
 
     /// Resolves the references of an operation and finds out what it is, before any transaction.
@@ -289,9 +289,9 @@ impl Job<'_> {
             }
             Err(error) => {
                 let first = echoes.first().map_or(0, |(index, _)| *index);
-                let detail = self.refusal(first, error).detail;
-                let detail = format!("the circle of references was not created: {detail}");
-                let error = scim::Error::status(409, detail);
+                let first = self.refusal(first, error);
+                let detail = format!("the circle of references was not created: {}", first.detail);
+                let error = scim::Error { names: first.names, ..scim::Error::status(409, detail) };
                 for (index, echo) in echoes {
                     self.results.insert(index, echo.failed(&error));
                 }

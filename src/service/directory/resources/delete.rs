@@ -9,6 +9,7 @@ use crate::scim::path::AttrRef;
 use crate::scim::reference::references;
 use crate::service::change::ending::{Ending, update_principal};
 use crate::service::conditions::Conditions;
+use crate::service::directory::refusals;
 use crate::service::directory::resources::{load, stored_document};
 use crate::service::impact::protect::{self, Write};
 use crate::service::{Change, Context, Error, Service, change, keys, registry};
@@ -19,7 +20,7 @@ impl Service {
     /// Deletes a resource. When this returns, every key of a deleted principal is dead (promise P4).
     ///
     /// # Errors
-    /// 404 without such a resource, 412 for another version.
+    /// 404 without such a resource, 412 for another version. A refusal by which somebody stays is recorded.
     pub fn delete_resource(
         &self,
         context: &Context,
@@ -27,11 +28,13 @@ impl Service {
         id: &str,
         conditions: &Conditions,
     ) -> Result<(), Error> {
-        let (id, conditions) = (id.to_owned(), conditions.clone());
-        change::perform(self, context, Operation::Delete, Some(resource_type), move |change| {
+        let (operation, target, conditions) = (Operation::Delete, (resource_type, id), conditions.clone());
+        let id = id.to_owned();
+        let done = change::perform(self, context, operation, Some(resource_type), move |change| {
             let loaded = load(change, resource_type, &id, &conditions)?;
             delete(change, resource_type, &loaded.resource)
-        })
+        });
+        done.map_err(|error| refusals::record(self, context, operation, target, || None, error))
     }
 }
 

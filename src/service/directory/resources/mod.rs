@@ -13,6 +13,7 @@ use serde_json::{Map, Value};
 pub(in crate::service) use self::delete::delete;
 pub(in crate::service) use self::principal::settle;
 pub(in crate::service) use self::save::Saved;
+pub use self::write::read_body;
 pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;

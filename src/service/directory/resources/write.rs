@@ -7,11 +7,11 @@ use crate::scim::patch::{self, RowChange};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
-use crate::scim::{self, ResourceType};
+use crate::scim::{self, ResourceType, json};
 use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
 use crate::service::directory::resources::{Answer, Wanted, load};
-use crate::service::directory::{render, resources};
+use crate::service::directory::{refusals, render, resources};
 use crate::service::{Change, Context, Error, Service, authorize, change};
 use crate::store;
 
@@ -40,7 +40,8 @@ impl Service {
         )
     }
 
-    /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`.
+    /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`. A refusal by which
+    /// somebody stays is recorded.
     ///
     /// # Errors
     /// 404 without such a resource: PUT creates nothing. 412 for another version.
@@ -49,24 +50,30 @@ impl Service {
         context: &Context,
         resource_type: &'static ResourceType,
         id: &str,
-        body: Value,
+        body: &[u8],
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
+        let target = (resource_type, id);
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        write(
+        let done = write(
             self,
             context,
             (Operation::Replace, resource_type),
             wanted,
-            |tolerances| Ok(validate::document(body, resource_type, tolerances)?),
+            |tolerances| Ok(validate::document(read_body(self, context, body)?, resource_type, tolerances)?),
             move |change, incoming, tolerances| {
                 replace_in(change, resource_type, &id, incoming.clone(), &conditions, tolerances)
             },
-        )
+        );
+        done.map_err(|error| {
+            let body = || read_body(self, context, body).ok();
+            refusals::record(self, context, Operation::Replace, target, body, error)
+        })
     }
 
-    /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none.
+    /// Patches a resource (RFC 7644 §3.5.2): all of the operations or none. A refusal by which somebody stays is
+    /// recorded.
     ///
     /// # Errors
     /// 400 for an operation that cannot be applied; nothing has changed then.
@@ -75,22 +82,39 @@ impl Service {
         context: &Context,
         resource_type: &'static ResourceType,
         id: &str,
-        body: Value,
+        body: &[u8],
         wanted: &Wanted,
         conditions: &Conditions,
     ) -> Result<Answer, Error> {
+        let target = (resource_type, id);
         let (id, conditions) = (id.to_owned(), conditions.clone());
-        write(
+        let done = write(
             self,
             context,
             (Operation::Patch, resource_type),
             wanted,
-            |tolerances| Ok(patch::parse(body, resource_type, tolerances)?),
+            |tolerances| Ok(patch::parse(read_body(self, context, body)?, resource_type, tolerances)?),
             move |change, operations, tolerances| {
                 patch_in(change, resource_type, &id, operations, &conditions, tolerances)
             },
-        )
+        );
+        done.map_err(|error| {
+            let body = || read_body(self, context, body).ok();
+            refusals::record(self, context, Operation::Patch, target, body, error)
+        })
     }
+}
+
+/// Reads the JSON of a request as its dialect does.
+///
+/// # Errors
+/// 400 for a body that is not there, malformed, or over a limit of depth or size.
+pub fn read_body(service: &Service, context: &Context, body: &[u8]) -> Result<Value, Error> {
+    if body.is_empty() {
+        return Err(scim::Error::syntax("the request has no body").into());
+    }
+    let tolerances = service.tolerances(context);
+    Ok(json::parse(&tolerances.json_bytes(body), &tolerances.json_limits())?)
 }
 
 /// The frame of every write: what needs no transaction is read and checked before it, and the answer is rendered
