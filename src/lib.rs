@@ -5,8 +5,8 @@
 //!
 //! # The map
 //!
-//! Imports point one way only, and no module of `scim`, `domain`, `store` or `http` comes back to itself by what
-//! it names; `tests/it/tidy.rs` holds them to it:
+//! Imports point one way only, and no module of a layer but `service` and `cli` comes back to itself by what it names;
+//! `tests/it/tidy.rs` holds them to it:
 //!
 //! ```text
 //! main → cli → http → service → store → domain → scim
@@ -23,6 +23,28 @@
 //! | [`worker`] | jobs that follow the logs and the clock beside the requests, on one node at a time | SQL, HTTP |
 //! | [`cli`] | parse, call the service, print | handlers, SQL |
 //! | [`config`] | flags over environment over file | everything else |
+//!
+//! The service is the largest. Each of its folders is a room about one noun, and names only rooms before it:
+//!
+//! ```text
+//! memory · work · access · caller · change · keys · log · impact · catalogue · directory · reports · apply · authzen ·
+//! backup · tenants
+//! ```
+//!
+//! Two logs are kept apart: the **audit log** ([`domain::log`], [`store::log`], [`service::log`], `keyroll log`) is the
+//! chain of records that proves what happened; the **server's log** ([`cli`]'s logger, `http::line`) is what an operator
+//! reads while it runs.
+//!
+//! # Where to begin
+//!
+//! | what changes | where |
+//! | --- | --- |
+//! | a route, a permission, the action that the audit log names | a line of [`domain::operation`]; the compiler asks for the rest |
+//! | a resource type, an attribute, an index for filters | `schemas/*.json` |
+//! | a tolerance | the table in [`scim::tolerance`], and the branch that allows it |
+//! | a column | both folders of `migrations/`, then the file in `store/` that is named as the table |
+//! | a limit | [`service::Limits`] for the server's; `scim/validate/` for a value's |
+//! | what a client is told | where it is refused; its words also in `http/log_allowlist.txt`, if the server's log is to repeat them |
 //!
 //! # Invariants
 //!

@@ -1,4 +1,4 @@
-//! Records of the append-only log: canonical JSON (RFC 8785) as bytes, chained by SHA-256.
+//! Records of the audit log, which is append-only: canonical JSON (RFC 8785) as bytes, chained by SHA-256.
 //!
 //! A record names attribute paths and ids, never values: the log carries no personal data.
 

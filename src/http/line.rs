@@ -1,4 +1,4 @@
-//! The one line that the server logs about a request: who asked from where for what, what it came to, and why
+//! The access log: the one line that the server logs about a request: who asked from where for what, what it came to, and why
 //! not. Nothing that a client sent is in it but ids, addresses and the names of attributes that nobody has.
 
 use std::cell::RefCell;

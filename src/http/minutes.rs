@@ -13,7 +13,7 @@ use super::failures::{Source, Untold};
 use super::run::{now, run};
 use crate::domain::operation::Place;
 use crate::service::Service;
-use crate::service::keys::ending::Ending;
+use crate::service::keys::expiring::ExpiringKey;
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// So often it is looked whether time has passed in which nothing was done.
@@ -29,7 +29,7 @@ pub(super) async fn pass(shared: Shared) {
         let now = shared.service.now();
         if is_due(told, now) {
             told = Some(now);
-            match run(&shared.service, Place::Blocking, Service::ending_keys).await {
+            match run(&shared.service, Place::Blocking, Service::expiring_keys).await {
                 Ok(ending) => ending.iter().for_each(tell),
                 Err(error) => log::warn!("cannot look for keys that end: {}", error.causes()),
             }
@@ -101,7 +101,7 @@ fn is_due(told: Option<DateTime<Utc>>, now: DateTime<Utc>) -> bool {
     told.is_none_or(|told| now - told >= TimeDelta::days(1))
 }
 
-fn tell(ending: &Ending) {
+fn tell(ending: &ExpiringKey) {
     let (connection, key) = (ending.connection.as_str(), ending.key.to_string());
     let at = ending.at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let fix = "issue the next with keyroll key issue --connection, and give it to the identity provider";

@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::Shared;
 use super::gzip::Packer;
 use super::run::run;
-use super::unsent::{Held, LONG_BYTES, Room};
+use super::send_buffer::{Held, LONG_BYTES, SendBuffer};
 use crate::domain::operation::Place;
 use crate::service::body::Body;
 use crate::service::{Error, Service};
@@ -148,7 +148,7 @@ impl Reply {
         };
         Ok(match body.into_text() {
             Ok(text) if text.len() < LONG_BYTES => builder.body(text),
-            Ok(text) => builder.body(shared.unsent.hold(text, may_refuse).await?),
+            Ok(text) => builder.body(shared.send_buffer.hold(text, may_refuse).await?),
             Err(body) => builder.streaming(pieces(shared, body, None)),
         })
     }
@@ -161,17 +161,17 @@ fn pieces(
     body: Body,
     packer: Option<Packer>,
 ) -> impl Stream<Item = Result<web::Bytes, actix_web::Error>> + use<> {
-    let (service, unsent) = (shared.service.clone(), shared.unsent.clone());
+    let (service, buffer) = (shared.service.clone(), shared.send_buffer.clone());
     let start = (None, Some((body, packer)));
     stream::unfold(start, move |(held, rest): (Option<Held>, Option<Unsent>)| {
-        let (service, unsent) = (service.clone(), unsent.clone());
+        let (service, buffer) = (service.clone(), buffer.clone());
         async move {
             if let Some(mut held) = held
                 && let Some(slice) = held.next()
             {
                 return Some((Ok(slice), (Some(held), rest)));
             }
-            match next_piece(&service, &unsent, rest?).await {
+            match next_piece(&service, &buffer, rest?).await {
                 Ok((mut held, rest)) => held.next().map(|slice| (Ok(slice), (Some(held), rest))),
                 Err(error) => {
                     log::error!("an answer was cut off: {}", error.causes());
@@ -186,10 +186,10 @@ fn pieces(
 type Unsent = (Body, Option<Packer>);
 
 /// The next piece and what is left; an empty one at the end. Who waits for room has nothing in memory yet.
-async fn next_piece(service: &Service, unsent: &Room, rest: Unsent) -> Result<(Held, Option<Unsent>), Error> {
-    let mut room = unsent.wait().await?;
+async fn next_piece(service: &Service, buffer: &SendBuffer, rest: Unsent) -> Result<(Held, Option<Unsent>), Error> {
+    let mut room = buffer.wait().await?;
     let (piece, rest) = run(service, Place::Blocking, move |service| read_piece(service, rest)).await?;
-    unsent.widen(&mut room, piece.len())?;
+    buffer.widen(&mut room, piece.len())?;
     Ok((Held::new(piece, room), rest))
 }
 

@@ -12,7 +12,7 @@ use super::absent::{method_not_allowed, not_found};
 use super::connections::Link;
 use super::handle::handle;
 use super::target::MatchedRoute;
-use super::{Shared, unread};
+use super::{Shared, early_response};
 use crate::domain::Operation;
 
 /// Every template with its methods. Fixed segments go before variable ones: `/Me` is no endpoint and
@@ -76,7 +76,7 @@ pub(super) async fn dispatch(
         // Whoever shows no key has one request for each connection, so that none stays open without one.
         response.head_mut().set_connection_type(ConnectionType::Close);
     }
-    unread::close(response, payload).await
+    early_response::close(response, payload).await
 }
 
 /// Takes a request to its operation; `known` becomes true if it has a key that works.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use super::openapi::description::Description;
-use super::{failures, feed, unsent};
+use super::send_buffer::SendBuffer;
+use super::{failures, feed};
 use crate::service::Service;
 
 /// What the HTTP side needs to know.
@@ -41,7 +42,7 @@ pub struct Shared {
     /// Large bodies in memory at this moment.
     pub(super) large_bodies: Arc<AtomicUsize>,
     /// Room for answers that clients have yet to take.
-    pub(super) unsent: unsent::Room,
+    pub(super) send_buffer: SendBuffer,
     /// Who waits for changes.
     pub(super) watch: Arc<feed::Watch>,
     /// The description of the API, once somebody has asked for it.
@@ -62,7 +63,7 @@ impl Shared {
             service,
             settings: Arc::new(settings),
             large_bodies: Arc::default(),
-            unsent: unsent::Room::default(),
+            send_buffer: SendBuffer::default(),
             watch: Arc::default(),
             description: Arc::default(),
             failures: Arc::default(),

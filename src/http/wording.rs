@@ -11,7 +11,7 @@ use crate::service::registry;
 /// The words that refusals are made of, and the names of attributes that schemas have. None of them says anything
 /// about anybody, so that a text of these words alone holds no value, whoever chose it.
 static WORDS: LazyLock<HashSet<&'static str>> =
-    LazyLock::new(|| include_str!("words.txt").split_whitespace().collect());
+    LazyLock::new(|| include_str!("log_allowlist.txt").split_whitespace().collect());
 
 /// More words than any detail of ours has.
 const WORDS_MAX: usize = 60;

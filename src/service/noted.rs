@@ -1,4 +1,4 @@
-//! What a request came to, for the line that the server logs about it.
+//! What a request came to, for its line in the access log.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,4 @@
-//! One question to the server for everybody who waits for its answer.
+//! Request coalescing: one question to the server for everybody who waits for its answer.
 //!
 //! While a question is on its way, whoever comes waits for the next one: what it tells is never older than
 //! the wish to know it. So the server is asked as often as it can answer, however many requests there are.

@@ -282,8 +282,9 @@ fn a_provisioning_key_that_ends_is_told_at_start() {
 #[test]
 fn keys_of_a_connection_are_named_from_a_month_before_their_end() {
     for_each_app(|app| {
-        let days =
-            || app.service.ending_keys().unwrap().into_iter().map(|one| (one.connection, one.days)).collect::<Vec<_>>();
+        let days = || {
+            app.service.expiring_keys().unwrap().into_iter().map(|one| (one.connection, one.days)).collect::<Vec<_>>()
+        };
         assert_eq!(days(), []);
         app.clock.advance(TimeDelta::days(149));
         assert_eq!(days(), []);

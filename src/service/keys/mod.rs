@@ -2,7 +2,7 @@
 //! [`verify`]; [`list`] finds and shows them; [`hint`] says what is to be done about a refusal.
 
 pub(in crate::service) mod cascade;
-pub mod ending;
+pub mod expiring;
 pub mod hint;
 pub mod list;
 pub mod request;

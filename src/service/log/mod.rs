@@ -1,4 +1,4 @@
-//! Reading the log: check the chain and the rows of credentials, show the newest records.
+//! Reading the audit log: check the chain and the rows of credentials, show the newest records.
 
 pub mod feed;
 

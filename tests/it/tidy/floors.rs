@@ -46,7 +46,7 @@ const OTHERS: &[(&str, &[&str])] = &[
     ("where and when a search runs", &["is_lookup", "wait_for_turn", "in_turn"]),
     ("the life of a stream of changes", &["heads", "may_follow"]),
     ("what the server does by itself", &["write_back"]),
-    ("what an operator is told while it serves", &["warnings", "check_clock", "log_ahead", "ending_keys"]),
+    ("what an operator is told while it serves", &["warnings", "check_clock", "log_ahead", "expiring_keys"]),
     ("what the command line asks before it has a tenant", &["is_empty", "tenant"]),
     ("what the command line knows by other names", &["names", "key_with_text"]),
 ];

@@ -1,4 +1,4 @@
-//! What a write through SCIM means for access: which mappings it concerns, and whether it may.
+//! Prevention of privilege escalation: what a write through SCIM means for access, and whether it may.
 //!
 //! Over what gives permissions of Keyroll itself a connection may only reduce (design §5): no mapping that gives
 //! such a permission comes to apply by what an identity provider writes, whatever the source, and who or what

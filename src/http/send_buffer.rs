@@ -1,4 +1,4 @@
-//! What waits in memory until clients take it, bounded for all of them together.
+//! The send buffer: what of responses waits in memory until slow clients have read it, bounded for all of them together.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -22,15 +22,15 @@ const TOO_MUCH: Error = Error::Busy("too many long answers are not taken by thei
 
 /// Room for answers.
 #[derive(Clone)]
-pub(super) struct Room(Arc<Semaphore>);
+pub(super) struct SendBuffer(Arc<Semaphore>);
 
-impl Default for Room {
-    fn default() -> Room {
-        Room(Arc::new(Semaphore::new(UNITS)))
+impl Default for SendBuffer {
+    fn default() -> SendBuffer {
+        SendBuffer(Arc::new(Semaphore::new(UNITS)))
     }
 }
 
-impl Room {
+impl SendBuffer {
     /// Holds an answer until it is taken.
     ///
     /// # Errors
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn long_answers_have_room_for_so_many_bytes_together() {
-        let room = Room::default();
+        let room = SendBuffer::default();
         let hold = |may_refuse| room.hold("n".repeat(16 << 20), may_refuse).now_or_never();
         let mut held: Vec<Held> = (0..8).map(|_| hold(true).unwrap().unwrap()).collect();
         let refused = hold(true).unwrap().err().unwrap();

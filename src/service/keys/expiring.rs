@@ -1,4 +1,4 @@
-//! Provisioning keys that end: without one an identity provider gets 401, and leavers keep their keys.
+//! Provisioning keys that expire: without one an identity provider gets 401, and leavers keep their keys.
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -12,7 +12,7 @@ const NOTICE: TimeDelta = TimeDelta::days(30);
 
 /// A key of a connection that ends soon, or the last of one that has none any more.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Ending {
+pub struct ExpiringKey {
     /// The connection's name.
     pub connection: String,
     /// The credential.
@@ -28,7 +28,7 @@ impl Service {
     ///
     /// # Errors
     /// If the store fails.
-    pub fn ending_keys(&self) -> Result<Vec<Ending>, Error> {
+    pub fn expiring_keys(&self) -> Result<Vec<ExpiringKey>, Error> {
         let now = self.now();
         self.read(|conn| {
             let mut ending = vec![];
@@ -51,10 +51,10 @@ fn of_connection(
     connection: &Connection,
     keys: impl Iterator<Item = (Id, DateTime<Utc>)>,
     now: DateTime<Utc>,
-) -> Vec<Ending> {
+) -> Vec<ExpiringKey> {
     let ending = |(key, at): (Id, DateTime<Utc>)| {
         let days = (at > now).then(|| (at - now).num_days());
-        Ending { connection: connection.name.clone(), key, at, days }
+        ExpiringKey { connection: connection.name.clone(), key, at, days }
     };
     let (live, over): (Vec<_>, Vec<_>) = keys.partition(|(_, at)| *at > now);
     if live.is_empty() {

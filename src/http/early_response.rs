@@ -1,4 +1,4 @@
-//! Answers that are ready before their requests have come to an end.
+//! Responses that are ready before the body of the request was read to its end.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
