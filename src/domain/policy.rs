@@ -16,7 +16,6 @@ use super::principal::PrincipalKind;
 use super::role::Role;
 use super::roles::{Gain, Roles};
 use crate::scim::filter::{self, Bound, Unknown};
-use crate::scim::schema::registry;
 use crate::scim::text;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{self, ResourceType};
@@ -263,7 +262,7 @@ impl Mapped {
 
 /// The type that rules are about.
 pub fn user_type() -> Option<&'static ResourceType> {
-    registry().by_name("User")
+    PrincipalKind::User.resource_type()
 }
 
 /// What a rule may not look at: it would depend on itself, on the server, or on one connection.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::Id;
+use crate::scim::schema::registry;
 use crate::scim::{ResourceType, text};
 
 /// The name of the operator that `init` makes.
@@ -31,6 +32,9 @@ pub enum PrincipalKind {
 }
 
 impl PrincipalKind {
+    /// All of them.
+    pub const ALL: [PrincipalKind; 2] = [PrincipalKind::User, PrincipalKind::Agent];
+
     /// The name in answers, storage and the log.
     pub fn name(self) -> &'static str {
         match self {
@@ -41,12 +45,17 @@ impl PrincipalKind {
 
     /// Reads a name.
     pub fn parse(name: &str) -> Option<PrincipalKind> {
-        [PrincipalKind::User, PrincipalKind::Agent].into_iter().find(|kind| kind.name() == name)
+        PrincipalKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
     /// The kind that the schema says the resources of a type are; `None` if they are no principals.
     pub fn of_type(resource_type: &ResourceType) -> Option<PrincipalKind> {
         PrincipalKind::parse(resource_type.principal_kind.as_deref()?)
+    }
+
+    /// The type whose resources the schema says are of this kind.
+    pub fn resource_type(self) -> Option<&'static ResourceType> {
+        registry().types.iter().copied().find(|one| PrincipalKind::of_type(one) == Some(self))
     }
 }
 
@@ -103,13 +112,13 @@ impl Principal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scim::schema::registry;
 
     #[test]
     fn every_type_of_principals_is_of_a_kind() {
         for resource_type in &registry().types {
             let kind = PrincipalKind::of_type(resource_type);
             assert_eq!(kind.is_some(), resource_type.principal, "{}", resource_type.name);
+            assert!(kind.is_none() || resource_type.naming.is_some(), "{}", resource_type.name);
         }
         let kind = |name: &str| PrincipalKind::of_type(registry().by_name(name).unwrap());
         assert_eq!((kind("User"), kind("Agent")), (Some(PrincipalKind::User), Some(PrincipalKind::Agent)));

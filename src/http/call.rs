@@ -9,6 +9,7 @@ use super::{Shared, extract};
 use crate::domain::Operation;
 use crate::domain::operation::{Place, Surface};
 use crate::service::conditions::Tags;
+use crate::service::registry;
 use crate::service::{Cached, CommitVersion, Context, Error, Service};
 
 /// The longest body that is read on the thread that took the request.
@@ -70,10 +71,15 @@ pub(super) async fn run(
 /// any look-up that follows.
 fn place(service: &Service, call: &Call) -> Place {
     match (call.operation, call.request.parameter("filter")) {
-        (Operation::Search, Some(filter)) if service.is_lookup(filter) => Place::Inline,
+        (Operation::Search, Some(filter)) if is_lookup(service, call, filter) => Place::Inline,
         _ if call.operation.place() == Place::Inline && call.body.len() > INLINE_BODY_BYTES => Place::Blocking,
         _ => call.operation.place(),
     }
+}
+
+fn is_lookup(service: &Service, call: &Call, filter: &str) -> bool {
+    let searched = registry().by_endpoint(&call.request.endpoint);
+    searched.is_some_and(|resource_type| service.is_lookup(resource_type, filter))
 }
 
 /// Refuses a condition on what has no tag: it matches none, and nothing may be done (RFC 9110 §13.1.1).

@@ -70,11 +70,11 @@ fn rendered(schema: &Schema, published: &Value, base_url: &str) -> Value {
     Value::Object(result)
 }
 
-/// Every resource type; User goes first, which some clients take for the type of people.
+/// Every resource type; that of people goes first, which some clients take for it.
 pub fn resource_types(base_url: &str) -> Vec<Value> {
     let registry = registry();
     let mut described: Vec<_> = registry.types.iter().zip(&registry.descriptions).collect();
-    described.sort_by_key(|(resource_type, _)| resource_type.name != "User");
+    described.sort_by_key(|(resource_type, _)| resource_type.principal_kind.as_deref() != Some("user"));
     described
         .into_iter()
         .map(|(resource_type, description)| rendered_type(resource_type, description, base_url))
@@ -248,9 +248,17 @@ mod tests {
                 assert_eq!(found.to_string(), *indexed);
             }
         }
-        let described =
-            registry().types.iter().map(|t| (t.name.as_str(), t.principal, t.rows.map(|r: &Attribute| &*r.name)));
-        let expected = [("Agent", true, None), ("Group", false, Some("members")), ("User", true, None)];
+        let name = |attribute: Option<&'static Attribute>| attribute.map_or("-", |one| &one.name);
+        let described = registry().types.iter().map(|one| {
+            let names: Vec<&str> = one.names().map(|attribute| &*attribute.name).collect();
+            let [rows, naming, sponsors] = [one.rows, one.naming, one.sponsors].map(name);
+            format!("{} {} {rows} {naming} {sponsors} {}", one.name, one.principal, names.join(","))
+        });
+        let expected = [
+            "Agent true - name owners displayName,name",
+            "Group false members displayName - displayName",
+            "User true - userName - userName,displayName",
+        ];
         assert_eq!(described.collect::<Vec<_>>(), expected);
     }
 

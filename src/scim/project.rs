@@ -345,6 +345,9 @@ mod tests {
             principal: false,
             principal_kind: None,
             rows: None,
+            naming: None,
+            display: vec![],
+            sponsors: None,
         }));
         let shown = |attributes: &str, excluded: &str, requested: &str| {
             let part = json!({"always": 1, "plain": 2, "never": 3, "request": 4});

@@ -3,17 +3,20 @@
 //!
 //! A file holds either a resource type (`resourceType`, `schema`), an extension (`extends`, `schema`)
 //! or a schema that is only published (`schema` alone). Beside these it may list `indexed`: the paths
-//! that the store keeps an index of. Where resources of a type are principals, `principal` says of which kind;
-//! `rows` names the attribute whose values are rows. A resource type marked as `catalogue` is read here and changed
-//! elsewhere: it is neither stored as resources are nor listed among the types that clients provision.
+//! that the store keeps an index of. Where resources of a type are principals, `principal` says of which kind, and
+//! `sponsors` which attribute names who answers for them, if somebody must. `rows` names the attribute whose values
+//! are rows; `display` the attributes that say what others call a resource, of which the first that does counts. The
+//! attribute that names one resource among all is the one that is unique. A resource type marked as `catalogue` is
+//! read here and changed elsewhere: it is neither stored as resources are nor listed among the types that clients
+//! provision.
 
 use std::sync::LazyLock;
 
 use include_dir::{Dir, include_dir};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use super::attribute::Attribute;
+use super::attribute::{Attribute, Uniqueness};
 
 static FILES: Dir = include_dir!("$CARGO_MANIFEST_DIR/schemas");
 
@@ -54,6 +57,12 @@ pub struct ResourceType {
     pub principal_kind: Option<String>,
     /// The attribute whose values are rows of their own: `members` of a Group.
     pub rows: Option<&'static Attribute>,
+    /// The attribute whose value is one resource's alone: `userName` of a User.
+    pub naming: Option<&'static Attribute>,
+    /// The attributes that say what others call a resource: `displayName`.
+    pub display: Vec<&'static Attribute>,
+    /// The attribute that names who answers for a principal: `owners` of an Agent.
+    pub sponsors: Option<&'static Attribute>,
 }
 
 impl ResourceType {
@@ -71,6 +80,27 @@ impl ResourceType {
     pub fn decides(&self, attribute: &Attribute) -> bool {
         let active = self.principal && attribute.name == "active";
         active || self.rows.is_some_and(|rows| std::ptr::eq(rows, attribute))
+    }
+
+    /// The name of an attribute among those of all types: `User.userName`.
+    pub fn qualified(&self, attribute: &str) -> String {
+        format!("{}.{attribute}", self.name)
+    }
+
+    /// The value that is one resource's alone.
+    pub fn name_in<'d>(&self, document: &'d Map<String, Value>) -> Option<&'d str> {
+        document.get(&self.naming?.name)?.as_str()
+    }
+
+    /// What a resource is called where another one refers to it.
+    pub fn display_in<'d>(&self, document: &'d Map<String, Value>) -> Option<&'d str> {
+        self.display.iter().find_map(|attribute| document.get(&attribute.name)?.as_str())
+    }
+
+    /// The attributes that others know a resource by, each once.
+    pub fn names(&self) -> impl Iterator<Item = &'static Attribute> {
+        let naming = self.naming.filter(|naming| !self.display.iter().any(|one| std::ptr::eq(*one, *naming)));
+        naming.into_iter().chain(self.display.iter().copied())
     }
 
     /// Finds an extension by URN, in any letter case.
@@ -99,6 +129,10 @@ struct File {
     catalogue: bool,
     #[serde(default)]
     rows: Option<String>,
+    #[serde(default)]
+    sponsors: Option<String>,
+    #[serde(default)]
+    display: Vec<String>,
     #[serde(default)]
     indexed: Vec<String>,
     schema: Value,
@@ -134,6 +168,11 @@ impl Registry {
     /// Finds a type of the catalogue by name, in the exact spelling.
     pub fn catalogue_by_name(&self, name: &str) -> Option<&'static ResourceType> {
         self.catalogue.iter().copied().find(|t| t.name == name)
+    }
+
+    /// Where the resources of a type are: `/Users`; nothing for a type that there is not.
+    pub fn endpoint_of(&self, name: &str) -> &'static str {
+        self.by_name(name).map_or("", |found| &found.endpoint)
     }
 
     /// Finds a type by its endpoint without the slash, in any letter case: `Users`, `users`.
@@ -187,6 +226,9 @@ fn load() -> Result<Registry, String> {
     for (file, schema) in &parsed {
         let Some(declared) = &file.resource_type else { continue };
         let extends: Vec<_> = parsed.iter().filter(|(f, _)| f.extends.as_ref() == Some(&declared.name)).collect();
+        let named = |name: &String| {
+            schema.attribute(name).ok_or_else(|| format!("{}: {name} is no attribute of it", declared.name))
+        };
         let own = file.indexed.iter().cloned();
         let theirs = extends.iter().flat_map(|(f, s)| f.indexed.iter().map(|path| format!("{}:{path}", s.id)));
         let resource_type = ResourceType {
@@ -197,7 +239,10 @@ fn load() -> Result<Registry, String> {
             indexed: own.chain(theirs).collect(),
             principal: file.principal.is_some(),
             principal_kind: file.principal.clone(),
-            rows: file.rows.as_ref().and_then(|name| schema.attribute(name)),
+            rows: file.rows.as_ref().map(named).transpose()?,
+            naming: schema.attributes.iter().find(|attribute| attribute.uniqueness != Uniqueness::None),
+            display: file.display.iter().map(named).collect::<Result<_, _>>()?,
+            sponsors: file.sponsors.as_ref().map(named).transpose()?,
         };
         let resource_type: &'static ResourceType = Box::leak(Box::new(resource_type));
         if file.catalogue {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use crate::domain::TenantKey;
+use crate::scim::attribute::Attribute;
 use crate::scim::project::Projection;
 use crate::service::{Error, Service, registry};
 use crate::store::{self, ResourceKey, members::Member};
@@ -37,6 +38,8 @@ pub(in crate::service) trait Rest: fmt::Debug + Send {
 /// The members of a group behind the first chunk.
 #[derive(Debug)]
 pub(in crate::service) struct Members {
+    /// The attribute that they are the values of.
+    pub(in crate::service) rows: &'static Attribute,
     pub(in crate::service) tenant: TenantKey,
     pub(in crate::service) group: ResourceKey,
     /// The last that was sent; `None` once all were.
@@ -162,7 +165,7 @@ impl Rest for Members {
             service.read(|conn| Ok(store::members::page(conn, self.tenant, self.group, Some(after), CHUNK)?))?;
         let mut text = String::new();
         for one in &members {
-            let Some(element) = member_text(service, one, &self.projection)? else { continue };
+            let Some(element) = member_text(service, self.rows, one, &self.projection)? else { continue };
             text.push_str(if std::mem::replace(&mut self.begun, true) { "," } else { "" });
             text.push_str(&element);
         }
@@ -176,9 +179,10 @@ impl Rest for Members {
     }
 }
 
-/// One element of `members` as the projection shows it; `None` if nothing of it is shown.
+/// One element of a list of members as the projection shows it; `None` if nothing of it is shown.
 pub(in crate::service) fn member_text(
     service: &Service,
+    rows: &Attribute,
     one: &Member,
     projection: &Projection,
 ) -> Result<Option<String>, Error> {
@@ -187,15 +191,15 @@ pub(in crate::service) fn member_text(
         return Ok(Some(serde_json::to_string(&element)?));
     }
     let mut document = Map::new();
-    document.insert("members".to_owned(), Value::Array(vec![element]));
+    document.insert(rows.name.clone(), Value::Array(vec![element]));
     projection.apply(&mut document);
-    let element = document.get("members").and_then(Value::as_array).and_then(|members| members.first());
+    let element = document.get(&rows.name).and_then(Value::as_array).and_then(|members| members.first());
     Ok(element.map(serde_json::to_string).transpose()?)
 }
 
-/// One element of `members`; the type is what the id names, whatever the client said.
+/// One element of a list of members; the type is what the id names, whatever the client said.
 pub(in crate::service) fn member(base: &str, one: &Member) -> Value {
-    let endpoint = registry().by_name(&one.type_name).map_or("", |resource_type| &resource_type.endpoint);
+    let endpoint = registry().endpoint_of(&one.type_name);
     let mut element = json!({
         "value": one.id,
         "$ref": format!("{base}{endpoint}/{}", one.id),

@@ -260,6 +260,5 @@ pub fn registry() -> &'static scim::schema::Registry {
 
 /// The resource type of the principals of a kind.
 pub(in crate::service) fn principal_type(kind: PrincipalKind) -> Result<&'static scim::ResourceType, Error> {
-    let mut types = registry().types.iter().copied();
-    types.find(|one| PrincipalKind::of_type(one) == Some(kind)).ok_or_else(|| Error::internal("a kind without a type"))
+    kind.resource_type().ok_or_else(|| Error::internal("a kind without a type"))
 }

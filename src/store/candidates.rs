@@ -70,9 +70,9 @@ fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[
     // Value by value: with `value IN` SQLite would put them in order first.
     let own = conn.each("resource_index", "i", "i.tenant = ? AND i.path = ? AND i.value = list.value");
     let sql = format!("SELECT i.resource FROM ? AS list {own}");
-    let path = path_key(&group.name, "displayName");
     let mut found = vec![];
-    for names in names.chunks(CHUNK) {
+    let paths = group.display.iter().map(|attribute| path_key(&group.name, &attribute.name));
+    for (path, names) in paths.flat_map(|path| names.chunks(CHUNK).map(move |names| (path, names))) {
         let list = Bind::List(List::texts(names.iter().map(String::as_str)));
         let binds = [list, Bind::Int(tenant.0), Bind::Int(path.into())];
         found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));

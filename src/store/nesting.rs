@@ -16,14 +16,16 @@ pub struct GroupRef {
     pub key: ResourceKey,
     /// Its id.
     pub id: Id,
+    /// The name of its type.
+    pub type_name: String,
     /// What the list shows.
     pub display: Option<String>,
     /// Whether the resource is one of its own members, rather than of a group inside it.
     pub direct: bool,
 }
 
-type Sql = (BigInt, BigInt, Binary, Nullable<Text>, Integer);
-type Row = (i64, i64, Vec<u8>, Option<String>, i32);
+type Sql = (BigInt, BigInt, Binary, Text, Nullable<Text>, Integer);
+type Row = (i64, i64, Vec<u8>, String, Option<String>, i32);
 
 /// The groups that list a member now; to be joined with a climb that has reached `up.grp`.
 pub(super) const LISTS: &str = "m.member_key = up.grp AND m.until_seq IS NULL";
@@ -37,8 +39,8 @@ fn climb(conn: &Conn, of: &str) -> String {
          SELECT m.member_key, m.group_key, 1 FROM memberships m \
          WHERE m.member_key {of} AND m.until_seq IS NULL AND m.tenant = ? \
          UNION SELECT up.member, m.group_key, 0 FROM up {outer}) \
-         SELECT up.member, r.key, r.id, r.display, max(up.direct) FROM up {group} \
-         GROUP BY up.member, r.key, r.id, r.display ORDER BY up.member, r.key"
+         SELECT up.member, r.key, r.id, r.type, r.display, max(up.direct) FROM up {group} \
+         GROUP BY up.member, r.key, r.id, r.type, r.display ORDER BY up.member, r.key"
     )
 }
 
@@ -68,9 +70,9 @@ pub fn groups_of(
 
 fn gathered(rows: Vec<Row>) -> Result<HashMap<ResourceKey, Vec<GroupRef>>> {
     let mut groups: HashMap<ResourceKey, Vec<GroupRef>> = HashMap::new();
-    for (member, key, id, display, direct) in rows {
+    for (member, key, id, type_name, display, direct) in rows {
         let id = Column("resources", "id").id(&id)?;
-        let group = GroupRef { key: ResourceKey(key), id, display, direct: direct == 1 };
+        let group = GroupRef { key: ResourceKey(key), id, type_name, display, direct: direct == 1 };
         groups.entry(ResourceKey(member)).or_default().push(group);
     }
     Ok(groups)

@@ -35,7 +35,7 @@ pub fn complete(
         let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
         for (id, type_name, display) in conn.load_sql::<Columns, (Vec<u8>, String, Option<String>)>(&sql, &binds)? {
             let id = Column("resources", "id").id(&id)?;
-            let endpoint = registry().by_name(&type_name).map_or("", |resource_type| &resource_type.endpoint);
+            let endpoint = registry().endpoint_of(&type_name);
             let url = format!("{base_url}{endpoint}/{id}");
             targets.insert(id.to_string(), Referenced { type_name, url, display });
         }

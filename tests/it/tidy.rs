@@ -7,6 +7,7 @@
 mod circles;
 mod floors;
 mod source;
+mod types;
 
 use std::collections::BTreeSet;
 
@@ -14,6 +15,7 @@ use keyroll::scim::tolerance::Tolerance;
 
 use floors::floors;
 use source::{Source, paths, read_all, words};
+use types::types;
 
 /// Which of our modules a layer may name, beside itself.
 const LAYERS: &[(&str, &[&str])] = &[
@@ -127,6 +129,12 @@ fn files_and_functions_are_short() {
 }
 
 #[test]
+fn types_are_named_by_their_schemas() {
+    holds(types);
+    types::allowances_are_used();
+}
+
+#[test]
 fn names_say_something() {
     holds(names);
 }
@@ -210,6 +218,10 @@ fn each_rule_refuses_what_it_is_for() {
         (sizes, "src/x.rs", &long_file, "1: 401 lines, at most 400"),
         (sizes, "tests/it/x.rs", &long_test, "1: 501 lines, at most 500"),
         (sizes, "src/x.rs", &long_function, "1: fn f has 70 lines, at most 69"),
+        (types, "src/store/x.rs", "fn f() { is(\"Group\") }", "1: \"Group\" is said by schemas/"),
+        (types, "src/http/x.rs", "\nconst WHO: &str = \"owners\";", "2: \"owners\" is said by schemas/"),
+        (types, "src/service/x.rs", "const PATH: &str = \"owners.value\";", "1: \"owners.value\" is said"),
+        (types, "src/http/x.rs", "const AT: &str = \"{base}/Groups/{id}\";", "1: \"/Groups/\" is said"),
         (names, "src/x.rs", "struct KeyManager;", "1: KeyManager: instead of manager say what it does"),
         (names, "src/x.rs", "mod utils;", "1: utils: instead of util say what it is about"),
         (names, "src/x.rs", "fn get_key() {}", "1: fn get_key: leave out get_"),

@@ -196,6 +196,9 @@ mod tests {
             principal: false,
             principal_kind: None,
             rows: None,
+            naming: None,
+            display: vec![],
+            sponsors: None,
         }))
     }
 

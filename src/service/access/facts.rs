@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 
 use crate::domain::facts::{Facts, GroupFacts, Groups, ResourceFacts};
+use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Policy, Principal, TenantKey};
 use crate::service::access::{past, policy};
 use crate::service::document::stored_document;
@@ -91,7 +92,7 @@ fn withdraw_orphans(
 ) -> Result<(), Error> {
     let needs =
         |facts: &Facts| facts.live && principals.get(&facts.id).is_some_and(|state| state.principal.needs_sponsor());
-    let of = |facts: &Facts| facts.resource.as_ref().map(|one| sponsors(&one.document)).unwrap_or_default();
+    let of = |facts: &Facts| facts.resource.as_ref().map(|one| sponsors(facts.kind, &one.document)).unwrap_or_default();
     let named: BTreeSet<Id> = facts.iter().filter(|one| needs(one)).flat_map(of).collect();
     let states = states(conn, tenant, &named.into_iter().collect::<Vec<_>>(), at)?;
     for agent in facts.iter_mut().filter(|one| needs(one)) {
@@ -113,7 +114,7 @@ fn groups_at(
     let past = store::history::resources(conn, tenant, keys, at)?;
     let opened = past::open_past(service, conn, tenant, &past)?;
     for (row, past) in past.iter().zip(opened) {
-        let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        let display = past.display().map(str::to_owned);
         let facts = GroupFacts { key: row.key.0, id: row.id, display, external_ids: past.external_ids };
         known.insert(row.key.0, facts);
     }
@@ -238,11 +239,12 @@ pub(in crate::service) fn principal(
     Ok(states(conn, tenant, &[*id], at)?.remove(id).map(|state| (state.principal, state.existed)))
 }
 
-/// The sponsors that an agent's document names.
-pub(in crate::service) fn sponsors(document: &Map<String, Value>) -> Vec<Id> {
-    let owners = document.get("owners").and_then(Value::as_array);
-    let id = |owner: &Value| owner.get("value").and_then(Value::as_str).and_then(Id::parse);
-    owners.into_iter().flatten().filter_map(id).collect()
+/// The sponsors that the document of a principal names.
+pub(in crate::service) fn sponsors(kind: PrincipalKind, document: &Map<String, Value>) -> Vec<Id> {
+    let attribute = kind.resource_type().and_then(|one| one.sponsors);
+    let sponsors = attribute.and_then(|one| document.get(&one.name)).and_then(Value::as_array);
+    let id = |sponsor: &Value| sponsor.get("value").and_then(Value::as_str).and_then(Id::parse);
+    sponsors.into_iter().flatten().filter_map(id).collect()
 }
 
 /// Connections by key; read only if a mapping asks who asserted something.

@@ -3,11 +3,15 @@
 use std::collections::HashSet;
 
 use crate::domain::{Id, Principal, TenantKey};
+use crate::scim::ResourceType;
 use crate::service::{Error, registry};
 use crate::store::{self, Conn};
 
-/// The index of the attribute that names an Agent's sponsors.
-const SPONSORS: (&str, &str) = ("Agent", "owners.value");
+/// The types whose principals others answer for, each with the index of the attribute that says who.
+fn sponsored_types() -> impl Iterator<Item = (&'static ResourceType, String)> {
+    let types = registry().types.iter().copied();
+    types.filter_map(|one| Some((one, format!("{}.value", one.sponsors?.name))))
+}
 
 /// Those of these principals that are live, sponsors considered: read for all of them at once.
 pub(in crate::service) fn live(
@@ -34,9 +38,10 @@ pub(in crate::service) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: 
     if agents.is_empty() {
         return Ok(HashSet::new());
     }
-    let (type_name, path) = SPONSORS;
-    let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
-    let named = store::index::held(conn, tenant, resource_type, path, agents)?;
+    let mut named = vec![];
+    for (resource_type, path) in sponsored_types() {
+        named.extend(store::index::held(conn, tenant, resource_type, &path, agents)?);
+    }
     let named: Vec<(Id, Id)> = named.into_iter().filter_map(|(agent, id)| Some((agent, Id::parse(&id)?))).collect();
     let sponsors: Vec<Id> = named.iter().map(|(_, sponsor)| *sponsor).collect::<HashSet<_>>().into_iter().collect();
     let sponsors = store::principals::many(conn, tenant, &sponsors)?;
@@ -47,8 +52,9 @@ pub(in crate::service) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: 
 
 /// The agents that name a User as their sponsor.
 pub(in crate::service) fn sponsored_by(conn: &mut Conn, tenant: TenantKey, sponsor: &Id) -> Result<Vec<Id>, Error> {
-    let (type_name, path) = SPONSORS;
-    let resource_type = registry().by_name(type_name).ok_or(Error::NotFound)?;
-    let keys = store::index::referrers(conn, tenant, resource_type, path, &sponsor.to_string())?;
+    let mut keys = vec![];
+    for (resource_type, path) in sponsored_types() {
+        keys.extend(store::index::referrers(conn, tenant, resource_type, &path, &sponsor.to_string())?);
+    }
     Ok(store::facts::ids(conn, tenant, &keys)?.into_iter().map(|(_, id)| id).collect())
 }

@@ -6,17 +6,27 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 use crate::domain::{Id, TenantKey};
-use crate::service::{Error, Service, sealed};
+use crate::scim::ResourceType;
+use crate::service::{Error, Service, registry, sealed};
 use crate::store::history::PastResource;
 use crate::store::{self, Conn};
 
 /// A past document, opened.
 #[derive(Clone, Debug, Default)]
 pub(in crate::service) struct Past {
+    /// The type of the resource; `None` of what is gone.
+    resource_type: Option<&'static ResourceType>,
     /// The document.
     pub(in crate::service) document: Map<String, Value>,
     /// What connections called it; of types that others are mapped by.
     pub(in crate::service) external_ids: Vec<String>,
+}
+
+impl Past {
+    /// What others called it.
+    pub(in crate::service) fn display(&self) -> Option<&str> {
+        self.resource_type?.display_in(&self.document)
+    }
 }
 
 /// The key of a subject; made if there is none and it is wanted.
@@ -72,7 +82,7 @@ pub(in crate::service) fn open_past(
             Some(Value::Object(document)) => document,
             _ => Map::new(),
         };
-        opened.push(Past { document, external_ids });
+        opened.push(Past { resource_type: registry().by_name(&one.type_name), document, external_ids });
     }
     Ok(opened)
 }

@@ -3,26 +3,29 @@
 use crate::domain::principal::{OPERATOR, PrincipalKind, is_operator};
 use crate::domain::{Id, Principal, TenantKey};
 use crate::scim::text;
-use crate::service::Error;
 use crate::service::error::Conflict;
+use crate::service::{Error, principal_type};
 use crate::store::{self, Conn};
 
-/// The scopes of the names of people and of agents.
-const USER_NAMES: &str = "User.userName";
-pub(in crate::service) const AGENT_NAMES: &str = "Agent.name";
+/// Where the names of the principals of a kind are unique.
+pub(in crate::service) fn names_of(kind: PrincipalKind) -> Result<String, Error> {
+    let resource_type = principal_type(kind)?;
+    let naming = resource_type.naming.ok_or_else(|| Error::internal("principals without names"))?;
+    Ok(resource_type.qualified(&naming.name))
+}
 
 /// The id of the User with this userName, or of the Agent with this name.
 ///
 /// # Errors
 /// 409 if there are both: nothing tells which one is meant.
 pub(in crate::service) fn by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
-    among(conn, tenant, &[USER_NAMES, AGENT_NAMES], name)
+    among(conn, tenant, &PrincipalKind::ALL, name)
 }
 
-fn among(conn: &mut Conn, tenant: TenantKey, scopes: &[&str], name: &str) -> Result<Option<Id>, Error> {
+fn among(conn: &mut Conn, tenant: TenantKey, kinds: &[PrincipalKind], name: &str) -> Result<Option<Id>, Error> {
     let mut keys = vec![];
-    for scope in scopes {
-        keys.extend(store::unique::holder(conn, tenant, scope, &text::fold(name))?);
+    for kind in kinds {
+        keys.extend(store::unique::holder(conn, tenant, &names_of(*kind)?, &text::fold(name))?);
     }
     let found = store::resources::by_keys(conn, tenant, &keys)?;
     match found.as_slice() {
@@ -64,7 +67,7 @@ pub(in crate::service) fn find_user(
 ) -> Result<Option<Principal>, Error> {
     let id = match (Id::parse(name), operator(conn, tenant, name)?) {
         (Some(id), _) | (None, Some(id)) => id,
-        (None, None) => match among(conn, tenant, &[USER_NAMES], name)? {
+        (None, None) => match among(conn, tenant, &[PrincipalKind::User], name)? {
             Some(id) => id,
             None => return Ok(None),
         },

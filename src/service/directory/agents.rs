@@ -104,6 +104,9 @@ struct Said {
 
 /// What the cursors of this list are good for.
 const QUESTION: [&str; 1] = ["agents"];
+/// The attributes that a request says something about beside the name and the sponsors.
+const DISPLAY_NAME: &str = "displayName";
+const DESCRIPTION: &str = "description";
 
 impl Service {
     /// Makes an agent (`POST /v1/agents`).
@@ -229,13 +232,14 @@ fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Resource, Erro
     if let Some(id) = Id::parse(name) {
         return store::resources::find(conn, tenant, type_name, &id)?.ok_or(Error::NotFound);
     }
-    let key = store::unique::holder(conn, tenant, people::AGENT_NAMES, &fold(name))?.ok_or(Error::NotFound)?;
+    let scope = people::names_of(PrincipalKind::Agent)?;
+    let key = store::unique::holder(conn, tenant, &scope, &fold(name))?.ok_or(Error::NotFound)?;
     store::resources::by_keys(conn, tenant, &[key])?.pop().ok_or(Error::NotFound)
 }
 
 fn own_name(agent: &Resource) -> Result<String, Error> {
     let document = stored_document(agent)?;
-    Ok(document.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
+    Ok(agent_type()?.name_in(&document).unwrap_or_default().to_owned())
 }
 
 /// What a request says; `own` is the name of the agent that it is about.
@@ -266,13 +270,13 @@ fn document(
 ) -> Result<(&'static ResourceType, validate::Incoming), Error> {
     let agent_type = agent_type()?;
     let owners: Vec<Value> = known(change, &said.sponsors)?.into_iter().map(|id| json!({"value": id})).collect();
-    let mut document = json!({"schemas": [agent_type.schema.id], "name": said.name, "owners": owners});
-    if let Some(members) = document.as_object_mut() {
-        for (name, text) in [("displayName", &said.display_name), ("description", &said.description)] {
-            members.extend(text.as_ref().map(|text| (name.to_owned(), text.as_str().into())));
-        }
+    let mut document = Map::from_iter([("schemas".to_owned(), json!([agent_type.schema.id]))]);
+    document.extend(agent_type.naming.map(|naming| (naming.name.clone(), said.name.as_str().into())));
+    document.extend(agent_type.sponsors.map(|sponsors| (sponsors.name.clone(), owners.into())));
+    for (name, text) in [(DISPLAY_NAME, &said.display_name), (DESCRIPTION, &said.description)] {
+        document.extend(text.as_ref().map(|text| (name.to_owned(), text.as_str().into())));
     }
-    let incoming = validate::document(document, agent_type, exact)?;
+    let incoming = validate::document(document.into(), agent_type, exact)?;
     Ok((agent_type, incoming))
 }
 
@@ -314,7 +318,7 @@ fn shown(change: &mut Change<'_>, agent: Resource) -> Result<AgentResponse, Erro
 /// Agents with their sponsors, which are read together.
 fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec<AgentResponse>, Error> {
     let documents = agents.iter().map(stored_document).collect::<Result<Vec<_>, Error>>()?;
-    let named: Vec<Vec<Id>> = documents.iter().map(sponsors).collect();
+    let named: Vec<Vec<Id>> = documents.iter().map(|one| sponsors(PrincipalKind::Agent, one)).collect();
     let ids: Vec<Id> = agents.iter().map(|agent| agent.id).chain(named.iter().flatten().copied()).collect();
     let principals = store::principals::many(conn, tenant, &ids)?;
     let principals: HashMap<Id, Principal> =
@@ -330,8 +334,8 @@ fn render(conn: &mut Conn, tenant: TenantKey, agents: &[Resource]) -> Result<Vec
         Ok(AgentResponse {
             id: agent.id,
             name: principal.name.clone(),
-            display_name: text("displayName"),
-            description: text("description"),
+            display_name: text(DISPLAY_NAME),
+            description: text(DESCRIPTION),
             origin: if agent.connection.is_some() { Origin::Scim } else { Origin::Admin },
             connection: agent.connection.and_then(|key| connections.get(&key).cloned()),
             sponsors: sponsors.into_iter().map(sponsor).collect(),

@@ -11,7 +11,7 @@ use crate::domain::Id;
 use crate::scim::filter::{self, Bound};
 use crate::scim::patch::{Member as Named, RowChange};
 use crate::scim::tolerance::{Tolerance, Tolerances};
-use crate::scim::{self};
+use crate::scim::{self, ResourceType};
 use crate::service::body::member;
 use crate::service::impact::protect::{Effect, MemberChange};
 use crate::service::{Change, Error, body};
@@ -125,14 +125,15 @@ impl Wanted {
 /// Finds out what the changes make of a group, in their order. Nothing is written yet.
 pub(in crate::service) fn plan(
     change: &mut Change<'_>,
-    group: ResourceKey,
+    (resource_type, group): (&ResourceType, ResourceKey),
     rows: Vec<RowChange>,
     tolerances: &mut Tolerances,
 ) -> Result<Plan, Error> {
+    let name = resource_type.rows.map_or("", |rows| &rows.name);
     let mut wanted = Wanted::default();
     for row in rows {
         match row {
-            RowChange::Add(members) => wanted.put(resolve(change, &members, tolerances)?, true),
+            RowChange::Add(members) => wanted.put(resolve(change, name, &members, tolerances)?, true),
             RowChange::Remove(ids) => wanted.put(known(change, &ids, tolerances)?, false),
             RowChange::RemoveAll => wanted.begin_anew(),
             RowChange::RemoveWhere(bound) => {
@@ -148,7 +149,7 @@ pub(in crate::service) fn plan(
             }
             RowChange::Replace(members) => {
                 wanted.begin_anew();
-                wanted.put(resolve(change, &members, tolerances)?, true);
+                wanted.put(resolve(change, name, &members, tolerances)?, true);
             }
         }
     }
@@ -169,7 +170,7 @@ pub(in crate::service) fn plan(
         gone.extend(left.into_iter().map(|(one, _)| (one.key, one.id)));
     }
     let mut plan = Plan { group, come, gone, exact: wanted.whole, absent: vec![] };
-    without_circles(change, &mut plan, named, tolerances)?;
+    without_circles(change, name, &mut plan, named, tolerances)?;
     Ok(plan)
 }
 
@@ -177,6 +178,7 @@ pub(in crate::service) fn plan(
 /// that: the others come and go all the same. `named`: how many it names.
 fn without_circles(
     change: &mut Change<'_>,
+    name: &str,
     plan: &mut Plan,
     named: usize,
     tolerances: &mut Tolerances,
@@ -194,7 +196,7 @@ fn without_circles(
     }
     let says_more = named > circles.len() || !plan.gone.is_empty();
     if !says_more || !tolerances.allow(Tolerance::Beside) {
-        let detail = "members: a group cannot be its own member, directly or through others";
+        let detail = format!("{name}: a group cannot be its own member, directly or through others");
         return Err(scim::Error::value(detail).into());
     }
     plan.come.iter().filter(|one| circles.contains(&one.key)).for_each(|one| tolerances.keep_out(&one.id.to_string()));
@@ -286,6 +288,7 @@ struct FoundMembers {
 /// outside, or inside. Where the dialect bears no such thing, it refuses the request.
 fn resolve(
     change: &mut Change<'_>,
+    name: &str,
     members: &[Named],
     tolerances: &mut Tolerances,
 ) -> Result<Vec<FoundMembers>, Error> {
@@ -293,7 +296,7 @@ fn resolve(
     let mut seen = HashSet::new();
     let unknown = |value: &str, tolerances: &mut Tolerances| {
         if !tolerances.allow(Tolerance::UnknownReference) {
-            return Err(scim::Error::value(format!("members: no resource has the id {value:?}")));
+            return Err(scim::Error::value(format!("{name}: no resource has the id {value:?}")));
         }
         tolerances.drop_id(value);
         Ok(())

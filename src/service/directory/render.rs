@@ -16,7 +16,7 @@ use crate::service::body::{Body, CHUNK, Members};
 use crate::service::directory::resources;
 use crate::service::document::stored_document;
 use crate::service::memory::Dated;
-use crate::service::{Context, Error, Service, body};
+use crate::service::{Context, Error, Service, body, registry};
 use crate::store::members::GroupRef;
 use crate::store::resources::{Resource, View};
 use crate::store::{self, Conn, ResourceKey};
@@ -124,7 +124,7 @@ pub(in crate::service) fn render(
     let members = store::members::page(conn, tenant, resource.key, None, CHUNK)?;
     let mut begun = false;
     for one in &members {
-        let Some(element) = body::member_text(service, one, projection)? else { continue };
+        let Some(element) = body::member_text(service, rows, one, projection)? else { continue };
         text.push_str(if std::mem::replace(&mut begun, true) { "," } else { "" });
         text.push_str(&element);
     }
@@ -132,7 +132,7 @@ pub(in crate::service) fn render(
     if let (Some(last), true) = (members.last(), members.len() as i64 == CHUNK) {
         let projection = projection.clone();
         let after = Some(last.key);
-        body.push_rest(Box::new(Members { tenant, group: resource.key, after, projection, begun }));
+        body.push_rest(Box::new(Members { rows, tenant, group: resource.key, after, projection, begun }));
     }
     body.push("]");
     body.push(&tail);
@@ -230,7 +230,7 @@ fn group_values(service: &Service, groups: &[GroupRef]) -> Value {
     let one = |group: &GroupRef| {
         json!({
             "value": group.id,
-            "$ref": format!("{base}/Groups/{}", group.id),
+            "$ref": format!("{base}{}/{}", registry().endpoint_of(&group.type_name), group.id),
             "display": group.display,
             "type": if group.direct { "direct" } else { "indirect" },
         })

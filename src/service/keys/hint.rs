@@ -7,7 +7,7 @@ use crate::domain::nearest::least;
 use crate::domain::role::ADMIN;
 use crate::domain::{Permission, Principal};
 use crate::service::document::stored_document;
-use crate::service::{Change, Error};
+use crate::service::{Change, Error, principal_type};
 use crate::store;
 
 const EVERYTHING: &str = "keyroll:*:*";
@@ -59,7 +59,7 @@ pub(in crate::service::keys) fn not_live(change: &Change<'_>, owner: &Principal)
 
 /// Why an agent that nobody answers for gets no key.
 pub(in crate::service::keys) fn unsponsored(change: &mut Change<'_>, owner: &Principal) -> Result<String, Error> {
-    let found = store::resources::find(change.conn, change.key(), "Agent", &owner.id)?;
+    let found = store::resources::find(change.conn, change.key(), &principal_type(owner.kind)?.name, &owner.id)?;
     let document = found.as_ref().map(stored_document).transpose()?.unwrap_or_default();
     let text = |name: &str| document.get(name).and_then(Value::as_str);
     Ok(hinted(change, format!("the owner {} has no live sponsor", owner.id), || {

@@ -6,8 +6,6 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 
-use serde_json::Value;
-
 use crate::domain::access::{self, Dates, Hit};
 use crate::domain::facts::{Facts, GroupFacts, Groups, ResourceFacts};
 use crate::domain::log;
@@ -122,7 +120,7 @@ fn named_since(
 ) -> Result<i64, Error> {
     let id = Id::from_bytes(&[0; 16]).ok_or_else(|| Error::internal("no id"))?;
     resource_since(service, conn, tenant, key, moment, |past| {
-        let display = past.document.get("displayName").and_then(Value::as_str).map(str::to_owned);
+        let display = past.display().map(str::to_owned);
         let facts = GroupFacts { key: key.0, id, display, external_ids: past.external_ids.clone() };
         facts.is_named(name)
     })
@@ -170,13 +168,12 @@ fn live_since(service: &Service, conn: &mut Conn, tenant: TenantKey, facts: &Fac
     let mut ends: BTreeSet<i64> = BTreeSet::new();
     let mut people = vec![facts.id];
     if let (PrincipalKind::Agent, Some(resource)) = (facts.kind, &facts.resource) {
-        people.extend(sponsors(&resource.document));
+        people.extend(sponsors(facts.kind, &resource.document));
         let key = ResourceKey(resource.key);
         for past in store::history::before(conn, tenant, key, moment, i64::from(i32::MAX))? {
             ends.insert(past.until_seq);
-            people.extend(
-                past::open_past(service, conn, tenant, &[past])?.iter().flat_map(|past| sponsors(&past.document)),
-            );
+            let opened = past::open_past(service, conn, tenant, &[past])?;
+            people.extend(opened.iter().flat_map(|past| sponsors(facts.kind, &past.document)));
         }
         people.sort_unstable();
         people.dedup();

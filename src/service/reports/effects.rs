@@ -16,7 +16,7 @@ use crate::service::reports::candidates::PagePosition;
 use crate::service::reports::holders;
 use crate::service::reports::holders::{Holders, Sought};
 use crate::service::reports::moment::Moment;
-use crate::service::{Error, Service, memory};
+use crate::service::{Error, Service, memory, registry};
 use crate::store::{self, Conn};
 
 /// How many principals are told of.
@@ -164,7 +164,7 @@ fn merged(sides: &[Holders]) -> (Vec<Id>, Option<PagePosition>) {
     (known.into_values().collect(), next)
 }
 
-/// What principals are called: by `userName` or `name`, or as the installation calls its own.
+/// What principals are called: by the name that is theirs alone, or as the installation calls its own.
 fn names(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<BTreeMap<Id, String>, Error> {
     let mut names = BTreeMap::new();
     for (principal, _) in store::principals::many(conn, tenant, ids)? {
@@ -172,7 +172,7 @@ fn names(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<BTreeMap<Id, 
     }
     for resource in store::resources::of_ids(conn, tenant, ids)? {
         let document: Map<String, Value> = serde_json::from_str(&resource.document)?;
-        let name = ["userName", "name"].into_iter().find_map(|name| document.get(name)?.as_str());
+        let name = registry().by_name(&resource.type_name).and_then(|one| one.name_in(&document));
         names.extend(name.map(|name| (resource.id, name.to_owned())));
     }
     Ok(names)

@@ -15,7 +15,7 @@ use crate::service::reports::moment::Moment;
 use crate::service::reports::response::{AccessResponse, HeldRole};
 use crate::service::reports::shown::{About, named};
 use crate::service::reports::{dates, moment};
-use crate::service::{Context, Error, Service, caller};
+use crate::service::{Context, Error, Service, caller, principal_type};
 use crate::store::{self, Conn};
 
 /// A principal at a moment: what is known and what follows.
@@ -75,8 +75,8 @@ impl Standing {
             return Ok(());
         }
         let document = self.facts.resource.as_ref().map(|resource| &resource.document);
-        let own = |member| document.and_then(|document| document.get(member)?.as_str());
-        let had = match own("userName").or_else(|| own("name")) {
+        let resource_type = principal_type(self.facts.kind)?;
+        let had = match document.and_then(|document| resource_type.name_in(document)) {
             _ if !self.existed => "was not there",
             Some(then) if fold(then) != fold(name) => "had another",
             _ => return Ok(()),

@@ -201,7 +201,9 @@ fn group_names() -> Option<Path> {
     let mut types = registry().types.iter().copied().filter(|one| one.rows.is_some());
     // Names of several types would be in several indexes.
     let (Some(resource_type), None) = (types.next(), types.next()) else { return None };
-    match resolve(resource_type, "displayName")? {
+    // So would those that several attributes say.
+    let [display] = resource_type.display.as_slice() else { return None };
+    match resolve(resource_type, &display.name)? {
         Name::Attribute(target) => Binder { resource_type, connection: None }.indexed(target),
         _ => None,
     }

@@ -145,7 +145,7 @@ impl<'q> Viewer<'q> {
     fn group(&self, group: &GroupRef) -> Value {
         json!({
             "value": group.id,
-            "$ref": self.url("/Groups", &group.id),
+            "$ref": self.url(registry().endpoint_of(&group.type_name), &group.id),
             "display": group.display,
             "type": if group.direct { "direct" } else { "indirect" },
         })
@@ -167,10 +167,9 @@ impl<'q> Viewer<'q> {
     }
 
     fn member(&self, member: &Member) -> Value {
-        let endpoint = registry().by_name(&member.type_name).map_or("", |resource_type| &resource_type.endpoint);
         json!({
             "value": member.id,
-            "$ref": self.url(endpoint, &member.id),
+            "$ref": self.url(registry().endpoint_of(&member.type_name), &member.id),
             "display": member.display,
             "type": member.type_name,
         })

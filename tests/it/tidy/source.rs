@@ -76,6 +76,13 @@ impl Source {
         parts.collect()
     }
 
+    /// Whether a place is in a test module or on a line that is a comment.
+    pub fn is_aside(&self, at: usize) -> bool {
+        let start = self.text[..at].rfind('\n').map_or(0, |end| end + 1);
+        let is_comment = self.text[start..at].trim_start().starts_with("//");
+        is_comment || self.is_test() || test_modules(&self.code).iter().any(|(start, end)| (start..end).contains(&&at))
+    }
+
     /// How many lines its test modules have.
     pub fn inline_test_lines(&self) -> usize {
         if self.production.is_empty() { 0 } else { self.tests.lines().count() }

@@ -1,10 +1,13 @@
 //! `bulkId:` references: finding them, replacing them, and taking out those that are not known yet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
 use crate::scim::message::PATCH_URN;
+use crate::scim::reference::references;
+use crate::service::registry;
 
 /// What `bulkId` stands for which id.
 pub(in crate::service::directory::bulk) type Ids = HashMap<String, String>;
@@ -65,12 +68,20 @@ fn each_in_operation(operation: &mut Value, act: Act<'_>) {
     }
 }
 
+/// The attributes that hold ids of other resources: the references of every type, and the members of groups. Some
+/// clients write an id in place of the element that it is the `value` of.
+static HOLDERS: LazyLock<BTreeSet<&'static str>> = LazyLock::new(|| {
+    let types = || registry().types.iter().copied();
+    let referring = types().flat_map(references).map(|reference| reference.attribute);
+    referring.chain(types().filter_map(|one| one.rows)).map(|attribute| &*attribute.name).collect()
+});
+
 /// References are whole values of attributes that hold ids; any other text may say `bulkId:` as it likes.
 fn each_in_value(value: &mut Value, attribute: &str, act: Act<'_>) {
     let is = |name: &str| attribute.eq_ignore_ascii_case(name);
     match value {
         Value::String(link) if is("$ref") => each_link(link, act),
-        Value::String(id) if ["value", "manager", "members", "owners"].into_iter().any(is) => whole(id, act),
+        Value::String(id) if is("value") || HOLDERS.iter().any(|name| is(name)) => whole(id, act),
         Value::Array(items) => items.iter_mut().for_each(|item| each_in_value(item, attribute, act)),
         Value::Object(members) => {
             members.iter_mut().for_each(|(name, member)| each_in_value(member, last_name(name), act));

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use crate::domain::Id;
 use crate::domain::log::Entry;
 use crate::domain::principal::{Principal, PrincipalKind};
+use crate::scim::attribute::Attribute;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
 use crate::service::change::ending::update_principal;
@@ -17,21 +18,19 @@ use crate::service::keys::cascade::{self, Consequence};
 use crate::service::{Change, Error, keys};
 use crate::store;
 
-/// The attribute of an agent that names its sponsors.
-pub(in crate::service::directory::resources) const OWNERS: &str = "owners";
-
 /// An agent's sponsors are Users of this tenant (promise P1); who is deleted later is taken out then. The operator,
 /// whom no connection knows, may answer for the agents of admins. Others are dropped, or refused; gives whether
 /// the document is another one then.
 pub(in crate::service::directory::resources) fn keep_known_sponsors(
     change: &mut Change<'_>,
+    attribute: &Attribute,
     document: &mut Map<String, Value>,
     tolerances: &mut Tolerances,
 ) -> Result<bool, Error> {
     fn text(owner: &Value) -> &str {
         owner.get("value").and_then(Value::as_str).unwrap_or_default()
     }
-    let Some(owners) = document.get_mut(OWNERS).and_then(Value::as_array_mut) else { return Ok(false) };
+    let Some(owners) = document.get_mut(&attribute.name).and_then(Value::as_array_mut) else { return Ok(false) };
     let mut respelt = false;
     for value in owners.iter_mut().filter_map(|owner| owner.get_mut("value")) {
         if let Some(id) = value.as_str().and_then(|text| spelt(text, tolerances).filter(|id| id.to_string() != text)) {
@@ -47,12 +46,12 @@ pub(in crate::service::directory::resources) fn keep_known_sponsors(
     let Some(index) = owners.iter().position(|owner| !is_known(owner)) else { return Ok(respelt) };
     if !tolerances.allow(Tolerance::UnknownReference) {
         let id = owners.get(index).map(text).unwrap_or_default();
-        return Err(scim::Error::value(format!("owners[{index}].value: no user has the id {id:?}")).into());
+        return Err(scim::Error::value(format!("{}[{index}].value: no user has the id {id:?}", attribute.name)).into());
     }
     owners.iter().filter(|owner| !is_known(owner)).for_each(|owner| tolerances.drop_id(text(owner)));
     owners.retain(is_known);
     if owners.is_empty() {
-        document.shift_remove(OWNERS);
+        document.shift_remove(&attribute.name);
     }
     Ok(true)
 }
@@ -64,12 +63,11 @@ pub(in crate::service::directory::resources) fn principal(
     resource_type: &ResourceType,
     before: Option<&Principal>,
 ) -> Result<Principal, Error> {
-    let text = |name: &str| document.get(name).and_then(Value::as_str).map(str::to_owned);
     Ok(Principal {
         id,
         kind: PrincipalKind::of_type(resource_type).ok_or_else(|| Error::internal("a type of no principals"))?,
         local: false,
-        name: text("userName").or_else(|| text("name")).unwrap_or_default(),
+        name: resource_type.name_in(document).unwrap_or_default().to_owned(),
         active: document.get("active").and_then(Value::as_bool).unwrap_or(false),
         admin_hold: before.is_some_and(|p| p.admin_hold),
         suspended_at: before.and_then(|p| p.suspended_at),

@@ -13,7 +13,7 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType, validate};
 use crate::service::change::ending::Ending;
 use crate::service::directory::members::{self, Delta, Plan};
-use crate::service::directory::resources::principal::{OWNERS, follow, keep_known_sponsors, principal};
+use crate::service::directory::resources::principal::{follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
 use crate::service::directory::resources::write::check_reserved;
 use crate::service::directory::resources::{Loaded, changed, returns};
@@ -55,7 +55,7 @@ impl Ready {
         resource_type: &'static ResourceType,
     ) -> Result<Ready, Error> {
         validate::complete(&draft.document, resource_type)?;
-        check_reserved(&draft.document)?;
+        check_reserved(resource_type, &draft.document)?;
         let mut paths = changed::paths(&Map::new(), &draft.document);
         paths.extend(draft.external_id.as_ref().map(|_| "externalId".to_owned()));
         let text = serde_json::to_string(&draft.document)?;
@@ -85,7 +85,7 @@ pub(in crate::service::directory::resources) fn create(
         id,
         type_name: &resource_type.name,
         connection: from,
-        display: display(&draft.document),
+        display: resource_type.display_in(&draft.document),
         document,
         created: change.now,
     };
@@ -96,7 +96,8 @@ pub(in crate::service::directory::resources) fn create(
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
     }
     store::index::add(change.conn, tenant, key, index)?;
-    let delta = members::plan(change, key, draft.rows.clone(), tolerances)?.carry_out(change, tolerances)?;
+    let delta =
+        members::plan(change, (resource_type, key), draft.rows.clone(), tolerances)?.carry_out(change, tolerances)?;
     if resource_type.principal {
         let mut principal = principal(id, &draft.document, resource_type, None)?;
         cascade::decide(None, &mut principal, change.now);
@@ -126,7 +127,7 @@ pub(in crate::service::directory::resources) fn create(
         id,
         type_name: resource_type.name.clone(),
         connection: from,
-        display: display(&draft.document).map(str::to_owned),
+        display: resource_type.display_in(&draft.document).map(str::to_owned),
         document: document.clone(),
         version: 1,
         created: change.now,
@@ -142,11 +143,11 @@ fn with_known_sponsors(
     draft: &Draft,
     tolerances: &mut Tolerances,
 ) -> Result<Option<Ready>, Error> {
-    if !draft.document.contains_key(OWNERS) {
+    let Some(sponsors) = resource_type.sponsors.filter(|one| draft.document.contains_key(&one.name)) else {
         return Ok(None);
-    }
+    };
     let mut draft = draft.clone();
-    let is_other = keep_known_sponsors(change, &mut draft.document, tolerances)?;
+    let is_other = keep_known_sponsors(change, sponsors, &mut draft.document, tolerances)?;
     if is_other { Ready::new(draft, resource_type).map(Some) } else { Ok(None) }
 }
 
@@ -163,7 +164,7 @@ pub(in crate::service::directory::resources) fn update(
     let plan = complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
     let mut paths = changed::paths(&before.document, &draft.document);
     if !paths.is_empty() {
-        check_reserved(&draft.document)?;
+        check_reserved(resource_type, &draft.document)?;
         claim_unique(change, resource_type, connection.as_ref(), key, Some(&before.document), &draft.document)?;
     }
     let ending = match paths.is_empty() && before.external_id == draft.external_id {
@@ -181,7 +182,7 @@ pub(in crate::service::directory::resources) fn update(
     }
     let delta = plan.carry_out(change, tolerances)?;
     if !paths.is_empty() {
-        put(change, key, &draft.document)?;
+        put(change, resource_type, key, &draft.document)?;
     } else if !delta.is_empty() {
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
@@ -229,7 +230,8 @@ fn complete(
     draft: &mut Draft,
     tolerances: &mut Tolerances,
 ) -> Result<Plan, Error> {
-    let mut plan = members::plan(change, before.resource.key, std::mem::take(&mut draft.rows), tolerances)?;
+    let group = (resource_type, before.resource.key);
+    let mut plan = members::plan(change, group, std::mem::take(&mut draft.rows), tolerances)?;
     let is_beside = draft.leaves || draft.members || plan.effect(change)?.is_any();
     match draft.lacking.take() {
         Some(error) if !is_beside => return Err(error.into()),
@@ -239,8 +241,10 @@ fn complete(
     if is_beside {
         keep_own_names(change, resource_type, connection, before, draft, tolerances)?;
     }
-    if before.document.get(OWNERS) != draft.document.get(OWNERS) {
-        keep_known_sponsors(change, &mut draft.document, tolerances)?;
+    if let Some(sponsors) = resource_type.sponsors
+        && before.document.get(&sponsors.name) != draft.document.get(&sponsors.name)
+    {
+        keep_known_sponsors(change, sponsors, &mut draft.document, tolerances)?;
     }
     if resource_type.rows.is_some() {
         let asked = Asked {
@@ -261,17 +265,18 @@ fn complete(
 }
 
 /// Stores another document.
-fn put(change: &mut Change<'_>, key: ResourceKey, document: &Map<String, Value>) -> Result<(), Error> {
+fn put(
+    change: &mut Change<'_>,
+    resource_type: &ResourceType,
+    key: ResourceKey,
+    document: &Map<String, Value>,
+) -> Result<(), Error> {
     let text = serde_json::to_string(document)?;
     // The log is locked first: what is stored now is not earlier than any record that others have seen.
     change.seq()?;
-    store::resources::update(change.conn, change.key(), key, &text, display(document), change.now)?;
+    let display = resource_type.display_in(document);
+    store::resources::update(change.conn, change.key(), key, &text, display, change.now)?;
     Ok(())
-}
-
-/// What a resource is called where another one refers to it.
-fn display(document: &Map<String, Value>) -> Option<&str> {
-    ["displayName", "name"].into_iter().find_map(|name| document.get(name).and_then(Value::as_str))
 }
 
 /// One record for the resource; long lists of members go on in further ones.

@@ -85,7 +85,8 @@ pub(in crate::service::directory::resources) fn keep_own_names(
             (_, Some(scope), Some(new)) => {
                 let value = text::key(new.as_str().unwrap_or_default(), attribute.case_exact);
                 let holder = store::unique::holder(change.conn, change.key(), &scope, &value)?;
-                holder.is_some_and(|holder| holder != before.resource.key) || check_reserved(after).is_err()
+                holder.is_some_and(|holder| holder != before.resource.key)
+                    || check_reserved(resource_type, after).is_err()
             }
         };
         if let Some(old) = old.filter(|_| is_gone || is_taken) {
@@ -108,7 +109,7 @@ pub(in crate::service::directory::resources) fn keep_own_names(
 
 /// Where the connection calls no two resources the same, if it asks for that.
 fn external_scope(resource_type: &ResourceType, connection: &Connection) -> String {
-    format!("{}.{EXTERNAL_ID}@{}", resource_type.name, connection.key)
+    format!("{}@{}", resource_type.qualified(EXTERNAL_ID), connection.key)
 }
 
 /// Where a value must be unique: names of principals in the tenant, names of groups in their connection,
@@ -118,7 +119,7 @@ pub(in crate::service) fn scope(
     attribute: &str,
     connection: Option<&Connection>,
 ) -> Option<String> {
-    let name = format!("{}.{attribute}", resource_type.name);
+    let name = resource_type.qualified(attribute);
     if resource_type.principal {
         return Some(name);
     }

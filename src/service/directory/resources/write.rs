@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 
 use crate::domain::Operation;
+use crate::domain::principal::PrincipalKind;
+use crate::scim::attribute::Attribute;
 use crate::scim::patch::{self, RowChange};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
@@ -253,18 +255,18 @@ pub(in crate::service) fn patch_in(
 fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
     let Incoming { mut document, unassigned, leaves, lacking } = incoming;
     let external_id = take_external_id(&mut document);
-    let rows = match resource_type.rows.and_then(|attribute| document.remove(&attribute.name)) {
-        Some(members) => vec![RowChange::Replace(members_of(&members)?)],
+    let rows = match resource_type.rows.and_then(|rows| Some((rows, document.remove(&rows.name)?))) {
+        Some((rows, members)) => vec![RowChange::Replace(members_of(rows, &members)?)],
         None => vec![],
     };
     Ok(Draft { document, external_id, rows, unassigned, leaves, members: false, lacking })
 }
 
 /// The members that a body names; one without a value refuses it.
-fn members_of(value: &Value) -> Result<Vec<patch::Member>, Error> {
+fn members_of(rows: &Attribute, value: &Value) -> Result<Vec<patch::Member>, Error> {
     let member = |(index, element): (usize, &Value)| match element.get("value").and_then(Value::as_str) {
         Some(value) => Ok(patch::Member { value: value.to_owned(), type_hint: None }),
-        None => Err(scim::Error::value(format!("members[{index}].value: is required")).into()),
+        None => Err(scim::Error::value(format!("{}[{index}].value: is required", rows.name)).into()),
     };
     value.as_array().into_iter().flatten().enumerate().map(member).collect()
 }
@@ -276,11 +278,16 @@ fn take_external_id(document: &mut Map<String, Value>) -> Option<String> {
     }
 }
 
-/// Names that SCIM may not give to anybody (design §5).
-pub(in crate::service::directory::resources) fn check_reserved(document: &Map<String, Value>) -> Result<(), Error> {
-    let name = document.get("userName").and_then(Value::as_str).unwrap_or_default();
+/// Names that SCIM may not give to any person (design §5).
+pub(in crate::service::directory::resources) fn check_reserved(
+    resource_type: &ResourceType,
+    document: &Map<String, Value>,
+) -> Result<(), Error> {
+    let person = PrincipalKind::of_type(resource_type).filter(|kind| *kind == PrincipalKind::User);
+    let Some(naming) = person.and(resource_type.naming) else { return Ok(()) };
+    let name = resource_type.name_in(document).unwrap_or_default();
     if scim::text::fold(name).trim_start().starts_with("keyroll:") {
-        let detail = "userName: names that start with keyroll: are reserved";
+        let detail = format!("{}: names that start with keyroll: are reserved", naming.name);
         return Err(scim::Error::new(scim::ScimType::Uniqueness, detail).into());
     }
     Ok(())

@@ -3,6 +3,7 @@
 
 use crate::domain::Operation;
 use crate::scim::ResourceType;
+use crate::scim::attribute::Attribute;
 use crate::scim::filter::{self, Bound, Filter, Operand, Operator, Unknown};
 use crate::scim::message::{List, SearchRequest};
 use crate::scim::tolerance::{Dialect, Tolerances};
@@ -18,14 +19,20 @@ const FILTER_BYTES_MAX: usize = 1_024;
 
 impl Service {
     /// Whether a filter is a look-up by a value that few have, which costs less than a thread hop.
-    pub fn is_lookup(&self, filter: &str) -> bool {
+    pub fn is_lookup(&self, resource_type: &ResourceType, filter: &str) -> bool {
         if filter.len() > FILTER_BYTES_MAX {
             return false;
         }
         let parsed = filter::parse(filter, &mut Tolerances::new(Dialect::default()));
         let Ok(Filter::Compare(path, Operator::Eq, _)) = parsed else { return false };
-        ["userName", "externalId", "id"].iter().any(|name| path.text.eq_ignore_ascii_case(name))
+        let naming = unique(resource_type).map(|naming| &*naming.name);
+        naming.into_iter().chain(["externalId", "id"]).any(|name| path.text.eq_ignore_ascii_case(name))
     }
+}
+
+/// The attribute whose value one resource of the tenant has alone. Names of groups are a connection's own.
+fn unique(resource_type: &ResourceType) -> Option<&'static Attribute> {
+    resource_type.naming.filter(|_| resource_type.principal)
 }
 
 /// The unique value that a request looks up, if that is all it does.
@@ -51,7 +58,7 @@ pub(in crate::service::directory::search) fn name(
     let bound = filter::bind(&parsed, resource_type, Unknown::Refuse, &mut tolerances).ok()?;
     let Bound::Compare { target, op: Operator::Eq, operand: Operand::Text(value) } = bound else { return None };
     // An externalId may name several by the next request.
-    let is_unique = target.attribute.name == "userName" && target.extension.is_none();
+    let is_unique = unique(resource_type).is_some_and(|naming| std::ptr::eq(naming, target.attribute));
     (is_unique && tolerances.header().is_empty()).then(|| Name {
         tenant: context.caller.tenant.key,
         connection: context.caller.connection().map(|connection| connection.key),

@@ -21,7 +21,6 @@ use crate::store::{self, ResourceKey};
 
 /// What each record and each detail calls a group that is guarded.
 const WHAT: &str = "a group that gives a permission of Keyroll";
-const DISPLAY_NAME: &str = "displayName";
 const EXTERNAL_ID: &str = "externalId";
 
 /// The mappings of a group before and after a write: by what it is called, and by the groups around it.
@@ -81,7 +80,7 @@ pub(in crate::service::impact::protect) fn check_write(
         return Ok(affected);
     }
     let facts = |document: Option<&Map<String, Value>>, external_ids: &[String]| {
-        Some(facts(write.key, write.id, document?, external_ids))
+        Some(facts(write.resource_type, (write.key, write.id), document?, external_ids))
     };
     let stored;
     let (called, calls) = match &write.external_ids {
@@ -181,8 +180,9 @@ pub(in crate::service) fn only_reduce(
     plan: &mut impl MemberChange,
     tolerances: &mut Tolerances,
 ) -> Result<(), Error> {
-    let renames =
-        asked.before.get(DISPLAY_NAME) != asked.after.get(DISPLAY_NAME) || asked.called != asked.calls.as_deref();
+    let mut names = asked.resource_type.names();
+    let renames = names.any(|one| asked.before.get(&one.name) != asked.after.get(&one.name))
+        || asked.called != asked.calls.as_deref();
     let is_lenient = change.context.caller.connection().is_some() && tolerances.dialect().is_lenient();
     if !is_lenient || !plan.may_remove() || !(renames || plan.may_add()) {
         return Ok(());
@@ -193,18 +193,19 @@ pub(in crate::service) fn only_reduce(
         return Ok(());
     }
     let (called, calls) = Ending::of(change, asked.resource)?.external_ids_with((asked.called, asked.calls.as_deref()));
-    let before = facts(key, id, asked.before, &called);
-    let after = facts(key, id, asked.after, &calls);
+    let before = facts(asked.resource_type, (key, id), asked.before, &called);
+    let after = facts(asked.resource_type, (key, id), asked.after, &calls);
     let around = mappings_around(change, &policy, key)?;
     let mut gives = Gives::new(&policy, Some(&before), Some(&after), around);
     let permissions = gives.permissions(&policy);
     let guards_name = gives.guards_name(&policy);
     if guards_name {
-        if let Some(name) = asked.before.get(DISPLAY_NAME)
-            && asked.after.get(DISPLAY_NAME) != Some(name)
-        {
-            asked.after.insert(DISPLAY_NAME.to_owned(), name.clone());
-            tolerances.drop_beside(DISPLAY_NAME);
+        for attribute in asked.resource_type.names() {
+            let name = asked.before.get(&attribute.name);
+            if let Some(name) = name.filter(|name| asked.after.get(&attribute.name) != Some(*name)) {
+                asked.after.insert(attribute.name.clone(), name.clone());
+                tolerances.drop_beside(&attribute.name);
+            }
         }
         if asked.called != asked.calls.as_deref() {
             *asked.calls = asked.called.map(str::to_owned);
@@ -223,8 +224,13 @@ pub(in crate::service) fn only_reduce(
     Ok(())
 }
 
-fn facts(key: ResourceKey, id: Id, document: &Map<String, Value>, external_ids: &[String]) -> GroupFacts {
-    let display = document.get(DISPLAY_NAME).and_then(Value::as_str).map(str::to_owned);
+fn facts(
+    resource_type: &ResourceType,
+    (key, id): (ResourceKey, Id),
+    document: &Map<String, Value>,
+    external_ids: &[String],
+) -> GroupFacts {
+    let display = resource_type.display_in(document).map(str::to_owned);
     GroupFacts { key: key.0, id, display, external_ids: external_ids.to_vec() }
 }
 

@@ -27,9 +27,6 @@ use crate::store::ResourceKey;
 use self::groups::mappings_around;
 pub(in crate::service) use self::groups::{Asked, Effect, MemberChange, only_reduce};
 
-/// The attributes that others know a resource by.
-const NAMES: [&str; 3] = ["userName", "displayName", "name"];
-
 /// What a write does to one resource, as far as access depends on it.
 pub(in crate::service) struct Write<'w> {
     pub(in crate::service) resource_type: &'static ResourceType,
@@ -90,7 +87,8 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         let (held, holds) = (keyroll(policy, &places(&had)), keyroll(policy, &places(&has)));
         let gains = !keyroll(policy, &places(&(&has - &had))).is_empty();
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
-        let renames = !held.is_empty() && write.before.is_some_and(|before| is_renamed(before, after));
+        let renames =
+            !held.is_empty() && write.before.is_some_and(|before| is_renamed(write.resource_type, before, after));
         let what = "a principal that holds a permission of Keyroll";
         if gains || renames {
             return Err(refused(change, write, &[held, holds], what));
@@ -126,9 +124,10 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<A
 /// An agent lives by its sponsors: one more of them gives it what it holds, for longer if another one answers for it
 /// already. One that is inactive gains nothing: its own return is refused.
 fn check_sponsors(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
-    let owners = |document: Option<&Map<String, Value>>| document.map(sponsors).unwrap_or_default();
-    let before = owners(write.before);
-    if owners(write.after).iter().all(|owner| before.contains(owner)) {
+    let Some(kind) = PrincipalKind::of_type(write.resource_type) else { return Ok(()) };
+    let named = |document: Option<&_>| document.map(|one| sponsors(kind, one)).unwrap_or_default();
+    let before = named(write.before);
+    if named(write.after).iter().all(|sponsor| before.contains(sponsor)) {
         return Ok(());
     }
     match guarded_agents(change, policy, &[write.id])?.pop() {
@@ -163,13 +162,11 @@ fn with(mut resource: ResourceFacts, document: Option<&Map<String, Value>>) -> R
     resource
 }
 
-fn is_renamed(before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
-    let folded = |document: &Map<String, Value>, name: &str| match document.get(name) {
-        Some(Value::String(name)) => Some(text::fold(name).into_owned()),
-        // A person's family name is not what others know an account by.
-        _ => None,
+fn is_renamed(resource_type: &ResourceType, before: &Map<String, Value>, after: &Map<String, Value>) -> bool {
+    let folded = |document: &Map<String, Value>, name: &str| {
+        document.get(name).and_then(Value::as_str).map(|name| text::fold(name).into_owned())
     };
-    NAMES.iter().any(|name| folded(before, name) != folded(after, name))
+    resource_type.names().any(|one| folded(before, &one.name) != folded(after, &one.name))
 }
 
 /// The permissions of Keyroll's own api that some mappings give.
