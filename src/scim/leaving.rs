@@ -87,6 +87,9 @@ pub fn is_asked(body: &Value, is_group: bool) -> bool {
         Some(Value::Array(operations)) => operations.as_slice(),
         Some(one) => std::slice::from_ref(one),
     };
+    let says = |operation: &Value| {
+        member(operation, "value").is_some_and(|value| found(&text(operation, "path"), value).is_some())
+    };
     let leaves = |operation: &Value| {
         let path = text(operation, "path");
         let (is_active, value) = (word(&path, "") == ACTIVE[0], member(operation, "value"));
@@ -96,7 +99,7 @@ pub fn is_asked(body: &Value, is_group: bool) -> bool {
             || value.is_some_and(|value| found(&path, value).is_some() || doubts(value))
     };
     match is_group {
-        true => operations.iter().any(|operation| text(operation, "op") != "add"),
+        true => operations.iter().any(|operation| text(operation, "op") != "add" || says(operation)),
         false => operations.iter().any(leaves) || found("", body).is_some(),
     }
 }
@@ -284,6 +287,7 @@ mod tests {
         let group = |operation: Value| is_asked(&json!({"Operations": [operation]}), true);
         assert!(is_asked(&json!({"displayName": "x"}), true));
         assert!(group(json!({"op": "Remove", "path": "members"})) && !group(json!({"op": "Add", "path": "members"})));
+        assert!(group(json!({"op": "add", "path": "members", "value": [{"value": "x", "active": false}]})));
     }
 
     #[test]

@@ -3,8 +3,10 @@
 
 use serde_json::{Map, Value};
 
+use super::attribute::Attribute;
 use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
+use super::unknown;
 
 /// Collects what is named in a list: `read` gives what it makes of one element.
 ///
@@ -34,6 +36,24 @@ pub(super) fn named<T, M>(
         }
         None => Ok(found),
     }
+}
+
+/// Looks at what an element of `members` says beside the parts that it has: dropped and named, or refused.
+///
+/// # Errors
+/// 400 for what says that somebody leaves, and for whatever the dialect does not drop.
+pub(super) fn check_parts(
+    attribute: &Attribute,
+    at: &str,
+    index: usize,
+    element: &Value,
+    tolerances: &mut Tolerances,
+) -> Result<(), Error> {
+    let mut parts = element.as_object().into_iter().flatten();
+    parts.try_for_each(|(name, value)| match attribute.sub(name) {
+        Some(_) => Ok(()),
+        None => unknown::part(&format!("{at}[{index}]"), name, value, tolerances),
+    })
 }
 
 /// The id that an element of `members` names.

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::super::attribute::Attribute;
 use super::super::error::Error;
 use super::super::filter::{Bound, Filter};
-use super::super::members::{id, member, named};
+use super::super::members::{check_parts, id, member, named};
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
@@ -36,7 +36,7 @@ pub(super) fn change(
                 && operation.value.as_ref().is_some_and(|value| !value.is_null())
                 && tolerances.allow(Tolerance::MemberValue) =>
         {
-            listed(name, operation, total, tolerances)
+            listed(rows, operation, total, tolerances)
         }
         // RFC 7643 §8.7.1: the parts of a member are immutable; members come and go whole.
         (Target::Attribute(attr), _) if attr.sub.is_some() => Err(Error::mutability(format!("{attr}: is immutable"))),
@@ -48,9 +48,9 @@ pub(super) fn change(
         (Target::Elements { .. }, Op::Add) => Err(Error::path(format!("{name}: add takes no filter"))),
         (_, Op::Remove) => match &operation.value {
             None | Some(Value::Null) => Ok(Some(RowChange::RemoveAll)),
-            Some(_) => listed(name, operation, total, tolerances),
+            Some(_) => listed(rows, operation, total, tolerances),
         },
-        _ => listed(name, operation, total, tolerances),
+        _ => listed(rows, operation, total, tolerances),
     }
 }
 
@@ -67,15 +67,15 @@ pub(super) fn is_beside(operation: &Operation, rtype: &ResourceType) -> bool {
 
 /// The change of those whom a value lists.
 fn listed(
-    name: &str,
+    rows: &Attribute,
     operation: &Operation,
     total: &mut usize,
     tolerances: &mut Tolerances,
 ) -> Result<Option<RowChange>, Error> {
     if operation.op == Op::Remove && !tolerances.allow(Tolerance::RemoveValues) {
-        return Err(Error::value(format!("{name}: remove takes no value")));
+        return Err(Error::value(format!("{}: remove takes no value", rows.name)));
     }
-    let given = members(name, operation.value.as_ref().unwrap_or(&Value::Null), total, tolerances)?;
+    let given = members(rows, operation.value.as_ref().unwrap_or(&Value::Null), total, tolerances)?;
     Ok(match operation.op {
         Op::Replace => Some(RowChange::Replace(given)),
         _ if given.is_empty() => None,
@@ -90,7 +90,13 @@ fn chosen(filter: &Bound, written: &Filter) -> RowChange {
 }
 
 /// Reads an array of members, or one.
-fn members(name: &str, value: &Value, total: &mut usize, tolerances: &mut Tolerances) -> Result<Vec<Member>, Error> {
+fn members(
+    rows: &Attribute,
+    value: &Value,
+    total: &mut usize,
+    tolerances: &mut Tolerances,
+) -> Result<Vec<Member>, Error> {
+    let name = &rows.name;
     let elements = match value {
         Value::Null => &[],
         Value::Array(elements) => elements.as_slice(),
@@ -102,6 +108,7 @@ fn members(name: &str, value: &Value, total: &mut usize, tolerances: &mut Tolera
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
     named(name, elements, tolerances, |index, element, tolerances| {
+        check_parts(rows, name, index, element, tolerances)?;
         let value = id(name, index, element, tolerances)?.to_owned();
         let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);
         Ok(Member { value, type_hint })

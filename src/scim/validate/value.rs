@@ -93,11 +93,7 @@ fn rows(
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
     let kept = members::named(at, elements, tolerances, |index, item, tolerances| {
-        for (name, value) in item.as_object().into_iter().flatten() {
-            if attribute.sub(name).is_none() {
-                unknown::part(&format!("{at}[{index}]"), name, value, tolerances)?;
-            }
-        }
+        members::check_parts(attribute, at, index, &item, tolerances)?;
         let id = members::id(at, index, &item, tolerances)?;
         Ok(Value::Object(Map::from_iter([("value".to_owned(), Value::from(id))])))
     })?;

@@ -157,3 +157,61 @@ fn half_of_a_hundred_thousand_members_may_be_unknown() {
     assert_eq!(change["unknown"].as_array().map(Vec::len), Some(1_000));
     assert_eq!(change["unknown_total"], json!(99_999));
 }
+
+#[test]
+fn what_a_member_says_beside_its_id_has_one_rule_for_all_ways_in() {
+    for_each_app(|app| {
+        for dialect in LENIENT.into_iter().chain(EXACT) {
+            let idp = speaking(app, dialect);
+            let id = idp.post("/Users", user(&format!("{}@example.com", dialect.name()))).expect(201).id();
+            let name = |n: &str| format!("{}-{n}", dialect.name());
+            let team = format!("/Groups/{}", idp.post("/Groups", group(&name("team"), &[])).expect(201).id());
+            let with = |part: &str, value: Value| json!([{"value": id, part: value}]);
+            let all = |members: &Value, n: &str| and(group(&name(n), &[]), json!({"members": members}));
+            let pathless = |members: &Value| patch(json!([{"op": "add", "value": {"members": members}}]));
+            for way in ["alone", "Bulk"] {
+                let mut number = 0;
+                for (op, path) in [("POST", "/Groups"), ("PUT", &*team), ("PATCH", &*team), ("pathless", &*team)] {
+                    let method = if op == "pathless" { "PATCH" } else { op };
+                    number += 1;
+                    let n = if op == "POST" { format!("{way}{number}") } else { "team".to_owned() };
+                    let body = |members: &Value| match op {
+                        "PATCH" => add("members", members.clone()),
+                        "pathless" => pathless(members),
+                        _ => all(members, &n),
+                    };
+                    let refused = |members: &Value, code: &str, names: &str| {
+                        let (status, kind, _, answer) = send(&idp, way, method, path, &body(members));
+                        assert_eq!((status, &*kind), (400, code), "{op} {answer}");
+                        assert!(answer["detail"].as_str().unwrap().contains(names), "{answer}");
+                        assert_eq!(idp.get(&team).expect(200).members(), Vec::<&str>::new());
+                    };
+                    let (named, code) = ("members[0].shoe: no such attribute", "invalidSyntax");
+                    if dialect == keyroll::scim::tolerance::Dialect::Strict {
+                        refused(&with("shoe", json!(7)), code, named);
+                        continue;
+                    }
+                    refused(&with("active", json!(false)), code, "members[0].active: says that somebody leaves");
+                    refused(&with("Status", json!("terminated")), code, "members[0].Status: says that somebody leaves");
+                    let (status, _, tolerances, answer) = send(&idp, way, method, path, &body(&with("shoe", json!(7))));
+                    assert!(status < 300, "{op} {answer}");
+                    assert_eq!(tolerances, "auto-001", "{op} {dialect:?}");
+                    let action = if op == "POST" {
+                        "created"
+                    } else if op == "PUT" {
+                        "replaced"
+                    } else {
+                        "patched"
+                    };
+                    let change = last_write(app, &format!("group.{action}"))["change"].clone();
+                    assert_eq!(
+                        (&change["dropped"], &change["added"]),
+                        (&json!(["members.shoe"]), &json!([id])),
+                        "{op}"
+                    );
+                    idp.patch(&team, remove("members")).expect(200);
+                }
+            }
+        }
+    });
+}
