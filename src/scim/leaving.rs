@@ -11,7 +11,7 @@ pub(super) const NO: [&str; 6] = ["false", "0", "no", "n", "f", "off"];
 /// States of whoever is there.
 pub(super) const HERE: [&str; 2] = ["active", "enabled"];
 /// States of whoever leaves or has left; as names they say it by a yes.
-pub(super) const GONE: [&str; 20] = [
+pub(super) const GONE: [&str; 25] = [
     "inactive",
     "disabled",
     "suspended",
@@ -20,6 +20,11 @@ pub(super) const GONE: [&str; 20] = [
     "deactivated",
     "blocked",
     "locked",
+    "lockedout",
+    "expired",
+    "revoked",
+    "closed",
+    "ended",
     "deleted",
     "removed",
     "archived",
@@ -35,13 +40,13 @@ pub(super) const GONE: [&str; 20] = [
 ];
 
 /// Names that say it by a no, or by a state.
-const ACTIVE: [&str; 6] = ["active", "enabled", "login", "logon", "signin", "signon"];
+const ACTIVE: [&str; 7] = ["active", "enabled", "employed", "login", "logon", "signin", "signon"];
 /// Names that say it by a no behind one of [`BEFORE`]: alone they may be about anything.
 const RIGHTS: [&str; 3] = ["access", "allowed", "permitted"];
 /// Names that say it by a state, or by `false`.
 const STATES: [&str; 2] = ["status", "state"];
 /// What may stand before any of them: `isActive`, `userStatus`, `isAccountDisabled`, `canLogin`, `isSoftDeleted`. A name
-/// with another word in it is about something else: `passwordLoginAllowed`.
+/// with another word in it is about something else: `passwordLoginAllowed`, `passwordExpired`.
 const BEFORE: [&str; 17] = [
     "is",
     "has",
@@ -318,6 +323,28 @@ mod tests {
             check(name, json!("n"), Some(name));
             check(name, json!(true), None);
             check(name, json!("mira"), None);
+        }
+        for name in ["isLockedOut", "accountExpired", "revoked", "accessRevoked", "accountClosed", "employmentEnded"] {
+            check(name, json!("True"), Some(name));
+            check(name, json!(1), Some(name));
+            for value in [json!(false), json!("2026-11-29"), json!(null)] {
+                check(name, value, None);
+            }
+        }
+        for name in ["employed", "isEmployed", "is_employed", "urn:x:User.isEmployed"] {
+            check(name, json!(false), Some(name));
+            check(name, json!("no"), Some(name));
+            check(name, json!(true), None);
+        }
+        for state in ["expired", "Revoked", "closed", "ended", "lockedOut"] {
+            check("status", json!(state), Some("status"));
+            check("accountState", json!(state), Some("accountState"));
+        }
+        for name in ["passwordExpired", "passwordRevoked", "certificateExpired", "isPasswordExpired", "licenceEnded"] {
+            check(name, json!(true), None);
+        }
+        for name in ["selfEmployed", "employer", "employedSince", "passwordEnabled"] {
+            check(name, json!(false), None);
         }
         for name in ["passwordLoginAllowed", "vpnAccess", "newsletterAllowed", "allowed", "access", "softLaunch"] {
             check(name, json!(false), None);

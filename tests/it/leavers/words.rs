@@ -74,12 +74,16 @@ fn other_words_for_leaving_are_not_dropped_either() {
             "personStatus": "resigned", "employmentState": "quit", "loginState": "former",
             "loginAllowed": false, "signInAllowed": "n", "canLogin": false, "loginEnabled": "False", "allowLogin": 0,
             "login": false,
+            "isLockedOut": true, "accountExpired": "True", "revoked": true, "isEmployed": false, "employed": "no",
+            "accessStatus": "expired", "userState": "revoked", "personState": "closed", "employeeState": "Ended",
         });
         let stays = json!({
             "isActive": true, "accountStatus": "active", "userStatus": "on leave", "isEnabled": 1,
             "isDisabled": false, "deactivated": false, "terminated": "no", "deprovisioned": 0, "blocked": null,
             "isSoftDeleted": "False", "deleted": "N", "status": "on leave", "loginAllowed": true, "login": "mira",
             "passwordLoginAllowed": false, "vpnAccess": false,
+            "isLockedOut": false, "accountExpired": "2026-11-29", "employed": true, "selfEmployed": false,
+            "passwordExpired": true, "passwordRevoked": true, "certificateStatus": "expired",
         });
         for dialect in LENIENT {
             let idp = speaking(app, dialect);
