@@ -68,12 +68,13 @@ fn an_unknown_member_keeps_nobody_outside() {
                 name += 1;
                 idp.post("/Groups", group(&format!("team{name}"), members)).expect(201)
             };
-            let created = made(&[&ids[0], &unknown, "00u1abc", "mira@example.com"]);
+            let secret = "3aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0P";
+            let created = made(&[&ids[0], &unknown, "00u1abc", "mira@example.com", "mira", secret]);
             assert_eq!((created.members(), created.header("keyroll-tolerance")), (vec![ids[0].as_str()], "auto-007"));
             assert_eq!(
                 last_write(app, "group.created")["change"],
                 json!({"paths": ["schemas", "displayName"], "added": [ids[0]], "tolerances": ["auto-007"],
-                    "unknown": sorted(&[&unknown, "00u1abc", "?"])})
+                    "unknown": sorted(&[&unknown, "00u1abc"]), "unknown_total": 5})
             );
             let path = format!("/Groups/{}", created.id());
             let pushes = [
