@@ -1,14 +1,13 @@
 //! `keyroll agent`.
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde::Serialize;
 
 use super::user::{INACTIVE, lifted};
-use super::{Named, Output, found, host, print};
+use super::{Named, Output, asked, found, host, print};
 use crate::service::directory::agents::{AgentRequest, AgentResponse};
 use crate::service::directory::users::Hold;
 use crate::service::keys::hint;
-use crate::service::request;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -40,8 +39,8 @@ pub(super) enum Command {
     Delete(Named),
 }
 
-/// An agent as flags describe it.
-#[derive(Args, Debug)]
+/// An agent as flags describe it: the body of `POST /v1/agents`.
+#[derive(Args, Debug, Serialize)]
 pub(super) struct Said {
     /// Its name, which no other agent has
     name: String,
@@ -55,19 +54,8 @@ pub(super) struct Said {
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     #[command(flatten)]
+    #[serde(skip)]
     output: Output,
-}
-
-impl Said {
-    /// What is asked for by `POST /v1/agents`.
-    fn request(&self) -> Result<AgentRequest, Error> {
-        request::read_value(&json!({
-            "name": self.name,
-            "display_name": self.display_name,
-            "description": self.description,
-            "sponsors": self.sponsors,
-        }))
-    }
 }
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
@@ -82,12 +70,13 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             print::show(&found("agent", &name, service.read_agent(&context, &name))?, output)
         }
         Command::Create(said) => {
-            let made = service.create_agent(&host(service, "agent create")?, &said.request()?)?;
+            let made = service.create_agent(&host(service, "agent create")?, &asked::<AgentRequest>(&said)?)?;
             told(&made, said.output)
         }
         Command::Replace { agent, said } => {
             let context = host(service, "agent replace")?;
-            let replaced = found("agent", &agent, service.replace_agent(&context, &agent, &said.request()?))?;
+            let replaced =
+                found("agent", &agent, service.replace_agent(&context, &agent, &asked::<AgentRequest>(&said)?))?;
             told(&replaced, said.output)
         }
         Command::Suspend(Named { name, output }) => {

@@ -25,6 +25,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::config::{self, Config, Place, Serving};
 use crate::domain::log::RequestRef;
@@ -33,6 +35,7 @@ use crate::domain::secret::{holds_key_text, without_keys};
 use crate::domain::{Caller, Id, Permission};
 use crate::service::catalogue::Tagged;
 use crate::service::conditions::Conditions;
+use crate::service::request;
 use crate::service::runtime::{SystemClock, SystemEntropy};
 use crate::service::tenants::init::DEFAULT;
 use crate::service::{Context, Error, Limits, Service, Settings};
@@ -194,6 +197,11 @@ fn host(service: &Service, command: &str) -> Result<Context, Error> {
     Ok(Context::new(Caller::host(tenant), request))
 }
 
+/// What flags ask for, read as a body of `/v1` that says the same.
+fn asked<T: DeserializeOwned>(flags: &impl Serialize) -> Result<T, Error> {
+    request::read_value(&serde_json::to_value(flags)?)
+}
+
 /// A permission as an argument.
 fn permission(text: &str) -> Result<String, String> {
     let expected = || "expected api:resource:action, each of a-z, 0-9, _, . and -, or *".to_owned();
@@ -209,7 +217,7 @@ fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Erro
 }
 
 /// Prints an item of the catalogue.
-fn show<T: serde::Serialize>(item: Tagged<T>, output: Output) -> Result<(), Error> {
+fn show<T: Serialize>(item: Tagged<T>, output: Output) -> Result<(), Error> {
     print::show(&item.value, output)
 }
 

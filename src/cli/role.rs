@@ -1,14 +1,14 @@
 //! `keyroll role`.
 
 use clap::{Args, Subcommand};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::access::At;
 use super::names::named;
-use super::{ANY, Named, Output, found, host, names, permission, print, show};
+use super::{ANY, Named, Output, asked, found, host, names, permission, print, show};
 use crate::service::catalogue::roles::RoleRequest;
 use crate::service::reports::response::HolderResponse;
-use crate::service::request;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -32,8 +32,8 @@ pub(super) enum Command {
     },
 }
 
-/// A role as flags describe it.
-#[derive(Args, Debug)]
+/// A role as flags describe it: the body of `POST /v1/roles`.
+#[derive(Args, Debug, Serialize)]
 pub(super) struct Definition {
     /// The role's name, such as billing.viewer
     name: String,
@@ -50,20 +50,8 @@ pub(super) struct Definition {
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     description: String,
     #[command(flatten)]
+    #[serde(skip)]
     output: Output,
-}
-
-impl Definition {
-    /// What is asked for by `POST /v1/roles`.
-    fn request(&self) -> Result<RoleRequest, Error> {
-        request::read_value(&json!({
-            "name": self.name,
-            "description": self.description,
-            "permissions": self.permissions,
-            "includes": self.includes,
-            "assertable_by": self.assertable_by,
-        }))
-    }
 }
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
@@ -76,12 +64,16 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             show(found("role", &name, service.read_role(&host(service, "role show")?, &name, &ANY))?, output)
         }
         Command::Create(role) => {
-            show(service.create_role(&host(service, "role create")?, role.request()?)?, role.output)
+            show(service.create_role(&host(service, "role create")?, asked::<RoleRequest>(&role)?)?, role.output)
         }
         Command::Replace(role) => {
             let context = host(service, "role replace")?;
             show(
-                found("role", &role.name, service.replace_role(&context, &role.name, role.request()?, &ANY))?,
+                found(
+                    "role",
+                    &role.name,
+                    service.replace_role(&context, &role.name, asked::<RoleRequest>(&role)?, &ANY),
+                )?,
                 role.output,
             )
         }

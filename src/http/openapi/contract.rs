@@ -51,35 +51,41 @@ impl Contract {
     }
 }
 
+/// The body that it takes: an operation that is not named here does not compile.
 fn takes(operation: Operation) -> Option<Taken> {
-    let describe = match operation {
-        Operation::KeyIssue => taken::<KeyRequest>,
-        Operation::KeyRevoke => taken::<RevokeRequest>,
-        Operation::KeyVerify => taken::<VerifyRequest>,
-        Operation::UserSuspend | Operation::UserActivate | Operation::AgentSuspend | Operation::AgentActivate => {
-            taken::<HoldRequest>
-        }
-        Operation::AgentCreate | Operation::AgentReplace => taken::<AgentRequest>,
-        Operation::ApiCreate | Operation::ApiReplace => taken::<ApiRequest>,
-        Operation::RoleCreate | Operation::RoleReplace => taken::<RoleRequest>,
-        Operation::MappingCreate | Operation::MappingReplace => taken::<MappingRequest>,
-        Operation::AccessExplain => taken::<ExplainRequest>,
-        Operation::AccessEvaluate => taken::<EvaluationRequest<'_>>,
-        Operation::AccessEvaluations => taken::<EvaluationsRequest<'_>>,
-        Operation::SearchSubjects => taken::<SubjectSearchRequest<'_>>,
-        Operation::SearchResources => taken::<ResourceSearchRequest<'_>>,
-        Operation::SearchActions => taken::<ActionSearchRequest<'_>>,
-        _ => return None,
-    };
-    let is_optional = matches!(
-        operation,
-        Operation::KeyRevoke
-            | Operation::UserSuspend
-            | Operation::UserActivate
-            | Operation::AgentSuspend
-            | Operation::AgentActivate
-    );
-    Some(Taken { describe, is_required: !is_optional })
+    let required = |describe: Describe| Some(Taken { describe, is_required: true });
+    let optional = |describe: Describe| Some(Taken { describe, is_required: false });
+    match operation {
+        Operation::KeyIssue => required(taken::<KeyRequest>),
+        Operation::KeyRevoke => optional(taken::<RevokeRequest>),
+        Operation::KeyVerify => required(taken::<VerifyRequest>),
+        Operation::UserSuspend | Operation::UserActivate => optional(taken::<HoldRequest>),
+        Operation::AgentSuspend | Operation::AgentActivate => optional(taken::<HoldRequest>),
+        Operation::AgentCreate | Operation::AgentReplace => required(taken::<AgentRequest>),
+        Operation::ApiCreate | Operation::ApiReplace => required(taken::<ApiRequest>),
+        Operation::RoleCreate | Operation::RoleReplace => required(taken::<RoleRequest>),
+        Operation::MappingCreate | Operation::MappingReplace => required(taken::<MappingRequest>),
+        Operation::AccessExplain => required(taken::<ExplainRequest>),
+        Operation::AccessEvaluate => required(taken::<EvaluationRequest<'_>>),
+        Operation::AccessEvaluations => required(taken::<EvaluationsRequest<'_>>),
+        Operation::SearchSubjects => required(taken::<SubjectSearchRequest<'_>>),
+        Operation::SearchResources => required(taken::<ResourceSearchRequest<'_>>),
+        Operation::SearchActions => required(taken::<ActionSearchRequest<'_>>),
+        Operation::KeyList | Operation::KeyRead | Operation::Whoami => None,
+        Operation::UserList | Operation::UserRead | Operation::UserDelete | Operation::UserAccess => None,
+        Operation::AgentList | Operation::AgentRead | Operation::AgentDelete | Operation::AgentAccess => None,
+        Operation::ApiList | Operation::ApiRead | Operation::ApiDelete => None,
+        Operation::RoleList | Operation::RoleRead | Operation::RoleDelete | Operation::RoleHolders => None,
+        Operation::MappingList | Operation::MappingRead | Operation::MappingDelete | Operation::Changes => None,
+        Operation::AccessConfiguration | Operation::SigningKeys | Operation::OpenApi => None,
+        Operation::Health | Operation::Ready => None,
+        // Not of this API: of SCIM, whose schemas say what it takes, and of the host.
+        Operation::Create | Operation::Read | Operation::Replace | Operation::Patch | Operation::Delete => None,
+        Operation::Search | Operation::SearchAll | Operation::Roles | Operation::Entitlements => None,
+        Operation::Me | Operation::MeWrite | Operation::Bulk | Operation::Discover => None,
+        Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => None,
+        Operation::LogVerify | Operation::LogTail => None,
+    }
 }
 
 /// What is answered when it is done; nothing where the operation is not one of this API.
