@@ -1,11 +1,12 @@
 //! The commands about access, as people type them and as scripts read them.
 
-use std::process::Command;
+mod names;
+mod reasons;
 
 use serde_json::{Value, json};
 
 use super::names;
-use crate::support::server::{GROUP, Installation, Output, PATCH, USER, finish};
+use crate::support::server::{GROUP, Installation, USER};
 
 #[test]
 fn a_role_is_defined_mapped_and_shown() {
@@ -108,200 +109,11 @@ fn what_lies_ahead_is_answered_by_what_is_known_now() {
     }
 }
 
-#[test]
-fn whom_a_mapping_names_is_shown_by_name_and_id() {
-    for place in Installation::each() {
-        let server = place.serve(&[]);
-        let run = |command: &[&str]| place.run(command).expect(0);
-        let path = place.data_dir().join("access.toml");
-        std::fs::write(&path, SHOP).unwrap();
-        run(&["apply", "-f", path.to_str().unwrap()]);
-        let mira = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira okafor"}));
-        let mira = mira.expect(201).json()["id"].as_str().unwrap().to_owned();
-        run(&["agent", "create", "ci", "--sponsor", "operator"]);
-        let person = |user: &str, reason: &str| {
-            let create = ["mapping", "create", "--role", "seller", "--user", user, "--reason", reason];
-            run(&create).stdout
-        };
-        let said = format!("user mira okafor {mira} (on call)");
-        let made = person("mira okafor", "on call");
-        assert!(made.contains(&said), "{made}");
-        let ci = run(&["agent", "show", "ci", "--json"]).json()["id"].as_str().unwrap().to_owned();
-        let (agent, operator) = (format!("agent ci {ci} (builds)"), "user operator ");
-        assert!(person("ci", "builds").contains(&agent));
-        assert!(person("operator", "all").contains(operator));
-        let listed = run(&["mapping", "list"]).stdout;
-        assert!([&said, &agent, operator].iter().all(|text| listed.contains(*text)), "{listed}");
-        let mappings = run(&["mapping", "list", "--json"]).json();
-        let one = mappings["mappings"].as_array().unwrap().iter().find(|one| one["source"]["person"]["id"] == *mira);
-        let id = one.unwrap()["id"].as_str().unwrap();
-        assert!(run(&["mapping", "show", id]).stdout.contains(&said));
-        let losses = run(&["mapping", "delete", id, "--dry-run"]).stdout;
-        let row: Vec<&str> = losses.lines().nth(1).unwrap().split_whitespace().collect();
-        assert_eq!(row[..5], ["user", &mira, "mira", "okafor", "seller"], "{losses}");
-        let pruned = run(&["apply", "-f", path.to_str().unwrap(), "--prune", "--force", "--dry-run"]).stdout;
-        assert!(pruned.contains(&format!("- mapping seller: {said}")), "{pruned}");
-        let left = run(&["apply", "-f", path.to_str().unwrap()]).stdout;
-        assert!(left.contains(&format!("mapping seller: {said}")), "{left}");
-        // Of somebody who is deleted no name is kept.
-        server.idp().delete(&format!("/scim/v2/Users/{mira}")).expect(204);
-        let listed = run(&["mapping", "list"]).stdout;
-        assert!(!listed.contains("okafor"), "{listed}");
-        assert!(listed.contains(&format!("user {mira} (on call), gone ")), "{listed}");
-        assert_eq!(listed.matches(", gone").count(), 1, "{listed}");
-        let mappings = run(&["mapping", "list", "--json"]).json();
-        let gone = mappings["mappings"].as_array().unwrap().iter().filter(|one| one["gone"] == true);
-        assert_eq!(gone.map(|one| &one["source"]["person"]["id"]).collect::<Vec<_>>(), [&json!(mira)]);
-    }
-}
-
-#[test]
-fn a_name_at_a_past_time_is_no_others() {
-    for place in Installation::each() {
-        let server = place.serve(&[]);
-        let idp = server.idp();
-        let hire = |name: &str| {
-            let made = idp.post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201).json();
-            made["id"].as_str().unwrap().to_owned()
-        };
-        let (first, _) = (hire("mira"), hire("noor"));
-        let record = place.run(&["log", "tail", "-n", "1"]).expect(0).json();
-        let then = record["time"].as_str().unwrap();
-        let rename =
-            json!({"schemas": [PATCH], "Operations": [{"op": "replace", "path": "userName", "value": "mira.vale"}]});
-        idp.patch(&format!("/scim/v2/Users/{first}"), &rename).expect(200);
-        let second = hire("mira");
-        let asked = |verb: &str, name: &str| {
-            let permission: &[&str] = if verb == "explain" { &["keyroll:users:read"] } else { &[] };
-            place.run(&[&["access", verb, name], permission, &["--at", then, "--json"]].concat())
-        };
-        for verb in ["show", "explain"] {
-            for (name, who, had) in [("mira", &second, "was not there"), ("mira.vale", &first, "had another")] {
-                let said =
-                    format!("user {who} has this name now and {had} at that time: give the id of the one who is meant");
-                assert_eq!(asked(verb, name).expect(3).stderr, format!("keyroll: {said}\n"));
-            }
-            let nobody = "keyroll: there is no user or agent who has this name now (who had it at that time is found by id): eve\n";
-            assert_eq!(asked(verb, "eve").expect(1).stderr, nobody);
-            for name in [&first, "Noor", "operator"] {
-                assert_eq!(asked(verb, name).stderr, "", "{verb} {name}");
-            }
-        }
-    }
-}
-
-#[test]
-fn who_has_left_is_shown_with_the_record_of_it() {
-    for place in Installation::each() {
-        let server = place.serve(&[]);
-        let run = |command: &[&str]| place.run(command).expect(0);
-        let made =
-            server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira"})).expect(201).json();
-        let path = format!("/scim/v2/Users/{}", made["id"].as_str().unwrap());
-        assert_eq!(run(&["user", "show", "mira", "--json"]).json()["left_by"], Value::Null);
-        let active = |value: bool| {
-            let set = json!({"op": "replace", "path": "active", "value": value});
-            server.idp().patch(&path, &json!({"schemas": [PATCH], "Operations": [set]})).expect(200);
-        };
-        let left_by = || run(&["user", "show", "mira", "--json"]).json()["left_by"].clone();
-        let record = |seq: &Value| {
-            let tail = run(&["log", "tail"]).stdout;
-            let mut records = tail.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-            records.find(|record| record["seq"] == *seq).unwrap()
-        };
-        active(false);
-        let by = left_by();
-        assert_eq!((&by["action"], &by["by"]), (&json!("principal.suspended"), &json!("connection default")));
-        assert_eq!(record(&by["seq"])["subject"]["id"], made["id"]);
-        let shown = run(&["user", "show", "mira"]).stdout;
-        let said = format!("principal.suspended by connection default, record {}", by["seq"]);
-        assert!(shown.contains(&said), "{shown}");
-        // A hold beside it changes nothing of that; who comes back and is held is held by whoever did that.
-        run(&["user", "suspend", "mira"]);
-        assert_eq!(left_by(), by);
-        run(&["user", "activate", "mira"]);
-        active(true);
-        assert_eq!(left_by(), Value::Null);
-        run(&["user", "suspend", "mira"]);
-        let by = left_by();
-        assert_eq!((&by["by"], record(&by["seq"])["actor"]["type"].clone()), (&json!("host"), json!("host")));
-        // Of whoever is deleted, only the id is left.
-        run(&["user", "activate", "mira"]);
-        server.admin().delete(&format!("/v1/users/{}", made["id"].as_str().unwrap())).expect(204);
-        let gone = run(&["user", "show", made["id"].as_str().unwrap(), "--json"]).json();
-        assert_eq!(gone["left_by"]["by"], "user operator", "{gone}");
-    }
-}
-
 const SHOP: &str = r#"
     apis = [{ name = "shop", permissions = [{ name = "orders:read" }] }]
     roles = [{ name = "seller", permissions = ["shop:orders:read"] }]
     mappings = [{ role = "seller", source.group.displayName = "Sellers" }]
 "#;
-
-#[test]
-fn who_holds_a_role_and_why_somebody_may() {
-    for place in Installation::each() {
-        let server = place.serve(&[]);
-        let (run, admin) = (|command: &[&str]| place.run(command).expect(0), server.admin());
-        let path = place.data_dir().join("access.toml");
-        std::fs::write(&path, SHOP).unwrap();
-        run(&["apply", "-f", path.to_str().unwrap()]);
-        let user = |name: &str| {
-            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name})).expect(201);
-            made.json()["id"].as_str().unwrap().to_owned()
-        };
-        let (mira, _) = (user("mira"), user("noor"));
-        let group = json!({"schemas": [GROUP], "displayName": "Sellers", "members": [{"value": mira}]});
-        server.idp().post("/scim/v2/Groups", &group).expect(201);
-
-        let holders = run(&["role", "holders", "seller", "--json"]).json();
-        assert_eq!(holders, admin.get("/v1/roles/seller/holders").expect(200).json());
-        let mapping = holders["holders"][0]["reasons"][0]["mapping"].as_str().unwrap();
-        let row = |text: &str, n: usize| -> Vec<String> {
-            text.lines().nth(n).unwrap_or_default().split_whitespace().map(str::to_owned).collect()
-        };
-        assert_eq!(row(&run(&["role", "holders", "seller"]).stdout, 1), ["user", &mira, "mira", "group", mapping]);
-
-        let explain = |name: &str| json!({"principal": {"type": "user", "id": name}, "permission": "shop:orders:read"});
-        let explained = run(&["access", "explain", "mira", "shop:orders:read", "--json"]).json();
-        assert_eq!(explained, admin.post("/v1/access/explain", &explain(&mira)).expect(200).json());
-        let shown = run(&["access", "explain", "mira", "shop:orders:read"]).stdout;
-        assert_eq!(shown.lines().next(), Some("yes: given by role seller"));
-        let since = explained["reasons"][0]["since"].as_str().unwrap();
-        assert_eq!(row(&shown, 2), ["seller", "group", "Sellers", "-", since, "-", mapping]);
-        let denied = place.run(&["access", "explain", "noor", "shop:orders:read"]).expect(1);
-        let said = "no: would need role seller; group Sellers would give it\n\
-                    hint: keyroll mapping create --role seller --user noor --reason WHY\n";
-        assert_eq!((denied.stdout.as_str(), denied.stderr.as_str()), (said, ""));
-        let denied = place.run(&["access", "explain", "noor", "shop:orders:read", "--json"]).expect(1);
-        assert_eq!(denied.json()["allowed"], json!(false));
-        // The state of a moment: before the group came, nobody held it.
-        let before = place.run(&["log", "tail"]).expect(0).stdout;
-        let mut made = before.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let made = made.rfind(|record| record["action"] == "user.created").unwrap()["time"].clone();
-        let at = ["--at", made.as_str().unwrap(), "--json"];
-        let then = run(&[&["role", "holders", "seller"][..], &at].concat()).json();
-        assert_eq!((&then["holders"], &then["next"]), (&json!([]), &Value::Null));
-        let path = format!("/v1/roles/seller/holders?at={}", made.as_str().unwrap());
-        assert_eq!(then, admin.get(&path).expect(200).json());
-        place.run(&[&["access", "explain", "mira", "shop:orders:read"][..], &at].concat()).expect(1);
-        let today = run(&["role", "holders", "seller", "--at", "2099-12-31", "--json"]).json();
-        assert_eq!(today["holders"], holders["holders"], "a day that has not ended is the present");
-
-        let records = || run(&["log", "verify", "--json"]).json()["records"].clone();
-        let before = records();
-        let losses = run(&["mapping", "delete", mapping, "--dry-run", "--json"]).json();
-        let path = format!("/v1/mappings/{mapping}");
-        assert_eq!(losses, admin.delete(&format!("{path}?dry_run=true")).expect(200).json());
-        let shown = run(&["mapping", "delete", mapping, "--dry-run"]).stdout;
-        assert_eq!(row(&shown, 1), ["user", &mira, "mira", "seller", "shop:orders:read"]);
-        admin.get(&path).expect(200);
-        assert_eq!(records(), before);
-        run(&["mapping", "delete", mapping]);
-        assert_eq!(run(&["role", "holders", "seller", "--json"]).json()["holders"], json!([]));
-    }
-}
 
 #[test]
 fn every_source_has_a_flag() {
@@ -373,55 +185,4 @@ fn refusals_end_with_the_code_that_says_how() {
     assert_eq!(names(&place.run(&["role", "list", "--json"]).expect(0).json()), ["roles"]);
     assert_eq!(place.run(&["role", "create", "y", "--json"]).expect(0).json()["name"], "y");
     assert_eq!(place.run(&["role", "delete", "y", "--json"]).expect(0).json(), json!({"deleted": "y"}));
-}
-
-/// Runs a command line of the program, for JSON.
-fn in_shell(place: &Installation, line: &str) -> Output {
-    let inner = place.command(&[]);
-    let mut shell = Command::new("sh");
-    shell.args(["-c", &format!("{} --json", line.replacen("keyroll", "\"$0\"", 1))]).arg(inner.get_program());
-    shell.current_dir(inner.get_current_dir().unwrap());
-    shell.envs(inner.get_envs().filter_map(|(name, value)| Some((name, value?))));
-    finish(shell).expect(0)
-}
-
-#[test]
-fn who_is_denied_is_given_the_command_that_ends_it() {
-    for place in Installation::each() {
-        let server = place.serve(&[]);
-        let path = place.data_dir().join("access.toml");
-        std::fs::write(&path, SHOP).unwrap();
-        place.run(&["apply", "-f", path.to_str().unwrap()]).expect(0);
-        let mappings = place.run(&["mapping", "list", "--json"]).expect(0).json();
-        for mapping in mappings["mappings"].as_array().unwrap().iter().filter(|one| one["role"] == "seller") {
-            place.run(&["mapping", "delete", mapping["id"].as_str().unwrap()]).expect(0);
-        }
-        let hire = |name: &str| {
-            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name}));
-            made.expect(201).json()["id"].as_str().unwrap().to_owned()
-        };
-        let (_, noor) = (hire("mira@example.com"), hire("o'noor"));
-        let group = json!({"schemas": [GROUP], "displayName": "Front Office", "members": [{"value": noor}]});
-        server.idp().post("/scim/v2/Groups", &group).expect(201);
-        let hints = |who: &str, more: &[&str], code: i32| {
-            let asked = place.run(&[&["access", "explain", who, "shop:orders:read"], more].concat()).expect(code);
-            let hints = asked.stdout.lines().filter_map(|line| line.strip_prefix("hint: "));
-            hints.map(str::to_owned).collect::<Vec<_>>()
-        };
-        let create = "keyroll mapping create --role seller";
-        let alone = |who: &str| format!("{create} --user {who} --reason WHY");
-        let group = format!("{create} --group NAME  # and their identity provider puts them into that group");
-        assert_eq!(hints("mira@example.com", &[], 1), [group, alone("mira@example.com")]);
-        assert_eq!(hints("operator", &[], 1), [alone("operator")]);
-        let given = hints("o'noor", &[], 1);
-        assert_eq!(given, [format!("{create} --group 'Front Office'"), alone(r"'o'\''noor'")]);
-        // They are what a shell takes, and what helps. Of the past nothing can be changed.
-        let day = chrono::Utc::now().date_naive().to_string();
-        for command in given.iter().rev() {
-            assert_eq!(hints("o'noor", &["--at", &day], 1), Vec::<String>::new());
-            let made = in_shell(&place, command).json();
-            assert_eq!(hints("o'noor", &[], 0), Vec::<String>::new());
-            place.run(&["mapping", "delete", made["id"].as_str().unwrap()]).expect(0);
-        }
-    }
 }
