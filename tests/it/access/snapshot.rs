@@ -1,16 +1,14 @@
 //! `GET /v1/mappings`: what services keep. Equal tags mean equal bytes, and the tag moves with what is shown.
 
-use std::collections::HashMap;
+mod signed;
+mod story;
 
 use insta::assert_snapshot;
-use jsonwebtoken::jwk::JwkSet;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use super::catalogue::billing;
 use crate::support::app::*;
-use crate::support::random::Random;
 
 const PATH: &str = "/v1/mappings";
 const READ: &str = "keyroll:mappings:read";
@@ -271,186 +269,5 @@ fn who_may_read_it() {
         let theirs = admin.get(PATH).expect(200);
         assert_eq!(theirs["mappings"].as_array().unwrap().len(), 1);
         assert_eq!(theirs["mappings"][0]["role"], json!("keyroll.admin"));
-    });
-}
-
-/// The claims of a signed snapshot, if it is one.
-fn verify(app: &TestApp, token: &str) -> Result<Value, jsonwebtoken::errors::Error> {
-    let set: JwkSet = serde_json::from_str(&app.anonymous().get("/.well-known/jwks.json").expect(200).text).unwrap();
-    let header = decode_header(token)?;
-    assert_eq!((header.typ.as_deref(), header.alg), (Some("keyroll-mappings+jwt"), Algorithm::EdDSA));
-    let key = DecodingKey::from_jwk(set.find(&header.kid.unwrap()).unwrap())?;
-    let mut rules = Validation::new(Algorithm::EdDSA);
-    rules.set_issuer(&["https://keyroll.example"]);
-    rules.set_required_spec_claims(&["iss", "sub", "exp"]);
-    // The story's time stands still.
-    rules.validate_exp = false;
-    Ok(decode::<Value>(token, &key, &rules)?.claims)
-}
-
-#[test]
-fn the_signed_form_is_verified_without_asking_again() {
-    for_each_app(|app| {
-        billing(app);
-        map(app, "billing.viewer", json!({"group": {"displayName": "Finance"}}));
-        app.clock.advance(chrono::TimeDelta::seconds(77));
-        let signed = format!("{PATH}?form=signed");
-        let service = service(app);
-        let (plain, token) = (service.get(PATH).expect(200), service.get(&signed).expect(200));
-        assert_eq!(token.header("content-type"), "application/jwt");
-        assert_eq!(token.header("cache-control"), "private, no-cache");
-        let iat = START / 1_000 + 60;
-        let claims = verify(app, &token.text).unwrap();
-        let tenant = app.service.tenant("default").unwrap().id.to_string();
-        assert_eq!(
-            claims,
-            json!({"iss": "https://keyroll.example", "sub": tenant, "iat": iat, "exp": iat + 900,
-                "as_of_seq": plain["as_of_seq"], "mappings": plain["mappings"]})
-        );
-        // In the same minute the same bytes; after it the tag is another, so that nobody keeps what ends.
-        let tag = format!("\"{}-{iat}\"", seq(&plain));
-        assert_eq!(token.header("etag"), tag);
-        let again = |seconds: i64| {
-            app.clock.advance(chrono::TimeDelta::seconds(seconds));
-            service.send("GET", &signed, &[("if-none-match", &tag), ("accept-encoding", "gzip")], "")
-        };
-        again(42).expect(304);
-        assert_eq!(service.get(&signed).expect(200).text, token.text);
-        let next = again(1).expect(200);
-        assert_eq!(verify(app, &next.text).unwrap()["exp"], json!(iat + 960));
-        // Nothing of it can be exchanged.
-        let parts = |token: &str| token.split('.').map(str::to_owned).collect::<Vec<_>>();
-        let (ours, theirs) = (parts(&token.text), parts(&next.text));
-        for forged in [[&ours[0], &theirs[1], &ours[2]], [&ours[0], &ours[1], &theirs[2]]] {
-            let forged = forged.map(String::as_str).join(".");
-            assert_eq!(verify(app, &forged).unwrap_err().to_string(), "InvalidSignature");
-        }
-        for wrong in ["", "jwt", "Signed"] {
-            let detail = service.get(&format!("{PATH}?form={wrong}"));
-            assert_eq!(detail.problem(400, "malformed"), "form: expected signed");
-        }
-    });
-}
-
-/// Groups by id, with their names and externalIds, and mappings by id.
-struct Story<'a> {
-    app: &'a TestApp,
-    random: Random,
-    groups: Vec<(String, String, String)>,
-    mappings: Vec<(String, Value)>,
-}
-
-const NAMES: [&str; 4] = ["Finance", "finance", "Sales", "Räume"];
-const EXTERNAL: [&str; 3] = ["", "e-1", "e-2"];
-
-impl Story<'_> {
-    fn any(&mut self, of: &[&'static str]) -> &'static str {
-        of[self.random.below(of.len())]
-    }
-
-    fn step(&mut self) {
-        let (idp, admin) = (self.app.idp(), self.app.admin());
-        let (name, external) = (self.any(&NAMES), self.any(&EXTERNAL));
-        let at = self.random.below(self.groups.len().max(1));
-        match self.random.below(9) {
-            0 | 1 => {
-                let made = idp.post("/Groups", and(group(name, &[]), json!({"externalId": external})));
-                if made.status == 201 {
-                    self.groups.push((made.id(), name.to_owned(), external.to_owned()));
-                }
-            }
-            2 if !self.groups.is_empty() => {
-                let path = format!("/Groups/{}", self.groups[at].0);
-                if idp.patch(&path, replace("displayName", name)).status == 200 {
-                    self.groups[at].1 = name.to_owned();
-                }
-            }
-            3 if !self.groups.is_empty() => {
-                let path = format!("/Groups/{}", self.groups[at].0);
-                if idp.patch(&path, replace("externalId", external)).status == 200 {
-                    self.groups[at].2 = external.to_owned();
-                }
-            }
-            4 if !self.groups.is_empty() => {
-                idp.delete(&format!("/Groups/{}", self.groups.swap_remove(at).0)).expect(204);
-            }
-            5 | 6 => self.make_mapping(at, name),
-            7 if self.mappings.len() > 2 => {
-                let at = self.random.below(self.mappings.len());
-                admin.delete(&format!("{PATH}/{}", self.mappings.remove(at).0)).expect(204);
-            }
-            _ => {
-                let id = idp.post("/Users", user(&format!("u{}", self.random.next()))).expect(201).id();
-                if let Some((group, ..)) = self.groups.get(at) {
-                    idp.patch(&format!("/Groups/{group}"), add("members", json!([{"value": id}]))).expect(200);
-                }
-            }
-        }
-    }
-
-    fn make_mapping(&mut self, at: usize, name: &str) {
-        let group = match (self.random.below(3), self.groups.get(at)) {
-            (0, Some((id, ..))) => json!({"id": id}),
-            (1, _) => json!({"externalId": EXTERNAL[1 + self.random.below(2)]}),
-            _ => json!({"displayName": name}),
-        };
-        let body = json!({"role": "billing.viewer", "source": {"group": group}});
-        let made = self.app.admin().post(PATH, body);
-        if made.status == 201 {
-            self.mappings.push((made.id(), group));
-        }
-    }
-
-    /// The groups of each mapping, found by looking at all of them.
-    fn expected(&self) -> Vec<(String, Vec<(String, String)>)> {
-        let meant = |source: &Value, (id, name, external): &(String, String, String)| match source {
-            _ if source["id"] == json!(id) => true,
-            _ if !external.is_empty() && source["externalId"] == json!(external) => true,
-            source => source["displayName"].as_str().is_some_and(|own| own.to_lowercase() == name.to_lowercase()),
-        };
-        let of = |source: &Value| {
-            let mut found: Vec<(String, String)> = self
-                .groups
-                .iter()
-                .filter(|group| meant(source, group))
-                .map(|(id, name, external)| (id.clone(), format!("{name}/{external}")))
-                .collect();
-            found.sort();
-            found
-        };
-        self.mappings.iter().map(|(id, source)| (id.clone(), of(source))).collect()
-    }
-}
-
-/// What the snapshot says of the groups of each mapping.
-fn shown(answer: &Answer) -> Vec<(String, Vec<(String, String)>)> {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let group = |group: &Value| {
-        assert!(group["externalIds"].as_array().unwrap().len() < 2);
-        (text(&group["id"]), format!("{}/{}", text(&group["displayName"]), text(&group["externalIds"][0])))
-    };
-    let mappings = answer["mappings"].as_array().unwrap().iter().filter(|one| one.get("groups").is_some());
-    mappings.map(|one| (text(&one["id"]), one["groups"].as_array().unwrap().iter().map(group).collect())).collect()
-}
-
-#[test]
-fn equal_tags_mean_equal_bytes() {
-    for_each_app(|app| {
-        billing(app);
-        let service = service(app);
-        let mut story = Story { app, random: Random(7), groups: vec![], mappings: vec![] };
-        let (mut known, mut steps_without) = (HashMap::<String, (String, Vec<u8>)>::new(), 0);
-        for step in 0..80 {
-            story.step();
-            let plain = service.get(PATH).expect(200);
-            seq(&plain);
-            assert_eq!(shown(&plain), story.expected(), "step {step}");
-            let packed = service.send("GET", PATH, &[("accept-encoding", "gzip")], "").expect(200);
-            let entry = (plain.text.clone(), packed.bytes.clone());
-            let before = known.entry(plain.header("etag").to_owned()).or_insert_with(|| entry.clone());
-            assert_eq!(*before, entry, "step {step}");
-            steps_without += usize::from(known.len() <= step);
-        }
-        assert!(known.len() > 15 && steps_without > 0, "{} tags", known.len());
     });
 }
