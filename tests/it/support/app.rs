@@ -27,17 +27,17 @@
 //!   `assert_snapshot!(answer, @"…")` shows the status, the headers that matter and the body.
 //! - To see a defence bite, remove it and run the test.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+mod actor;
+mod fixed;
 
-use actix_web::http::Method;
-use actix_web::test::TestRequest;
-use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
+
+use chrono::TimeDelta;
 use diesel::connection::SimpleConnection;
 use diesel::{PgConnection, SqliteConnection};
-use keyroll::domain::clock::{Clock, Entropy};
+use keyroll::domain::clock::Clock;
 use keyroll::domain::log::RequestRef;
 use keyroll::domain::{Caller, Connection, Id, Principal};
 use keyroll::http;
@@ -46,85 +46,16 @@ use keyroll::service::keys::Owner;
 use keyroll::service::{Context, Service, Settings};
 use keyroll::store::{self, Store};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
+pub use self::actor::Actor;
+use self::fixed::CountingEntropy;
+pub use self::fixed::FixedClock;
 pub use super::answer::Answer;
 pub use super::bodies::*;
 use super::{overtaken, plans};
 
 /// When every story begins: Monday, 2026-01-05, 09:00 UTC.
 pub const START: i64 = 1_767_603_600_000;
-
-/// A clock that stands still until it is advanced.
-pub struct FixedClock {
-    wall: AtomicI64,
-    monotonic: AtomicI64,
-}
-
-impl FixedClock {
-    fn at(millis: i64) -> FixedClock {
-        FixedClock { wall: AtomicI64::new(millis), monotonic: AtomicI64::new(0) }
-    }
-
-    /// Time passes; a negative one is a clock that is set back.
-    pub fn advance(&self, by: TimeDelta) {
-        self.set(by);
-        self.monotonic.fetch_add(by.num_milliseconds().max(0), Ordering::SeqCst);
-    }
-
-    /// Somebody sets the clock.
-    pub fn set(&self, by: TimeDelta) {
-        self.wall.fetch_add(by.num_milliseconds(), Ordering::SeqCst);
-    }
-}
-
-impl Clock for FixedClock {
-    fn now(&self) -> DateTime<Utc> {
-        DateTime::from_timestamp_millis(self.wall.load(Ordering::SeqCst)).unwrap()
-    }
-
-    fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.monotonic.load(Ordering::SeqCst) as u64)
-    }
-}
-
-/// Gives ids that count, and secrets that look random; the same in every run.
-struct CountingEntropy {
-    ids: AtomicU64,
-    secrets: AtomicU64,
-}
-
-impl Default for CountingEntropy {
-    fn default() -> CountingEntropy {
-        // The two keys of the installation come first; what a story can see counts from 1.
-        CountingEntropy { ids: AtomicU64::new(0), secrets: AtomicU64::new(u64::MAX) }
-    }
-}
-
-/// What an id takes.
-const ID_BYTES: usize = 10;
-/// What the id of an installation takes.
-const INSTALLATION_BYTES: usize = 16;
-
-impl Entropy for CountingEntropy {
-    fn fill(&self, bytes: &mut [u8]) {
-        if bytes.len() == ID_BYTES {
-            let number = self.ids.fetch_add(1, Ordering::SeqCst) + 1;
-            bytes.fill(0);
-            bytes[ID_BYTES - 8..].copy_from_slice(&number.to_be_bytes());
-            return;
-        }
-        if bytes.len() == INSTALLATION_BYTES {
-            bytes.fill(0x42);
-            return;
-        }
-        let number = self.secrets.fetch_add(1, Ordering::SeqCst);
-        for (n, chunk) in bytes.chunks_mut(32).enumerate() {
-            let hash = Sha256::digest(format!("secret {number} {n}"));
-            chunk.copy_from_slice(&hash[..chunk.len()]);
-        }
-    }
-}
 
 /// The server, after `keyroll init`.
 pub struct TestApp {
@@ -376,70 +307,3 @@ impl Drop for TestApp {
 
 /// What `init` records: tenant, two principals, a connection and two keys.
 const INIT_RECORDS: usize = 7;
-
-/// Somebody with a key, or without.
-pub struct Actor<'a> {
-    app: &'a TestApp,
-    key: Option<String>,
-}
-
-impl Actor<'_> {
-    /// The key in the actor's hand.
-    pub fn key(&self) -> &str {
-        self.key.as_deref().unwrap()
-    }
-
-    #[must_use]
-    pub fn get(&self, path: &str) -> Answer {
-        self.send("GET", path, &[], "")
-    }
-
-    #[must_use]
-    pub fn post(&self, path: &str, body: Value) -> Answer {
-        self.send("POST", path, &[], body.to_string())
-    }
-
-    #[must_use]
-    pub fn put(&self, path: &str, body: Value) -> Answer {
-        self.send("PUT", path, &[], body.to_string())
-    }
-
-    #[must_use]
-    pub fn patch(&self, path: &str, body: Value) -> Answer {
-        self.send("PATCH", path, &[], body.to_string())
-    }
-
-    #[must_use]
-    pub fn delete(&self, path: &str) -> Answer {
-        self.send("DELETE", path, &[], "")
-    }
-
-    /// Any request. A body is `application/scim+json` unless a header says otherwise.
-    #[must_use]
-    pub fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
-        let outside = ["/v1", "/access/", "/scim", "/healthz", "/readyz", "/.well-known", "/keyroll"]
-            .iter()
-            .any(|prefix| path.starts_with(prefix));
-        let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
-        let number = self.app.requests.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut request = TestRequest::default().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(&uri);
-        let given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
-        if !given("x-request-id") {
-            request = request.insert_header(("x-request-id", format!("request-{number:04}")));
-        }
-        if let Some(key) = &self.key {
-            request = request.insert_header(("authorization", format!("Bearer {key}")));
-        }
-        let body = body.as_ref();
-        if !body.is_empty() {
-            if !given("content-type") {
-                request = request.insert_header(("content-type", "application/scim+json"));
-            }
-            request = request.set_payload(body.to_vec());
-        }
-        for header in headers {
-            request = request.append_header(*header);
-        }
-        Answer::to(request, &self.app.shared)
-    }
-}
