@@ -11,8 +11,8 @@ use std::sync::LazyLock;
 
 use keyroll::domain::Operation;
 
+use super::rules::{above, mentions, offence};
 use super::source::{Source, closing, read_all, words};
-use super::{above, mentions, offence};
 
 /// The rooms, each on those before it.
 pub const ROOMS: &[&str] = &[

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use keyroll::scim::schema::registry;
 
-use super::offence;
+use super::rules::offence;
 use super::source::{Source, read_all};
 
 /// Where the name of an attribute or a type stands for something else, and what for.
