@@ -80,7 +80,7 @@ pub(super) fn measure(keyroll: &Keyroll, load: &Load, ids: &[String]) {
     };
     report("the first behind one more mapping", &numbers, one_more, &mut client, 200);
     let tag = admin.tag("/v1/mappings");
-    let known = |_: &()| Request::get_unless("/v1/mappings", key, &tag);
+    let known = |_: &()| Request::ask_again("/v1/mappings", key, &tag);
     report("the same, known to the client", &times, known, &mut client, 304);
 }
 

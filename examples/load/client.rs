@@ -20,7 +20,7 @@ impl Request {
     }
 
     /// The same for whoever has what this tag names.
-    pub(crate) fn get_unless(path: &str, key: &str, tag: &str) -> Request {
+    pub(crate) fn ask_again(path: &str, key: &str, tag: &str) -> Request {
         let head =
             format!("GET {path} HTTP/1.1\r\nHost: k\r\nAuthorization: Bearer {key}\r\nIf-None-Match: {tag}\r\n\r\n");
         Request(head.into_bytes())
