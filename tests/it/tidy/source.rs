@@ -83,11 +83,6 @@ impl Source {
         is_comment || self.is_test() || test_modules(&self.code).iter().any(|(start, end)| (start..end).contains(&&at))
     }
 
-    /// How many lines its test modules have.
-    pub fn inline_test_lines(&self) -> usize {
-        if self.production.is_empty() { 0 } else { self.tests.lines().count() }
-    }
-
     /// The line of a place.
     pub fn line(&self, at: usize) -> usize {
         self.code.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1
