@@ -85,7 +85,7 @@ fn whatever_is_final_and_may_have_been_a_leaving_is_recorded() {
         let (doubtful, stays) = (put("perhaps"), put("true"));
         let json_type = ("content-type", "application/scim+json");
         let (other, large) = (("if-match", "W/\"7\""), vec![b' '; (16 << 20) + 1]);
-        let cases: [(&str, &str, (&str, &str), &[u8], u16, &str); 10] = [
+        let cases: [(_, _, _, &[u8], _, _); 10] = [
             ("PATCH", "user.patched", other, gone.as_bytes(), 412, "412"),
             ("DELETE", "user.deleted", other, b"", 412, "412"),
             ("PUT", "user.replaced", json_type, doubtful.as_bytes(), 400, "invalidValue"),
