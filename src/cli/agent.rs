@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::user::{INACTIVE, lifted};
 use super::{Named, Output, asked, found, host, print};
-use crate::service::directory::agents::{AgentRequest, AgentResponse};
+use crate::service::directory::agents::{AgentRequest, AgentResponse, Sponsor};
 use crate::service::directory::users::Hold;
 use crate::service::keys::hint;
 use crate::service::{Error, Service};
@@ -85,7 +85,12 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }
         Command::Activate { of: Named { name, output }, force } => {
             let context = host(service, "agent activate")?;
-            told(&found("agent", &name, service.hold_agent(&context, &name, lifted(force), None))?, output)
+            let agent = found("agent", &name, service.hold_agent(&context, &name, lifted(force), None))?;
+            told(&agent, output)?;
+            if force && agent.live {
+                print::note(&answered_for(&agent));
+            }
+            Ok(())
         }
         Command::Delete(Named { name, output }) => {
             found("agent", &name, service.delete_agent(&host(service, "agent delete")?, &name))?;
@@ -99,6 +104,13 @@ pub(super) fn no_sponsor(agent: &AgentResponse) -> String {
     let texts = (agent.display_name.as_deref(), agent.description.as_deref());
     let command = hint::sponsor(&print::argument(&agent.name), &agent.name, texts.0, texts.1);
     format!("none of its sponsors is live: name one who is: {command}")
+}
+
+/// Under whom an agent comes back: its identity provider may have changed that while it was inactive.
+fn answered_for(agent: &AgentResponse) -> String {
+    let sponsor = |user: &Sponsor| format!("{}{}", user.name, if user.live { "" } else { " (not live)" });
+    let sponsors: Vec<String> = agent.sponsors.iter().map(sponsor).collect();
+    format!("these answer for it now: {}", sponsors.join(", "))
 }
 
 /// Prints an agent; and, if it is not live, why its keys do not work.

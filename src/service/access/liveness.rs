@@ -38,16 +38,27 @@ pub(in crate::service) fn sponsored(conn: &mut Conn, tenant: TenantKey, agents: 
     if agents.is_empty() {
         return Ok(HashSet::new());
     }
-    let mut named = vec![];
-    for (resource_type, path) in sponsored_types() {
-        named.extend(store::index::held(conn, tenant, resource_type, &path, agents)?);
-    }
-    let named: Vec<(Id, Id)> = named.into_iter().filter_map(|(agent, id)| Some((agent, Id::parse(&id)?))).collect();
+    let named = named(conn, tenant, agents)?;
     let sponsors: Vec<Id> = named.iter().map(|(_, sponsor)| *sponsor).collect::<HashSet<_>>().into_iter().collect();
     let sponsors = store::principals::many(conn, tenant, &sponsors)?;
     let live: HashSet<Id> =
         sponsors.iter().filter(|(sponsor, _)| sponsor.is_live()).map(|(sponsor, _)| sponsor.id).collect();
     Ok(named.into_iter().filter(|(_, sponsor)| live.contains(sponsor)).map(|(agent, _)| agent).collect())
+}
+
+/// Agents, each with one whom it names as a sponsor.
+fn named(conn: &mut Conn, tenant: TenantKey, agents: &[Id]) -> Result<Vec<(Id, Id)>, Error> {
+    let mut named = vec![];
+    for (resource_type, path) in sponsored_types() {
+        named.extend(store::index::held(conn, tenant, resource_type, &path, agents)?);
+    }
+    Ok(named.into_iter().filter_map(|(agent, id)| Some((agent, Id::parse(&id)?))).collect())
+}
+
+/// Who answers for an agent.
+pub(in crate::service) fn sponsors_of(conn: &mut Conn, tenant: TenantKey, agent: Id) -> Result<Vec<Principal>, Error> {
+    let ids: Vec<Id> = named(conn, tenant, &[agent])?.into_iter().map(|(_, sponsor)| sponsor).collect();
+    Ok(store::principals::many(conn, tenant, &ids)?.into_iter().map(|(sponsor, _)| sponsor).collect())
 }
 
 /// The agents that name a User as their sponsor.

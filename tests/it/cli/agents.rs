@@ -2,7 +2,9 @@
 
 use serde_json::json;
 
-use crate::support::server::{Installation, USER};
+use crate::support::server::{Installation, PATCH, USER};
+
+const AGENT: &str = "urn:ietf:params:scim:schemas:core:2.0:Agent";
 
 #[test]
 fn a_service_gets_its_key_in_two_commands() {
@@ -130,5 +132,45 @@ fn who_is_named_like_another_is_named_by_id() {
         place.run(&["agent", "replace", "ci", "ci", "--sponsor", "ci"]).expect(0);
         assert_eq!(place.run(&["key", "issue", "--owner", agent, "--json"]).expect(0).json()["class"], json!("s"));
         assert_eq!(place.run(&["key", "issue", "--owner", user, "--json"]).expect(0).json()["class"], json!("u"));
+    }
+}
+
+#[test]
+fn who_brings_an_agent_back_is_told_under_whom() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let person = |name: &str| {
+            let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": name}));
+            made.expect(201).json()["id"].as_str().unwrap().to_owned()
+        };
+        let (boss, eve, gone) = (person("boss"), person("eve"), person("gone"));
+        let deploy = json!({"schemas": [AGENT], "name": "deploy", "owners": [{"value": boss}]});
+        let id = server.idp().post("/scim/v2/Agents", &deploy).expect(201).json()["id"].as_str().unwrap().to_owned();
+        let source = json!({"person": {"type": "agent", "id": id}, "reason": "ops"});
+        server.admin().post("/v1/mappings", &json!({"role": "keyroll.admin", "source": source})).expect(201);
+        let set = |path: String, name: &str, value: serde_json::Value| {
+            let set = json!([{"op": "replace", "path": name, "value": value}]);
+            server.idp().patch(&path, &json!({"schemas": [PATCH], "Operations": set}))
+        };
+        let (agent, left) = (format!("/scim/v2/Agents/{id}"), format!("/scim/v2/Users/{gone}"));
+        set(agent.clone(), "active", json!(false)).expect(200);
+        set(agent.clone(), "owners", json!([{"value": eve}, {"value": gone}])).expect(200);
+        set(left, "active", json!(false)).expect(200);
+        let refused = set(agent, "active", json!(true)).expect(403).json()["detail"].as_str().unwrap().to_owned();
+        let way = format!("keyroll agent activate {id} --force");
+        assert!(refused.ends_with(&format!(": {way}")), "{refused}");
+        let words: Vec<&str> = way.split(' ').skip(1).chain(["--json"]).collect();
+        let back = place.run(&words).expect(0);
+        assert_eq!(back.stderr, "keyroll: these answer for it now: eve, gone (not live)\n");
+        let sponsors = json!([{"id": eve, "name": "eve", "live": true}, {"id": gone, "name": "gone", "live": false}]);
+        assert_eq!((&back.json()["live"], &back.json()["sponsors"]), (&json!(true), &sponsors));
+        let log = place.run(&["log", "tail", "-n", "2", "--json"]).expect(0).stdout;
+        assert!(log.contains("\"action\":\"principal.activated\""), "{log}");
+        let (first, second) = (eve.as_str().min(&gone), eve.as_str().max(&gone));
+        let listed = format!("\"sponsors\":[\"{first}\",\"{second}\"],\"sponsors_live\":[\"{eve}\"]");
+        assert!(log.contains(&listed), "{log}");
+        // Who lifts a mere hold has nothing to look at.
+        place.run(&["agent", "suspend", "deploy"]).expect(0);
+        assert_eq!(place.run(&["agent", "activate", "deploy"]).expect(0).stderr, "");
     }
 }

@@ -10,6 +10,7 @@ use crate::domain::principal::{Principal, PrincipalKind};
 use crate::scim::attribute::Attribute;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
+use crate::service::access::liveness;
 use crate::service::change::ending::update_principal;
 use crate::service::directory::members::spelt;
 use crate::service::directory::resources::returns;
@@ -91,6 +92,21 @@ pub(in crate::service::directory::resources) fn follow(
     settle(change, &before, after, None)
 }
 
+/// The record of an agent that an admin brings back: also under whom, for its identity provider may have changed that
+/// while it was inactive.
+fn answered_for(change: &mut Change<'_>, agent: &Principal, entry: Entry) -> Result<Entry, Error> {
+    if agent.kind != PrincipalKind::Agent || change.context.caller.connection().is_some() {
+        return Ok(entry);
+    }
+    let tenant = change.key();
+    let mut sponsors = liveness::sponsors_of(change.conn, tenant, agent.id)?;
+    sponsors.sort_by_key(|user| user.id);
+    let ids = |live: bool| -> Vec<String> {
+        sponsors.iter().filter(|user| !live || user.is_live()).map(|user| user.id.to_string()).collect()
+    };
+    Ok(entry.with("sponsors", ids(false)).with("sponsors_live", ids(true)))
+}
+
 /// Stores a changed principal and does to its keys what the change means (`credentials.md` §3.7).
 pub(in crate::service) fn settle(
     change: &mut Change<'_>,
@@ -118,6 +134,7 @@ pub(in crate::service) fn settle(
         let entry = Entry::new(action, after.kind.name(), after.id);
         let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));
         let affected = Affected::by_life(change, after.id)?;
+        let entry = if consequence == Consequence::Activate { answered_for(change, &after, entry)? } else { entry };
         change.record(affected.on(entry));
     }
     if late {

@@ -94,7 +94,8 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
             return Err(refused(change, write, &[held, holds], what));
         }
         if revives {
-            let way = format!("on the server's host: keyroll user activate {} --force", write.id);
+            let kind = write.resource_type.name.to_ascii_lowercase();
+            let way = format!("on the server's host: keyroll {kind} activate {} --force", write.id);
             return Err(protected(change, write, &[held, holds], format!("{what} is made active by an admin, {way}")));
         }
     }
