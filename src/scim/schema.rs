@@ -198,7 +198,12 @@ const COMMON_JSON: &str = r#"[
     {"name":"version","type":"string","caseExact":true,"mutability":"readOnly"}]}
 ]"#;
 
-static REGISTRY: LazyLock<Registry> = LazyLock::new(|| loaded(load()));
+static REGISTRY: LazyLock<Registry> = LazyLock::new(|| {
+    let mut files: Vec<_> = FILES.files().filter(|f| f.path().extension().is_some_and(|e| e == "json")).collect();
+    files.sort_by_key(|f| f.path());
+    let files: Vec<_> = files.iter().map(|file| (file.path().display().to_string(), file.contents())).collect();
+    loaded(load(&files))
+});
 
 /// The schemas and resource types compiled into this binary.
 pub fn registry() -> &'static Registry {
@@ -210,14 +215,13 @@ fn loaded<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("schemas: {error}"))
 }
 
-fn load() -> Result<Registry, String> {
-    let mut files: Vec<_> = FILES.files().filter(|f| f.path().extension().is_some_and(|e| e == "json")).collect();
-    files.sort_by_key(|f| f.path());
+/// Reads schema files: what each is called, and what it holds.
+fn load(files: &[(String, &[u8])]) -> Result<Registry, String> {
     let mut registry = Registry { types: vec![], catalogue: vec![], descriptions: vec![], published: vec![] };
     let mut parsed = vec![];
     for file in files {
-        let name = file.path().display();
-        let file: File = serde_json::from_slice(file.contents()).map_err(|e| format!("{name}: {e}"))?;
+        let (name, text) = file;
+        let file: File = serde_json::from_slice(text).map_err(|e| format!("{name}: {e}"))?;
         let schema = Schema::deserialize(&file.schema).map_err(|e| format!("{name}: {e}"))?;
         let schema: &'static Schema = Box::leak(Box::new(schema));
         registry.published.push((schema, file.schema.clone()));
@@ -253,4 +257,44 @@ fn load() -> Result<Registry, String> {
         registry.descriptions.push(declared.description.clone());
     }
     Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// A type of robots, with these settings: what names and shows one, who answers for it, and what has rows.
+    fn check(settings: Value, expected: Result<&str, &str>) {
+        let attribute = |name: &str, uniqueness: &str| json!({"name": name, "uniqueness": uniqueness});
+        let mut file = json!({
+            "resourceType": {"name": "Robot", "endpoint": "/Robots", "description": "Robots."},
+            "schema": {"id": "urn:robot", "name": "Robot", "attributes": [
+                attribute("nick", "none"), attribute("serial", "server"), attribute("keepers", "none")]},
+        });
+        file.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        let text = serde_json::to_vec(&file).unwrap();
+        let loaded = load(&[("robot.json".to_owned(), &text)]).map(|registry| {
+            let robot = registry.by_name("Robot").unwrap();
+            let document = json!({"nick": "R2", "serial": "7"});
+            let document = document.as_object().unwrap();
+            let [sponsors, rows] = [robot.sponsors, robot.rows].map(|one| one.map_or("-", |one| &one.name));
+            let shown = (robot.name_in(document).unwrap_or("-"), robot.display_in(document).unwrap_or("-"));
+            format!("{} {} {sponsors} {rows}", shown.0, shown.1)
+        });
+        assert_eq!(loaded, expected.map(str::to_owned).map_err(str::to_owned), "{settings}");
+    }
+
+    #[test]
+    fn adding_a_type_is_adding_a_file() {
+        check(json!({}), Ok("7 - - -"));
+        check(json!({"display": ["keepers", "nick"], "sponsors": "keepers"}), Ok("7 R2 keepers -"));
+        check(json!({"rows": "keepers"}), Ok("7 - - keepers"));
+        for setting in
+            [json!({"rows": "wheels"}), json!({"sponsors": "wheels"}), json!({"display": ["nick", "wheels"]})]
+        {
+            check(setting, Err("Robot: wheels is no attribute of it"));
+        }
+    }
 }
