@@ -32,7 +32,7 @@ static SAID: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     said
 });
 
-/// No file of the server says what only the schemas say. Clients, as in `benches` and `examples`, name what they ask for.
+/// No file of the server says what only the schemas say; clients, as in `examples`, name what they ask for.
 pub fn types(source: &Source) -> Vec<String> {
     if !source.path.starts_with("src/") {
         return vec![];
