@@ -85,7 +85,6 @@ impl Writes {
 
     /// A write failed as any other would have.
     pub(super) fn failed(&self, error: &Error) {
-        self.outage.goes_on(&error.to_string());
         self.known().learn(Some(error.told()));
     }
 
