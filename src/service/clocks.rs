@@ -46,6 +46,11 @@ impl Clocks {
         now.max(expected)
     }
 
+    /// The clock was wrong, and is right now: that it was set is no jump.
+    fn was_set_right(&self, clock: &dyn Clock) {
+        *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = (clock.now(), clock.monotonic());
+    }
+
     fn has_jumped(&self, clock: &dyn Clock) -> bool {
         let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, monotonic) = (clock.now(), clock.monotonic());
@@ -80,6 +85,10 @@ pub(in crate::service) fn compare(service: &Service) {
     let apart = service.now().signed_duration_since(told).abs();
     let is_apart = apart > TimeDelta::seconds(max);
     if service.inner.clocks.is_apart.swap(is_apart, Ordering::AcqRel) != is_apart {
+        // Only after it differed: a clock that goes wrong together with the database's was never apart from it.
+        if !is_apart {
+            service.inner.clocks.was_set_right(service.inner.clock.as_ref());
+        }
         log::warn!(seconds = apart.num_seconds(); "{}", if is_apart { APART } else { "the clocks agree again" });
     }
 }

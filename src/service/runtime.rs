@@ -1,10 +1,11 @@
 //! The one home of the real clock and the real random source.
 
-use std::sync::LazyLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::Rng;
+#[cfg(target_os = "linux")]
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::domain::clock::{Clock, Entropy};
 
@@ -18,9 +19,17 @@ impl Clock for SystemClock {
         Utc::now()
     }
 
+    /// It goes on while the machine sleeps, where the system has such a clock: waking up is no jump of the other one.
+    #[cfg(target_os = "linux")]
+    fn monotonic(&self) -> Duration {
+        let time = clock_gettime(ClockId::Boottime);
+        Duration::new(time.tv_sec.try_into().unwrap_or_default(), time.tv_nsec.try_into().unwrap_or_default())
+    }
+
+    #[cfg(not(target_os = "linux"))]
     #[expect(clippy::disallowed_methods, reason = "the home of the clock")]
     fn monotonic(&self) -> Duration {
-        static BEGUN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        static BEGUN: std::sync::LazyLock<std::time::Instant> = std::sync::LazyLock::new(std::time::Instant::now);
         BEGUN.elapsed()
     }
 }

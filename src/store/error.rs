@@ -129,16 +129,18 @@ pub(super) const LOCKED: &str = "another program has locked it: try again once t
 pub(super) const TOLD_LOCKED: &str = "another program has locked the database";
 const CANCELLED: &str = "the statement took too long, or was cancelled";
 
-const DISK_FULL: &str = "the disk is full";
+pub(super) const DISK_FULL: &str = "the disk is full";
 const DISK_FAILS: &str = "the disk fails";
-const SERVER_DISK_FULL: &str = "the disk of the database server is full";
+pub(super) const SERVER_DISK_FULL: &str = "the disk of the database server is full";
 
 /// What is told of a failure, by a part of its text.
-const TOLD: [(&str, &str); 12] = [
+const TOLD: [(&str, &str); 13] = [
     (NO_STANDBY, NO_STANDBY),
     (SLOW, SLOW),
     (MOVED, MOVED),
     (STANDBY, STANDBY),
+    // What libpq says of each host that is none.
+    ("server is in hot standby mode", STANDBY),
     (OVERTAKEN, OVERTAKEN),
     ("database or disk is full", DISK_FULL),
     ("disk I/O error", DISK_FAILS),

@@ -199,7 +199,11 @@ impl Postgres {
 
     /// See [`super::Store::writable`].
     pub(super) fn writable(&self) -> Result<(), &'static str> {
-        self.writes.ask(|| self.rehearse())
+        let lacked_space = self.writes.lacks_space();
+        self.writes.ask(|| {
+            self.rehearse()?;
+            if lacked_space { self.write(rehearse::on_disk) } else { Ok(()) }
+        })
     }
 
     /// A write that changes nothing.

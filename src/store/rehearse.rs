@@ -1,4 +1,5 @@
-//! A write on PostgreSQL that changes nothing: whether another session's lock would keep a real one waiting.
+//! A write on PostgreSQL that changes nothing: whether another session's lock would keep a real one
+//! waiting, and a full disk refuse it.
 
 use diesel::sql_types::BigInt;
 
@@ -28,6 +29,16 @@ pub(super) fn on_tables(conn: &mut Conn) -> Result<Option<TenantKey>> {
     );
     let binds = [Bind::Int(LOGS_MAX), Bind::Int(LOGS_MAX)];
     Ok(conn.load_sql::<BigInt, i64>(&sql, &binds)?.pop().map(TenantKey))
+}
+
+/// Writes more than has room on the pages that there are, and takes it back: after a disk was full, what changes rows in
+/// their places says nothing of new ones. Random, or it would be compressed.
+pub(super) fn on_disk(conn: &mut Conn) -> Result<()> {
+    conn.execute_sql(WAIT, &[])?;
+    let large = "SELECT CAST(string_agg(md5(CAST(random() AS text)), '') AS bytea) FROM generate_series(1, 8192)";
+    conn.execute_sql(&format!("INSERT INTO installation (name, value) VALUES ('space', ({large}))"), &[])?;
+    conn.execute_sql("DELETE FROM installation WHERE name = 'space'", &[])?;
+    Ok(())
 }
 
 /// Waits for a log that somebody has locked, holding no other one back meanwhile.

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::error::{Error, Result, TOLD_LOCKED};
+use super::error::{DISK_FULL, Error, Result, SERVER_DISK_FULL, TOLD_LOCKED};
 use super::monotonic::now;
 use super::outage::Outage;
 
@@ -50,9 +50,14 @@ impl WriteHealth {
         self.learned.is_some_and(|at| at.elapsed() < valid)
     }
 
-    /// Whether another's lock is in the way, as far as is known.
-    fn is_locked(&self) -> bool {
-        self.trouble == Some(TOLD_LOCKED) || self.is_stuck()
+    /// Whether something is in the way of some writes and not of others, as far as is known: another's lock, or a full
+    /// disk, on which what has a place already can still be changed.
+    fn is_partial(&self) -> bool {
+        self.trouble == Some(TOLD_LOCKED) || self.lacks_space() || self.is_stuck()
+    }
+
+    fn lacks_space(&self) -> bool {
+        self.trouble.is_some_and(|trouble| [DISK_FULL, SERVER_DISK_FULL].contains(&trouble))
     }
 
     fn is_stuck(&self) -> bool {
@@ -70,11 +75,11 @@ impl Writes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write was committed. A lock stops one write and not another: whether none is in the way any more, the probe
-    /// finds out, which tries them all.
+    /// A write was committed. What stops one write and not another may still be there: the probe finds out, which tries
+    /// them all.
     pub(super) fn kept(&self) {
         let mut known = self.known();
-        if known.is_locked() {
+        if known.is_partial() {
             return;
         }
         if known.trouble.is_some() {
@@ -91,6 +96,11 @@ impl Writes {
     /// A write failed, and others may: nothing is known any more.
     pub(super) fn forget(&self) {
         self.known().learned = None;
+    }
+
+    /// Whether there was no space for what was written last.
+    pub(super) fn lacks_space(&self) -> bool {
+        self.known().lacks_space()
     }
 
     /// Whether writes are kept, else why not.
@@ -134,22 +144,29 @@ mod tests {
         let never = || -> Result<()> { panic!("no probe is needed") };
         writes.kept();
         assert_eq!(writes.ask(never), Ok(()));
-        writes.failed(&Error::Unavailable("database or disk is full".to_owned()));
-        assert_eq!(writes.ask(never), Err("the disk is full"));
+        writes.failed(&Error::Unavailable("disk I/O error".to_owned()));
+        assert_eq!(writes.ask(never), Err("the disk fails"));
         writes.kept();
         assert_eq!(writes.ask(never), Ok(()));
     }
 
     #[test]
-    fn a_lock_is_in_the_way_until_the_probe_has_passed() {
-        let writes = Writes::default();
-        writes.failed(&Error::Unavailable(LOCKED.to_owned()));
-        writes.kept();
-        assert_eq!(writes.ask(|| panic!("it is known")), Err(TOLD_LOCKED));
-        writes.forget();
-        assert_eq!(writes.ask(|| Ok(())), Ok(()));
-        writes.kept();
-        assert_eq!(writes.ask(|| panic!("it is known")), Ok(()));
+    fn what_stops_some_writes_is_in_the_way_until_the_probe_has_passed() {
+        for (text, told) in [
+            (LOCKED, TOLD_LOCKED),
+            ("database or disk is full", DISK_FULL),
+            ("could not extend file: No space left on device", SERVER_DISK_FULL),
+        ] {
+            let writes = Writes::default();
+            writes.failed(&Error::Unavailable(text.to_owned()));
+            writes.kept();
+            assert_eq!(writes.ask(|| panic!("it is known")), Err(told));
+            assert_eq!(writes.lacks_space(), told != TOLD_LOCKED);
+            writes.forget();
+            assert_eq!(writes.ask(|| Ok(())), Ok(()));
+            writes.kept();
+            assert_eq!((writes.ask(|| panic!("it is known")), writes.lacks_space()), (Ok(()), false));
+        }
     }
 
     #[test]

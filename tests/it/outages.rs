@@ -3,7 +3,8 @@
 use std::process::Command;
 
 use diesel::connection::SimpleConnection;
-use diesel::{Connection, PgConnection};
+use diesel::sql_types::BigInt;
+use diesel::{Connection, PgConnection, QueryableByName, RunQueryDsl};
 use serde_json::{Value, json};
 
 use crate::support::server::{BULK, GROUP, Installation, PATCH, Server, USER, finish, unwarned};
@@ -224,6 +225,51 @@ fn spoil(place: &Installation, first: u32, action: &str, when: &str) {
          CREATE CONSTRAINT TRIGGER spoil AFTER INSERT ON log_records DEFERRABLE INITIALLY {when} \
              FOR EACH ROW EXECUTE FUNCTION spoil()"
     ));
+}
+
+#[derive(QueryableByName)]
+struct LastValue {
+    #[diesel(sql_type = BigInt)]
+    last_value: i64,
+}
+
+/// As a server speaks whose disk has room for what is there and for nothing beside.
+fn fill_disk(place: &Installation, table: &str) {
+    place.sql(&format!(
+        "CREATE SEQUENCE IF NOT EXISTS refused; \
+         CREATE OR REPLACE FUNCTION fill_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+             PERFORM nextval('refused'); RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'could not extend file \"base/1/2\": No space left on device'; END $$; \
+         CREATE TRIGGER fill_disk AFTER INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION fill_disk()"
+    ));
+}
+
+#[test]
+fn a_full_disk_is_told_until_there_is_space_for_something_new() {
+    let Some(place) = Installation::postgres() else { return };
+    let server = place.serve(&[]);
+    let (mira, key) = person(&place, &server, "mira@ex.test");
+    let create = || server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "tom@ex.test"}));
+    let ready = || server.client("").get("/readyz");
+    fill_disk(&place, "resources");
+    // The probe changes a row in its place, which goes well; it has to write anew, too.
+    fill_disk(&place, "installation");
+    let why = "the disk of the database server is full";
+    assert_eq!(create().expect(503).error(), format!("503 -: {why}"));
+    let unready = json!({"status": "unready", "writes": why});
+    let mut watch = PgConnection::establish(&place.database_url()).unwrap();
+    // The create, and two probes.
+    until(|| {
+        assert_eq!(ready().expect(503).json(), unready);
+        let asked = diesel::sql_query("SELECT last_value FROM refused").get_result::<LastValue>(&mut watch);
+        (asked.unwrap().last_value >= 3).then_some(())
+    });
+    // What has its place already is still changed, and says nothing of the rest.
+    server.idp().patch(&format!("/scim/v2/Users/{mira}"), &leave()).expect(200);
+    assert_eq!(ready().expect(503).json(), unready);
+    assert_eq!(verdict(&server, &key), "OWNER_INACTIVE");
+    place.sql("DROP TRIGGER fill_disk ON resources; DROP TRIGGER fill_disk ON installation");
+    until(|| Some(ready()).filter(|answer| answer.status == 200));
+    create().expect(201);
 }
 
 const END: &str = "PERFORM pg_terminate_backend(pg_backend_pid())";
