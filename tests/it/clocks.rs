@@ -232,7 +232,8 @@ fn a_clock_that_differs_from_the_databases_writes_nothing() {
     let why = "this node's clock differs from the database's by more than a minute: set it right";
     let unready = json!({"status": "unready", "writes": why});
     assert_eq!(told(&app, &idp), (503, "1".to_owned(), 503, unready.clone()));
-    app.clock.advance(Utc::now() - app.clock.now());
+    // It was far behind from the start, and is set right: no jump, though it looks like one.
+    app.clock.set(Utc::now() - app.clock.now());
     app.anonymous().get("/readyz").expect(200);
     let idp = app.with_key(&app.issue_on_host(Owner::Connection("default".to_owned()), &[]));
     assert_eq!(told(&app, &idp).0, 201);
@@ -243,15 +244,6 @@ fn a_clock_that_differs_from_the_databases_writes_nothing() {
         app.clock.advance(TimeDelta::seconds(-apart));
         assert_eq!((told(&app, &idp).0, told(&app, &idp).2), (201, 200));
     }
-    // Set right after it was far behind: no jump, though it looks like one.
-    app.clock.set(TimeDelta::hours(-1));
-    assert_eq!(told(&app, &idp), (503, "1".to_owned(), 503, unready.clone()));
-    app.clock.set(TimeDelta::hours(1));
-    app.anonymous().get("/readyz").expect(200);
-    assert_eq!(told(&app, &idp).0, 201);
-    // Ahead of it, it is apart again.
-    app.clock.set(TimeDelta::hours(1));
-    assert_eq!(told(&app, &idp), (503, "1".to_owned(), 503, unready));
 }
 
 #[test]
