@@ -3,9 +3,8 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{ANY, Named, Output, found, host, print, show};
-use crate::service::catalogue::apis::ApiRequest;
-use crate::service::request;
+use super::{Named, Output, host, items, print};
+use crate::domain::Api;
 use crate::service::{Error, Service};
 
 #[derive(Subcommand, Debug)]
@@ -55,17 +54,17 @@ fn route(text: &str) -> Result<Value, String> {
 }
 
 impl Definition {
-    /// What is asked for by `POST /v1/apis`.
-    fn request(&self) -> Result<ApiRequest, Error> {
+    /// The body of `POST /v1/apis`.
+    fn body(&self) -> Value {
         let permissions: Vec<Value> = self.permissions.iter().map(|name| json!({"name": name})).collect();
-        request::read_value(&json!({
+        json!({
             "name": self.name,
             "description": self.description,
             "owner_team": self.owner_team,
             "open": self.open,
             "permissions": permissions,
             "routes": self.routes,
-        }))
+        })
     }
 }
 
@@ -84,23 +83,15 @@ fn count_routes(apis: &mut Value) {
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => {
-            let mut apis = serde_json::to_value(service.list_apis(&host(service, "api list")?)?)?;
+            let mut apis = serde_json::to_value(service.list_items::<Api>(&host(service, "api list")?)?)?;
             if !output.json {
                 count_routes(&mut apis);
             }
             print::list(&apis, "apis", &COLUMNS, output)
         }
-        Command::Show(Named { name, output }) => {
-            show(found("api", &name, service.read_api(&host(service, "api show")?, &name, &ANY))?, output)
-        }
-        Command::Create(api) => show(service.create_api(&host(service, "api create")?, api.request()?)?, api.output),
-        Command::Replace(api) => {
-            let context = host(service, "api replace")?;
-            show(found("api", &api.name, service.replace_api(&context, &api.name, api.request()?, &ANY))?, api.output)
-        }
-        Command::Delete(Named { name, output }) => {
-            found("api", &name, service.delete_api(&host(service, "api delete")?, &name, &ANY))?;
-            print::deleted("api", &name, output)
-        }
+        Command::Show(named) => items::show::<Api>(service, named),
+        Command::Create(api) => items::create::<Api>(service, &api.body(), api.output),
+        Command::Replace(api) => items::replace::<Api>(service, &api.name, &api.body(), api.output),
+        Command::Delete(named) => items::delete::<Api>(service, named),
     }
 }

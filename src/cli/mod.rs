@@ -7,6 +7,7 @@ mod api;
 mod apply;
 mod backup;
 mod first;
+mod items;
 mod key;
 mod key_text;
 mod lines;
@@ -33,7 +34,6 @@ use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::secret::{holds_key_text, without_keys};
 use crate::domain::{Caller, Id, Permission};
-use crate::service::catalogue::Tagged;
 use crate::service::conditions::Conditions;
 use crate::service::request;
 use crate::service::runtime::{SystemClock, SystemEntropy};
@@ -214,11 +214,6 @@ fn found<T>(what: &str, name: &str, outcome: Result<T, Error>) -> Result<T, Erro
         Error::NotFound => Error::Refused(format!("there is no {what} {}", print::harmless(&without_keys(name)))),
         other => other,
     })
-}
-
-/// Prints an item of the catalogue.
-fn show<T: Serialize>(item: Tagged<T>, output: Output) -> Result<(), Error> {
-    print::show(&item.value, output)
 }
 
 /// A principal as people name one: an id, a userName, an agent's name, or `operator`.

@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 
 use super::access::At;
 use super::names::named;
-use super::{ANY, Named, Output, asked, found, host, names, permission, print, show};
-use crate::service::catalogue::roles::RoleRequest;
+use super::{Named, Output, found, host, items, names, permission, print};
+use crate::domain::Role;
 use crate::service::reports::response::HolderResponse;
 use crate::service::{Error, Service};
 
@@ -57,30 +57,13 @@ pub(super) struct Definition {
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::List(output) => {
-            let roles = service.list_roles(&host(service, "role list")?)?;
+            let roles = service.list_items::<Role>(&host(service, "role list")?)?;
             print::list(&roles, "roles", &["name", "permissions", "includes", "assertable_by", "description"], output)
         }
-        Command::Show(Named { name, output }) => {
-            show(found("role", &name, service.read_role(&host(service, "role show")?, &name, &ANY))?, output)
-        }
-        Command::Create(role) => {
-            show(service.create_role(&host(service, "role create")?, asked::<RoleRequest>(&role)?)?, role.output)
-        }
-        Command::Replace(role) => {
-            let context = host(service, "role replace")?;
-            show(
-                found(
-                    "role",
-                    &role.name,
-                    service.replace_role(&context, &role.name, asked::<RoleRequest>(&role)?, &ANY),
-                )?,
-                role.output,
-            )
-        }
-        Command::Delete(Named { name, output }) => {
-            found("role", &name, service.delete_role(&host(service, "role delete")?, &name, &ANY))?;
-            print::deleted("role", &name, output)
-        }
+        Command::Show(named) => items::show::<Role>(service, named),
+        Command::Create(role) => items::create::<Role>(service, &role, role.output),
+        Command::Replace(role) => items::replace::<Role>(service, &role.name, &role, role.output),
+        Command::Delete(named) => items::delete::<Role>(service, named),
         Command::Holders { named: Named { name, output }, at } => {
             at.tell_if_ahead(service);
             let At { at } = at;

@@ -5,9 +5,9 @@ use futures_util::future::LocalBoxFuture;
 
 use super::call::{Call, FromCache, run};
 use super::respond::Reply;
-use super::v1::{access, agents, apis, keys, mappings, roles, users};
+use super::v1::{access, agents, items, keys, mappings, roles, users};
 use super::{Shared, authzen, feed, open, openapi, ready, scim, snapshot};
-use crate::domain::Operation;
+use crate::domain::{Api, Operation, Role};
 use crate::service::{Error, Service};
 
 /// An answer that is still to come.
@@ -59,16 +59,16 @@ impl Handler {
             Operation::AgentSuspend => Call(agents::suspend),
             Operation::AgentActivate => Call(agents::activate),
             Operation::AgentDelete => Call(agents::delete),
-            Operation::ApiList => Call(apis::list),
-            Operation::ApiRead => Call(apis::read),
-            Operation::ApiCreate => Call(apis::create),
-            Operation::ApiReplace => Call(apis::replace),
-            Operation::ApiDelete => Call(apis::delete),
-            Operation::RoleList => Call(roles::list),
-            Operation::RoleRead => Call(roles::read),
-            Operation::RoleCreate => Call(roles::create),
-            Operation::RoleReplace => Call(roles::replace),
-            Operation::RoleDelete => Call(roles::delete),
+            Operation::ApiList => Call(items::list::<Api>),
+            Operation::ApiRead => Call(items::read::<Api>),
+            Operation::ApiCreate => Call(items::create::<Api>),
+            Operation::ApiReplace => Call(items::replace::<Api>),
+            Operation::ApiDelete => Call(items::delete::<Api>),
+            Operation::RoleList => Call(items::list::<Role>),
+            Operation::RoleRead => Call(items::read::<Role>),
+            Operation::RoleCreate => Call(items::create::<Role>),
+            Operation::RoleReplace => Call(items::replace::<Role>),
+            Operation::RoleDelete => Call(items::delete::<Role>),
             Operation::RoleHolders => Call(roles::holders),
             Operation::MappingList => Wait(|r, s, call| Box::pin(snapshot::answer(r, s, call))),
             Operation::MappingRead => Call(mappings::read),

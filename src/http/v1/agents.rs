@@ -18,7 +18,7 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let made = service.create_agent(call.context()?, &read_body(call)?)?;
-    created("agents", made.id, &made)
+    created(call, made.id, &made)
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

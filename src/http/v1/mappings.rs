@@ -12,7 +12,7 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 
 pub(in crate::http) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let made = service.create_mapping(call.context()?, &read_body(call)?)?;
-    defined("mappings", &made, |mapping| mapping.id.to_string())
+    defined(call, &made, |mapping| mapping.id.to_string())
 }
 
 pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, Error> {

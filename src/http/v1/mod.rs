@@ -1,8 +1,9 @@
-//! `/v1`: a file for each noun, in it a function for each operation, from a call to the service and back.
+//! `/v1`: a file for each noun, or for nouns that are alike, in it a function for each operation, from a call to the
+//! service and back.
 
 pub(super) mod access;
 pub(super) mod agents;
-pub(super) mod apis;
+pub(super) mod items;
 pub(super) mod keys;
 pub(super) mod mappings;
 pub(super) mod roles;
@@ -59,15 +60,16 @@ fn replaced<T: Serialize>(Tagged { etag, value }: Tagged<T>) -> Result<Reply, Er
     Ok(Reply::json(200, &value)?.tagged(&etag))
 }
 
-/// 201, with where it is from now on.
-fn created(list: &str, name: impl std::fmt::Display, value: &impl Serialize) -> Result<Reply, Error> {
-    Ok(Reply::json(201, value)?.with(LOCATION, format!("/v1/{list}/{name}")))
+/// 201, with where it is from now on: under the path of what it was added to.
+fn created(call: &Call, name: impl std::fmt::Display, value: &impl Serialize) -> Result<Reply, Error> {
+    let list = call.operation.routes().first().map_or("", |(_, path)| path);
+    Ok(Reply::json(201, value)?.with(LOCATION, format!("{list}/{name}")))
 }
 
 /// The same for what has a tag; `name` is its name in URLs.
-fn defined<T: Serialize>(list: &str, made: &Tagged<T>, name: impl Fn(&T) -> String) -> Result<Reply, Error> {
+fn defined<T: Serialize>(call: &Call, made: &Tagged<T>, name: impl Fn(&T) -> String) -> Result<Reply, Error> {
     let name = made.value.as_ref().map(name).unwrap_or_default();
-    Ok(created(list, name, &made.value)?.tagged(&made.etag))
+    Ok(created(call, name, &made.value)?.tagged(&made.etag))
 }
 
 fn empty((): ()) -> Result<Reply, Error> {

@@ -16,10 +16,11 @@ use serde_json::Value;
 use self::plan::Plan;
 use self::response::Applied;
 use crate::domain::mapping::Source;
-use crate::domain::{Api, Id, Operation, TenantKey};
+use crate::domain::{Api, Id, Operation, Role, TenantKey};
 use crate::service::access::{people, policy};
+use crate::service::catalogue::items::Item;
 use crate::service::catalogue::mappings::MappingRequest;
-use crate::service::catalogue::{apis, mappings, roles};
+use crate::service::catalogue::{mappings, roles};
 use crate::service::reports::effects;
 use crate::service::request::{self, List, NonEmptyText, Object};
 use crate::service::{Context, Error, Service, caller, change};
@@ -94,8 +95,8 @@ struct File {
 impl File {
     fn read(file: &Value) -> Result<File, Error> {
         let Written { apis, roles, mappings } = request::read_value(file)?;
-        let apis = each("apis", &apis, |entry| apis::parse(request::read_value(entry)?, None))?;
-        let roles = each("roles", &roles, |entry| roles::Draft::new(request::read_value(entry)?, None))?;
+        let apis = each("apis", &apis, |entry| Api::draft(request::read_value(entry)?, None))?;
+        let roles = each("roles", &roles, |entry| Role::draft(request::read_value(entry)?, None))?;
         let mappings = each("mappings", &mappings, request::read_value)?;
         check_named_once("apis", apis.iter().map(|api| api.name.as_str()))?;
         check_named_once("roles", roles.iter().map(|draft| draft.role.name.as_str()))?;

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use crate::domain::log::Entry;
 use crate::domain::mapping::{Meant, Source};
 use crate::domain::policy::Mapped;
-use crate::domain::{Api, Id, Mapping, Operation, Policy, Role, TenantKey};
+use crate::domain::{Api, Id, Mapping, Policy, Role, TenantKey};
 use crate::service::apply::left::Left;
 use crate::service::apply::response::{Applied, AppliedChange, Definition};
 use crate::service::apply::{File, Options, at};
-use crate::service::catalogue::{apis, end, items, mappings, roles};
+use crate::service::catalogue::items::{self, Verb};
+use crate::service::catalogue::{apis, end, mappings, roles};
 use crate::service::reports::effects::PolicyDifference;
 use crate::service::{Change, Error};
 use crate::store::Conn;
@@ -239,14 +240,10 @@ fn overlaid(before: &Policy, file: &File, gone: &Left) -> Policy {
 
 impl Step {
     pub(in crate::service::apply) fn carry_out(&self, change: &mut Change<'_>, policy: &Policy) -> Result<(), Error> {
-        let is_new = self.before.is_none();
+        let verb = if self.before.is_none() { Verb::Create } else { Verb::Replace };
         match &self.item {
-            Item::Api(api) => {
-                items::save(change, policy, api, if is_new { Operation::ApiCreate } else { Operation::ApiReplace })
-            }
-            Item::Role(role) => {
-                items::save(change, policy, role, if is_new { Operation::RoleCreate } else { Operation::RoleReplace })
-            }
+            Item::Api(api) => items::save(change, policy, api, verb),
+            Item::Role(role) => items::save(change, policy, role, verb),
             Item::Mapping { role, source, instead_of } => {
                 let id = instead_of.as_ref().map_or_else(|| change.mint(), |old| old.mapping.id);
                 let mapping = Mapping::new(id, role, source.clone());
@@ -256,8 +253,7 @@ impl Step {
                 }
             }
             Item::Gone(kind, name) => {
-                let operation = if *kind == Kind::Api { Operation::ApiDelete } else { Operation::RoleDelete };
-                end(change, *kind, name, Entry::new(operation.action(), kind.name(), name))
+                end(change, *kind, name, Entry::new(Verb::Delete.on(*kind).action(), kind.name(), name))
             }
             Item::Unmapped(gone) => mappings::remove(change, &gone.mapping),
         }

@@ -8,13 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::domain::api::{ApiPermission, ApiRoute};
 use crate::domain::permission::KEYROLL;
 use crate::domain::role::Name;
-use crate::domain::{Api, Operation, Permission, Policy};
-use crate::service::catalogue::items::{self, Item, Operations};
-use crate::service::catalogue::{Tagged, in_use, named};
-use crate::service::conditions::Conditions;
+use crate::domain::{Api, Permission, Policy};
+use crate::service::catalogue::in_use;
+use crate::service::catalogue::items::{Item, named};
 use crate::service::impact::affected::Affected;
 use crate::service::request::{List, NonEmptyText, Object, Text};
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Error};
 use crate::store::catalogue::Kind;
 
 /// An api, as somebody describes it.
@@ -84,73 +83,41 @@ pub struct ApiList {
     pub apis: Vec<ApiResponse>,
 }
 
-impl Service {
-    /// Every api, by name, Keyroll's own included.
-    ///
-    /// # Errors
-    /// 403 without the permission.
-    pub fn list_apis(&self, context: &Context) -> Result<ApiList, Error> {
-        Ok(ApiList { apis: items::list::<Api>(self, context)? })
-    }
-
-    /// One api.
-    ///
-    /// # Errors
-    /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
-    pub fn read_api(
-        &self,
-        context: &Context,
-        name: &str,
-        conditions: &Conditions,
-    ) -> Result<Tagged<ApiResponse>, Error> {
-        items::read::<Api>(self, context, name, conditions)
-    }
-
-    /// Registers an api.
-    ///
-    /// # Errors
-    /// 422 for a request that breaks the rules, 409 for a name that is taken.
-    pub fn create_api(&self, context: &Context, request: ApiRequest) -> Result<Tagged<ApiResponse>, Error> {
-        items::create::<Api>(self, context, parse(request, None)?)
-    }
-
-    /// Replaces an api.
-    ///
-    /// # Errors
-    /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses a permission that
-    /// would go.
-    pub fn replace_api(
-        &self,
-        context: &Context,
-        name: &str,
-        request: ApiRequest,
-        conditions: &Conditions,
-    ) -> Result<Tagged<ApiResponse>, Error> {
-        items::replace::<Api>(self, context, parse(request, Some(name))?, conditions)
-    }
-
-    /// Removes an api.
-    ///
-    /// # Errors
-    /// 404 if there is none, 412 for another tag than `If-Match` names, 409 if a role uses it.
-    pub fn delete_api(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
-        items::delete::<Api>(self, context, name, conditions)
-    }
-}
-
 impl Item for Api {
+    const KIND: Kind = Kind::Api;
+    type Request = ApiRequest;
     type Draft = Api;
     type Response = ApiResponse;
+    type List = ApiList;
 
-    const KIND: Kind = Kind::Api;
-    const WORD: &'static str = "api";
-    const OPERATIONS: Operations = Operations {
-        list: Operation::ApiList,
-        read: Operation::ApiRead,
-        create: Operation::ApiCreate,
-        replace: Operation::ApiReplace,
-        delete: Operation::ApiDelete,
-    };
+    fn draft(request: ApiRequest, name: Option<&str>) -> Result<Api, Error> {
+        let mut api = Api {
+            name: named::<Api>(request.name, name)?,
+            description: request.description.unwrap_or_default().0,
+            owner_team: request.owner_team.map(|team| team.0),
+            open: request.open.unwrap_or_default(),
+            permissions: vec![],
+            routes: vec![],
+        };
+        Api::check_not_built_in(&api.name)?;
+        for (n, Object(asked)) in request.permissions.unwrap_or_default().0.into_iter().enumerate() {
+            let refuse = |detail| Error::invalid(format!("/permissions/{n}/name"), format!("name: {detail}"));
+            let permission = permission(&api, asked).map_err(refuse)?;
+            api.permissions.push(permission);
+        }
+        let mut shapes = HashSet::new();
+        for (n, Object(asked)) in request.routes.unwrap_or_default().0.into_iter().enumerate() {
+            let refuse =
+                |(member, detail)| Error::invalid(format!("/routes/{n}/{member}"), format!("{member}: {detail}"));
+            let route = route(&api, asked).map_err(refuse)?;
+            if !shapes.insert(route.shape()) {
+                let detail = "another route has this method and path, and a request needs exactly one permission";
+                return Err(refuse(("path", detail.to_owned())));
+            }
+            api.routes.push(route);
+        }
+        Ok(api)
+    }
 
     fn of(draft: &Api) -> &Api {
         draft
@@ -192,6 +159,14 @@ impl Item for Api {
         let Api { name, description, owner_team, open, permissions, routes } = self.clone();
         ApiResponse { built_in: name == KEYROLL, name, description, owner_team, open, permissions, routes }
     }
+
+    fn name_in(response: &ApiResponse) -> &str {
+        &response.name
+    }
+
+    fn list(apis: Vec<ApiResponse>) -> ApiList {
+        ApiList { apis }
+    }
 }
 
 /// A new state of an api must know every permission of it that roles name.
@@ -207,35 +182,6 @@ fn user_of<'p>(policy: &'p Policy, api: &str, known: impl Fn(&Permission) -> boo
     let breaks = |permission: &Permission| permission.api() == api && !known(permission);
     let user = policy.roles().values().find(|role| role.permissions.iter().any(breaks));
     user.map(|role| role.name.as_str())
-}
-
-/// What a request describes; for a replacement the name is the URL's.
-pub(in crate::service) fn parse(request: ApiRequest, name: Option<&str>) -> Result<Api, Error> {
-    let mut api = Api {
-        name: named("api", request.name, name, Api::check_not_built_in)?,
-        description: request.description.unwrap_or_default().0,
-        owner_team: request.owner_team.map(|team| team.0),
-        open: request.open.unwrap_or_default(),
-        permissions: vec![],
-        routes: vec![],
-    };
-    Api::check_not_built_in(&api.name)?;
-    for (n, Object(asked)) in request.permissions.unwrap_or_default().0.into_iter().enumerate() {
-        let refuse = |detail| Error::invalid(format!("/permissions/{n}/name"), format!("name: {detail}"));
-        let permission = permission(&api, asked).map_err(refuse)?;
-        api.permissions.push(permission);
-    }
-    let mut shapes = HashSet::new();
-    for (n, Object(asked)) in request.routes.unwrap_or_default().0.into_iter().enumerate() {
-        let refuse = |(member, detail)| Error::invalid(format!("/routes/{n}/{member}"), format!("{member}: {detail}"));
-        let route = route(&api, asked).map_err(refuse)?;
-        if !shapes.insert(route.shape()) {
-            let detail = "another route has this method and path, and a request needs exactly one permission";
-            return Err(refuse(("path", detail.to_owned())));
-        }
-        api.routes.push(route);
-    }
-    Ok(api)
 }
 
 /// A permission, or what is wrong with its name.

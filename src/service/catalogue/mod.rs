@@ -3,7 +3,7 @@
 //! Every change is a record of the log and a row from that record on: what was true before stays.
 
 pub mod apis;
-pub(in crate::service) mod items;
+pub mod items;
 pub mod mappings;
 pub mod roles;
 pub mod snapshot;
@@ -15,7 +15,6 @@ use serde_json::Map;
 use serde_json::Value;
 
 use crate::domain::log::Entry;
-use crate::domain::role::Name;
 use crate::domain::{Caller, Mapping, Permissions, Policy, TenantKey};
 use crate::service::change::Touched;
 use crate::service::conditions::Conditions;
@@ -55,28 +54,6 @@ impl<T> Tagged<T> {
 
 fn tag(version: i64) -> String {
     format!("\"{version}\"")
-}
-
-/// The name of what a request describes: for a replacement the one in the URL, which is not that of something built
-/// in and is kept.
-fn named(
-    kind: &str,
-    own: Option<Name>,
-    url: Option<&str>,
-    check_not_built_in: impl Fn(&str) -> Result<(), Error>,
-) -> Result<String, Error> {
-    let refuse = |detail: String| Err(Error::invalid("/name", format!("name: {detail}")));
-    match (own, url) {
-        (Some(own), None) => Ok(own.0),
-        (None, None) => refuse("is required".to_owned()),
-        (own, Some(url)) => {
-            check_not_built_in(url)?;
-            match own {
-                Some(own) if own.0 != url => refuse(format!("is {url}: a name stays, and this {kind} has another")),
-                _ => Ok(url.to_owned()),
-            }
-        }
-    }
 }
 
 /// Stores an item from this change on, in place of the one that has its name, and records it: of a change,

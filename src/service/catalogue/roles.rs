@@ -7,13 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::role::Name;
 use crate::domain::roles::{INCLUSION_DEPTH_MAX, INCLUSIONS_MAX};
-use crate::domain::{Operation, Permission, Permissions, Policy, Role, TenantKey};
-use crate::service::catalogue::items::{self, Item, Operations};
-use crate::service::catalogue::{Tagged, check_held, named};
-use crate::service::conditions::Conditions;
+use crate::domain::{Permission, Permissions, Policy, Role, TenantKey};
+use crate::service::catalogue::check_held;
+use crate::service::catalogue::items::{Item, named};
 use crate::service::impact::affected::Affected;
 use crate::service::request::{List, Text};
-use crate::service::{Change, Context, Error, Service};
+use crate::service::{Change, Error};
 use crate::store::catalogue::Kind;
 use crate::store::{self, Conn};
 
@@ -60,74 +59,35 @@ pub struct RoleList {
     pub roles: Vec<RoleResponse>,
 }
 
-impl Service {
-    /// Every role, by name, built-in ones included.
-    ///
-    /// # Errors
-    /// 403 without the permission.
-    pub fn list_roles(&self, context: &Context) -> Result<RoleList, Error> {
-        Ok(RoleList { roles: items::list::<Role>(self, context)? })
-    }
-
-    /// One role.
-    ///
-    /// # Errors
-    /// 404 if there is none of that name, 412 for another tag than `If-Match` names.
-    pub fn read_role(
-        &self,
-        context: &Context,
-        name: &str,
-        conditions: &Conditions,
-    ) -> Result<Tagged<RoleResponse>, Error> {
-        items::read::<Role>(self, context, name, conditions)
-    }
-
-    /// Defines a role.
-    ///
-    /// # Errors
-    /// 422 for a request that breaks the rules, 409 for a name that is taken.
-    pub fn create_role(&self, context: &Context, request: RoleRequest) -> Result<Tagged<RoleResponse>, Error> {
-        items::create::<Role>(self, context, Draft::new(request, None)?)
-    }
-
-    /// Replaces the definition of a role: whoever holds it gains and loses at once.
-    ///
-    /// # Errors
-    /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 422 for a
-    /// request that breaks the rules.
-    pub fn replace_role(
-        &self,
-        context: &Context,
-        name: &str,
-        request: RoleRequest,
-        conditions: &Conditions,
-    ) -> Result<Tagged<RoleResponse>, Error> {
-        items::replace::<Role>(self, context, Draft::new(request, Some(name))?, conditions)
-    }
-
-    /// Removes a role.
-    ///
-    /// # Errors
-    /// 404 if there is none, 403 for a built-in one, 412 for another tag than `If-Match` names, 409 if a
-    /// mapping or another role names it.
-    pub fn delete_role(&self, context: &Context, name: &str, conditions: &Conditions) -> Result<(), Error> {
-        items::delete::<Role>(self, context, name, conditions)
-    }
+/// A role as a request describes it.
+pub struct Draft {
+    pub(in crate::service) role: Role,
+    /// Its permissions in the order of the request, to point at one.
+    sent: Vec<Permission>,
 }
 
 impl Item for Role {
+    const KIND: Kind = Kind::Role;
+    type Request = RoleRequest;
     type Draft = Draft;
     type Response = RoleResponse;
+    type List = RoleList;
 
-    const KIND: Kind = Kind::Role;
-    const WORD: &'static str = "role";
-    const OPERATIONS: Operations = Operations {
-        list: Operation::RoleList,
-        read: Operation::RoleRead,
-        create: Operation::RoleCreate,
-        replace: Operation::RoleReplace,
-        delete: Operation::RoleDelete,
-    };
+    fn draft(request: RoleRequest, name: Option<&str>) -> Result<Draft, Error> {
+        let name = named::<Role>(request.name, name)?;
+        if Role::is_built_in(&name) {
+            return Err(Error::invalid("/name", "name: names of built-in roles begin with keyroll."));
+        }
+        let List(sent) = request.permissions.unwrap_or_default();
+        let role = Role {
+            name,
+            description: request.description.unwrap_or_default().0,
+            permissions: sent.clone().into(),
+            includes: distinct(request.includes),
+            assertable_by: distinct(request.assertable_by),
+        };
+        Ok(Draft { role, sent })
+    }
 
     fn of(draft: &Draft) -> &Role {
         &draft.role
@@ -189,31 +149,13 @@ impl Item for Role {
             assertable_by,
         }
     }
-}
 
-/// A role as a request describes it.
-pub(in crate::service) struct Draft {
-    pub(in crate::service) role: Role,
-    /// Its permissions in the order of the request, to point at one.
-    sent: Vec<Permission>,
-}
+    fn name_in(response: &RoleResponse) -> &str {
+        &response.name
+    }
 
-impl Draft {
-    /// What a request describes; for a replacement the name is the URL's.
-    pub(in crate::service) fn new(request: RoleRequest, name: Option<&str>) -> Result<Draft, Error> {
-        let name = named("role", request.name, name, Role::check_not_built_in)?;
-        if Role::is_built_in(&name) {
-            return Err(Error::invalid("/name", "name: names of built-in roles begin with keyroll."));
-        }
-        let List(sent) = request.permissions.unwrap_or_default();
-        let role = Role {
-            name,
-            description: request.description.unwrap_or_default().0,
-            permissions: sent.clone().into(),
-            includes: distinct(request.includes),
-            assertable_by: distinct(request.assertable_by),
-        };
-        Ok(Draft { role, sent })
+    fn list(roles: Vec<RoleResponse>) -> RoleList {
+        RoleList { roles }
     }
 }
 

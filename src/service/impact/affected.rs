@@ -15,7 +15,7 @@ pub(in crate::service) const RECORD_IDS_MAX: usize = 1_000;
 
 /// Mappings and roles that a change concerns.
 #[derive(Debug, Default)]
-pub(in crate::service) struct Affected {
+pub struct Affected {
     mappings: BTreeSet<Id>,
     roles: BTreeSet<String>,
     /// Of these mappings, those that no group has the name for any more.
