@@ -9,7 +9,7 @@ use super::super::error::{Error, ScimType};
 use super::super::filter::{Bound, Filter, element_matches, index_text};
 use super::super::path::AttrRef;
 use super::super::tolerance::{Tolerance, Tolerances};
-use super::super::validate::{self, ELEMENTS_MAX};
+use super::super::validate::{self, ELEMENTS_MAX, is_label, is_labels};
 use super::merge::{given_object, merge, set_sub, settled};
 use super::target::described;
 use super::{Op, Operation};
@@ -152,7 +152,11 @@ impl Change<'_> {
             }
             None => {
                 let given = given_object(attribute, value, &self.at, self.tolerances)?.unwrap_or_default();
+                let names: Vec<String> = given.keys().cloned().collect();
                 merge(&mut element, attribute, given, &self.at, self.tolerances)?;
+                if is_emptied(attribute, &names, &element) {
+                    return Ok(());
+                }
             }
         }
         let primary = element.get("primary") == Some(&Value::Bool(true));
@@ -188,7 +192,7 @@ impl Change<'_> {
                 let had = element.contains_key(&sub.name);
                 set_sub(element, sub, value.clone(), &at, self.tolerances)?;
                 // What is left of an e-mail without its address says nothing.
-                if had && !element.contains_key(&sub.name) && element.keys().all(|key| is_label(key)) {
+                if had && !element.contains_key(&sub.name) && is_labels(element) {
                     element.clear();
                 }
             }
@@ -212,8 +216,12 @@ impl Change<'_> {
             match (op, &mut *element) {
                 (Op::Add, Value::Object(members)) if !value.is_null() => {
                     let Some(given) = given_object(attribute, value, &self.at, self.tolerances)? else { continue };
-                    let named = given.keys().any(|key| key.eq_ignore_ascii_case("primary"));
+                    let names: Vec<String> = given.keys().cloned().collect();
+                    let named = names.iter().any(|key| key.eq_ignore_ascii_case("primary"));
                     merge(members, attribute, given, &self.at, self.tolerances)?;
+                    if is_emptied(attribute, &names, members) {
+                        members.clear();
+                    }
                     primary |= named && is_primary(element);
                 }
                 // RFC 7644 §3.5.2.3: "all matching record values SHALL be replaced".
@@ -349,8 +357,11 @@ fn is_primary(element: &Value) -> bool {
     element.get("primary") == Some(&Value::Bool(true))
 }
 
-fn is_label(name: &str) -> bool {
-    name == "type" || name == "primary"
+/// Whether some of what was given took the value of an element away, and nothing but labels is left.
+fn is_emptied(attribute: &Attribute, given: &[String], element: &Map<String, Value>) -> bool {
+    let subs = given.iter().filter_map(|name| attribute.sub(name));
+    let mut gone = subs.filter(|sub| !sub.is_made() && !is_label(&sub.name) && !element.contains_key(&sub.name));
+    is_labels(element) && gone.next().is_some()
 }
 
 fn limited(elements: &[Value], at: &str) -> Result<(), Error> {

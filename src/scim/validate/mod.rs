@@ -20,7 +20,7 @@ use super::unknown;
 pub use limit::{fits, within_limit};
 pub use order::{ordered, schemas_of};
 pub use state::{complete, immutable};
-pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, value};
+pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, is_label, is_labels, value};
 
 /// The body of a POST or PUT, made canonical.
 #[derive(Clone, Debug, PartialEq)]

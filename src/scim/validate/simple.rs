@@ -165,8 +165,8 @@ pub(super) mod tests {
         let refused = format!("emails[0].primary: expected a boolean, got a string; {general}");
         check(Auto, "emails", r#"[{"primary":"disabled"}]"#, &refused);
         let states = "understood are true, 1, yes, y, t, on, active, enabled and false, 0, no, n, f, off, inactive, disabled, \
-                      suspended, terminated, deprovisioned, deactivated, blocked, locked, deleted, removed, archived, \
-                      left, leaver, departed, offboarded, resigned, retired, dismissed, quit, former";
+                      suspended, terminated, deprovisioned, deactivated, blocked, locked, lockedout, expired, \
+                      revoked, closed, ended, deleted, removed, archived, left, leaver, departed, offboarded, resigned, retired, dismissed, quit, former";
         for odd in [r#""perhaps""#, "2", "0.5", "-1"] {
             check(Auto, "active", odd, &format!("active: expected a boolean, got a {}; {states}", kind(odd)));
         }

@@ -144,7 +144,7 @@ fn object(
     at: &str,
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
-    let mut found = Map::new();
+    let (mut found, mut is_emptied) = (Map::new(), false);
     for (name, member) in members {
         let Some(sub) = attribute.sub(&name) else {
             unknown::part(at, &name, &member, tolerances)?;
@@ -154,12 +154,27 @@ fn object(
         if sub.is_made() {
             continue;
         }
-        if let Some(member) = self::value(sub, member, &format!("{at}.{}", sub.name), tolerances)? {
-            found.insert(sub.name.clone(), member);
+        match self::value(sub, member, &format!("{at}.{}", sub.name), tolerances)? {
+            Some(member) => drop(found.insert(sub.name.clone(), member)),
+            None => is_emptied |= !is_label(&sub.name),
         }
+    }
+    if attribute.multi_valued && is_emptied && is_labels(&found) {
+        return Ok(None);
     }
     let ordered = in_order(found, &attribute.sub_attributes);
     Ok(if ordered.is_empty() { None } else { Some(Value::Object(ordered)) })
+}
+
+/// Whether nothing but labels is left of an element. Of one that was said to have no value they say nothing: an e-mail
+/// without its address is none, by whatever way its address is taken away.
+pub fn is_labels(element: &Map<String, Value>) -> bool {
+    element.keys().all(|name| is_label(name))
+}
+
+/// Whether a sub-attribute says which element it is, and not what (RFC 7643 §2.4).
+pub fn is_label(name: &str) -> bool {
+    name == "type" || name == "primary"
 }
 
 /// Keeps the first of elements that have the same type and value (RFC 7643 §2.4); `primary` is not lost with
@@ -218,7 +233,15 @@ mod tests {
         check(Auto, "active", r#""""#, "- | entra-007");
         check(Rfc, "active", r#""""#, "active: expected a boolean, got a string");
         check(Auto, "emails", r#""""#, "- | entra-007");
-        check(Auto, "emails", r#"[{"type":"work","value":""}]"#, r#"[{"type":"work"}] | entra-007"#);
+        check(Auto, "emails", r#"[{"type":"work","value":"","primary":true}]"#, "- | entra-007");
+        check(Rfc, "emails", r#"[{"type":"work","value":null},{"type":"home"}]"#, r#"[{"type":"home"}]"#);
+        check(
+            Auto,
+            "emails",
+            r#"[{"type":"work","value":"","display":"x"}]"#,
+            r#"[{"display":"x","type":"work"}] | entra-007"#,
+        );
+        check(Rfc, "emails", r#"[{"type":"work","primary":null}]"#, r#"[{"type":"work"}]"#);
         check(Auto, "userName", r#""""#, "userName: must not be empty");
         check(Auto, "userName", r#"" ""#, "userName: must not be empty");
         check(Rfc, "name", r#"{"givenName":null}"#, "-");
