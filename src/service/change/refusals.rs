@@ -22,6 +22,8 @@ pub(in crate::service) enum Refused {
     Gain,
     /// Somebody stays: each resource once an hour for each kind of refusal.
     Stay(Id, String),
+    /// Of what was asked, only members or owners were left that nobody has: each resource once an hour.
+    Unknown(Id),
 }
 
 /// Since when records of one kind are counted, and how many there are.
@@ -56,8 +58,8 @@ impl Refusals {
         }
         let max = match refused {
             Refused::Gain => GAINS_MAX,
-            Refused::Stay(..) if known.len() >= STAYS_MAX && !known.contains_key(refused) => return None,
-            Refused::Stay(..) => 1,
+            _ if known.len() >= STAYS_MAX && !known.contains_key(refused) => return None,
+            Refused::Stay(..) | Refused::Unknown(_) => 1,
         };
         let spent = known.entry(refused.clone()).or_insert(Spent { since: now, count: 0 });
         if spent.count == 0 || is_over(spent) {

@@ -2,6 +2,7 @@
 
 use std::slice;
 
+use chrono::TimeDelta;
 use serde_json::{Value, json};
 
 use super::{EXACT, LENIENT, last_write, send, speaking};
@@ -106,6 +107,38 @@ fn an_unknown_member_keeps_nobody_outside() {
             beside_members(app, &idp, &path, &ids);
         }
         refused_whole(app);
+    });
+}
+
+#[test]
+fn an_unknown_member_alone_is_named_once_an_hour() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@ex.test")).expect(201).id();
+        let team = idp.post("/Groups", group("team", &[&mira])).expect(201).id();
+        let path = format!("/Groups/{team}");
+        let (unknown, other) = (app.id(999), app.id(998));
+        let before = idp.get(&path).expect(200);
+        let named = |app: &TestApp| -> Vec<Value> {
+            let log = app.log();
+            let patched =
+                log.iter().filter(|one| one["action"] == "group.patched" || one["action"] == "group.replaced");
+            patched.map(|one| one["change"]["unknown"].clone()).collect()
+        };
+        let add = |id: &str| add("members", json!([{"value": id}]));
+        let answer = idp.patch(&path, add(&unknown)).expect(200);
+        assert_eq!(answer.header("keyroll-tolerance"), "auto-007");
+        assert_eq!(named(app), [json!([unknown])]);
+        // A provider that repeats itself at every sync does not fill the log, and nothing has changed.
+        idp.patch(&path, add(&unknown)).expect(200);
+        idp.put(&path, group("team", &[&mira, &other])).expect(200);
+        assert_eq!(named(app), [json!([unknown])]);
+        let after = idp.get(&path).expect(200);
+        assert_eq!((after.header("etag"), &after["meta"]), (before.header("etag"), &before["meta"]));
+        app.clock.advance(TimeDelta::hours(1));
+        idp.put(&path, group("team", &[&mira, &other])).expect(200);
+        assert_eq!(named(app), [json!([unknown]), json!([other])]);
+        app.check_log();
     });
 }
 

@@ -12,6 +12,7 @@ use crate::scim::patch::RowChange;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType, validate};
 use crate::service::change::ending::Ending;
+use crate::service::change::refusals::Refused;
 use crate::service::directory::members::{self, Delta, Plan};
 use crate::service::directory::resources::principal::{follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
@@ -187,6 +188,7 @@ pub(in crate::service::directory::resources) fn update(
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
+        record_unknown(change, resource_type, &before, tolerances);
         // Whether it is in any group was not asked: rendering finds out.
         let view = View { resource: before.resource, external_id: before.external_id, is_member: true };
         return Ok(Saved { view });
@@ -218,6 +220,22 @@ pub(in crate::service::directory::resources) fn update(
     let from = connection.map(|connection| connection.key);
     let view = store::resources::view(change.conn, tenant, &resource_type.name, &id, from)?;
     Ok(Saved { view: view.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+}
+
+/// Names the members or owners that nobody has and beside which nothing changed: else nobody would be told which they
+/// were.
+fn record_unknown(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    before: &Loaded,
+    tolerances: &Tolerances,
+) {
+    let Some(connection) = change.context.caller.connection().map(|connection| connection.key) else { return };
+    let (id, service) = (before.resource.id, change.service);
+    let is_due = || service.inner.refusals.take(connection, &Refused::Unknown(id), change.now).is_some();
+    if tolerances.names().contains(&Tolerance::UnknownReference.name()) && is_due() {
+        record(change, resource_type, &id, vec![], Delta::default(), (Affected::default(), tolerances));
+    }
 }
 
 /// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives
