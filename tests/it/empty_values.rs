@@ -54,6 +54,10 @@ fn an_email_without_its_address_is_none_by_every_way_in() {
                 assert_eq!(found, home, "{name} {n}");
             }
         }
+        // A value that a filter says is empty is the one to come.
+        let made = app.idp().post("/Users", user("ann@ex.test")).expect(201).id();
+        let set = replace("emails[type eq \"home\" and value eq \"\"].value", "h@ex.test");
+        assert_eq!(app.idp().patch(&format!("/Users/{made}"), set).expect(200)["emails"], home);
         // What was never said to have a value stays as it is.
         let addresses = json!([{"type": "work"}]);
         let made = app.idp().post("/Users", and(user("tom@ex.test"), json!({"addresses": addresses}))).expect(201);

@@ -139,10 +139,7 @@ impl Change<'_> {
                 if !self.tolerances.allow(tolerance) {
                     return Err(missing());
                 }
-                match validate::element(attribute, Value::Object(described), &self.at, self.tolerances)? {
-                    Some(Value::Object(element)) => element,
-                    _ => Map::new(),
-                }
+                self.described(described)?
             }
         };
         match choice.sub {
@@ -163,6 +160,19 @@ impl Change<'_> {
         self.found.push(self.elements.len());
         self.elements.push(Value::Object(element));
         self.settle_primary(primary)
+    }
+
+    /// The element that a filter describes. One whose value is said to be empty gets another one: its labels stay.
+    fn described(&mut self, described: Map<String, Value>) -> Result<Map<String, Value>, Error> {
+        let attribute = self.attr.attribute;
+        let labels: Map<_, _> = described.clone().into_iter().filter(|(name, _)| is_label(name)).collect();
+        for members in [described, labels] {
+            let element = validate::element(attribute, Value::Object(members), &self.at, self.tolerances)?;
+            if let Some(Value::Object(element)) = element {
+                return Ok(element);
+            }
+        }
+        Ok(Map::new())
     }
 
     /// What is meant by what was sent for an element or a part of it: everything that says that there is no
