@@ -159,10 +159,10 @@ impl<'r> Reader<'r> {
             return Ok(());
         }
         let schema = self.rtype.schema;
-        if op != Op::Remove
-            && schema.id.eq_ignore_ascii_case(path.trim())
-            && self.tolerances.allow(Tolerance::EmptyPath)
-        {
+        if schema.id.eq_ignore_ascii_case(path.trim()) && self.tolerances.allow(Tolerance::EmptyPath) {
+            if op == Op::Remove {
+                return self.without_path(verb, value);
+            }
             return self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new());
         }
         let Some(target) = Target::parse(path, value.as_ref(), self.rtype, self.tolerances)? else { return Ok(()) };
@@ -184,6 +184,10 @@ impl<'r> Reader<'r> {
             Ok(Op::Remove) if !self.names_members(value.as_ref()) => {
                 // RFC 7644 §3.5.2.2: MUST fail. Whatever it was to remove, nobody is active by that.
                 let error = Error::new(ScimType::NoTarget, "path: is missing, and remove needs one");
+                // Of a group it may be a member, whom leaving it out would keep inside.
+                if self.rtype.rows.is_some() && matches!(value, Some(Value::Array(_) | Value::String(_))) {
+                    return Err(error);
+                }
                 let value = value.filter(|_| !self.rtype.principal);
                 return self.set_aside(error, &value.unwrap_or_default());
             }

@@ -143,6 +143,34 @@ fn an_unknown_member_alone_is_named_once_an_hour() {
 }
 
 #[test]
+fn a_removal_without_an_attribute_keeps_nobody_inside_in_silence() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let hire = |name: &str| idp.post("/Users", user(&format!("{name}-{}", dialect.name()))).expect(201).id();
+            let (leaver, other) = (hire("leaver"), hire("other"));
+            let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&leaver])).expect(201).id());
+            let all = json!([{"value": leaver}]);
+            // What it is to be removed from is said by nothing: it may be the members, and nothing else is done.
+            for value in [all.clone(), json!(leaver), json!([leaver])] {
+                let odd = json!([{"op": "remove", "value": value},
+                    {"op": "add", "path": "members", "value": [{"value": other}]}]);
+                let refused = idp.patch(&path, patch(odd));
+                let detail = "Operations[0]: path: is missing, and remove needs one";
+                assert_eq!(refused.scim_error(400, "noTarget"), detail);
+                assert_eq!(idp.get(&path).expect(200).members(), [leaver.as_str()]);
+            }
+            assert_eq!(last_write(app, "group.refused")["change"]["code"], "noTarget");
+            // The schema's own name is no path.
+            let named = json!([{"op": "remove", "path": GROUP, "value": {"members": all}}]);
+            let gone = idp.patch(&path, patch(named)).expect(200);
+            let tolerances = "entra-003, auto-006, auto-014";
+            assert_eq!((gone.members(), gone.header("keyroll-tolerance")), (vec![], tolerances));
+        }
+    });
+}
+
+#[test]
 fn an_unknown_owner_keeps_no_agent_without_the_others() {
     for_each_app(|app| {
         for dialect in LENIENT {
