@@ -2,7 +2,7 @@
 //! was asked before, so that nothing is read from the database.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
-use std::sync::Arc;
+mod support;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use serde_json::{Value, json};
@@ -14,8 +14,7 @@ use keyroll::service::authzen::request as authzen;
 use keyroll::service::conditions::Conditions;
 use keyroll::service::directory::resources::Wanted;
 use keyroll::service::request;
-use keyroll::service::runtime::{SystemClock, SystemEntropy};
-use keyroll::service::{Context, Limits, Service, Settings};
+use keyroll::service::{Context, Service};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -35,16 +34,7 @@ struct Installation {
 }
 
 fn installation() -> Installation {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        data_dir: folder.path().join("data"),
-        database_url: format!("sqlite:{}", folder.path().join("data/keyroll.db").display()),
-        require_synchronous_standby: false,
-        readers: 4,
-        public_url: "http://127.0.0.1:8080".into(),
-        limits: Limits { requests_per_minute: None, ..Limits::default() },
-    };
-    let service = Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+    let (folder, service) = support::service();
     let made = service.init("default").unwrap();
     let enter = |name: &str| service.enter(made[name].as_str().unwrap(), RequestRef::default()).unwrap();
     let (idp, admin) = (enter("provisioning_key"), enter("admin_key"));

@@ -5,8 +5,9 @@
 //! that of A19: each takes far less than 50 ms.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
+mod support;
+
 use std::hint::black_box;
-use std::sync::Arc;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
@@ -19,8 +20,7 @@ use keyroll::service::authzen::request as authzen;
 use keyroll::service::conditions::Conditions;
 use keyroll::service::directory::resources::Wanted;
 use keyroll::service::request;
-use keyroll::service::runtime::{SystemClock, SystemEntropy};
-use keyroll::service::{Context, Limits, Service, Settings};
+use keyroll::service::{Context, Service};
 
 const USERS: usize = 10_000;
 
@@ -35,16 +35,7 @@ fn user(n: usize) -> Value {
 
 /// A service on SQLite with users, its folder, who provisions, the admin, and the keys that `init` gave.
 fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
-    let folder = tempfile::tempdir().unwrap();
-    let settings = Settings {
-        data_dir: folder.path().join("data"),
-        database_url: format!("sqlite:{}", folder.path().join("data/keyroll.db").display()),
-        require_synchronous_standby: false,
-        readers: 4,
-        public_url: "http://127.0.0.1:8080".into(),
-        limits: Limits::default(),
-    };
-    let service = Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+    let (folder, service) = support::service();
     let made = service.init("default").unwrap();
     let context = |name: &str| {
         let entered = service.enter(made[name].as_str().unwrap(), RequestRef::default()).unwrap();

@@ -2,8 +2,9 @@
 //! `cargo bench --bench tenants`. The two of a pair are to be the same.
 #![allow(missing_docs, clippy::unwrap_used, clippy::indexing_slicing, reason = "a bench")]
 
+mod support;
+
 use std::hint::black_box;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use criterion::{Criterion, criterion_group, criterion_main};
@@ -11,11 +12,10 @@ use serde_json::{Value, json};
 
 use keyroll::domain::log::RequestRef;
 use keyroll::scim::schema::registry;
+use keyroll::service::Service;
 use keyroll::service::conditions::Conditions;
 use keyroll::service::directory::resources::Wanted;
 use keyroll::service::request;
-use keyroll::service::runtime::{SystemClock, SystemEntropy};
-use keyroll::service::{Limits, Service, Settings};
 
 fn user(n: usize) -> Value {
     json!({"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": format!("user{n}@north.example")})
@@ -34,16 +34,7 @@ fn tenant(service: &Service, name: &str) -> (String, String, String) {
 fn beside_a_writer(c: &mut Criterion) {
     let users = registry().by_name("User").unwrap();
     for others in [1, 1_000] {
-        let folder = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            data_dir: folder.path().join("data"),
-            database_url: format!("sqlite:{}", folder.path().join("data/keyroll.db").display()),
-            require_synchronous_standby: false,
-            readers: 4,
-            public_url: "http://127.0.0.1:8080".into(),
-            limits: Limits { requests_per_minute: None, ..Limits::default() },
-        };
-        let service = Service::open(settings, Arc::new(SystemClock), Arc::new(SystemEntropy)).unwrap();
+        let (_folder, service) = support::service();
         let (idp, admin, id) = tenant(&service, "default");
         let writers: Vec<_> = (0..others).map(|n| tenant(&service, &format!("tenant{n}"))).collect();
         let stop = AtomicBool::new(false);

@@ -126,10 +126,7 @@ pub(super) async fn arrived<B>(
         Err(error) => error,
     };
     let (operation, id) = (target.operation, target.id.to_owned());
-    let may_end = matches!(operation, Operation::Replace | Operation::Patch | Operation::Delete);
-    let (Some(context), Some(resource_type), true) =
-        (context.cloned(), registry().by_endpoint(target.endpoint), may_end)
-    else {
+    let (Some(context), Some(resource_type)) = (context.cloned(), registry().by_endpoint(target.endpoint)) else {
         return Err(error);
     };
     let record = move |service: &Service| {

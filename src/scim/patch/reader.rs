@@ -63,6 +63,7 @@ impl<'r> Reader<'r> {
             }
         };
         let verb = Verb::read(op.as_ref(), self.tolerances);
+        let path = path.filter(|path| !self.removes_from_itself(&verb, path, value.as_ref()));
         let start = self.found.len();
         let done = match &path {
             Some(path) => {
@@ -151,6 +152,13 @@ impl<'r> Reader<'r> {
         path.and_then(|(_, path)| path.as_str()).is_some_and(|path| decides(self.rtype, path))
     }
 
+    /// Whether something is to be removed whose path is the schema's own name, which is none.
+    fn removes_from_itself(&mut self, verb: &Verb, path: &str, value: Option<&Value>) -> bool {
+        matches!(verb.op_with(value), Ok(Op::Remove))
+            && self.rtype.schema.id.eq_ignore_ascii_case(path.trim())
+            && self.tolerances.allow(Tolerance::EmptyPath)
+    }
+
     fn at_path(&mut self, verb: &Verb, path: &str, value: Option<Value>) -> Result<(), Error> {
         let op = verb.op_with(value.as_ref())?;
         let is_password = path.eq_ignore_ascii_case("password") && resolve(self.rtype, path).is_none();
@@ -160,9 +168,6 @@ impl<'r> Reader<'r> {
         }
         let schema = self.rtype.schema;
         if schema.id.eq_ignore_ascii_case(path.trim()) && self.tolerances.allow(Tolerance::EmptyPath) {
-            if op == Op::Remove {
-                return self.without_path(verb, value);
-            }
             return self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new());
         }
         let Some(target) = Target::parse(path, value.as_ref(), self.rtype, self.tolerances)? else { return Ok(()) };

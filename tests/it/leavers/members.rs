@@ -152,9 +152,11 @@ fn a_removal_without_an_attribute_keeps_nobody_inside_in_silence() {
             let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&leaver])).expect(201).id());
             let all = json!([{"value": leaver}]);
             // What it is to be removed from is said by nothing: it may be the members, and nothing else is done.
+            let from = |value: &Value| json!({"op": "remove", "path": GROUP, "value": value});
             for value in [all.clone(), json!(leaver), json!([leaver])] {
-                let odd = json!([{"op": "remove", "value": value},
-                    {"op": "add", "path": "members", "value": [{"value": other}]}]);
+                let join = json!({"op": "add", "path": "members", "value": [{"value": other}]});
+                assert_eq!(idp.patch(&path, patch(json!([from(&value), join]))).status, 400, "{value}");
+                let odd = json!([{"op": "remove", "value": value}, join]);
                 let refused = idp.patch(&path, patch(odd));
                 let detail = "Operations[0]: path: is missing, and remove needs one";
                 assert_eq!(refused.scim_error(400, "noTarget"), detail);
