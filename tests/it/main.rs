@@ -25,7 +25,6 @@ mod defences;
 mod deletion;
 mod dialects;
 mod discovery;
-mod empty_values;
 mod errors;
 mod etag;
 mod external_ids;
