@@ -1,7 +1,7 @@
 //! Measures a server under load and compares it with what the machine can do, in one run:
 //!
 //! ```text
-//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access|ratios|selectors]
+//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access|ratios|selectors|table]
 //! ```
 //!
 //! It starts `keyroll serve` on an empty SQLite database (rate limit off, everything else as shipped),
@@ -10,7 +10,8 @@
 //! of the same rows, adding a member to a large group against adding one to a small group, and memory.
 //! With the word `access` it measures roles and mappings instead, on the database that KEYROLL_DATABASE_URL
 //! names; with `ratios` what every verb costs with USERS users against a tenth of them; with
-//! `selectors` whether the time of an answer tells that there is a key (attack case A01).
+//! `selectors` whether the time of an answer tells that there is a key (attack case A01); with `table` every verb
+//! beside its goal, on the database that KEYROLL_DATABASE_URL names.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -25,6 +26,7 @@ mod ratios;
 mod raw;
 mod selectors;
 mod servers;
+mod table;
 
 use serde_json::{Value, json};
 
@@ -42,8 +44,12 @@ fn main() {
     let number = |n: usize, default: usize| arguments.get(n).and_then(|text| text.parse().ok()).unwrap_or(default);
     let (users, seconds) = (number(0, 100_000), number(1, 5) as u64);
 
-    if arguments.iter().any(|word| word == "ratios") {
+    let says = |word: &str| arguments.iter().any(|one| one == word);
+    if says("ratios") {
         return ratios::measure(users);
+    }
+    if says("table") {
+        return table::measure(users, seconds, says("analysed"));
     }
     let keyroll = Keyroll::start();
     let load = Load { connections: CONNECTIONS, seconds };
@@ -82,6 +88,10 @@ fn user(n: usize) -> Value {
 
 /// Creates users by Bulk, a thousand at a time; gives their ids.
 fn fill(keyroll: &Keyroll, users: usize) -> Vec<String> {
+    fill_with(keyroll, users, user)
+}
+
+fn fill_with(keyroll: &Keyroll, users: usize, user: impl Fn(usize) -> Value) -> Vec<String> {
     let mut ids = Vec::with_capacity(users);
     for start in (0..users).step_by(1_000) {
         let operations: Vec<Value> = (start..users.min(start + 1_000))

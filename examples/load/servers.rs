@@ -146,6 +146,14 @@ impl Drop for Keyroll {
     }
 }
 
+/// Lets PostgreSQL count the rows of the database that the environment names.
+pub(crate) fn analyse() {
+    use diesel::connection::SimpleConnection;
+    let Ok(url) = std::env::var("KEYROLL_DATABASE_URL") else { return };
+    let mut conn = <diesel::pg::PgConnection as diesel::Connection>::establish(&url).expect("a session");
+    conn.batch_execute("ANALYZE").expect("counts");
+}
+
 /// A bare actix-web handler in a process of its own: no middleware, the same bytes each time.
 pub(crate) struct Bare {
     child: Child,
