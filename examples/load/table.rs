@@ -128,9 +128,19 @@ pub(super) fn measure(users: usize, seconds: u64, is_analysed: bool) {
     for (name, group) in ["group ±1 member, of 10", "group ±1 member, of all"].into_iter().zip(&groups) {
         rows.push(Row(name, 2, place.rate(2, |n| place.member(group, n)), Some(1_000.0)));
     }
-    rows.push(Row("half find, a fifth get, the rest writes", CLIENTS, place.rate(CLIENTS, |n| mixed(&place, n)), Some(2_500.0)));
+    rows.push(Row(
+        "half find, a fifth get, the rest writes",
+        CLIENTS,
+        place.rate(CLIENTS, |n| mixed(&place, n)),
+        Some(2_500.0),
+    ));
     let bare = Bare::start(&place.keyroll.get(&format!("/Users/{}", place.ids[0])));
-    rows.push(Row("the bare handler", 32, Load { connections: 32, seconds }.run(bare.address(), |_| Request::get("/", "")), None));
+    rows.push(Row(
+        "the bare handler",
+        32,
+        Load { connections: 32, seconds }.run(bare.address(), |_| Request::get("/", "")),
+        None,
+    ));
     print(&rows);
     part(&place);
 }

@@ -38,17 +38,7 @@ impl Noted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How much is noted; see [`Noted::forget`].
-    pub(in crate::service) fn mark(&self) -> usize {
-        self.notes().recorded.len()
-    }
-
-    /// Forgets the records of a transaction that was not kept: those behind a mark.
-    pub(in crate::service) fn forget(&self, mark: usize) {
-        self.notes().recorded.truncate(mark);
-    }
-
-    /// Notes records that the log gets with the commit.
+    /// Notes records that the log has got.
     pub(in crate::service) fn recorded(&self, first: i64, last: i64) {
         self.notes().recorded.push((first, last));
     }

@@ -8,8 +8,9 @@ use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use super::connection::{Bind, CHUNK, Conn, LISTED, List};
 use super::error::{Error, Result};
 use super::nesting::LISTS;
-use super::principals;
+use super::staged::{EXTERNAL_IDS, MEMBERSHIPS, Op, PRINCIPALS, RESOURCES, Table};
 use super::types::Column;
+use super::{principals, resources};
 use crate::domain::facts::{Edge, GroupFacts};
 use crate::domain::{Id, Principal, TenantKey};
 
@@ -67,7 +68,7 @@ const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS
      p.admin_hold ";
 const GROUPS: &str = " UNION ALL SELECT 3, up.member, up.grp, up.since, g.id, g.display, NULL, NULL, NULL, NULL \
      FROM up ";
-const EXTERNAL_IDS: &str = " UNION ALL SELECT 4, e.resource, NULL, NULL, NULL, e.value, NULL, NULL, NULL, NULL \
+const CALLED: &str = " UNION ALL SELECT 4, e.resource, NULL, NULL, NULL, e.value, NULL, NULL, NULL, NULL \
      FROM (SELECT DISTINCT grp FROM up) AS reached ";
 
 type Sql = (
@@ -107,6 +108,15 @@ pub const AT_ONCE: usize = CHUNK;
 /// # Errors
 /// If the database cannot be read.
 pub fn read(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<AccessFacts> {
+    let mut found = gathered(conn, tenant, ids, groups)?;
+    if found.apply_staged(conn, tenant, ids, groups) {
+        return Ok(found);
+    }
+    conn.settled().map_err(Error::from)?;
+    gathered(conn, tenant, ids, groups)
+}
+
+fn gathered(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<AccessFacts> {
     let mut found = AccessFacts::default();
     for ids in ids.chunks(AT_ONCE) {
         let mut called = vec![];
@@ -158,13 +168,40 @@ fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> 
     }
     if groups >= Groups::ExternalIds {
         let called = conn.each("external_ids", "e", "e.resource = reached.grp AND +e.tenant = ?");
-        sql.extend([EXTERNAL_IDS, &called]);
+        sql.extend([CALLED, &called]);
         binds.push(own());
     }
-    conn.load_sql::<Sql, Row>(&sql, &binds)
+    conn.load_unsettled::<Sql, Row>(&sql, &binds)
 }
 
 impl AccessFacts {
+    /// Looks past what waits to be written, and puts in what a change of somebody has staged of them; gives whether that is
+    /// all that waits and matters here.
+    fn apply_staged(&mut self, conn: &Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> bool {
+        let is_new = |(found, table): (usize, &Table)| found < ids.len() && conn.waits_in(table);
+        let place = |key: i64| [key.into(), tenant.0.into()];
+        let is_called = groups >= Groups::ExternalIds && conn.waits_in(&EXTERNAL_IDS);
+        if is_called
+            || conn.waits_in(&MEMBERSHIPS)
+            || [(self.resources.len(), &RESOURCES), (self.principals.len(), &PRINCIPALS)].into_iter().any(is_new)
+            || self.groups.keys().any(|group| conn.staged(&RESOURCES, &place(*group)).is_some())
+        {
+            return false;
+        }
+        let rows = self.resources.iter_mut().all(|own| match conn.staged(&RESOURCES, &place(own.key)) {
+            None => true,
+            Some(Op::Update(row)) => resources::staged_document(row).map(|document| own.document = document).is_some(),
+            Some(_) => false,
+        });
+        rows && self.principals.iter_mut().all(|(principal, _)| {
+            match conn.staged(&PRINCIPALS, &[tenant.0.into(), principal.id.as_bytes()[..].into()]) {
+                None => true,
+                Some(Op::Update(row)) => principals::apply_staged(principal, row).is_some(),
+                Some(_) => false,
+            }
+        })
+    }
+
     /// Takes one row in; what a connection calls a group is given back.
     fn take(
         &mut self,

@@ -8,13 +8,14 @@ use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use diesel::connection::{DefaultLoadingMode, SimpleConnection};
+use diesel::connection::DefaultLoadingMode;
 use diesel::pg::{PgConnection, PgRowByRowLoadingMode};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Bind, Conn};
+use super::db::Db;
 use super::error::{Error, Result};
 use super::schema::TABLES;
 use super::statement::Statement;
@@ -51,9 +52,9 @@ struct Column {
 
 /// The columns of a table; none if there is no such table.
 fn columns(conn: &mut Conn, table: &str) -> Result<Vec<Column>> {
-    let sql = match conn {
-        Conn::Sqlite(_) => "SELECT name, lower(type) FROM pragma_table_info(?) ORDER BY cid",
-        Conn::Postgres(_) => {
+    let sql = match &conn.db {
+        Db::Sqlite(_) => "SELECT name, lower(type) FROM pragma_table_info(?) ORDER BY cid",
+        Db::Postgres(_) => {
             "SELECT CAST(column_name AS text), CAST(data_type AS text) FROM information_schema.columns \
              WHERE table_schema = current_schema() AND table_name = ? ORDER BY ordinal_position"
         }
@@ -78,7 +79,7 @@ fn columns(conn: &mut Conn, table: &str) -> Result<Vec<Column>> {
 /// If the database cannot be read, or `put` fails.
 pub fn export(conn: &mut Conn, mut put: impl FnMut(&str) -> io::Result<()>) -> Result<u64> {
     let mut count = 0;
-    if matches!(conn, Conn::Postgres(_)) {
+    if !conn.is_embedded() {
         // Other statements are bounded in time; these are as long as their tables.
         conn.execute_sql("SET LOCAL statement_timeout = 0", &[])?;
     }
@@ -104,15 +105,15 @@ fn unwritten(error: &io::Error) -> Error {
 
 /// Streams a column of texts: a table may be larger than memory.
 fn each(conn: &mut Conn, sql: &str, mut take: impl FnMut(&str) -> Result<()>) -> Result<()> {
-    let postgres = matches!(conn, Conn::Postgres(_));
+    let postgres = !conn.is_embedded();
     let statement = Statement::<Text> { sql, binds: &[], postgres, keep: false, row: std::marker::PhantomData };
-    match conn {
-        Conn::Sqlite(c) => {
+    match &mut conn.db {
+        Db::Sqlite(c) => {
             for line in statement.load_iter::<String, DefaultLoadingMode>(c)? {
                 take(&line?)?;
             }
         }
-        Conn::Postgres(c) => {
+        Db::Postgres(c) => {
             for line in RunQueryDsl::<PgConnection>::load_iter::<String, PgRowByRowLoadingMode>(statement, c)? {
                 take(&line?)?;
             }
@@ -124,37 +125,37 @@ fn each(conn: &mut Conn, sql: &str, mut take: impl FnMut(&str) -> Result<()>) ->
 impl Conn {
     /// A row as one text.
     fn line(&self, columns: &[Column]) -> String {
-        let value = |column: &Column| match (self, column.kind) {
+        let value = |column: &Column| match (&self.db, column.kind) {
             (_, Kind::Number | Kind::Text) => format!("\"{}\"", column.name),
             (_, Kind::Truth) => format!("CAST(\"{}\" AS integer)", column.name),
-            (Conn::Sqlite(_), Kind::Bytes) => {
+            (Db::Sqlite(_), Kind::Bytes) => {
                 format!("CASE WHEN \"{0}\" IS NULL THEN NULL ELSE hex(\"{0}\") END", column.name)
             }
-            (Conn::Postgres(_), Kind::Bytes) => format!("encode(\"{}\", 'hex')", column.name),
+            (Db::Postgres(_), Kind::Bytes) => format!("encode(\"{}\", 'hex')", column.name),
         };
         let values: Vec<String> = columns.iter().map(value).collect();
-        match self {
-            Conn::Sqlite(_) => format!("json_array({})", values.join(", ")),
-            Conn::Postgres(_) => format!("CAST(json_build_array({}) AS text)", values.join(", ")),
+        match &self.db {
+            Db::Sqlite(_) => format!("json_array({})", values.join(", ")),
+            Db::Postgres(_) => format!("CAST(json_build_array({}) AS text)", values.join(", ")),
         }
     }
 
     /// The insert of many rows, which are one JSON array in one parameter.
     fn insert(&self, table: &str, columns: &[&Column]) -> String {
         let names: Vec<String> = columns.iter().map(|column| format!("\"{}\"", column.name)).collect();
-        let value = |(at, column): (usize, &&Column)| match (self, column.kind) {
-            (Conn::Sqlite(_), Kind::Bytes) => format!("unhex(json_extract(value, '$[{at}]'))"),
-            (Conn::Sqlite(_), _) => format!("json_extract(value, '$[{at}]')"),
-            (Conn::Postgres(_), Kind::Number) => format!("CAST(value->>{at} AS bigint)"),
-            (Conn::Postgres(_), Kind::Truth) => format!("CAST(CAST(value->>{at} AS integer) AS boolean)"),
-            (Conn::Postgres(_), Kind::Text) => format!("value->>{at}"),
-            (Conn::Postgres(_), Kind::Bytes) => format!("decode(value->>{at}, 'hex')"),
+        let value = |(at, column): (usize, &&Column)| match (&self.db, column.kind) {
+            (Db::Sqlite(_), Kind::Bytes) => format!("unhex(json_extract(value, '$[{at}]'))"),
+            (Db::Sqlite(_), _) => format!("json_extract(value, '$[{at}]')"),
+            (Db::Postgres(_), Kind::Number) => format!("CAST(value->>{at} AS bigint)"),
+            (Db::Postgres(_), Kind::Truth) => format!("CAST(CAST(value->>{at} AS integer) AS boolean)"),
+            (Db::Postgres(_), Kind::Text) => format!("value->>{at}"),
+            (Db::Postgres(_), Kind::Bytes) => format!("decode(value->>{at}, 'hex')"),
         };
         let values: Vec<String> = columns.iter().enumerate().map(value).collect();
         let (names, values) = (names.join(", "), values.join(", "));
-        match self {
-            Conn::Sqlite(_) => format!("INSERT INTO \"{table}\" ({names}) SELECT {values} FROM json_each(?)"),
-            Conn::Postgres(_) => format!(
+        match &self.db {
+            Db::Sqlite(_) => format!("INSERT INTO \"{table}\" ({names}) SELECT {values} FROM json_each(?)"),
+            Db::Postgres(_) => format!(
                 "INSERT INTO \"{table}\" ({names}) OVERRIDING SYSTEM VALUE SELECT {values} \
                  FROM json_array_elements(CAST(? AS json)) AS rows (value)"
             ),
@@ -167,22 +168,22 @@ fn last_key(conn: &mut Conn, table: &str, columns: &[Column]) -> Result<Option<i
     if columns.iter().all(|column| column.name != "key") {
         return Ok(None);
     }
-    let sql = match conn {
-        Conn::Sqlite(_) => "SELECT seq FROM sqlite_sequence WHERE name = ?",
-        Conn::Postgres(_) => "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'key') AS regclass))",
+    let sql = match &conn.db {
+        Db::Sqlite(_) => "SELECT seq FROM sqlite_sequence WHERE name = ?",
+        Db::Postgres(_) => "SELECT pg_sequence_last_value(CAST(pg_get_serial_sequence(?, 'key') AS regclass))",
     };
     let rows = conn.load_sql::<Nullable<BigInt>, Option<i64>>(sql, &[Bind::Text(table)])?;
     Ok(rows.into_iter().next().flatten())
 }
 
 fn set_last_key(conn: &mut Conn, table: &str, last: i64) -> Result<()> {
-    match conn {
-        Conn::Sqlite(_) => {
+    match conn.is_embedded() {
+        true => {
             conn.execute_sql("DELETE FROM sqlite_sequence WHERE name = ?", &[Bind::Text(table)])?;
             let binds = [Bind::Text(table), Bind::Int(last)];
             conn.execute_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", &binds)?;
         }
-        Conn::Postgres(_) => {
+        false => {
             let sql = "SELECT setval(CAST(pg_get_serial_sequence(?, 'key') AS regclass), ?)";
             conn.load_sql::<BigInt, i64>(sql, &[Bind::Text(table), Bind::Int(last)])?;
         }
@@ -279,7 +280,7 @@ pub fn fill<T, E: From<Error>>(
         let mut conn = file::connect(text)?;
         place::claim(&mut conn)?;
         // Nobody else sees the file, and it is thrown away unless it becomes whole.
-        conn.batch_execute("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
+        conn.batch("PRAGMA foreign_keys = OFF; PRAGMA journal_mode = MEMORY; PRAGMA synchronous = OFF;")
             .map_err(Error::from)?;
         let made = into(&mut conn, migrations, lines, wanted, finish)?;
         drop(conn);

@@ -140,7 +140,7 @@ pub fn members(
     type Sql = (BigInt, BigInt);
     let (own, limit) = (|| Bind::Int(tenant.0), || Bind::Int(i64::try_from(each).unwrap_or(i64::MAX)));
     let mut rows: Vec<(i64, i64)> = vec![];
-    if matches!(conn, Conn::Postgres(_)) {
+    if !conn.is_embedded() {
         for groups in groups.chunks(CHUNK) {
             let binds = [Bind::List(List::keys(groups)), Bind::Int(after.0), own(), limit()];
             rows.extend(conn.load_sql::<Sql, (i64, i64)>(ALL, &binds)?);

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable, Text};
 
-use super::connection::{Bind, Conn, on};
+use super::connection::{Bind, Conn, alter};
 use super::error::Result;
 use super::schema::catalogue;
 use crate::domain::TenantKey;
@@ -127,7 +127,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, kind: Kind, name: &str, docume
         catalogue::document.eq(document),
         catalogue::from_seq.eq(seq),
     );
-    on!(conn, |c| diesel::insert_into(catalogue::table).values(values).execute(c))?;
+    alter!(conn, |c| diesel::insert_into(catalogue::table).values(values).execute(c))?;
     Ok(())
 }
 
@@ -141,5 +141,5 @@ pub fn close(conn: &mut Conn, tenant: TenantKey, kind: Kind, name: &str, seq: i6
         .filter(catalogue::kind.eq(kind.name()))
         .filter(catalogue::name.eq(name))
         .filter(catalogue::until_seq.is_null());
-    Ok(on!(conn, |c| diesel::update(own).set(catalogue::until_seq.eq(seq)).execute(c))? == 1)
+    Ok(alter!(conn, |c| diesel::update(own).set(catalogue::until_seq.eq(seq)).execute(c))? == 1)
 }

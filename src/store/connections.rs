@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::connection::{Conn, on};
+use super::connection::{Conn, alter, on};
 use super::error::Result;
 use super::schema::connections;
 use super::types::{Column, millis};
@@ -53,7 +53,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, connection: &Connection, now: 
         connections::created.eq(millis(now)),
     );
     let insert = diesel::insert_into(connections::table).values(values).returning(connections::key);
-    let key = on!(conn, |c| insert.get_result::<i64>(c))?;
+    let key = alter!(conn, |c| insert.get_result::<i64>(c))?;
     Ok(Connection { key, ..connection.clone() })
 }
 

@@ -9,7 +9,7 @@ use diesel::sql_types::{BigInt, Nullable};
 
 pub use self::notes::{add_note, forget_notes, notes};
 pub use self::pages::{Part, ending, list, of_owner};
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
 use super::error::Result;
 use super::row::{self, row};
 use super::schema::{connections, credentials, principals, tenants};
@@ -146,7 +146,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::version.eq(credential.version),
         credentials::mac.eq(mac),
     );
-    on!(conn, |c| diesel::insert_into(credentials::table).values(values).execute(c))?;
+    alter!(conn, |c| diesel::insert_into(credentials::table).values(values).execute(c))?;
     Ok(())
 }
 
@@ -165,7 +165,7 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::version.eq(credential.version),
         mac.map(|mac| credentials::mac.eq(mac)),
     );
-    let rows = on!(conn, |c| diesel::update(own).set(changes).execute(c))?;
+    let rows = alter!(conn, |c| diesel::update(own).set(changes).execute(c))?;
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
 
@@ -248,20 +248,4 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Stored
         found.extend(rows.into_iter().map(Row::into_stored));
     }
     Ok(found)
-}
-
-/// Finds a credential by id and locks it until the transaction ends.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<StoredCredential>> {
-    let row = locked!(
-        conn,
-        credentials::table
-            .select(Row::as_select())
-            .filter(credentials::tenant.eq(tenant.0))
-            .filter(credentials::id.eq(&id.as_bytes()[..])),
-        Row
-    )?;
-    Ok(row.map(Row::into_stored))
 }

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, row_of};
 use super::error::Result;
 use super::schema::external_ids;
+use super::staged::{EXTERNAL_IDS, Op};
 use super::types::ResourceKey;
 use crate::domain::TenantKey;
 
@@ -23,25 +24,12 @@ pub fn set(
     resource: ResourceKey,
     value: Option<&str>,
 ) -> Result<()> {
-    let Some(value) = value else {
-        let own = external_ids::table.find((resource.0, connection)).filter(external_ids::tenant.eq(tenant.0));
-        on!(conn, |c| diesel::delete(own).execute(c))?;
-        return Ok(());
+    let key = vec![resource.0.into(), connection.into()];
+    let op = match value {
+        Some(value) => Op::Put(vec![tenant.0.into(), type_name.into(), value.into()]),
+        None => Op::Delete,
     };
-    let values = (
-        external_ids::connection.eq(connection),
-        external_ids::resource.eq(resource.0),
-        external_ids::tenant.eq(tenant.0),
-        external_ids::type_name.eq(type_name),
-        external_ids::value.eq(value),
-    );
-    let set = diesel::insert_into(external_ids::table)
-        .values(values)
-        .on_conflict((external_ids::connection, external_ids::resource))
-        .do_update()
-        .set(external_ids::value.eq(value));
-    on!(conn, |c| set.execute(c))?;
-    Ok(())
+    conn.stage(&EXTERNAL_IDS, key, op)
 }
 
 /// What a connection calls a resource.
@@ -51,7 +39,8 @@ pub fn set(
 pub fn get(conn: &mut Conn, tenant: TenantKey, connection: i64, resource: ResourceKey) -> Result<Option<String>> {
     let own = external_ids::table.find((resource.0, connection)).filter(external_ids::tenant.eq(tenant.0));
     let query = own.select(external_ids::value);
-    Ok(on!(conn, |c| query.get_result::<String>(c).optional())?)
+    let key = [resource.0.into(), connection.into()];
+    Ok(row_of!(conn, &EXTERNAL_IDS, &key, |c| query.get_result::<String>(c).optional())?)
 }
 
 /// What a connection calls each of some resources.

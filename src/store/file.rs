@@ -18,12 +18,12 @@ pub(super) fn connect(path: &str) -> Result<Conn> {
     let mut connection = SqliteConnection::establish(path)
         .map_err(|error| Error::Unavailable(format!("cannot open the database file: {error}")))?;
     connection.batch_execute(SETTINGS)?;
-    Ok(Conn::Sqlite(connection))
+    Ok(Conn::from(connection))
 }
 
 /// Opens a connection that only reads.
 pub(super) fn reader(path: &str) -> Result<Conn> {
     let mut conn = connect(path)?;
-    conn.batch_execute("PRAGMA query_only = ON;")?;
+    conn.batch("PRAGMA query_only = ON;")?;
     Ok(conn)
 }

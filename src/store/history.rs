@@ -8,10 +8,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, on, row_of};
 use super::error::Result;
 use super::resources::Resource;
-use super::schema::{principal_history, resource_history, subject_keys};
+use super::schema::{principal_history, subject_keys};
+use super::staged::{Cell, Op, PRINCIPAL_HISTORY, RESOURCE_HISTORY, SUBJECT_KEYS};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, Principal, TenantKey};
 
@@ -57,16 +58,8 @@ impl PastResource {
 /// # Errors
 /// If the database cannot be written.
 pub fn end_principal(conn: &mut Conn, tenant: TenantKey, before: &Principal, seq: i64) -> Result<()> {
-    let values = (
-        principal_history::tenant.eq(tenant.0),
-        principal_history::id.eq(&before.id.as_bytes()[..]),
-        principal_history::until_seq.eq(seq),
-        principal_history::active.eq(before.active),
-        principal_history::admin_hold.eq(before.admin_hold),
-    );
-    let insert = diesel::insert_into(principal_history::table).values(values).on_conflict_do_nothing();
-    on!(conn, |c| insert.execute(c))?;
-    Ok(())
+    let key = vec![tenant.0.into(), before.id.as_bytes()[..].into(), seq.into()];
+    conn.stage(&PRINCIPAL_HISTORY, key, Op::Keep(vec![before.active.into(), before.admin_hold.into()]))
 }
 
 /// The past states of some principals that ended after a record, the oldest first.
@@ -113,19 +106,9 @@ pub fn end_resource(
     seq: i64,
     now: DateTime<Utc>,
 ) -> Result<()> {
-    let values = (
-        resource_history::tenant.eq(tenant.0),
-        resource_history::resource.eq(resource.key.0),
-        resource_history::id.eq(&resource.id.as_bytes()[..]),
-        resource_history::type_name.eq(&resource.type_name),
-        resource_history::connection.eq(resource.connection),
-        resource_history::until_seq.eq(seq),
-        resource_history::at.eq(millis(now)),
-        resource_history::sealed.eq(sealed),
-    );
-    let insert = diesel::insert_into(resource_history::table).values(values).on_conflict_do_nothing();
-    on!(conn, |c| insert.execute(c))?;
-    Ok(())
+    let mut row: Vec<Cell<'_>> = vec![tenant.0.into(), resource.id.as_bytes()[..].into()];
+    row.extend([resource.type_name.as_str().into(), resource.connection.into(), millis(now).into(), sealed.into()]);
+    conn.stage(&RESOURCE_HISTORY, vec![resource.key.0.into(), seq.into()], Op::Keep(row))
 }
 
 type Sql = (BigInt, Binary, Text, Nullable<BigInt>, BigInt, Binary);
@@ -208,8 +191,12 @@ pub fn keys_of(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id
 /// # Errors
 /// If the database cannot be read.
 pub fn subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Vec<u8>>> {
+    let key = [tenant.0.into(), id.as_bytes()[..].into()];
+    if let Some(Op::Insert(row)) = conn.staged(&SUBJECT_KEYS, &key) {
+        return Ok(row.first().and_then(Cell::bytes).map(<[u8]>::to_vec));
+    }
     let query = subject_keys::table.find((tenant.0, &id.as_bytes()[..])).select(subject_keys::wrapped);
-    Ok(on!(conn, |c| query.get_result::<Vec<u8>>(c).optional())?)
+    Ok(row_of!(conn, &SUBJECT_KEYS, &key, |c| query.get_result::<Vec<u8>>(c).optional())?)
 }
 
 /// Stores the wrapped key of a subject.
@@ -217,8 +204,6 @@ pub fn subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option
 /// # Errors
 /// A unique violation if it has one.
 pub fn set_subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id, wrapped: &[u8]) -> Result<()> {
-    let values =
-        (subject_keys::tenant.eq(tenant.0), subject_keys::id.eq(&id.as_bytes()[..]), subject_keys::wrapped.eq(wrapped));
-    on!(conn, |c| diesel::insert_into(subject_keys::table).values(values).execute(c))?;
-    Ok(())
+    let key = vec![tenant.0.into(), id.as_bytes()[..].into()];
+    conn.stage(&SUBJECT_KEYS, key, Op::Insert(vec![wrapped.into()]))
 }

@@ -14,6 +14,7 @@ pub(in crate::store) use self::paths::path_key;
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use super::error::Result;
 use super::schema::resource_index;
+use super::staged::{Cell, Op, RESOURCE_INDEX};
 use super::types::{Column, ResourceKey};
 use crate::domain::{Id, TenantKey};
 use crate::scim::ResourceType;
@@ -167,34 +168,28 @@ fn changed(
     (old, new)
 }
 
-/// The most rows in one statement, and so the number of statements that are kept prepared.
-const ROWS_MAX: usize = 8;
-
-/// Several rows in a statement, since it costs more than a row does.
 fn insert<'r>(
     conn: &mut Conn,
     tenant: TenantKey,
     key: ResourceKey,
     rows: impl IntoIterator<Item = &'r IndexRow>,
 ) -> Result<()> {
-    const INTO: &str = "INSERT INTO resource_index (tenant, resource, path, value, element, is_primary, cut) VALUES ";
-    let mut rows = rows.into_iter().peekable();
-    while rows.peek().is_some() {
-        let (mut sql, mut binds) = (INTO.to_owned(), Vec::with_capacity(7 * ROWS_MAX));
-        for row in rows.by_ref().take(ROWS_MAX) {
-            sql.push_str(if binds.is_empty() { "(?, ?, ?, ?, ?, ?, ?)" } else { ", (?, ?, ?, ?, ?, ?, ?)" });
-            binds.extend([Bind::Int(tenant.0), Bind::Int(key.0), Bind::Int(row.path.into()), Bind::Text(&row.value)]);
-            binds.extend([Bind::Int(row.element.into()), Bind::Bool(row.is_primary), Bind::Bool(row.cut)]);
-        }
-        conn.execute_sql(&sql, &binds)?;
-    }
-    Ok(())
+    let new = |row: &'r IndexRow| (place(tenant, key, row), vec![row.is_primary.into(), row.cut.into()]);
+    conn.stage_new(&RESOURCE_INDEX, rows.into_iter().map(new))
 }
 
 fn delete(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, row: &IndexRow) -> Result<()> {
-    let own = resource_index::table.find((tenant.0, row.path, &row.value, key.0, row.element));
-    on!(conn, |c| diesel::delete(own).execute(c))?;
-    Ok(())
+    conn.stage(&RESOURCE_INDEX, place(tenant, key, row), Op::Delete)
+}
+
+fn place(tenant: TenantKey, key: ResourceKey, row: &IndexRow) -> Vec<Cell<'_>> {
+    vec![
+        tenant.0.into(),
+        i64::from(row.path).into(),
+        row.value.as_str().into(),
+        key.0.into(),
+        i64::from(row.element).into(),
+    ]
 }
 
 /// The resources of a type that hold a value under an indexed path, in the order of their keys.

@@ -3,7 +3,8 @@
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{Conn, on};
+use super::connection::{Conn, alter, on};
+use super::db::Db;
 use super::error::{Error, Result};
 use super::schema::installation;
 use super::types::Column;
@@ -35,7 +36,7 @@ pub fn fingerprint(conn: &mut Conn, key: Key) -> Result<Option<Vec<u8>>> {
 /// If the database cannot be written.
 pub fn set_fingerprint(conn: &mut Conn, key: Key, fingerprint: &[u8]) -> Result<()> {
     let values = (installation::name.eq(key.0), installation::value.eq(fingerprint));
-    on!(conn, |c| diesel::insert_into(installation::table).values(values).on_conflict_do_nothing().execute(c))?;
+    alter!(conn, |c| diesel::insert_into(installation::table).values(values).on_conflict_do_nothing().execute(c))?;
     Ok(())
 }
 
@@ -60,9 +61,9 @@ pub fn set_id(conn: &mut Conn, id: &Id) -> Result<()> {
 /// # Errors
 /// If the database cannot be read.
 pub(super) fn is_used(conn: &mut Conn) -> Result<bool> {
-    let exists = match conn {
-        Conn::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'installation'",
-        Conn::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('installation')",
+    let exists = match &conn.db {
+        Db::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'installation'",
+        Db::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('installation')",
     };
     let exists = conn.load_sql::<BigInt, i64>(exists, &[])?.pop() == Some(1);
     Ok(exists && fingerprint(conn, ROOT)?.is_some())

@@ -12,9 +12,9 @@ use crate::domain::Id;
 /// database share one machine, and its clock.
 fn now(conn: &mut Conn, own: DateTime<Utc>) -> Result<i64> {
     const SQL: &str = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000 AS bigint)";
-    Ok(match conn {
-        Conn::Sqlite(_) => millis(own),
-        Conn::Postgres(_) => conn.load_sql::<BigInt, i64>(SQL, &[])?.pop().unwrap_or(0),
+    Ok(match conn.is_embedded() {
+        true => millis(own),
+        false => conn.load_sql::<BigInt, i64>(SQL, &[])?.pop().unwrap_or(0),
     })
 }
 

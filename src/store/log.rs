@@ -8,9 +8,11 @@ use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
+use super::db::Db;
 use super::error::Result;
 use super::schema::{log_heads, log_records};
+use super::staged::{Cell, LOG_HEADS, LOG_RECORDS, Op};
 use super::types::{Column, ResourceKey};
 use crate::domain::TenantKey;
 use crate::domain::log::{Head, Record};
@@ -80,7 +82,7 @@ pub fn start(conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<()> {
         log_heads::policy_seq.eq(head.policy_seq),
         log_heads::policy_epoch.eq(head.policy_epoch),
     );
-    on!(conn, |c| diesel::insert_into(log_heads::table).values(values).execute(c))?;
+    alter!(conn, |c| diesel::insert_into(log_heads::table).values(values).execute(c))?;
     Ok(())
 }
 
@@ -89,8 +91,19 @@ pub fn start(conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<()> {
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if the tenant has no log.
 pub fn lock_head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
-    let row = locked!(conn, log_heads::table.find(tenant.0).select(HeadRow::as_select()), HeadRow)?;
-    row.ok_or(diesel::result::Error::NotFound)?.into_domain()
+    if let Some(head) = conn.unit.head(tenant) {
+        return Ok(head);
+    }
+    let row = match conn.unsettled() {
+        // The one writer needs no lock.
+        Db::Sqlite(c) => log_heads::table.find(tenant.0).select(HeadRow::as_select()).get_result::<HeadRow>(c),
+        Db::Postgres(c) => {
+            log_heads::table.find(tenant.0).select(HeadRow::as_select()).for_update().get_result::<HeadRow>(c)
+        }
+    };
+    let head = row?.into_domain()?;
+    conn.unit.locked(tenant, &head);
+    Ok(head)
 }
 
 /// The head of a tenant's log.
@@ -107,31 +120,16 @@ pub fn head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
 /// A unique violation if a number is taken; [`diesel::result::Error::NotFound`] if the tenant has no log.
 pub fn append(conn: &mut Conn, tenant: TenantKey, records: &[Record], head: &Head) -> Result<()> {
     for record in records {
-        let values = (
-            log_records::tenant.eq(tenant.0),
-            log_records::seq.eq(record.seq),
-            log_records::time.eq(record.time.timestamp_micros()),
-            log_records::action.eq(&record.action),
-            log_records::subject_kind.eq(&record.subject_kind),
-            log_records::subject_id.eq(&record.subject_id),
-            log_records::bytes.eq(&record.bytes),
-            log_records::hash.eq(&record.hash[..]),
-        );
-        on!(conn, |c| diesel::insert_into(log_records::table).values(values).execute(c))?;
+        let mut row: Vec<Cell<'_>> = vec![record.time.timestamp_micros().into(), record.action.as_str().into()];
+        row.extend([record.subject_kind.as_str().into(), record.subject_id.as_str().into()]);
+        row.extend([record.bytes[..].into(), record.hash[..].into()]);
+        conn.stage(&LOG_RECORDS, vec![tenant.0.into(), record.seq.into()], Op::Insert(row))?;
     }
-    // As a text: diesel prepares an update anew each time.
-    let binds = [
-        Bind::Int(head.next_seq),
-        Bind::Bytes(&head.hash),
-        Bind::Int(head.time.timestamp_micros()),
-        Bind::Int(head.policy_seq),
-        Bind::Int(head.policy_epoch),
-        Bind::Int(tenant.0),
-    ];
-    const SQL: &str = "UPDATE log_heads SET next_seq = ?, hash = ?, time = ?, policy_seq = ?, policy_epoch = ? \
-         WHERE tenant = ?";
-    let rows = conn.execute_sql(SQL, &binds)?;
-    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+    let mut row: Vec<Cell<'_>> = vec![head.next_seq.into(), head.hash[..].into(), head.time.timestamp_micros().into()];
+    row.extend([head.policy_seq.into(), head.policy_epoch.into()]);
+    conn.stage(&LOG_HEADS, vec![tenant.0.into()], Op::Update(row))?;
+    conn.unit.moved(tenant, head);
+    Ok(())
 }
 
 /// Records from a number on, in order.

@@ -2,19 +2,19 @@
 //!
 //! The cost of a change follows the change: a member list is never read, modified and rewritten.
 
+mod few;
+
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, on};
+use self::few::LISTED_MEMBER;
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter};
 use super::error::Result;
-pub use super::nesting::{GroupRef, circles, direct_groups, groups_of, lock_nesting};
+pub use super::nesting::{GroupRef, circles, direct_groups, groups_of};
 use super::schema::memberships;
 use super::types::{Column, ResourceKey};
 use crate::domain::{Id, TenantKey};
 use crate::scim::schema::registry;
-
-/// A membership that stands, of a member that is listed.
-const LISTED_MEMBER: &str = "m.group_key = ? AND m.member_key = list.value AND m.until_seq IS NULL AND +m.tenant = ?";
 
 /// A direct member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +45,9 @@ pub fn add(
     const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
          SELECT ?, ?, r.key, ?, r.type IN ? FROM ? AS list CROSS JOIN resources r \
          WHERE r.key = list.value ON CONFLICT DO NOTHING RETURNING member_key";
+    if !conn.is_embedded() && members.len() <= few::FEW {
+        return few::add(conn, tenant, group, members, seq);
+    }
     let mut added = vec![];
     for chunk in members.chunks(CHUNK) {
         let types = registry().types.iter().filter(|one| one.rows.is_some()).map(|one| one.name.as_str());
@@ -66,9 +69,12 @@ pub fn remove(
     members: &[ResourceKey],
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
+    if !conn.is_embedded() && members.len() <= few::FEW {
+        return few::remove(conn, tenant, group, members, seq);
+    }
     let rows = format!("SELECT m.key {LISTED}{}", conn.each("memberships", "m", LISTED_MEMBER));
     // As an array PostgreSQL looks them up by their keys, and reads no list of members to compare with.
-    let among = if matches!(conn, Conn::Sqlite(_)) { format!("IN ({rows})") } else { format!("= ANY (ARRAY({rows}))") };
+    let among = if conn.is_embedded() { format!("IN ({rows})") } else { format!("= ANY (ARRAY({rows}))") };
     let sql = format!("UPDATE memberships SET until_seq = ? WHERE key {among} RETURNING member_key");
     let mut removed = vec![];
     for chunk in members.chunks(CHUNK) {
@@ -89,11 +95,12 @@ pub fn among(
     group: ResourceKey,
     resources: &[ResourceKey],
 ) -> Result<Vec<ResourceKey>> {
+    few::settle(conn, tenant, group, resources)?;
     let sql = format!("SELECT m.member_key {LISTED}{}", conn.each("memberships", "m", LISTED_MEMBER));
     let mut found = vec![];
     for chunk in resources.chunks(CHUNK) {
         let binds = [Bind::List(List::keys(chunk)), Bind::Int(group.0), Bind::Int(tenant.0)];
-        found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
+        found.extend(conn.load_unsettled::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)
 }
@@ -107,7 +114,7 @@ pub fn clear(conn: &mut Conn, tenant: TenantKey, group: ResourceKey, seq: i64) -
         .filter(memberships::tenant.eq(tenant.0))
         .filter(memberships::group_key.eq(group.0))
         .filter(memberships::until_seq.is_null());
-    Ok(on!(conn, |c| diesel::update(own).set(memberships::until_seq.eq(seq)).execute(c))? as u64)
+    Ok(alter!(conn, |c| diesel::update(own).set(memberships::until_seq.eq(seq)).execute(c))? as u64)
 }
 
 /// Removes a member from every group; gives the groups.
@@ -125,7 +132,7 @@ pub fn remove_everywhere(
         .filter(memberships::member_key.eq(member.0))
         .filter(memberships::until_seq.is_null());
     let update = diesel::update(own).set(memberships::until_seq.eq(seq)).returning(memberships::group_key);
-    Ok(on!(conn, |c| update.load::<i64>(c))?.into_iter().map(ResourceKey).collect())
+    Ok(alter!(conn, |c| update.load::<i64>(c))?.into_iter().map(ResourceKey).collect())
 }
 
 /// A page of direct members in the order of their keys.
@@ -140,7 +147,7 @@ pub fn page(
     limit: i64,
 ) -> Result<Vec<Member>> {
     const OWN: &str = "m.group_key = ? AND m.until_seq IS NULL AND m.member_key > ? AND m.tenant = ?";
-    let also = if matches!(conn, Conn::Sqlite(_)) { "AND" } else { "WHERE" };
+    let also = if conn.is_embedded() { "AND" } else { "WHERE" };
     let each = conn.each("resources", "r", "r.key = m.member_key AND r.tenant = m.tenant");
     let sql = format!(
         "SELECT r.key, r.id, r.type, r.display FROM memberships m {each} {also} {OWN} ORDER BY m.member_key LIMIT ?"

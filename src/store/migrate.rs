@@ -5,6 +5,7 @@ use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Bind, Conn};
+use super::db::Db;
 use super::error::{Error, Result, without_rights};
 use super::index;
 
@@ -20,7 +21,7 @@ const LOCK: i64 = 0x006b_6579_726f_6c6c;
 /// # Errors
 /// [`Error::Refused`] if a newer version of Keyroll has migrated the database, or a migration fails.
 pub(super) fn run(conn: &mut Conn) -> Result<()> {
-    if matches!(conn, Conn::Sqlite(_)) {
+    if conn.is_embedded() {
         return migrate(conn);
     }
     conn.execute_sql("SELECT pg_advisory_lock(?)", &[Bind::Int(LOCK)])?;
@@ -39,9 +40,9 @@ pub(super) fn migrate(conn: &mut Conn) -> Result<()> {
     if is_current {
         return index::ensure_paths(conn);
     }
-    match conn {
-        Conn::Sqlite(c) => pending(c, SQLITE)?,
-        Conn::Postgres(c) => pending(c, POSTGRES)?,
+    match &mut conn.db {
+        Db::Sqlite(c) => pending(c, SQLITE)?,
+        Db::Postgres(c) => pending(c, POSTGRES)?,
     }
     index::ensure_paths(conn)
 }
@@ -66,9 +67,9 @@ fn known(conn: &Conn) -> Result<Vec<String>> {
         versions.sort();
         Ok(versions)
     }
-    match conn {
-        Conn::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
-        Conn::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
+    match &conn.db {
+        Db::Sqlite(_) => versions::<diesel::sqlite::Sqlite>(&SQLITE),
+        Db::Postgres(_) => versions::<diesel::pg::Pg>(&POSTGRES),
     }
 }
 
@@ -77,9 +78,9 @@ fn known(conn: &Conn) -> Result<Vec<String>> {
 /// # Errors
 /// [`Error::Refused`] if this version of Keyroll does not know one of them.
 pub(super) fn up_to(conn: &mut Conn, migrations: &[String]) -> Result<()> {
-    match conn {
-        Conn::Sqlite(c) => climb(c, SQLITE, migrations),
-        Conn::Postgres(c) => climb(c, POSTGRES, migrations),
+    match &mut conn.db {
+        Db::Sqlite(c) => climb(c, SQLITE, migrations),
+        Db::Postgres(c) => climb(c, POSTGRES, migrations),
     }
 }
 
@@ -108,9 +109,9 @@ where
 /// # Errors
 /// If the database cannot be changed.
 pub(super) fn revert(conn: &mut Conn) -> Result<()> {
-    let reverted = match conn {
-        Conn::Sqlite(c) => c.revert_all_migrations(SQLITE),
-        Conn::Postgres(c) => c.revert_all_migrations(POSTGRES),
+    let reverted = match &mut conn.db {
+        Db::Sqlite(c) => c.revert_all_migrations(SQLITE),
+        Db::Postgres(c) => c.revert_all_migrations(POSTGRES),
     };
     reverted.map(|_| ()).map_err(failed)
 }

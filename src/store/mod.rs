@@ -4,9 +4,9 @@
 //! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other` and `log::heads`; backups
 //! (`archive`) hold the rows of all.
 //!
-//! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write`] for one transaction. On
-//! SQLite all writes go through one thread that commits waiting ones together; on PostgreSQL each has a
-//! pooled connection and a transaction of its own. Inside, both look the same.
+//! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write_for`] for work in a transaction. All writes of
+//! a tenant go through one writer that commits waiting ones together; on PostgreSQL their rows wait too, and are written
+//! in few statements. Inside, both databases look the same.
 
 pub mod access_facts;
 mod anchor;
@@ -17,6 +17,7 @@ pub mod connection;
 pub mod connections;
 pub mod credentials;
 pub mod cursors;
+mod db;
 mod error;
 pub mod external_ids;
 pub mod facts;
@@ -47,6 +48,8 @@ pub mod search;
 mod server;
 mod session;
 mod sqlite;
+mod staged;
+mod staging;
 mod standby;
 mod statement;
 mod swap;
@@ -64,12 +67,13 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-pub use connection::{Conn, data_version, nested, snapshot};
+pub use connection::{Conn, data_version, snapshot};
+pub use db::Db;
 pub use error::{Error, Result};
 pub use interest::Interest;
 pub use types::ResourceKey;
 
-use crate::domain::Id;
+use crate::domain::{Id, TenantKey};
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -150,8 +154,8 @@ impl Store {
         }
     }
 
-    /// Runs work in one transaction that is committed before this returns; an error or a panic undoes it. On
-    /// PostgreSQL it is run again if it certainly was not kept and another try may succeed.
+    /// Runs work in one transaction that is committed before this returns; an error or a panic undoes it. It is run again
+    /// if it certainly was not kept and another try may succeed. It may share the transaction with others' work.
     ///
     /// # Errors
     /// What the work gives; [`Error::Unavailable`] if it could not be begun or committed;
@@ -161,9 +165,39 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.writer().write(None, work)
+    }
+
+    /// The same for work that locks a tenant's log: it takes turns with other such work, and waits for no other tenant's.
+    ///
+    /// # Errors
+    /// As [`Store::write`].
+    pub fn write_for<T, E>(
+        &self,
+        tenant: TenantKey,
+        work: impl Fn(&mut Conn) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.writer().write(Some(tenant), work)
+    }
+
+    /// The same for several pieces of work, each of which succeeds or fails by itself.
+    pub fn write_each<T, E, F>(&self, tenant: TenantKey, work: Vec<F>) -> Vec<Result<T, E>>
+    where
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+        F: Fn(&mut Conn) -> Result<T, E> + Send + 'static,
+    {
+        self.writer().write_each(Some(tenant), work)
+    }
+
+    fn writer(&self) -> &writer::Writer {
         match &self.database {
-            Database::Sqlite(sqlite) => sqlite.write(work),
-            Database::Postgres(postgres) => postgres.write(work),
+            Database::Sqlite(sqlite) => sqlite.writer(),
+            Database::Postgres(postgres) => postgres.writer(),
         }
     }
 

@@ -112,21 +112,6 @@ pub fn circles(
     Ok(members.iter().copied().filter(|member| around.contains(member)).collect())
 }
 
-/// Lets one transaction of a tenant at a time put groups into groups: of two opposite edges that do not
-/// see each other, both would pass [`circles`]. SQLite's one writer needs no lock.
-///
-/// # Errors
-/// If the lock cannot be had.
-pub fn lock_nesting(conn: &mut Conn, tenant: TenantKey) -> Result<()> {
-    if matches!(conn, Conn::Postgres(_)) {
-        conn.execute_sql("SELECT pg_advisory_xact_lock(?)", &[Bind::Int(NESTING ^ tenant.0)])?;
-    }
-    Ok(())
-}
-
-/// Where the advisory locks of tenants begin: "nest" in ASCII, far from the one of the migrations.
-const NESTING: i64 = 0x6e65_7374_0000_0000;
-
 #[cfg(test)]
 mod tests {
     use super::*;

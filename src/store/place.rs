@@ -110,7 +110,7 @@ impl Contents {
         let uri = format!("file:{}?mode=ro{options}", utf8_percent_encode(text, PATH));
         let mut connection = SqliteConnection::establish(&uri).map_err(|error| Error::Refused(error.to_string()))?;
         connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA trusted_schema = OFF;")?;
-        let mut conn = Conn::Sqlite(connection);
+        let mut conn = Conn::from(connection);
         let application = conn.load_sql::<BigInt, i64>("PRAGMA application_id", &[])?.pop().unwrap_or(0);
         let tables = conn.load_sql::<Text, String>("SELECT name FROM sqlite_master WHERE type = 'table'", &[])?;
         Ok(Contents { application, tables })

@@ -1,29 +1,24 @@
 //! PostgreSQL: pools of sessions, and work that is done again on another one.
 
-use std::collections::hash_map::RandomState;
-use std::hash::BuildHasher;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use diesel::connection::SimpleConnection;
-use diesel::r2d2::{Pool, PooledConnection};
+use diesel::r2d2::Pool;
 use diesel::sql_types::Bool;
 
-use super::connection::{self, Bind, Conn, Failed};
+use super::connection::{Bind, Conn};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
 use super::risks::Risks;
-use super::session::{self, Quiet, Server, ServerState, Session, Trouble};
-use super::writes::Writes;
-use super::{installation, migrate};
-use super::{rehearse, server, standby};
+use super::session::{self, Quiet, Server, ServerState, Session};
+use super::writer::{OnServer, Rounds, Writer};
+use super::{installation, migrate, rehearse, server};
 use crate::domain::Id;
 
-/// Sessions for writes; commits wait for the disk, so a few keep it busy.
+/// Writers, each with a session: so many tenants write at once.
 const WRITERS: u32 = 8;
 
 /// Sessions for reads, at least.
@@ -35,30 +30,20 @@ const ENDED_BITS: u32 = 42;
 /// How long a request waits for a session before it is answered with 503.
 const WAIT: Duration = Duration::from_secs(5);
 
-/// How often work is done again that another transaction was in the way of.
-const COLLISIONS_MAX: u32 = 3;
-
-/// The longest pause before that: whoever was in the way shall be through, and two do not meet again.
-const PAUSE_MICROS_MAX: u64 = 40_000;
-
 /// What a session for reads sets beside: a request is given no longer than this (design §5). Not one for writes:
 /// a commit that waits for a standby and is ended counts as done.
 const READING: &str = "SET statement_timeout = '30s';";
 
 pub(super) struct Postgres {
     readers: Pool<Server>,
-    /// Apart, so that writes that wait for each other keep no look-up waiting.
-    writers: Pool<Server>,
+    /// With sessions of their own, so that writes that wait for each other keep no look-up waiting.
+    writer: Writer,
+    rounds: Arc<OnServer>,
     /// Over a session of its own: every request begins with a look.
     looks: Looks,
     /// Over a session of its own: those that read are busy.
     cancels: Cancels,
-    writes: Writes,
-    /// How often work was done again that was kept in the end.
-    repeats: AtomicU64,
     known: Arc<ServerState>,
-    /// Whether a commit must wait for a synchronous standby.
-    insists: AtomicBool,
     risks: Risks,
 }
 
@@ -66,7 +51,7 @@ impl Postgres {
     pub(super) fn open(url: &str, readers: u32, expected: Option<Id>) -> Result<Postgres> {
         refuse_tls(url)?;
         let url = &with_defaults(url);
-        let mut connection = Conn::Postgres(session::connect(url)?);
+        let mut connection = Conn::from(session::connect(url)?);
         server::check(&mut connection, url)?;
         session::learn_language(&mut connection)?;
         let risks = Risks::new(server::warnings(&mut connection)?);
@@ -90,8 +75,9 @@ impl Postgres {
         look(&server, &mut own)?;
         let known = Arc::clone(server.known());
         let looks = Looks::start(move || look(&server, &mut own))?;
-        let (writes, repeats, insists) = (Writes::default(), AtomicU64::new(0), AtomicBool::new(false));
-        Ok(Postgres { readers, writers, looks, cancels, writes, repeats, known, insists, risks })
+        let rounds = Arc::new(OnServer::new(writers));
+        let writer = Writer::start((0..WRITERS).map(|_| Box::new(Arc::clone(&rounds)) as Box<dyn Rounds>).collect())?;
+        Ok(Postgres { readers, writer, rounds, looks, cancels, known, risks })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -115,75 +101,14 @@ impl Postgres {
         }
     }
 
-    /// See [`super::Store::write`]. What certainly was not kept is done again where that may help: on another
-    /// session if this one is of no use, and a few times if another transaction was in the way.
-    pub(super) fn write<T, E: From<Error>>(&self, work: impl Fn(&mut Conn) -> Result<T, E>) -> Result<T, E> {
-        let (mut renewed, mut collisions) = (false, 0);
-        let mut troubles = vec![];
-        loop {
-            let mut session = match self.writers.get() {
-                Ok(session) => session,
-                Err(error) => {
-                    let error = Error::from(error);
-                    self.writes.failed(&error);
-                    return Err(error.into());
-                }
-            };
-            session.begin();
-            let outcome = attempt(&mut session, &work, self.insists.load(Ordering::Relaxed));
-            let trouble = session.trouble();
-            let Err(failed) = outcome else {
-                self.writes.kept();
-                self.count(&troubles);
-                return outcome.map_err(Failed::into_error);
-            };
-            drop(session);
-            let again = match &trouble {
-                Some(Trouble { kind: Kind::Collided, .. }) if collisions < COLLISIONS_MAX => {
-                    collisions += 1;
-                    pause(collisions);
-                    true
-                }
-                Some(Trouble { kind: Kind::Lost | Kind::ReadOnly, may_be_done: false, .. }) => {
-                    !std::mem::replace(&mut renewed, true)
-                }
-                _ => false,
-            };
-            if again {
-                troubles.extend(trouble);
-                continue;
-            }
-            return Err(self.give_up(failed, trouble));
-        }
+    /// See [`super::Store::write_for`].
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
     }
 
-    /// Counts how often a write was done again that was kept in the end. Of one that was not, its error tells.
-    fn count(&self, troubles: &[Trouble]) {
-        for trouble in troubles {
-            let repeats = self.repeats.fetch_add(1, Ordering::Relaxed) + 1;
-            log::info!(repeats; "a write was done again: {}", trouble.text);
-        }
-    }
-
-    /// The error of work that is not done again.
-    fn give_up<E: From<Error>>(&self, failed: Failed<E>, trouble: Option<Trouble>) -> E {
-        let Some(trouble) = trouble else {
-            // A refusal says nothing of other writes, unless it is for want of a standby.
-            if self.insists.load(Ordering::Relaxed) {
-                self.writes.forget();
-            }
-            return failed.into_error();
-        };
-        if trouble.kind.stops_writes() {
-            let read_only = trouble.kind == Kind::ReadOnly;
-            self.writes.failed(&if read_only { Error::ReadOnly } else { Error::Unavailable(trouble.text) });
-        }
-        match failed {
-            Failed::Transaction(_) if trouble.may_be_done && trouble.kind == Kind::Lost => {
-                Error::Unavailable("the database was lost during a commit: it may yet be done".to_owned()).into()
-            }
-            failed => failed.into_error(),
-        }
+    /// A write of this store's own.
+    fn write<T: Send + 'static>(&self, work: impl Fn(&mut Conn) -> Result<T> + Send + 'static) -> Result<T> {
+        self.writer.write(None, work)
     }
 
     /// See [`super::Store::data_version`].
@@ -199,8 +124,8 @@ impl Postgres {
 
     /// See [`super::Store::writable`].
     pub(super) fn writable(&self) -> Result<(), &'static str> {
-        let lacked_space = self.writes.lacks_space();
-        self.writes.ask(|| {
+        let lacked_space = self.rounds.writes.lacks_space();
+        self.rounds.writes.ask(|| {
             self.rehearse()?;
             if lacked_space { self.write(rehearse::on_disk) } else { Ok(()) }
         })
@@ -232,7 +157,7 @@ impl Postgres {
 
     /// See [`super::Store::insist_on_standby`].
     pub(super) fn insist_on_standby(&self) {
-        self.insists.store(true, Ordering::Relaxed);
+        self.rounds.insists.store(true, Ordering::Relaxed);
     }
 
     /// See [`super::Store::warnings`].
@@ -246,44 +171,6 @@ impl Postgres {
     }
 }
 
-/// Runs work in a transaction; a panic undoes it. If a standby is insisted on, it is looked for until the end.
-fn attempt<T, E: From<Error>>(
-    session: &mut PooledConnection<Server>,
-    work: impl Fn(&mut Conn) -> Result<T, E>,
-    insists: bool,
-) -> Result<T, Failed<E>> {
-    let done = catch_unwind(AssertUnwindSafe(|| {
-        connection::transaction(&mut session.conn, |conn| {
-            let value = work(conn)?;
-            if insists {
-                standby::check_before(conn)?;
-            }
-            Ok(value)
-        })
-    }));
-    match done {
-        Ok(Ok(value)) if insists => {
-            standby::check_after(&mut session.conn).map_err(|error| Failed::Work(error.into()))?;
-            Ok(value)
-        }
-        Ok(outcome) => outcome,
-        Err(_) => {
-            // If that fails too, the pool drops the session.
-            let _ = session.conn.unwind(0);
-            Err(Failed::Work(Error::Panicked.into()))
-        }
-    }
-}
-
-/// Waits up to the longest pause, the longer the more often it happened.
-#[expect(clippy::disallowed_methods, reason = "whoever was in the way is what it waits for")]
-fn pause(collisions: u32) {
-    let longest = PAUSE_MICROS_MAX >> COLLISIONS_MAX.saturating_sub(collisions);
-    // Nodes that met must not meet again: any two numbers do.
-    let random = RandomState::new().hash_one(collisions);
-    std::thread::sleep(Duration::from_micros(random % longest.max(1)));
-}
-
 /// Asks the server what it is and how far it has come, over a session of its own. One that was ended by the
 /// server is made anew once.
 fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
@@ -293,7 +180,7 @@ fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
             Some(session) => session,
             None => {
                 let mut session = server.open()?;
-                session.conn.batch_execute(&format!("SELECT pg_advisory_lock_shared({RUNNING})"))?;
+                session.conn.batch(&format!("SELECT pg_advisory_lock_shared({RUNNING})"))?;
                 session
             }
         };
@@ -321,7 +208,7 @@ const RUNNING: &str = "7739837627836691049";
 /// [`Error::Refused`] if a server or a command has it open.
 pub(super) fn alone(url: &str) -> Result<Conn> {
     refuse_tls(url)?;
-    let mut conn = Conn::Postgres(session::connect(&with_defaults(url))?);
+    let mut conn = Conn::from(session::connect(&with_defaults(url))?);
     let locked = conn.load_sql::<Bool, bool>(&format!("SELECT pg_try_advisory_lock({RUNNING})"), &[])?;
     if locked == [true] { Ok(conn) } else { Err(Error::Refused(super::swap::IN_USE.to_owned())) }
 }

@@ -3,9 +3,10 @@
 use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
 
-use super::connection::{Bind, CHUNK, Conn, LISTED, List, locked, on};
+use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on, row_of};
 use super::error::Result;
 use super::schema::principals;
+use super::staged::{Cell, Op, PRINCIPALS};
 use super::types::{Column, millis_opt};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Principal, TenantKey};
@@ -44,21 +45,23 @@ impl Row {
 /// # Errors
 /// A unique violation if the tenant has a principal of that id.
 pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal, seq: i64) -> Result<()> {
-    let values = (
-        principals::tenant.eq(tenant.0),
-        principals::id.eq(&principal.id.as_bytes()[..]),
-        principals::kind.eq(principal.kind.name()),
-        principals::local.eq(principal.local),
-        principals::name.eq(&principal.name),
-        principals::active.eq(principal.active),
-        principals::admin_hold.eq(principal.admin_hold),
-        principals::suspended_at.eq(millis_opt(principal.suspended_at)),
-        principals::deleted_at.eq(millis_opt(principal.deleted_at)),
-        principals::created_seq.eq(seq),
-        principals::version.eq(1),
-    );
-    on!(conn, |c| diesel::insert_into(principals::table).values(values).execute(c))?;
-    Ok(())
+    let id = &principal.id.as_bytes()[..];
+    let mut row: Vec<Cell<'_>> = vec![principal.kind.name().into(), seq.into()];
+    row.extend(state(principal));
+    conn.stage(&PRINCIPALS, vec![tenant.0.into(), id.into()], Op::Insert(row))
+}
+
+/// What changes about a principal, and that it has changed once.
+fn state(principal: &Principal) -> [Cell<'_>; 7] {
+    [
+        principal.local.into(),
+        principal.name.as_str().into(),
+        principal.active.into(),
+        principal.admin_hold.into(),
+        millis_opt(principal.suspended_at).into(),
+        millis_opt(principal.deleted_at).into(),
+        1.into(),
+    ]
 }
 
 /// Finds a principal.
@@ -66,23 +69,13 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, principal: &Principal, seq: i6
 /// # Errors
 /// If the database cannot be read.
 pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Principal>> {
-    on!(conn, |c| principals::table
+    let key = [tenant.0.into(), id.as_bytes()[..].into()];
+    let found = row_of!(conn, &PRINCIPALS, &key, |c| principals::table
         .find((tenant.0, &id.as_bytes()[..]))
         .select(Row::as_select())
         .get_result::<Row>(c)
-        .optional())?
-    .map(Row::into_domain)
-    .transpose()
-}
-
-/// Finds a principal and locks it until the transaction ends.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Principal>> {
-    locked!(conn, principals::table.find((tenant.0, &id.as_bytes()[..])).select(Row::as_select()), Row)?
-        .map(Row::into_domain)
-        .transpose()
+        .optional())?;
+    found.map(Row::into_domain).transpose()
 }
 
 /// Stores everything about a principal but its id and kind. How it was before is not kept by that: see
@@ -91,18 +84,21 @@ pub fn lock(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Princi
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such principal.
 pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Result<()> {
-    let own = principals::table.find((tenant.0, &principal.id.as_bytes()[..]));
-    let values = (
-        principals::local.eq(principal.local),
-        principals::name.eq(&principal.name),
-        principals::active.eq(principal.active),
-        principals::admin_hold.eq(principal.admin_hold),
-        principals::suspended_at.eq(millis_opt(principal.suspended_at)),
-        principals::deleted_at.eq(millis_opt(principal.deleted_at)),
-        principals::version.eq(principals::version + 1),
-    );
-    let rows = on!(conn, |c| diesel::update(own).set(values).execute(c))?;
-    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+    let key = vec![tenant.0.into(), principal.id.as_bytes()[..].into()];
+    conn.stage(&PRINCIPALS, key, Op::Update(state(principal).into()))
+}
+
+/// Puts into a principal what [`update`] has staged of it, if that says all of it.
+pub(super) fn apply_staged(principal: &mut Principal, row: &[Cell<'_>]) -> Option<()> {
+    let [Cell::Bool(local), Cell::Text(name), Cell::Bool(active), Cell::Bool(admin_hold), suspended, deleted, _] = row
+    else {
+        return None;
+    };
+    (principal.local, principal.active, principal.admin_hold) = (*local, *active, *admin_hold);
+    principal.name = name.clone().into_owned();
+    let time = |cell: &Cell<'_>| Column("principals", "suspended_at").time_opt(cell.number()).ok();
+    (principal.suspended_at, principal.deleted_at) = (time(suspended)?, time(deleted)?);
+    Some(())
 }
 
 /// Finds a principal that was made by `init` or through `/v1`, by name.
@@ -112,7 +108,7 @@ pub fn update(conn: &mut Conn, tenant: TenantKey, principal: &Principal) -> Resu
 pub fn local_by_name(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Principal>> {
     // SQLite would go through all principals, as the beginning of the primary key is the tenant too. As a literal:
     // it uses a partial index only where it sees the index's own condition.
-    let from = if matches!(conn, Conn::Sqlite(_)) { "principals INDEXED BY principals_local" } else { "principals" };
+    let from = if conn.is_embedded() { "principals INDEXED BY principals_local" } else { "principals" };
     let sql = format!(
         "SELECT id, kind, local, name, active, admin_hold, suspended_at, deleted_at \
          FROM {from} WHERE tenant = ? AND name = ? AND local = TRUE"
@@ -203,6 +199,6 @@ pub fn direct_grants(conn: &mut Conn, tenant: TenantKey) -> Result<Vec<(Id, Stri
 /// If the database cannot be written.
 pub fn clear_direct_grant(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<()> {
     let own = principals::table.find((tenant.0, &id.as_bytes()[..]));
-    on!(conn, |c| diesel::update(own).set(principals::direct_grant.eq(None::<String>)).execute(c))?;
+    alter!(conn, |c| diesel::update(own).set(principals::direct_grant.eq(None::<String>)).execute(c))?;
     Ok(())
 }

@@ -5,18 +5,19 @@ mod many;
 
 use std::sync::LazyLock;
 
-use chrono::{DateTime, Utc};
-use diesel::dsl::case_when;
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
 use self::count::add_to_count;
 pub use self::count::count;
-pub use self::many::{by_ids, by_keys, first_by_keys, of_ids, of_type, without_connection};
-use super::connection::{Bind, CHUNK, Conn, List, locked, on};
+pub use self::many::{by_ids, by_keys, first_by_keys, id_of, of_ids, of_type, without_connection};
+use super::connection::{Bind, Conn};
+use super::db::{Db, with};
 use super::error::Result;
 use super::row::{list, row};
 use super::schema::resources;
+use super::staged::{Cell, Op, RESOURCES, TOUCHED};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, TenantKey};
 
@@ -95,20 +96,19 @@ impl Row {
 /// # Errors
 /// A unique violation if the tenant has a resource of that id.
 pub fn insert(conn: &mut Conn, tenant: TenantKey, new: &NewResource<'_>) -> Result<ResourceKey> {
-    let created = millis(new.created);
-    let values = (
-        resources::tenant.eq(tenant.0),
-        resources::id.eq(&new.id.as_bytes()[..]),
-        resources::type_name.eq(new.type_name),
-        resources::connection.eq(new.connection),
-        resources::display.eq(new.display),
-        resources::document.eq(new.document),
-        resources::version.eq(1),
-        resources::created.eq(created),
-        resources::modified.eq(created),
-    );
-    let insert = diesel::insert_into(resources::table).values(values).returning(resources::key);
-    let key = on!(conn, |c| insert.get_result::<i64>(c))?;
+    let (created, id) = (millis(new.created), &new.id.as_bytes()[..]);
+    let key = match conn.is_embedded() {
+        true => None,
+        false => Some(conn.next_key()?),
+    };
+    let mut row: Vec<Cell<'_>> = vec![id.into(), new.type_name.into()];
+    row.extend([new.connection.into(), created.into(), new.display.into(), new.document.into()]);
+    row.extend([1.into(), created.into()]);
+    conn.stage(&RESOURCES, vec![key.into(), tenant.0.into()], Op::Insert(row))?;
+    let key = match key {
+        Some(key) => key,
+        None => conn.load_sql::<BigInt, i64>("SELECT last_insert_rowid()", &[])?.pop().unwrap_or_default(),
+    };
     add_to_count(conn, tenant, new.type_name, 1)?;
     Ok(ResourceKey(key))
 }
@@ -118,14 +118,32 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, new: &NewResource<'_>) -> Resu
 /// # Errors
 /// If the database cannot be read.
 pub fn find(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Result<Option<Resource>> {
-    let row = on!(conn, |c| resources::table
+    let mut found = by_id(conn.unsettled(), tenant, type_name, id)?;
+    // Another row may wait for its turn, or the only one: the key of what waits is not known by its id.
+    let is_old = match &found {
+        Some(row) => [&RESOURCES, &TOUCHED].iter().any(|table| conn.staged(table, &place(tenant, row.key)).is_some()),
+        None => conn.waits_in(&RESOURCES),
+    };
+    if is_old {
+        found = by_id(conn.settled()?, tenant, type_name, id)?;
+    }
+    found.map(Row::into_resource).transpose()
+}
+
+fn by_id(db: &mut Db, tenant: TenantKey, type_name: &str, id: &Id) -> QueryResult<Option<Row>> {
+    let found: Option<Row> = with!(db, |c| resources::table
         .select(Row::as_select())
         .filter(resources::tenant.eq(tenant.0))
         .filter(resources::id.eq(&id.as_bytes()[..]))
-        .filter(resources::type_name.eq(type_name))
-        .get_result::<Row>(c)
+        .get_result(c)
         .optional())?;
-    row.map(Row::into_resource).transpose()
+    // Not asked for: while PostgreSQL has counted nothing, an index by type is as good as one by id to it.
+    Ok(found.filter(|row| row.type_name == type_name))
+}
+
+/// What a row is changed by.
+fn place(tenant: TenantKey, key: i64) -> [Cell<'static>; 2] {
+    [key.into(), tenant.0.into()]
 }
 
 /// A resource with what one connection sees beside its document.
@@ -152,12 +170,14 @@ pub fn view(
 ) -> Result<Option<View>> {
     // No connection has the key 0.
     let connection = Bind::Int(connection.unwrap_or(0));
-    let binds = [connection, Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..]), Bind::Text(type_name)];
+    let binds = [connection, Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..])];
     let row = conn.load_sql::<(SqlRow, Nullable<Text>, Integer), (Row, Option<String>, i32)>(&SEEN, &binds)?.pop();
-    row.map(|(row, external_id, member)| {
-        Ok(View { resource: row.into_resource()?, external_id, is_member: member == 1 })
-    })
-    .transpose()
+    // See `by_id`.
+    row.filter(|(row, ..)| row.type_name == type_name)
+        .map(|(row, external_id, member)| {
+            Ok(View { resource: row.into_resource()?, external_id, is_member: member == 1 })
+        })
+        .transpose()
 }
 
 /// The statement of [`see`].
@@ -167,49 +187,11 @@ static SEEN: LazyLock<String> = LazyLock::new(|| {
         "SELECT {columns}, x.value, CASE WHEN EXISTS (SELECT 1 FROM memberships m WHERE m.member_key = r.key \
          AND m.until_seq IS NULL) THEN 1 ELSE 0 END \
          FROM resources r LEFT JOIN external_ids x ON x.connection = ? AND x.resource = r.key \
-         WHERE r.tenant = ? AND r.id = ? AND r.type = ?"
+         WHERE r.tenant = ? AND r.id = ?"
     )
 });
 
-/// Finds a resource of a type by id and locks it until the transaction ends.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn lock(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Result<Option<Resource>> {
-    let row = locked!(
-        conn,
-        resources::table
-            .select(Row::as_select())
-            .filter(resources::tenant.eq(tenant.0))
-            .filter(resources::id.eq(&id.as_bytes()[..]))
-            .filter(resources::type_name.eq(type_name)),
-        Row
-    )?;
-    row.map(Row::into_resource).transpose()
-}
-
-/// When a change at this time is dated: later than the one before it, whatever the clock says.
-macro_rules! later {
-    ($now:expr) => {
-        case_when(resources::modified.ge(millis($now)), resources::modified + 1).otherwise(millis($now))
-    };
-}
-
-/// Dates resources that this transaction has changed anew: a record was written meanwhile, by a clock that is ahead.
-///
-/// # Errors
-/// If the database cannot be written.
-pub fn redate(conn: &mut Conn, tenant: TenantKey, keys: &[ResourceKey], now: DateTime<Utc>) -> Result<()> {
-    const SQL: &str = "UPDATE resources SET created = CASE WHEN version = 1 THEN ? ELSE created END, modified = ? \
-         WHERE tenant = ? AND key IN ? AND modified < ?";
-    for keys in keys.chunks(CHUNK) {
-        let now = || Bind::Int(millis(now));
-        conn.execute_sql(SQL, &[now(), now(), Bind::Int(tenant.0), Bind::List(List::keys(keys)), now()])?;
-    }
-    Ok(())
-}
-
-/// Stores another document; gives the new version.
+/// Stores another document: a version more, and later than the one before it, whatever the clock says.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such resource.
@@ -220,27 +202,28 @@ pub fn update(
     document: &str,
     display: Option<&str>,
     now: DateTime<Utc>,
-) -> Result<i64> {
-    let own = resources::table.filter(resources::key.eq(key.0)).filter(resources::tenant.eq(tenant.0));
-    let values = (
-        resources::document.eq(document),
-        resources::display.eq(display),
-        resources::version.eq(resources::version + 1),
-        resources::modified.eq(later!(now)),
-    );
-    let update = diesel::update(own).set(values).returning(resources::version);
-    Ok(on!(conn, |c| update.get_result::<i64>(c))?)
+) -> Result<()> {
+    let row = vec![display.into(), document.into(), 1.into(), millis(now).into()];
+    conn.stage(&RESOURCES, place(tenant, key.0).into(), Op::Update(row))
 }
 
-/// Counts a change of what has rows of its own, such as members; gives the new version.
+/// The document that [`update`] has staged.
+pub(super) fn staged_document(row: &[Cell<'_>]) -> Option<String> {
+    if let [_, Cell::Text(document), ..] = row { Some(document.clone().into_owned()) } else { None }
+}
+
+/// Counts a change of what has rows of its own, such as members.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such resource.
-pub fn touch(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, now: DateTime<Utc>) -> Result<i64> {
-    let own = resources::table.filter(resources::key.eq(key.0)).filter(resources::tenant.eq(tenant.0));
-    let values = (resources::version.eq(resources::version + 1), resources::modified.eq(later!(now)));
-    let update = diesel::update(own).set(values).returning(resources::version);
-    Ok(on!(conn, |c| update.get_result::<i64>(c))?)
+pub fn touch(conn: &mut Conn, tenant: TenantKey, key: ResourceKey, now: DateTime<Utc>) -> Result<()> {
+    conn.stage(&TOUCHED, place(tenant, key.0).into(), Op::Update(vec![1.into(), millis(now).into()]))
+}
+
+/// A resource as it is after [`update`] or [`touch`].
+pub fn changed(resource: &mut Resource, now: DateTime<Utc>) {
+    resource.version += 1;
+    resource.modified = now.trunc_subsecs(3).max(resource.modified + TimeDelta::milliseconds(1));
 }
 
 /// Deletes a resource and everything derived from it; memberships are history and stay.

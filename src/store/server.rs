@@ -95,7 +95,7 @@ fn is_shared(conn: &mut Conn, url: &str) -> Result<bool> {
     let first = place(conn)?;
     let mark = first.to_string();
     conn.load_sql_kept::<Text, String>("SELECT set_config('keyroll.session', ?, false)", &[Bind::Text(&mark)], false)?;
-    let mut other = Conn::Postgres(session::connect(url)?);
+    let mut other = Conn::from(session::connect(url)?);
     other.begin("BEGIN", "BEGIN")?;
     let second = place(&mut other)?;
     let kept = text(conn, "SELECT coalesce(current_setting('keyroll.session', true), '')");

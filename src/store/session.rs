@@ -75,6 +75,8 @@ pub(super) struct Session {
 struct Met {
     /// Set by the first statement that finds the session of no use: asking before each use costs a round trip.
     is_over: AtomicBool,
+    /// Whether a statement has failed: the transaction is lost.
+    has_failed: AtomicBool,
     /// Whether COMMIT was sent: from then on only the server knows whether it was done.
     committing: AtomicBool,
     trouble: Mutex<Option<(Kind, String)>>,
@@ -123,7 +125,7 @@ impl Server {
         connection.batch_execute(&[SETTINGS, self.settings].concat())?;
         let met = Arc::new(Met::default());
         self.watch(&mut connection, made_at, Arc::clone(&met));
-        let mut conn = Conn::Postgres(connection);
+        let mut conn = Conn::from(connection);
         let backend = conn.load_sql::<Integer, i32>("SELECT pg_backend_pid()", &[])?.pop().unwrap_or_default();
         let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met };
         session.timeline = session.look(&self.known)?.0;
@@ -138,6 +140,7 @@ impl Server {
     fn watch(&self, connection: &mut PgConnection, made_at: i64, met: Arc<Met>) {
         let (known, given_up, noted) = (Arc::clone(&self.known), Arc::clone(&self.given_up), Arc::clone(&met));
         let note = move |error: &diesel::result::Error| {
+            noted.has_failed.store(true, Ordering::Relaxed);
             let kind = Kind::of(error);
             match kind {
                 Kind::Lost => {
@@ -208,6 +211,7 @@ impl Session {
     /// Forgets what it has met: it was lent to somebody else.
     pub(super) fn begin(&mut self) {
         self.met.committing.store(false, Ordering::Relaxed);
+        self.met.has_failed.store(false, Ordering::Relaxed);
         *self.met.trouble() = None;
     }
 
@@ -215,6 +219,11 @@ impl Session {
     pub(super) fn trouble(&self) -> Option<Trouble> {
         let may_be_done = self.met.committing.load(Ordering::Relaxed);
         self.met.trouble().clone().map(|(kind, text)| Trouble { kind, text, may_be_done })
+    }
+
+    /// Whether one of its statements has failed since then.
+    pub(super) fn has_failed(&self) -> bool {
+        self.met.has_failed.load(Ordering::Relaxed)
     }
 
     /// Whether it is of no use any more.
@@ -271,9 +280,7 @@ impl ManageConnection for Server {
 
 /// Notes whether this role's sessions get messages that `store::error` knows.
 pub(super) fn learn_language(conn: &mut Conn) -> Result<()> {
-    if let Conn::Postgres(connection) = conn {
-        connection.batch_execute(SETTINGS)?;
-    }
+    conn.batch(SETTINGS)?;
     let language = conn.load_sql::<Text, String>("SHOW lc_messages", &[])?.pop().unwrap_or_default();
     let is_known = language.is_empty() || ["C", "POSIX", "en"].iter().any(|known| language.starts_with(known));
     if !is_known {

@@ -9,8 +9,6 @@ use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use diesel::connection::SimpleConnection;
-
 use super::anchor::Anchor;
 use super::connection::{Conn, data_version};
 use super::error::{Error, Result};
@@ -18,7 +16,7 @@ use super::file::{connect, reader};
 use super::place::{self, FileKind};
 use super::wal_index::{State, WalIndex};
 use super::write_back::WriteBack;
-use super::writer::Writer;
+use super::writer::{Embedded, Writer};
 use super::writes::Writes;
 use super::{installation, migrate};
 use crate::domain::Id;
@@ -89,19 +87,20 @@ impl Sqlite {
         installation::check(&mut conn, expected)?;
         // Before the log is switched on, so that the file itself says whose it is from the first moment on.
         place::claim(&mut conn)?;
-        conn.batch_execute("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
+        conn.batch("PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 67108864;")?;
         migrate::run(&mut conn)?;
         drop(lock);
         let watch = Mutex::new(Watch { conn: reader(text)?, known: None });
         let anchor = Arc::new(Anchor::drop_at(&path).map_err(failed)?);
         let writes = Arc::new(Writes::default());
+        let rounds = Embedded::new(text.to_owned(), conn, Arc::clone(&writes), Arc::clone(&anchor));
         Ok(Sqlite {
             kept: readers.max(1),
             idle: Mutex::new(Idle { readers: vec![], lent: 0 }),
             returned: Condvar::new(),
             watch,
             index: WalIndex::open(&path).map_err(failed)?,
-            writer: Writer::start(text.to_owned(), conn, Arc::clone(&writes), Arc::clone(&anchor))?,
+            writer: Writer::start(vec![Box::new(rounds)])?,
             anchor,
             writes,
             probe: Mutex::new(None),
@@ -118,12 +117,9 @@ impl Sqlite {
         }
     }
 
-    pub(super) fn write<T, E>(&self, work: impl FnOnce(&mut Conn) -> Result<T, E> + Send + 'static) -> Result<T, E>
-    where
-        T: Send + 'static,
-        E: From<Error> + Send + 'static,
-    {
-        self.writer.write(work)
+    /// See [`super::Store::write_for`].
+    pub(super) fn writer(&self) -> &Writer {
+        &self.writer
     }
 
     /// See [`super::Store::writable`].
@@ -134,7 +130,7 @@ impl Sqlite {
                 Some(conn) => conn,
                 None => {
                     let mut conn = connect(&self.path)?;
-                    conn.batch_execute(PROBE)?;
+                    conn.batch(PROBE)?;
                     conn
                 }
             };

@@ -7,14 +7,17 @@ use diesel::pg::PgConnection;
 use diesel::prelude::*;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Text};
+use diesel::sql_types::{BigInt, Binary, Bool, HasSqlType, Nullable, Text};
 use diesel::sqlite::SqliteConnection;
 
+use super::db::{Db, with};
 use super::types::ResourceKey;
 use crate::domain::Id;
 
 /// A value for a `?` of a `Conn::execute_sql` or `Conn::load_sql`.
 pub enum Bind<'a> {
+    /// None, in a column of any type.
+    Null,
     /// A number.
     Int(i64),
     /// A truth value.
@@ -88,6 +91,12 @@ pub(crate) fn each(postgres: bool, table: &str, alias: &str, condition: &str) ->
     format!("CROSS JOIN LATERAL ({rows}) AS {alias}")
 }
 
+/// Runs a statement with a `?` for each value; gives the number of rows.
+pub(super) fn run(db: &mut Db, sql: &str, binds: &[Bind<'_>]) -> QueryResult<usize> {
+    let statement = Statement::<()> { sql, binds, postgres: !db.is_embedded(), keep: true, row: PhantomData };
+    with!(db, |c| statement.execute(c))
+}
+
 /// A statement of our own text. Unlike `sql_query` it can be prepared once and kept, by its text.
 pub(crate) struct Statement<'a, ST> {
     pub(super) sql: &'a str,
@@ -125,6 +134,7 @@ where
         for (place, text) in self.sql.split('?').enumerate() {
             if place > 0 {
                 match binds.next() {
+                    Some(Bind::Null) => pass.push_bind_param::<Nullable<Text>, Option<String>>(&None)?,
                     Some(Bind::Int(number)) => pass.push_bind_param::<BigInt, _>(number)?,
                     Some(Bind::Bool(value)) => pass.push_bind_param::<Bool, _>(value)?,
                     Some(Bind::Text(text)) => pass.push_bind_param::<Text, str>(text)?,

@@ -3,8 +3,6 @@
 use std::fs;
 use std::path::Path;
 
-use diesel::connection::SimpleConnection;
-
 use super::error::{Error, Result};
 use super::file::connect;
 use super::place::{self, FileKind};
@@ -70,7 +68,7 @@ pub(super) fn replace<T, E: From<Error>>(
 fn leave_alone(path: &Path) -> Result<()> {
     let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
     let mut conn = connect(text)?;
-    conn.batch_execute("PRAGMA busy_timeout = 0;")?;
+    conn.batch("PRAGMA busy_timeout = 0;")?;
     let mode = conn.load_sql::<diesel::sql_types::Text, String>("PRAGMA journal_mode = DELETE", &[]);
     match mode {
         Ok(mode) if mode == ["delete"] => Ok(()),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 
-use super::connection::{Conn, on};
+use super::connection::{Conn, alter, on};
 use super::error::Result;
 use super::schema::tenants;
 use super::types::{Column, millis};
@@ -35,7 +35,7 @@ impl Row {
 /// A unique violation if the name or the id is taken.
 pub fn insert(conn: &mut Conn, id: &Id, name: &str, now: DateTime<Utc>) -> Result<Tenant> {
     let values = (tenants::id.eq(&id.as_bytes()[..]), tenants::name.eq(name), tenants::created.eq(millis(now)));
-    on!(conn, |c| diesel::insert_into(tenants::table)
+    alter!(conn, |c| diesel::insert_into(tenants::table)
         .values(values)
         .returning(Row::as_returning())
         .get_result::<Row>(c))?

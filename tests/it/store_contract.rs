@@ -7,5 +7,6 @@ mod groups;
 mod opening;
 mod plans;
 mod resources;
+mod rounds;
 mod write_back;
 mod writing;

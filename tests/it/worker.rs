@@ -29,7 +29,8 @@ struct Number {
 fn ask(url: &str, sql: &str) -> i64 {
     let store = Store::open(&store::Settings { url: url.to_owned(), readers: 1 }).unwrap();
     let sql = format!("SELECT CAST(coalesce(({sql}), -1) AS bigint) AS number");
-    let rows: Vec<Number> = store.read(|conn| diesel::sql_query(&sql).load(conn).map_err(store::Error::from)).unwrap();
+    let rows: Vec<Number> =
+        store.read(|conn| diesel::sql_query(&sql).load(conn.settled().unwrap()).map_err(store::Error::from)).unwrap();
     rows[0].number
 }
 

@@ -61,7 +61,6 @@ impl Service {
             });
         }
         change::perform(self, context, Operation::Apply, None, move |change| {
-            change.seq()?;
             let policy = change.policy()?;
             let plan = Plan::new(change.conn, tenant, &policy, &file, options)?;
             for step in &plan.steps {

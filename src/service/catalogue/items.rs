@@ -140,7 +140,6 @@ impl Service {
     pub fn create_item<I: Item>(&self, context: &Context, request: I::Request) -> Result<Tagged<I::Response>, Error> {
         let draft = I::draft(request, None)?;
         change::perform(self, context, Verb::Create.on(I::KIND), None, move |change| {
-            change.seq()?;
             let item = I::of(&draft);
             if find::<I>(change.conn, change.key(), I::KIND, item.name())?.is_some() {
                 return Err(taken(I::word(), item.name()));

@@ -43,7 +43,7 @@ impl<T> Tagged<T> {
 
     /// What a change that was just recorded has made of an item: no version is newer than that record.
     fn recorded(change: &mut Change<'_>, value: T) -> Result<Tagged<T>, Error> {
-        Ok(Tagged::of(change.seq()? - 1, value))
+        Ok(Tagged::of(change.seq() - 1, value))
     }
 
     fn unless_known(version: i64, conditions: &Conditions, value: impl FnOnce() -> T) -> Result<Tagged<T>, Error> {
@@ -59,7 +59,7 @@ fn tag(version: i64) -> String {
 /// Stores an item from this change on, in place of the one that has its name, and records it: of a change,
 /// which members it changed.
 fn put(change: &mut Change<'_>, kind: Kind, name: &str, item: &impl Serialize, entry: Entry) -> Result<(), Error> {
-    let (tenant, seq) = (change.key(), change.seq()?);
+    let (tenant, seq) = (change.key(), change.seq());
     let before: Option<Map<String, Value>> = find(change.conn, tenant, kind, name)?;
     let after = serde_json::to_value(item)?;
     store::catalogue::close(change.conn, tenant, kind, name, seq)?;
@@ -82,7 +82,7 @@ fn changed(before: &Map<String, Value>, after: Option<&Map<String, Value>>) -> V
 
 /// Ends an item with this change, and records it.
 pub(in crate::service) fn end(change: &mut Change<'_>, kind: Kind, name: &str, entry: Entry) -> Result<(), Error> {
-    let (tenant, seq) = (change.key(), change.seq()?);
+    let (tenant, seq) = (change.key(), change.seq());
     if !store::catalogue::close(change.conn, tenant, kind, name, seq)? {
         return Err(Error::NotFound);
     }

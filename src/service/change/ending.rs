@@ -51,7 +51,7 @@ impl Ending {
     /// Keeps the resource, as it was then, as what was true until the record that comes next. Locks the log: see
     /// [`Change::seq`].
     pub(in crate::service) fn keep(self, change: &mut Change<'_>, resource: &Resource) -> Result<(), Error> {
-        let (tenant, seq) = (change.key(), change.seq()?);
+        let (tenant, seq) = (change.key(), change.seq());
         let document: &serde_json::value::RawValue = serde_json::from_str(&resource.document)?;
         let plain = serde_json::to_vec(&json!({"external_ids": self.external_ids}))?;
         // Spliced: a document is not parsed to be put away.

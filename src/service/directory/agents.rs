@@ -215,9 +215,7 @@ impl Service {
         let name = name.to_owned();
         change::perform(self, context, Operation::AgentDelete, None, move |change| {
             let found = find(change.conn, change.key(), &name)?;
-            store::principals::lock(change.conn, change.key(), &found.id)?;
-            let locked = store::resources::lock(change.conn, change.key(), &found.type_name, &found.id)?;
-            resources::delete(change, agent_type()?, &locked.ok_or(Error::NotFound)?)
+            resources::delete(change, agent_type()?, &found)
         })
     }
 }

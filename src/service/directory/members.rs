@@ -188,8 +188,6 @@ fn without_circles(
         return Ok(());
     }
     let tenant = change.key();
-    // Two opposite edges in two transactions would commit a cycle that neither can see.
-    store::members::lock_nesting(change.conn, tenant)?;
     let circles = store::members::circles(change.conn, tenant, plan.group, &nested)?;
     if circles.is_empty() {
         return Ok(());
@@ -227,7 +225,7 @@ fn insert(change: &mut Change<'_>, group: ResourceKey, found: &[FoundMembers], d
     if found.is_empty() {
         return Ok(());
     }
-    let (tenant, seq) = (change.key(), change.seq()?);
+    let (tenant, seq) = (change.key(), change.seq());
     let keys: Vec<ResourceKey> = found.iter().map(|f| f.key).collect();
     let added: HashSet<ResourceKey> =
         store::members::add(change.conn, tenant, group, &keys, seq)?.into_iter().collect();
@@ -245,7 +243,7 @@ fn remove(
     if found.is_empty() {
         return Ok(vec![]);
     }
-    let (tenant, seq) = (change.key(), change.seq()?);
+    let (tenant, seq) = (change.key(), change.seq());
     let keys: Vec<ResourceKey> = found.iter().map(|(key, _)| *key).collect();
     let removed: HashSet<ResourceKey> =
         store::members::remove(change.conn, tenant, group, &keys, seq)?.into_iter().collect();

@@ -169,14 +169,14 @@ impl Service {
     pub fn delete_user(&self, context: &Context, name: &str) -> Result<(), Error> {
         let name = name.to_owned();
         change::perform(self, context, Operation::UserDelete, None, move |change| {
-            let principal = lock(change, &name)?;
+            let principal = present(change, &name)?;
             if principal.local {
                 let detail = "a local principal cannot be deleted".to_owned();
                 return Err(Error::Conflict { code: Conflict::LocalPrincipal, detail });
             }
             let resource_type = principal_type(principal.kind)?;
             let tenant = change.key();
-            let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &principal.id)?;
+            let resource = store::resources::find(change.conn, tenant, &resource_type.name, &principal.id)?;
             resources::delete(change, resource_type, &resource.ok_or(Error::NotFound)?)
         })
     }
@@ -204,7 +204,7 @@ pub(in crate::service) fn hold(
     hold: Hold,
     reason: Option<&str>,
 ) -> Result<(), Error> {
-    let before = lock(change, &id.to_string())?;
+    let before = present(change, &id.to_string())?;
     if before.local && hold == Hold::Put {
         let detail = "a local principal is not suspended: its keys are revoked one by one".to_owned();
         return Err(Error::Conflict { code: Conflict::LocalPrincipal, detail });
@@ -228,10 +228,10 @@ fn activate(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error>
     patch_in(change, resource_type, &id, &operations, &Conditions::default(), &mut exact).map(|_| ())
 }
 
-fn lock(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
+fn present(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
     let tenant = change.key();
     let id = find(change.conn, tenant, name)?;
-    let principal = store::principals::lock(change.conn, tenant, &id)?;
+    let principal = store::principals::find(change.conn, tenant, &id)?;
     principal.filter(|principal| principal.deleted_at.is_none()).ok_or(Error::NotFound)
 }
 

@@ -92,8 +92,6 @@ fn to_millis(time: chrono::DateTime<chrono::Utc>) -> chrono::DateTime<chrono::Ut
 /// Revokes a key for good, inside a change; its record says why. A row that was changed from outside is not sealed
 /// anew: it stays refused, and the record says so instead of naming the owner that somebody wrote there.
 pub(in crate::service) fn revoke(change: &mut Change<'_>, stored: StoredCredential, reason: &str) -> Result<(), Error> {
-    // It may be the caller's own: the log is locked, and the caller looked at, while the key still works.
-    change.seq()?;
     let tenant = change.tenant();
     let keyring = change.service.keyring();
     let intact = is_intact(keyring, tenant, &stored);
@@ -136,10 +134,7 @@ impl Service {
             if !own {
                 require(&change.context.caller, Operation::KeyRevoke)?;
             }
-            // The owner first: whoever deletes it holds it while its keys are revoked (design §4, lock order).
-            let found = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            store::principals::lock(change.conn, change.key(), &found.credential.owner)?;
-            let stored = store::credentials::lock(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
+            let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
             let intact = is_intact(change.service.keyring(), change.tenant(), &stored);
             // That a row was changed from outside may be all that calls it revoked.
             if stored.credential.revoked.is_none() || !intact {

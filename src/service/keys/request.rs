@@ -131,8 +131,7 @@ impl Service {
 fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> Result<IssuedKey, Error> {
     change::perform(service, context, Operation::KeyIssue, None, move |change| {
         let (owner, connection) = find_owner(change, &request.owner)?;
-        // The lock makes issue and suspension take turns: no key slips out beside `active:false`.
-        let owner = store::principals::lock(change.conn, change.key(), &owner).map_err(Error::from)?;
+        let owner = store::principals::find(change.conn, change.key(), &owner).map_err(Error::from)?;
         let owner = owner.ok_or_else(|| Error::invalid("/owner/id", "no such owner"))?;
         if !owner.is_live() {
             return Err(not_live(hint::not_live(change, &owner)));
@@ -193,8 +192,6 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
         }
         PrincipalKind::Agent => Class::Service,
     };
-    // From here on nobody takes a permission, a role or a sponsor away before the key is there.
-    change.seq()?;
     if !liveness::is_sponsored(change.conn, change.key(), owner)? {
         return Err(not_live(hint::unsponsored(change, owner)?));
     }

@@ -78,8 +78,6 @@ pub(in crate::service) fn map_direct_grants(service: &Service) -> Result<(), Err
         let request = RequestRef { id: String::new(), method: "CLI".into(), route: "migrate".into() };
         let context = Context::new(Caller::host(tenant), request);
         change::perform(service, &context, Operation::MappingCreate, None, |change| {
-            // Under the lock of the log: of nodes that start at once, one does it.
-            change.seq()?;
             for (id, _) in store::principals::direct_grants(change.conn, change.key())? {
                 let admin = mappings::admin(change, id, "migrated");
                 mappings::add(change, &admin)?;
@@ -96,14 +94,11 @@ fn make_tenant(service: &Service, conn: &mut Conn, name: &str) -> Result<(Tenant
     let tenant = store::tenants::insert(conn, &Id::mint(now, service.entropy()), name, now);
     // Another node was faster between the look and the insert.
     let tenant = tenant.map_err(|error| if error.is_taken() { already_initialised(name) } else { error.into() })?;
-    store::log::start(
-        conn,
-        tenant.key,
-        &Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 },
-    )?;
+    let head = Head { next_seq: 0, hash: NO_HASH, time: now, policy_seq: 0, policy_epoch: 0 };
+    store::log::start(conn, tenant.key, &head)?;
     let request = RequestRef { id: String::new(), method: "CLI".into(), route: "init".into() };
     let context = Context::new(Caller::host(tenant.clone()), request);
-    let mut change = Change::new(service, conn, &context, Operation::Init, None);
+    let mut change = Change::new(service, conn, &context, Operation::Init, head);
     change.record(Entry::new(Operation::Init.action(), "tenant", tenant.id));
 
     let operator = local(&change, PrincipalKind::User, OPERATOR);
@@ -143,7 +138,7 @@ fn local(change: &Change<'_>, kind: PrincipalKind, name: &str) -> Principal {
 }
 
 fn add_principal(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error> {
-    let seq = change.seq()?;
+    let seq = change.seq();
     store::principals::insert(change.conn, change.key(), principal, seq)?;
     change.record(Entry::new("principal.created", principal.kind.name(), principal.id).with("origin", "local"));
     Ok(())

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{Binary, Text};
 
 use crate::domain::{Credential, Id, TenantKey};
-use crate::store::connection::{Bind, CHUNK, Conn, LISTED, List, on};
+use crate::store::connection::{Bind, CHUNK, Conn, LISTED, List, alter};
 use crate::store::error::Result;
 use crate::store::schema::revocation_notes;
 use crate::store::types::Column;
@@ -22,7 +22,7 @@ pub fn add_note(conn: &mut Conn, tenant: TenantKey, credential: &Credential, not
         revocation_notes::owner.eq(&credential.owner.as_bytes()[..]),
         revocation_notes::note.eq(note),
     );
-    on!(conn, |c| diesel::insert_into(revocation_notes::table).values(values).execute(c))?;
+    alter!(conn, |c| diesel::insert_into(revocation_notes::table).values(values).execute(c))?;
     Ok(())
 }
 
@@ -49,7 +49,7 @@ pub fn notes(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<HashMap<I
 /// If the database cannot be written.
 pub fn forget_notes(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<()> {
     // SQLite would find them by the tenant alone, which is the beginning of the primary key.
-    let index = if matches!(conn, Conn::Sqlite(_)) { "INDEXED BY revocation_notes_owner" } else { "" };
+    let index = if conn.is_embedded() { "INDEXED BY revocation_notes_owner" } else { "" };
     let sql = format!("DELETE FROM revocation_notes {index} WHERE tenant = ? AND owner = ?");
     conn.execute_sql(&sql, &[Bind::Int(tenant.0), Bind::Bytes(owner.as_bytes())])?;
     Ok(())

@@ -50,7 +50,7 @@ pub fn list(
     let after = after.unwrap_or(0);
     // PostgreSQL's plan for any values would walk along the primary key and drop what is not of the part; behind a
     // pair only the part's own index begins. SQLite knows no index by a pair of which one is given.
-    let by_pair = matches!(conn, Conn::Postgres(_)) && !matches!(part, Part::All);
+    let by_pair = !conn.is_embedded() && !matches!(part, Part::All);
     let rows = on!(conn, |c| {
         let query = credentials::table
             .select(Row::as_select())

@@ -189,6 +189,9 @@ impl<'p> Sql<'p> {
     fn row_of(&mut self, row: &'p RowTest, rest: Option<&'p Cond>, scope: &Scope) {
         let alias = self.alias('i');
         self.push("EXISTS (SELECT 1 FROM resource_index ").push(&alias).push(" WHERE ");
+        // PostgreSQL shall go by the resource, which has few rows: before it has counted any, going through all that stand
+        // under the path looks as good to it.
+        self.push(if self.postgres { "+" } else { "" });
         self.row(&alias, row);
         self.push(" AND ").push(&alias).push(".resource = ").push(&scope.key);
         if let Some(element) = &scope.element {

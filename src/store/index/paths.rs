@@ -11,7 +11,7 @@ use super::{derive_path, insert};
 use crate::domain::TenantKey;
 use crate::scim::ResourceType;
 use crate::scim::schema::registry;
-use crate::store::connection::{Bind, CHUNK, Conn, Failed, on, transaction};
+use crate::store::connection::{Bind, CHUNK, Conn, Failed, alter, on, transaction};
 use crate::store::error::{Error, Result};
 use crate::store::schema::{index_paths, resource_index};
 use crate::store::tenants;
@@ -50,13 +50,13 @@ pub(in crate::store) fn ensure_paths(conn: &mut Conn) -> Result<()> {
         let tenants: Vec<TenantKey> = tenants::all(conn)?.iter().map(|tenant| tenant.key).collect();
         for (key, ..) in known {
             tenants.iter().try_for_each(|tenant| forget(conn, *tenant, key))?;
-            on!(conn, |c| diesel::delete(index_paths::table.find(key)).execute(c))?;
+            alter!(conn, |c| diesel::delete(index_paths::table.find(key)).execute(c))?;
         }
         for (key, one, path) in new {
             let name = &one.name;
             let values = (index_paths::key.eq(key), index_paths::type_name.eq(name), index_paths::path.eq(path));
             let insert = diesel::insert_into(index_paths::table).values(values).on_conflict_do_nothing();
-            if on!(conn, |c| insert.execute(c))? == 0 {
+            if alter!(conn, |c| insert.execute(c))? == 0 {
                 let what = format!("the indexed path {name}.{path} has the number of another one: rename it");
                 return Err(Error::Refused(what));
             }
@@ -69,7 +69,7 @@ pub(in crate::store) fn ensure_paths(conn: &mut Conn) -> Result<()> {
 
 fn forget(conn: &mut Conn, tenant: TenantKey, key: i32) -> Result<()> {
     let own = resource_index::table.filter(resource_index::tenant.eq(tenant.0)).filter(resource_index::path.eq(key));
-    on!(conn, |c| diesel::delete(own).execute(c))?;
+    alter!(conn, |c| diesel::delete(own).execute(c))?;
     Ok(())
 }
 

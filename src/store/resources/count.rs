@@ -3,9 +3,10 @@
 use diesel::prelude::*;
 
 use crate::domain::TenantKey;
-use crate::store::connection::{Bind, Conn, on};
+use crate::store::connection::{Conn, on};
 use crate::store::error::Result;
 use crate::store::schema::counters;
+use crate::store::staged::{COUNTERS, Op};
 
 /// How many resources of a type there are.
 ///
@@ -18,9 +19,5 @@ pub fn count(conn: &mut Conn, tenant: TenantKey, type_name: &str) -> Result<i64>
 
 /// Counts resources that come or go.
 pub(super) fn add_to_count(conn: &mut Conn, tenant: TenantKey, type_name: &str, change: i64) -> Result<()> {
-    // As a text: diesel prepares an update anew each time.
-    const SQL: &str = "INSERT INTO counters (tenant, type, total) VALUES (?, ?, ?) \
-         ON CONFLICT (tenant, type) DO UPDATE SET total = counters.total + excluded.total";
-    conn.execute_sql(SQL, &[Bind::Int(tenant.0), Bind::Text(type_name), Bind::Int(change)])?;
-    Ok(())
+    conn.stage(&COUNTERS, vec![tenant.0.into(), type_name.into()], Op::Put(vec![change.into()]))
 }

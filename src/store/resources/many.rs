@@ -12,6 +12,7 @@ use crate::store::connection::{Bind, CHUNK, Conn, LISTED, List, on};
 use crate::store::error::Result;
 use crate::store::row::list;
 use crate::store::schema::resources;
+use crate::store::staged::{Cell, Op, RESOURCES};
 use crate::store::types::{Column, ResourceKey};
 
 /// What a resource of a list of ids is.
@@ -22,16 +23,39 @@ const OF_IDS: &str = "r.tenant = ? AND r.id = list.value";
 /// # Errors
 /// If the database cannot be read.
 pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey, String)>> {
+    let mut found = keys_of(conn, tenant, ids)?;
+    // Who is not there may have come by a change that waits.
+    if found.len() < ids.len() && conn.waits_in(&RESOURCES) {
+        conn.settled()?;
+        found = keys_of(conn, tenant, ids)?;
+    }
+    Ok(found)
+}
+
+fn keys_of(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey, String)>> {
     let sql = format!("SELECT r.id, r.key, r.type {LISTED}{}", conn.each("resources", "r", OF_IDS));
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(CHUNK) {
         let binds = [Bind::List(List::ids(ids)), Bind::Int(tenant.0)];
-        let rows = conn.load_sql::<(Binary, BigInt, Text), (Vec<u8>, i64, String)>(&sql, &binds)?;
+        let rows = conn.load_unsettled::<(Binary, BigInt, Text), (Vec<u8>, i64, String)>(&sql, &binds)?;
         for (id, key, type_name) in rows {
             found.push((Column("resources", "id").id(&id)?, ResourceKey(key), type_name));
         }
     }
     Ok(found)
+}
+
+/// The id of a resource.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn id_of(conn: &mut Conn, tenant: TenantKey, key: ResourceKey) -> Result<Option<Id>> {
+    const SQL: &str = "SELECT id FROM resources WHERE key = ? AND +tenant = ?";
+    let bytes = match conn.staged(&RESOURCES, &[key.0.into(), tenant.0.into()]) {
+        Some(Op::Insert(row)) => row.first().and_then(Cell::bytes).map(<[u8]>::to_vec),
+        _ => conn.load_unsettled::<Binary, Vec<u8>>(SQL, &[Bind::Int(key.0), Bind::Int(tenant.0)])?.pop(),
+    };
+    bytes.map(|bytes| Column("resources", "id").id(&bytes)).transpose()
 }
 
 /// The resources of these ids, in no order; those that there are not are left out.

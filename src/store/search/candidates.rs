@@ -51,7 +51,7 @@ impl<'q> Finder<'q> {
         slice: Slice<'_>,
     ) -> Result<Vec<Candidate>> {
         let bytes = after_id(segment, slice.after)?;
-        let sql = self.rows(tenant, matches!(conn, Conn::Postgres(_)), segment, slice, bytes.as_deref())?;
+        let sql = self.rows(tenant, !conn.is_embedded(), segment, slice, bytes.as_deref())?;
         let (text, binds) = sql.parts();
         let rows = conn.load_sql_kept::<Columns, (i64, Option<String>, i32)>(text, binds, self.plan.is_kept)?;
         let candidate = |(key, value, sure): (i64, Option<String>, i32)| {
@@ -70,7 +70,7 @@ impl<'q> Finder<'q> {
         after: Option<&Place>,
     ) -> Result<u64> {
         let bytes = after_id(segment, after)?;
-        let mut sql = self.sql(tenant, matches!(conn, Conn::Postgres(_)));
+        let mut sql = self.sql(tenant, !conn.is_embedded());
         let from = self.from(segment, sql.is_postgres());
         sql.push("SELECT count(*)");
         self.body(&mut sql, segment, &from);

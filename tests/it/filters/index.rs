@@ -23,7 +23,7 @@ fn rows(conn: &mut Conn, key: ResourceKey) -> Vec<IndexRow> {
         resource_index::cut,
     );
     let query = resource_index::table.select(columns).filter(resource_index::resource.eq(key.0));
-    let rows: Vec<(i32, String, i32, bool, bool)> = query.load(conn).unwrap();
+    let rows: Vec<(i32, String, i32, bool, bool)> = query.load(conn.settled().unwrap()).unwrap();
     let row = |(path, value, element, is_primary, cut)| IndexRow { path, value, element, is_primary, cut };
     rows.into_iter().map(row).collect()
 }
@@ -86,17 +86,21 @@ fn opening_indexes_by_new_paths_and_forgets_old_ones() {
         store
             .write::<_, Error>(|conn| {
                 let display = index_paths::table.select(index_paths::key).filter(index_paths::path.eq("displayName"));
-                let display: Vec<i32> = display.load(conn).unwrap();
+                let display: Vec<i32> = display.load(conn.settled().unwrap()).unwrap();
                 for key in display {
-                    diesel::delete(resource_index::table.filter(resource_index::path.eq(key))).execute(conn).unwrap();
-                    diesel::delete(index_paths::table.filter(index_paths::key.eq(key))).execute(conn).unwrap();
+                    diesel::delete(resource_index::table.filter(resource_index::path.eq(key)))
+                        .execute(conn.settled().unwrap())
+                        .unwrap();
+                    diesel::delete(index_paths::table.filter(index_paths::key.eq(key)))
+                        .execute(conn.settled().unwrap())
+                        .unwrap();
                 }
                 let title = (index_paths::key.eq(5), index_paths::type_name.eq("User"), index_paths::path.eq("title"));
-                diesel::insert_into(index_paths::table).values(title).execute(conn).unwrap();
+                diesel::insert_into(index_paths::table).values(title).execute(conn.settled().unwrap()).unwrap();
                 let all = resource_index::table.filter(resource_index::element.eq(0));
                 diesel::update(all.filter(resource_index::value.eq("true")))
                     .set(resource_index::path.eq(5))
-                    .execute(conn)
+                    .execute(conn.settled().unwrap())
                     .unwrap();
                 Ok(())
             })
@@ -105,7 +109,7 @@ fn opening_indexes_by_new_paths_and_forgets_old_ones() {
         let store = Store::open(&database.settings).unwrap();
         let paths = read(&store, |conn| {
             let paths: Vec<(i32, String)> =
-                index_paths::table.select((index_paths::key, index_paths::path)).load(conn).unwrap();
+                index_paths::table.select((index_paths::key, index_paths::path)).load(conn.settled().unwrap()).unwrap();
             Ok(paths)
         });
         assert!(!paths.iter().any(|(_, path)| path == "title"));

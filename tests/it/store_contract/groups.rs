@@ -68,7 +68,8 @@ struct Range {
 
 fn history(store: &Store) -> Vec<(i64, i64)> {
     let sql = "SELECT from_seq, until_seq FROM memberships ORDER BY 1, 2";
-    let rows: Vec<Range> = read(store, |conn| diesel::sql_query(sql).load(conn).map_err(Error::from));
+    let rows: Vec<Range> =
+        read(store, |conn| diesel::sql_query(sql).load(conn.settled().unwrap()).map_err(Error::from));
     rows.into_iter().map(|row| (row.from_seq, row.until_seq)).collect()
 }
 
@@ -140,13 +141,13 @@ fn opposite_edges_do_not_close_a_circle() {
             let (a, b) =
                 (resource(store, tenant, "Group", 100 + round * 2), resource(store, tenant, "Group", 101 + round * 2));
             let put = |group, member| {
-                write(store, move |conn| {
-                    members::lock_nesting(conn, tenant)?;
+                let done = store.write_for(tenant, move |conn| {
                     if !members::circles(conn, tenant, group, &[member])?.is_empty() {
                         return Ok(false);
                     }
                     members::add(conn, tenant, group, &[member], 1).map(|_| true)
-                })
+                });
+                done.unwrap()
             };
             let (one, two) = std::thread::scope(|scope| {
                 let (one, two) = (scope.spawn(|| put(a, b)), scope.spawn(|| put(b, a)));
@@ -159,7 +160,9 @@ fn opposite_edges_do_not_close_a_circle() {
 
 /// What SQLite itself counts: every row that a transaction inserted, updated or deleted.
 fn rows_changed(conn: &mut Conn) -> Result<i64, Error> {
-    diesel::select(diesel::dsl::sql::<BigInt>("total_changes()")).get_result(conn).map_err(Error::from)
+    diesel::select(diesel::dsl::sql::<BigInt>("total_changes()"))
+        .get_result(conn.settled().unwrap())
+        .map_err(Error::from)
 }
 
 #[test]
@@ -223,7 +226,8 @@ fn look_ups_use_their_indexes() {
         ),
     ] {
         let explain = format!("EXPLAIN QUERY PLAN {sql}");
-        let plan: Vec<Plan> = write(&store, move |conn| diesel::sql_query(&explain).load(conn).map_err(Error::from));
+        let plan: Vec<Plan> =
+            write(&store, move |conn| diesel::sql_query(&explain).load(conn.settled().unwrap()).map_err(Error::from));
         let plan: Vec<String> = plan.into_iter().map(|row| row.detail).collect();
         assert!(plan.iter().any(|step| step.contains(index)), "{sql}: {plan:?}");
         assert!(!plan.iter().any(|step| step.contains("SCAN m")), "{sql}: {plan:?}");

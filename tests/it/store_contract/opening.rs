@@ -53,7 +53,7 @@ fn a_newer_database_is_refused() {
         let store = Store::open(&database.settings).unwrap();
         write(&store, |conn| {
             let sql = "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')";
-            diesel::sql_query(sql).execute(conn).map_err(Error::from)
+            diesel::sql_query(sql).execute(conn.settled().unwrap()).map_err(Error::from)
         });
         drop(store);
         let message = Store::open(&database.settings).unwrap_err().to_string();
@@ -93,7 +93,8 @@ fn columns(store: &Store) -> BTreeSet<String> {
          UNION SELECT indexname FROM pg_indexes WHERE schemaname = 'public' AND indexname NOT LIKE '%_key' \
          AND indexname NOT LIKE '%_pkey'"
     };
-    let rows: Vec<ColumnName> = read(store, |conn| diesel::sql_query(sql).load(conn).map_err(Error::from));
+    let rows: Vec<ColumnName> =
+        read(store, |conn| diesel::sql_query(sql).load(conn.settled().unwrap()).map_err(Error::from));
     rows.into_iter().map(|row| row.name).collect()
 }
 
@@ -112,7 +113,8 @@ fn every_text_of_postgres_compares_by_bytes() {
     let store = Store::open(&server.settings).unwrap();
     let sql = "SELECT CAST(table_name || '.' || column_name AS text) AS name FROM information_schema.columns \
          WHERE table_schema = 'public' AND data_type = 'text' AND collation_name IS DISTINCT FROM 'C'";
-    let rows: Vec<ColumnName> = read(&store, |conn| diesel::sql_query(sql).load(conn).map_err(Error::from));
+    let rows: Vec<ColumnName> =
+        read(&store, |conn| diesel::sql_query(sql).load(conn.settled().unwrap()).map_err(Error::from));
     assert_eq!(rows.into_iter().map(|row| row.name).collect::<Vec<_>>(), Vec::<String>::new());
 }
 

@@ -60,7 +60,7 @@ fn read(conn: &mut Conn) -> Result<(i64, i64), Error> {
         "SELECT sum(seq_scan)::bigint AS whole, sum(seq_tup_read + idx_tup_fetch)::bigint AS rows \
          FROM pg_stat_xact_user_tables WHERE relname IN ('memberships', 'resources', 'resource_index', 'credentials')",
     )
-    .get_result(conn)?;
+    .get_result(conn.settled().unwrap())?;
     Ok((read.whole, read.rows))
 }
 
@@ -88,7 +88,7 @@ fn a_climb_through_groups_reads_no_table_whole() {
     let tenant = tenant(&store, 1).key;
     let (users, outermost) = write(&store, move |conn| {
         let filled = fill(conn, tenant)?;
-        diesel::sql_query("ANALYZE").execute(conn)?;
+        diesel::sql_query("ANALYZE").execute(conn.settled().unwrap())?;
         Ok(filled)
     });
     let page = &users[..50];
@@ -115,7 +115,7 @@ fn who_is_in_a_group_is_found_from_its_name() {
     let tenant = tenant(&store, 1).key;
     let outermost = write(&store, move |conn| {
         let (_, outermost) = fill(conn, tenant)?;
-        diesel::sql_query("ANALYZE").execute(conn)?;
+        diesel::sql_query("ANALYZE").execute(conn.settled().unwrap())?;
         Ok(outermost)
     });
     assert_eq!(outermost.len() as u64, CHAINS);
@@ -143,7 +143,10 @@ struct Tenant {
 fn a_search_that_no_index_answers_looks_at_each_value_once() {
     let Some(store) = plans::uncounted() else { return };
     let own = store.read(|conn| {
-        Ok::<_, Error>(diesel::sql_query("SELECT key FROM tenants WHERE name = 'full 900'").get_result::<Tenant>(conn)?)
+        Ok::<_, Error>(
+            diesel::sql_query("SELECT key FROM tenants WHERE name = 'full 900'")
+                .get_result::<Tenant>(conn.settled().unwrap())?,
+        )
     });
     let tenant = TenantKey(own.unwrap().key);
     let user = registry().by_name("User").unwrap();
@@ -221,7 +224,7 @@ fn a_page_of_keys_reads_a_page_of_rows_with_and_without_statistics() {
     let store = Store::open(&database.settings).unwrap();
     let tenant = tenant(&store, 1).key;
     write(&store, move |conn| {
-        diesel::sql_query("ALTER TABLE credentials SET (autovacuum_enabled = off)").execute(conn)?;
+        diesel::sql_query("ALTER TABLE credentials SET (autovacuum_enabled = off)").execute(conn.settled().unwrap())?;
         principals::insert(conn, tenant, &principal(10), 1)?;
         principals::insert(conn, tenant, &principal(11), 1)?;
         for n in 0..KEYS {
@@ -233,7 +236,7 @@ fn a_page_of_keys_reads_a_page_of_rows_with_and_without_statistics() {
         Ok(())
     });
     for statement in ["SELECT 1", "ANALYZE credentials"] {
-        write(&store, move |conn| Ok(diesel::sql_query(statement).execute(conn).map(|_| ())?));
+        write(&store, move |conn| Ok(diesel::sql_query(statement).execute(conn.settled().unwrap()).map(|_| ())?));
         let last = read_store(&store, |conn| credentials::list(conn, tenant, Part::All, None, 9_000));
         let (middle, end) = (last[4_500].0, last[4_500].1.credential.expires_at.timestamp_millis());
         let owner = id(10);

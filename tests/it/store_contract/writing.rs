@@ -2,17 +2,15 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 
 use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use keyroll::domain::TenantKey;
 use keyroll::domain::log::{Head, NO_HASH};
-use keyroll::store::{
-    Conn, Error, ResourceKey, Store, credentials, log, members, principals, resources, tenants, unique,
-};
+use keyroll::store::{Conn, Error, ResourceKey, Store, credentials, log, members, resources, tenants, unique};
 
-use super::fixture::{add, at, id, principal, read, resource, tenant, write};
+use super::fixture::{add, at, id, read, resource, tenant, write};
 use crate::support::databases::{postgres, sqlite};
 use crate::support::for_each_database;
 
@@ -20,19 +18,19 @@ fn names(store: &Store) -> Vec<String> {
     read(store, tenants::all).into_iter().map(|tenant| tenant.name).collect()
 }
 
-/// Makes the next writes wait for each other, so that they share a round on SQLite.
-fn held<T>(store: &Store, then: impl FnOnce() -> T) -> T {
-    if !store.is_embedded() {
-        return then();
-    }
+/// Makes the next writes wait for each other, so that they share a round.
+pub(super) fn held<T>(store: &Store, then: impl FnOnce() -> T) -> T {
     let (release, wait) = channel::<()>();
     let barrier = Arc::new(Barrier::new(2));
     let (held, started) = (store.clone(), Arc::clone(&barrier));
     let holder = thread::spawn(move || {
-        // Its own fate may be that of the round.
+        let (is_first, wait) = (AtomicBool::new(true), Mutex::new(wait));
+        // Its own fate may be that of the round, which may be done again.
         let _ = held.write(move |_| {
-            started.wait();
-            let _ = wait.recv();
+            if is_first.swap(false, Ordering::Relaxed) {
+                started.wait();
+                let _ = wait.lock().unwrap().recv();
+            }
             Ok::<_, Error>(())
         });
     });
@@ -71,7 +69,9 @@ fn errors_and_panics_undo_themselves_alone() {
                         1 => Err(Error::Refused("no".to_owned())),
                         2 => panic!("a job panics: this is a test"),
                         // The panic leaves a transaction inside its own open.
-                        3 => diesel::Connection::transaction(conn, |_| panic!("a job panics: this is a test")),
+                        3 => diesel::Connection::transaction(conn.settled().unwrap(), |_| {
+                            panic!("a job panics: this is a test")
+                        }),
                         _ => Ok(number),
                     }
                 })
@@ -104,7 +104,7 @@ fn a_lost_transaction_fails_its_round_and_no_more() {
             store.write(move |conn: &mut Conn| {
                 if let Some(sql) = sql {
                     // What SQLite does by itself when the disk is full.
-                    conn.batch_execute(sql)?;
+                    conn.settled().unwrap().batch_execute(sql)?;
                     return Err(Error::Refused("disk full".to_owned()));
                 }
                 tenants::insert(conn, &id(number), &format!("{number}"), at(0))?;
@@ -129,7 +129,7 @@ fn a_busy_database_answers_unavailable() {
     let store = Store::open(&database.settings).unwrap();
     let other = Store::open(&database.settings).unwrap();
     tenant(&store, 1);
-    write(&store, |conn| Ok(conn.batch_execute("PRAGMA busy_timeout = 100")?));
+    write(&store, |conn| Ok(conn.settled().unwrap().batch_execute("PRAGMA busy_timeout = 100")?));
     // Readers never wait for a writer.
     held(&other, || assert_eq!(names(&store).len(), 1));
     let outcome = held(&other, || store.write(|conn| tenants::insert(conn, &id(2), "late", at(0))));
@@ -213,12 +213,12 @@ fn a_lost_connection_is_not_lent_again() {
     let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
          WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'";
     assert_eq!(names(&store).len(), 1);
-    read(&other, |conn| Ok(conn.batch_execute(kill)?));
+    read(&other, |conn| Ok(conn.settled().unwrap().batch_execute(kill)?));
     // What certainly was not kept is done on another one, and nobody is told.
     assert_eq!(names(&store).len(), 1);
     tenant(&store, 2);
     assert_eq!(names(&store).len(), 2);
-    read(&other, |conn| Ok(conn.batch_execute(kill)?));
+    read(&other, |conn| Ok(conn.settled().unwrap().batch_execute(kill)?));
     tenant(&store, 3);
     assert_eq!(names(&store).len(), 3);
 }
@@ -226,38 +226,36 @@ fn a_lost_connection_is_not_lent_again() {
 #[test]
 fn a_deadlock_is_worth_another_try() {
     let Some(database) = postgres() else { return };
-    let store = Store::open(&database.settings).unwrap();
-    let tenant = tenant(&store, 1).key;
-    write(&store, move |conn| {
-        principals::insert(conn, tenant, &principal(10), 1)?;
-        principals::insert(conn, tenant, &principal(11), 1)
-    });
+    let nodes = [(); 2].map(|()| Store::open(&database.settings).unwrap());
+    let tenants = [1, 2].map(|number| tenant(&nodes[0], number).key);
+    let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
+    write(&nodes[0], move |conn| tenants.iter().try_for_each(|tenant| log::start(conn, *tenant, &head)));
     let both = Arc::new(Barrier::new(2));
-    let lock = |first: u64, second: u64| {
+    let lock = |store: &Store, first: TenantKey, second: TenantKey| {
         let (store, both) = (store.clone(), Arc::clone(&both));
         thread::spawn(move || {
             let is_first = AtomicBool::new(true);
             store.write(move |conn| {
-                principals::lock(conn, tenant, &id(first))?;
+                log::lock_head(conn, first)?;
                 // Done again, it meets nobody.
                 if is_first.swap(false, Ordering::Relaxed) {
                     both.wait();
                 }
-                principals::lock(conn, tenant, &id(second))
+                log::lock_head(conn, second)
             })
         })
     };
     // Both run at once.
-    let threads = [lock(10, 11), lock(11, 10)];
-    let outcomes = threads.map(|thread| thread.join().unwrap().unwrap().map(|locked| locked.id));
-    assert_eq!(outcomes, [Some(id(11)), Some(id(10))]);
+    let threads = [lock(&nodes[0], tenants[0], tenants[1]), lock(&nodes[1], tenants[1], tenants[0])];
+    let outcomes = threads.map(|thread| thread.join().unwrap().unwrap().next_seq);
+    assert_eq!(outcomes, [0, 0]);
 }
 
 /// Statements that were run, and those that were prepared for good.
 fn statements<T>(conn: &mut Conn, work: impl FnOnce(&mut Conn) -> Result<T, Error>) -> Result<(u32, u32), Error> {
     let counts = Arc::new((AtomicU32::new(0), AtomicU32::new(0)));
     let counted = Arc::clone(&counts);
-    conn.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+    conn.settled().unwrap().set_instrumentation(move |event: InstrumentationEvent<'_>| {
         match event {
             InstrumentationEvent::StartQuery { .. } => counted.0.fetch_add(1, Ordering::Relaxed),
             InstrumentationEvent::CacheQuery { .. } => counted.1.fetch_add(1, Ordering::Relaxed),

@@ -16,7 +16,7 @@ use diesel::connection::{Instrumentation, InstrumentationEvent, SimpleConnection
 use diesel::prelude::*;
 use diesel::sql_types::{Integer, Text};
 use diesel::sqlite::SqliteConnection;
-use keyroll::store::{Conn, Error, Store};
+use keyroll::store::{Conn, Db, Error, Store};
 
 pub use self::rules::{Step, postgres_offence, sqlite_offence};
 use super::overtaken::Listener;
@@ -146,7 +146,7 @@ struct Plan {
 /// What is wrong with statements on one of the full databases, in a session as the server sets it up.
 fn on_postgres(full: &full::Full, texts: &[String]) -> Vec<String> {
     let look = |conn: &mut Conn| {
-        let Conn::Postgres(conn) = conn else { return Ok(vec![]) };
+        let Ok(Db::Postgres(conn)) = conn.settled() else { return Ok(vec![]) };
         Ok::<_, Error>(texts.iter().filter_map(|text| on_session(conn, full.state, text)).collect())
     };
     full.store.read(look).unwrap()

@@ -50,7 +50,6 @@ pub(in crate::service) fn delete(
     groups.retain(|group| group.direct);
     for group in &groups {
         store::resources::touch(change.conn, tenant, group.key, change.now)?;
-        change.date(group.key);
     }
     let dropped = drop_references(change, resource)?;
     let ending = Ending::of(change, resource)?;
@@ -70,7 +69,7 @@ pub(in crate::service) fn delete(
             removes: true,
         },
     )?;
-    let seq = change.seq()?;
+    let seq = change.seq();
     for one in dropped {
         one.record(change, resource)?;
     }
@@ -181,7 +180,6 @@ fn drop_reference(
     remove_reference(&mut after, reference, id);
     let text = serde_json::to_string(&after)?;
     store::resources::update(change.conn, tenant, key, &text, resource.display.as_deref(), change.now)?;
-    change.date(key);
     store::index::write(change.conn, tenant, resource_type, key, Some(&before), Some(&after))?;
     Ok(Some(DroppedReference { resource_type, resource, reference, ending }))
 }

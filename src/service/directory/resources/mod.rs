@@ -101,8 +101,7 @@ pub(in crate::service) fn saved(
     Ok(Saved { view: View { resource, external_id: None, is_member: false } })
 }
 
-/// Loads a resource to change it: locks the principal, then the row (design §4, lock order), checks who
-/// may write it and which version the client has seen.
+/// Loads a resource to change it: checks who may write it and which version the client has seen.
 pub(in crate::service) fn load(
     change: &mut Change<'_>,
     resource_type: &'static ResourceType,
@@ -111,10 +110,7 @@ pub(in crate::service) fn load(
 ) -> Result<Loaded, Error> {
     let id = Id::parse(id).ok_or(Error::NotFound)?;
     let tenant = change.key();
-    if resource_type.principal {
-        store::principals::lock(change.conn, tenant, &id)?;
-    }
-    let resource = store::resources::lock(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
+    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
     let connection = change.context.caller.connection();
     if let Some(connection) = connection {
         check_ownership(connection, &resource)?;

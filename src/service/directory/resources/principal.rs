@@ -119,7 +119,7 @@ pub(in crate::service) fn settle(
         return Ok(());
     }
     // Keys may die of it, the caller's own among them: see `Change::seq`.
-    let seq = change.seq()?;
+    let seq = change.seq();
     update_principal(change, before, &after, seq)?;
     let action = match consequence {
         // Who is not live for another reason as well: that an admin has changed their mind is recorded all the same.

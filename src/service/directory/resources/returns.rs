@@ -1,40 +1,15 @@
 //! Who comes back by an identity provider's word: the agents that would come back with them, and hold a permission of
 //! Keyroll, wait for an admin. The person is not refused for it, or leaving once would be leaving for good.
 
-use serde_json::{Map, Value};
-
 use crate::domain::{Id, Principal};
-use crate::service::access::{liveness, policy};
-use crate::service::directory::resources::Loaded;
+use crate::service::access::liveness;
 use crate::service::directory::resources::principal::settle;
-use crate::service::impact::protect::{self, is_active};
+use crate::service::impact::protect;
 use crate::service::{Change, Error};
 use crate::store;
 
 /// The reason in the record of such an agent's suspension.
 const SPONSOR_RETURNED: &str = "sponsor_returned";
-
-/// Locks the agents that somebody who comes back answers for, before the log is locked (design §4, lock order).
-pub(in crate::service::directory::resources) fn lock_agents(
-    change: &mut Change<'_>,
-    before: &Loaded,
-    after: &Map<String, Value>,
-) -> Result<(), Error> {
-    let tenant = change.key();
-    if change.context.caller.connection().is_none()
-        || is_active(Some(&before.document))
-        || !is_active(Some(after))
-        || !policy::now(change.service, change.conn, tenant)?.keyroll_by_agents()
-    {
-        return Ok(());
-    }
-    let mut agents = liveness::sponsored_by(change.conn, tenant, &before.resource.id)?;
-    agents.sort_unstable();
-    for agent in agents {
-        store::principals::lock(change.conn, tenant, &agent)?;
-    }
-    Ok(())
-}
 
 /// Puts an admin's hold on the agents that nobody else who is live answers for. The one who returns is not live yet.
 pub(in crate::service::directory::resources) fn hold_agents(change: &mut Change<'_>, id: &Id) -> Result<(), Error> {
@@ -50,7 +25,7 @@ pub(in crate::service::directory::resources) fn hold_agents(change: &mut Change<
     agents.retain(|agent| !live.contains(agent));
     agents.sort_unstable();
     for (agent, _) in protect::guarded_agents(change, &policy, &agents)? {
-        if let Some(before) = store::principals::lock(change.conn, tenant, &agent)? {
+        if let Some(before) = store::principals::find(change.conn, tenant, &agent)? {
             let after = Principal { admin_hold: true, ..before.clone() };
             settle(change, &before, after, Some(SPONSOR_RETURNED))?;
         }

@@ -4,6 +4,7 @@
 //! that an admin writes nothing but what no connection made. What differs by type is in the schema files
 //! and in two places: principals (liveness, cascade) and the attribute that has rows (members).
 
+use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::domain::log::Entry;
@@ -17,7 +18,7 @@ use crate::service::directory::members::{self, Delta, Plan};
 use crate::service::directory::resources::principal::{follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
 use crate::service::directory::resources::write::check_reserved;
-use crate::service::directory::resources::{Loaded, changed, returns};
+use crate::service::directory::resources::{Loaded, changed};
 use crate::service::impact::affected::{Affected, RECORD_IDS_MAX, tolerated};
 use crate::service::impact::protect::{self, Asked, MemberChange as _, Write};
 use crate::service::keys::cascade;
@@ -91,7 +92,6 @@ pub(in crate::service::directory::resources) fn create(
         created: change.now,
     };
     let key = store::resources::insert(change.conn, tenant, &new)?;
-    change.date(key);
     claim_unique(change, resource_type, connection.as_ref(), key, None, &draft.document)?;
     if let Some(connection) = &connection {
         set_external_id(change, resource_type, connection, key, None, draft.external_id.as_deref())?;
@@ -103,7 +103,7 @@ pub(in crate::service::directory::resources) fn create(
         let mut principal = principal(id, &draft.document, resource_type, None)?;
         cascade::decide(None, &mut principal, change.now);
         // Nobody else knows the id yet: it is no lock that comes too late.
-        let seq = change.seq()?;
+        let seq = change.seq();
         store::principals::insert(change.conn, tenant, &principal, seq)?;
     }
     let affected = protect::check_write(
@@ -121,8 +121,6 @@ pub(in crate::service::directory::resources) fn create(
         },
     )?;
     record(change, resource_type, &id, paths.clone(), delta, (affected, tolerances));
-    // From here on its time is what it is.
-    change.seq()?;
     let resource = Resource {
         key,
         id,
@@ -164,7 +162,8 @@ pub(in crate::service::directory::resources) fn update(
     let (tenant, key) = (change.key(), before.resource.key);
     let plan = complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
     let mut paths = changed::paths(&before.document, &draft.document);
-    if !paths.is_empty() {
+    let has_changed = !paths.is_empty();
+    if has_changed {
         check_reserved(resource_type, &draft.document)?;
         claim_unique(change, resource_type, connection.as_ref(), key, Some(&before.document), &draft.document)?;
     }
@@ -217,9 +216,24 @@ pub(in crate::service::directory::resources) fn update(
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
-    let from = connection.map(|connection| connection.key);
-    let view = store::resources::view(change.conn, tenant, &resource_type.name, &id, from)?;
-    Ok(Saved { view: view.ok_or_else(|| Error::internal("a resource vanished in its own transaction"))? })
+    let text = if has_changed { Some(serde_json::to_string(&draft.document)?) } else { None };
+    Ok(changed_view(before.resource, text, resource_type.display_in(&draft.document), draft.external_id, change.now))
+}
+
+/// A resource as it is after a change at this time; without a text its document is what it was.
+fn changed_view(
+    mut resource: Resource,
+    text: Option<String>,
+    display: Option<&str>,
+    external_id: Option<String>,
+    now: DateTime<Utc>,
+) -> Saved {
+    if let Some(text) = text {
+        (resource.document, resource.display) = (text, display.map(str::to_owned));
+    }
+    store::resources::changed(&mut resource, now);
+    // Whether it is in any group was not asked: rendering finds out.
+    Saved { view: View { resource, external_id, is_member: true } }
 }
 
 /// Names the members or owners that nobody has and beside which nothing changed: else nobody would be told which they
@@ -276,9 +290,6 @@ fn complete(
         protect::only_reduce(change, asked, &mut plan, tolerances)?;
     }
     validate::complete(&draft.document, resource_type)?;
-    if resource_type.principal {
-        returns::lock_agents(change, before, &draft.document)?;
-    }
     Ok(plan)
 }
 
@@ -290,8 +301,6 @@ fn put(
     document: &Map<String, Value>,
 ) -> Result<(), Error> {
     let text = serde_json::to_string(document)?;
-    // The log is locked first: what is stored now is not earlier than any record that others have seen.
-    change.seq()?;
     let display = resource_type.display_in(document);
     store::resources::update(change.conn, change.key(), key, &text, display, change.now)?;
     Ok(())

@@ -55,9 +55,11 @@ fn taken(
     let tenant = change.key();
     let may_know = authorize(&change.context.caller, Operation::Read, Some(resource_type)).is_ok();
     let holder = if may_know { store::unique::holder(change.conn, tenant, scope, value)? } else { None };
-    let keys: Vec<ResourceKey> = holder.into_iter().collect();
-    let holder = store::resources::by_keys(change.conn, tenant, &keys)?.pop();
-    let by = holder.map_or(String::new(), |holder| format!(" by {}", holder.id));
+    let holder = match holder {
+        Some(key) => store::resources::id_of(change.conn, tenant, key)?,
+        None => None,
+    };
+    let by = holder.map_or(String::new(), |holder| format!(" by {holder}"));
     let detail = format!("{attribute}: the value is taken{by}");
     Ok(scim::Error::new(scim::ScimType::Uniqueness, detail).into())
 }
