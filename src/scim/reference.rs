@@ -10,7 +10,8 @@ use super::attribute::{Attribute, Mutability};
 use super::path::AttrRef;
 use super::schema::ResourceType;
 
-const VALUE: &str = "value";
+/// The part of a reference that is an id.
+pub(super) const VALUE: &str = "value";
 const REF: &str = "$ref";
 
 /// What a reference names.

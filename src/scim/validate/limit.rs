@@ -1,13 +1,19 @@
-//! The limit of one text: a value over it is dropped and named, or refused with the limit.
+//! Texts that cannot be taken. One over the limit is dropped and named, or refused with the limit; a reference to an
+//! operation of a job (RFC 7644 §3.7.2) that made nothing is dropped and named.
 
 use serde_json::{Map, Value};
 
 use crate::scim::attribute::Attribute;
 use crate::scim::error::Error;
+use crate::scim::reference::VALUE;
+use crate::scim::schema::registry;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 
-/// A value without its texts that are over the limit; `None` if nothing of it is left, which is as if it had
-/// not been sent. `at` is the path of the attribute.
+/// What a reference to an operation of a job begins with, until the id of what it made stands there.
+pub const UNMADE: &str = "bulkId:";
+
+/// A value without its texts that cannot be taken; `None` if nothing of it is left, which is as if it had not been
+/// sent. `at` is the path of the attribute.
 ///
 /// # Errors
 /// `invalidValue` with the limit, where the dialect drops nothing and where a value is required.
@@ -20,10 +26,11 @@ pub fn within_limit(
     if fits(&value, tolerances.text_bytes_max()) { Ok(Some(value)) } else { cut(attribute, value, at, tolerances) }
 }
 
-/// Whether no text in a value is longer than this, and every one can be kept.
+/// Whether no text in a value is longer than this, every one can be kept, and none may be a reference to what was not
+/// made.
 pub fn fits(value: &Value, max: usize) -> bool {
     match value {
-        Value::String(text) => flaw(text, max).is_none(),
+        Value::String(text) => flaw(text, max).is_none() && !text.starts_with(UNMADE),
         Value::Array(items) => items.iter().all(|item| fits(item, max)),
         Value::Object(members) => members.values().all(|member| fits(member, max)),
         _ => true,
@@ -38,8 +45,22 @@ fn flaw(text: &str, max: usize) -> Option<String> {
     text.contains('\0').then(|| "holds U+0000, half a character, or bytes that are no UTF-8".to_owned())
 }
 
+/// Whether what is to be an id refers to what was not made, and is dropped for it. Members and owners are looked up in
+/// any case: there it is one more id that nobody has.
+fn is_unmade(attribute: &Attribute, text: &str, at: &str, tolerances: &mut Tolerances) -> bool {
+    let is_own = |one: Option<&'static Attribute>| one.is_some_and(|one| std::ptr::eq(one, attribute));
+    let is_looked_up = || registry().types.iter().any(|rtype| is_own(rtype.rows) || is_own(rtype.sponsors));
+    let is_id = attribute.name == VALUE || attribute.is_complex() && attribute.sub(VALUE).is_some();
+    if !text.starts_with(UNMADE) || !is_id || is_looked_up() || !tolerances.allow(Tolerance::UnknownReference) {
+        return false;
+    }
+    tolerances.drop_path(at);
+    true
+}
+
 fn cut(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {
     match value {
+        Value::String(text) if is_unmade(attribute, &text, at, tolerances) => Ok(None),
         Value::String(text) => match flaw(&text, tolerances.text_bytes_max()) {
             Some(flaw) => over(&flaw, at, attribute.required, tolerances).map(|()| None),
             None => Ok(Some(Value::String(text))),
@@ -64,6 +85,10 @@ fn object(
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
     let mut kept = Map::new();
+    let id = members.iter().find(|(name, _)| name.eq_ignore_ascii_case(VALUE)).and_then(|(_, id)| id.as_str());
+    if id.is_some_and(|id| is_unmade(attribute, id, at, tolerances)) {
+        return Ok(None);
+    }
     for (name, member) in members {
         // What the attribute does not have is dropped as such.
         let Some(sub) = attribute.sub(&name) else {
@@ -72,10 +97,14 @@ fn object(
         };
         let at = format!("{at}.{}", sub.name);
         let flaw = member.as_str().and_then(|text| flaw(text, tolerances.text_bytes_max()));
-        match flaw.filter(|_| attribute.multi_valued && sub.name == "value") {
+        match flaw {
             // Without its value an element says nothing.
-            Some(flaw) => return over(&flaw, &at, false, tolerances).map(|()| None),
-            None => kept.extend(cut(sub, member, &at, tolerances)?.map(|member| (name, member))),
+            Some(flaw) if attribute.multi_valued && sub.name == VALUE => {
+                return over(&flaw, &at, false, tolerances).map(|()| None);
+            }
+            // Whether it is one that was not made has been asked of the whole.
+            None if sub.name == VALUE && member.is_string() => drop(kept.insert(name, member)),
+            _ => kept.extend(cut(sub, member, &at, tolerances)?.map(|member| (name, member))),
         }
     }
     Ok(Some(Value::Object(kept)))

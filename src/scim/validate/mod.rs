@@ -17,7 +17,7 @@ use super::schema::{ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
-pub use limit::{fits, within_limit};
+pub use limit::{UNMADE, fits, within_limit};
 pub use order::{ordered, schemas_of};
 pub use state::{complete, immutable};
 pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, is_label, is_labels, value};

@@ -29,12 +29,11 @@ pub fn record(
 ) -> Error {
     let (Some(connection), Some(id)) = (context.caller.connection(), Id::parse(id)) else { return error };
     let told = error.to_scim();
-    let is_group = resource_type.rows.is_some();
-    if !FINAL.contains(&told.status) || !(is_group || resource_type.principal) {
+    if !FINAL.contains(&told.status) || !(resource_type.rows.is_some() || resource_type.principal) {
         return error;
     }
     let leaves = match operation {
-        Operation::Replace | Operation::Patch => body().is_none_or(|body| leaving::is_asked(&body, is_group)),
+        Operation::Replace | Operation::Patch => body().is_none_or(|body| leaves(resource_type, &body)),
         operation => operation == Operation::Delete,
     };
     if !leaves {
@@ -67,6 +66,11 @@ pub fn record(
         }
         _ => error,
     }
+}
+
+/// Whether the body of a PUT or a PATCH may make somebody leave.
+pub fn leaves(resource_type: &ResourceType, body: &Value) -> bool {
+    leaving::is_asked(body, resource_type.rows.is_some())
 }
 
 /// A name that a client sent and that nothing here has, if it may be told: what does not look like a name may be a value

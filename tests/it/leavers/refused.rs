@@ -8,7 +8,7 @@ use super::{LENIENT, hire, off, send, speaking};
 use crate::support::app::*;
 
 /// What the log says of refusals of one kind.
-fn refused(app: &TestApp, action: &str) -> Vec<Value> {
+pub(super) fn refused(app: &TestApp, action: &str) -> Vec<Value> {
     let own = app.log().into_iter().filter(|record| record["action"] == action);
     own.map(|record| json!([record["subject"]["id"], record["outcome"], record["change"]])).collect()
 }

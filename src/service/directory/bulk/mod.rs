@@ -231,15 +231,29 @@ impl Job<'_> {
         }))
     }
 
-    /// An operation that waits for one that failed or is not there (RFC 7644 §3.7.2: 409).
+    /// An operation that waits for one that failed or is not there (RFC 7644 §3.7.2: 409). Where the dialect bears it,
+    /// one that makes somebody leave is carried out without what it refers to: see [`Tolerance::UnknownReference`].
     fn orphan(&mut self, index: usize, missing: &str) {
-        let detail = format!("Operations[{index}]: bulkId:{missing} was not created");
-        let error = scim::Error::status(409, detail);
         let result = match self.parse(index) {
-            Ok(operation) => self.echo(&operation).failed(&error),
+            Ok(operation) if self.leaves(&operation) => return self.batch(&[index]),
+            Ok(operation) => {
+                let detail = format!("Operations[{index}]: bulkId:{missing} was not created");
+                let error = self.refusal(index, scim::Error::status(409, detail).into());
+                self.echo(&operation).failed(&error)
+            }
             Err(result) => *result,
         };
         self.results.insert(index, result);
+    }
+
+    /// Whether an operation may make somebody leave although something that it refers to is not there.
+    fn leaves(&self, operation: &BulkOperation) -> bool {
+        let (mut path, mut in_path) = (operation.path.clone(), vec![]);
+        references::resolve_path(&mut path, &self.ids);
+        references::find_in_path(&path, &mut in_path);
+        let changes = matches!(operation.method, BulkMethod::Put | BulkMethod::Patch) && in_path.is_empty();
+        let target = BulkTarget::at(&path).ok().filter(|_| changes && self.tolerances.dialect().is_lenient());
+        target.zip(operation.data.as_ref()).is_some_and(|(target, data)| refusals::leaves(target.resource_type, data))
     }
 
     fn parse(&self, index: usize) -> Result<BulkOperation, Box<BulkResult>> {

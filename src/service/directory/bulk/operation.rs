@@ -34,7 +34,7 @@ impl BulkTarget {
     }
 
     /// The same, whatever is done there.
-    fn at(path: &str) -> Result<BulkTarget, Error> {
+    pub(in crate::service::directory::bulk) fn at(path: &str) -> Result<BulkTarget, Error> {
         if path.contains(['?', '#']) {
             return Err(refused(format!("path: {path} has a query, which a bulk operation cannot")));
         }

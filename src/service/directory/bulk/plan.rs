@@ -212,7 +212,8 @@ fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
     }
     // An empty one names nothing, so several of them are no contradiction.
     let (method, bulk_id) = (text("method").unwrap_or_default(), text("bulkId").filter(|id| !id.is_empty()));
-    if let Some(data) = member("data") {
+    // RFC 7644 §3.7: a DELETE has none, and what it has is not read.
+    if let Some(data) = member("data").filter(|_| !method.eq_ignore_ascii_case("DELETE")) {
         references::find(data, &mut found);
     }
     (bulk_id, method.eq_ignore_ascii_case("POST"), found)
@@ -275,6 +276,12 @@ mod tests {
         check(tail, &[], &[Step::Circle(vec![1, 2, 3]), Step::One(0)]);
         let doomed = json!([post("a", &["b", "x"]), post("b", &["a"])]);
         check(doomed, &[], &[Step::Orphan(0, "x".into()), Step::Orphan(1, "a".into())]);
+    }
+
+    #[test]
+    fn what_a_deletion_carries_refers_to_nobody() {
+        let data = json!({"members": [{"value": "bulkId:x"}]});
+        check(json!([{"method": "delete", "path": "/Users/7", "data": data}]), &[], &[Step::One(0)]);
     }
 
     #[test]

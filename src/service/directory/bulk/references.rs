@@ -7,12 +7,11 @@ use serde_json::{Map, Value, json};
 
 use crate::scim::message::PATCH_URN;
 use crate::scim::reference::references;
+use crate::scim::validate::UNMADE;
 use crate::service::registry;
 
 /// What `bulkId` stands for which id.
 pub(in crate::service::directory::bulk) type Ids = HashMap<String, String>;
-
-const PREFIX: &str = "bulkId:";
 
 /// What becomes of a reference: asked with the bulkId, it gives the id to put in its place.
 type Act<'a> = &'a mut dyn FnMut(&str) -> Option<String>;
@@ -97,7 +96,7 @@ fn last_name(path: &str) -> &str {
 }
 
 fn whole(text: &mut String, act: Act<'_>) {
-    if let Some(name) = text.strip_prefix(PREFIX).filter(|name| !name.is_empty())
+    if let Some(name) = text.strip_prefix(UNMADE).filter(|name| !name.is_empty())
         && let Some(id) = act(name)
     {
         *text = id;
@@ -106,7 +105,7 @@ fn whole(text: &mut String, act: Act<'_>) {
 
 /// A reference, or a path or URL whose last segment is one.
 fn each_link(text: &mut String, act: Act<'_>) {
-    let start = if text.starts_with(PREFIX) { 0 } else { text.rfind('/').map_or(0, |slash| slash + 1) };
+    let start = if text.starts_with(UNMADE) { 0 } else { text.rfind('/').map_or(0, |slash| slash + 1) };
     let mut segment = text.split_off(start);
     whole(&mut segment, act);
     text.push_str(&segment);
