@@ -14,6 +14,7 @@ mod members;
 pub mod message;
 pub mod patch;
 pub mod path;
+mod people;
 pub mod project;
 pub mod reference;
 pub mod schema;

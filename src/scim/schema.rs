@@ -76,10 +76,20 @@ impl ResourceType {
         self.schemas().find(|s| s.id.eq_ignore_ascii_case(urn))
     }
 
-    /// Whether an attribute says who has access: `active` of a principal, the members of a group.
+    /// Whether an attribute says who has access: `active` of a principal, the members of a group, the owners of an
+    /// agent.
     pub fn decides(&self, attribute: &Attribute) -> bool {
-        let active = self.principal && attribute.name == "active";
-        active || self.rows.is_some_and(|rows| std::ptr::eq(rows, attribute))
+        self.principal && attribute.name == "active" || self.names_people(attribute)
+    }
+
+    /// The attribute that names those whose access hangs on the resource, or on whom its own hangs.
+    pub fn people(&self) -> Option<&'static Attribute> {
+        self.rows.or(self.sponsors)
+    }
+
+    /// Whether an attribute is that one.
+    pub fn names_people(&self, attribute: &Attribute) -> bool {
+        self.people().is_some_and(|people| std::ptr::eq(people, attribute))
     }
 
     /// The name of an attribute among those of all types: `User.userName`.

@@ -124,7 +124,7 @@ tolerances! {
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
     /// are no UTF-8.
     OverLimit = "auto-008", [Auto, Entra, Okta];
-    /// Beside a deactivation, and beside a change of members, what cannot be done is dropped.
+    /// Beside a deactivation, and beside a change of members or owners, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];
     /// `Operations` that is one operation, and no list of them, of a PATCH or a job.
     BareOperation = "auto-010", [Auto, Entra, Okta];

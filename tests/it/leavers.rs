@@ -8,6 +8,7 @@ mod limits;
 mod lists;
 mod malformed;
 mod members;
+mod owners;
 mod refused;
 mod spelling;
 mod unreadable;

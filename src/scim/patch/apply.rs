@@ -24,20 +24,17 @@ pub fn apply(
     tolerances: &mut Tolerances,
 ) -> Result<Applied, Error> {
     let mut patch = Patch { document: document.clone(), rtype, tolerances, rows: vec![], members: 0 };
-    let (mut decided, mut nobody, mut unclear) = (false, None, None);
+    let (mut decided, mut named, mut unclear) = (false, false, None);
     for operation in operations {
-        let decides = operation.target.decides(rtype);
+        let (decides, is_named) = (operation.target.decides(rtype), operation.target.names_people(rtype));
         match patch.operation(operation).map_err(|error| in_operation(operation.index, error)) {
-            Err(error) if decides && rows::is_beside(operation, rtype) => {
-                patch.tolerances.bears(error.clone())?;
-                nobody.get_or_insert(error);
-            }
+            Err(error) if is_named => patch.people(operation, error)?,
+            Ok(()) if is_named => named = true,
             // What comes after it may yet say who is active, and holds then.
-            Err(error) if decides && rtype.principal => {
+            Err(error) if decides => {
                 patch.tolerances.bears(error.clone())?;
                 unclear.get_or_insert(error);
             }
-            Err(error) if decides => return Err(error),
             Err(error) => patch.tolerances.spare(error, &operation.target.name())?,
             Ok(()) if decides => {
                 decided = true;
@@ -51,17 +48,11 @@ pub fn apply(
     if let Some(error) = unclear {
         return Err(error);
     }
-    if let (Some(error), Some(attribute)) = (nobody, rtype.rows) {
-        match decided {
-            true => patch.tolerances.drop_beside(&attribute.name),
-            false => return Err(error),
-        }
-    }
     let (after, rows, tolerances) = (validate::ordered(patch.document, rtype), patch.rows, patch.tolerances);
     let after = whole(document, after, rtype, tolerances)?;
-    let leaves = decided && rtype.principal && after.get(ACTIVE) != Some(&Value::Bool(true));
-    tolerances.settle(leaves, decided && rtype.rows.is_some())?;
-    Ok(Applied { document: after, rows, leaves, members: decided && rtype.rows.is_some() })
+    let leaves = decided && after.get(ACTIVE) != Some(&Value::Bool(true));
+    tolerances.settle(leaves, named)?;
+    Ok(Applied { document: after, rows, leaves, members: named })
 }
 
 /// The document after all operations. Where they leave it incomplete, and that may be set aside, only what
@@ -74,10 +65,11 @@ fn whole(
 ) -> Result<Map<String, Value>, Error> {
     let Err(error) = validate::complete(&after, rtype) else { return Ok(after) };
     let mut safe = before.clone();
-    if rtype.principal {
-        match after.get(ACTIVE) {
-            Some(active) => safe.insert(ACTIVE.to_owned(), active.clone()),
-            None => safe.shift_remove(ACTIVE),
+    let deciding = rtype.schema.attributes.iter().filter(|attribute| rtype.decides(attribute));
+    for Attribute { name, .. } in deciding {
+        match after.get(name) {
+            Some(value) => safe.insert(name.clone(), value.clone()),
+            None => safe.shift_remove(name),
         };
     }
     let safe = validate::ordered(safe, rtype);
@@ -140,6 +132,17 @@ impl Patch<'_> {
         };
         self.put(&attr, new);
         Ok(())
+    }
+
+    /// What is wrong with an operation that names people: whoever it lets in stays outside where the rest says who is in,
+    /// and who may go by it does not stay, unless nobody is active by the rest.
+    fn people(&mut self, operation: &Operation, error: Error) -> Result<(), Error> {
+        let name = self.rtype.people().map_or("", |people| &people.name);
+        match rows::is_beside(operation, self.rtype) {
+            true => self.tolerances.spare(error, name),
+            false if self.rtype.principal => self.tolerances.spare_leaving(name, error),
+            false => Err(error),
+        }
     }
 
     /// Without the texts that are over the limit: the operation, if it is another one then, or nothing.

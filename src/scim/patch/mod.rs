@@ -70,7 +70,7 @@ pub struct Applied {
     pub rows: Vec<RowChange>,
     /// Whether the patch says of a principal that it is not active.
     pub leaves: bool,
-    /// Whether it says who is in a group.
+    /// Whether it says who is in a group, or answers for an agent.
     pub members: bool,
 }
 

@@ -12,10 +12,10 @@ use super::super::error::{Error, ScimType};
 use super::super::leaving;
 use super::super::members::is_nothing;
 use super::super::path::{AttrRef, resolve};
+use super::super::people::{Says, says};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
-use super::target::decides;
 use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
 
@@ -56,7 +56,8 @@ impl<'r> Reader<'r> {
             }
             Some(_) => {
                 let value = value.as_ref().unwrap_or(&Value::Null);
-                if !self.tells(value) || !self.tolerances.allow(Tolerance::EmptyPath) {
+                let tells = self.tells(value, Says::Active) || self.tells(value, Says::People);
+                if !tells || !self.tolerances.allow(Tolerance::EmptyPath) {
                     return self.set_aside(Error::path("path: expected a string"), value);
                 }
                 None
@@ -70,7 +71,9 @@ impl<'r> Reader<'r> {
                 let done = self.at_path(&verb, path, value);
                 // Whoever comes in by a path that nobody understands is beside who goes.
                 match (done, &verb) {
-                    (Err(error), Verb::Plain(Op::Add)) if self.rtype.rows.is_some() => self.set_by(path, error),
+                    (Err(error), Verb::Plain(Op::Add)) if says(self.rtype, path) != Some(Says::Active) => {
+                        self.set_by(path, error)
+                    }
                     (done, _) => self.spare(path, done),
                 }
             }
@@ -101,6 +104,8 @@ impl<'r> Reader<'r> {
         for operation in read {
             if is_clear(&operation, sets, self.rtype, self.tolerances) && self.tolerances.allow(Tolerance::OtherOp) {
                 self.found.push(operation);
+            } else if operation.target.names_people(self.rtype) {
+                self.people(&operation.target.name(), refusal.clone())?;
             } else if operation.target.decides(self.rtype) {
                 return Err(refusal);
             } else {
@@ -112,10 +117,21 @@ impl<'r> Reader<'r> {
 
     /// Sets a failure aside, unless it is about what says who has access.
     fn spare(&mut self, path: &str, done: Result<(), Error>) -> Result<(), Error> {
-        match done {
-            Err(error) if !decides(self.rtype, path) => self.set_by(path, error),
-            done => done,
+        match (done, says(self.rtype, path)) {
+            (Err(error), None) => self.set_by(path, error),
+            (Err(error), Some(Says::People)) => self.people(path, error),
+            (done, _) => done,
         }
+    }
+
+    /// What may take somebody out of what names people: it is set aside where nobody is active by the rest, and only
+    /// there.
+    fn people(&mut self, path: &str, error: Error) -> Result<(), Error> {
+        if !self.rtype.principal {
+            return Err(error);
+        }
+        let placed = in_operation(self.index, error.clone());
+        self.tolerances.spare_leaving(path, placed).map_err(|_| error)
     }
 
     fn set_by(&mut self, path: &str, error: Error) -> Result<(), Error> {
@@ -125,31 +141,34 @@ impl<'r> Reader<'r> {
 
     /// Sets a whole operation aside, unless its value says who has access.
     fn set_aside(&mut self, error: Error, value: &Value) -> Result<(), Error> {
-        if self.tells(value) {
+        if self.tells(value, Says::Active) {
             return Err(error);
+        }
+        if self.tells(value, Says::People) {
+            return self.people("value", error);
         }
         let placed = in_operation(self.index, error.clone());
         self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
     }
 
-    /// Whether a value without a path, or what lies in a list of them, names what says who has access.
-    fn tells(&self, value: &Value) -> bool {
+    /// Whether a value without a path, or what lies in a list of them, names what says so of access.
+    fn tells(&self, value: &Value, wanted: Says) -> bool {
         match value {
-            Value::Array(list) => list.iter().any(|one| self.tells(one)),
-            Value::Object(members) if self.is_operation(members) => true,
+            Value::Array(list) => list.iter().any(|one| self.tells(one, wanted)),
+            Value::Object(members) if self.of_operation(members) == Some(wanted) => true,
             Value::Object(members) => members.iter().any(|(name, value)| {
-                decides(self.rtype, name)
+                says(self.rtype, name) == Some(wanted)
                     || (self.rtype.schema_by_urn(name).is_some() || name.eq_ignore_ascii_case("value"))
-                        && self.tells(value)
+                        && self.tells(value, wanted)
             }),
             _ => false,
         }
     }
 
-    /// Whether members are those of an operation whose path says who has access.
-    fn is_operation(&self, members: &Map<String, Value>) -> bool {
+    /// What the path of an operation says of access, if members are those of one.
+    fn of_operation(&self, members: &Map<String, Value>) -> Option<Says> {
         let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
-        path.and_then(|(_, path)| path.as_str()).is_some_and(|path| decides(self.rtype, path))
+        path.and_then(|(_, path)| path.as_str()).and_then(|path| says(self.rtype, path))
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.
@@ -190,11 +209,12 @@ impl<'r> Reader<'r> {
                 // RFC 7644 §3.5.2.2: MUST fail. Whatever it was to remove, nobody is active by that.
                 let error = Error::new(ScimType::NoTarget, "path: is missing, and remove needs one");
                 // Of a group it may be a member, whom leaving it out would keep inside.
-                if self.rtype.rows.is_some() && matches!(value, Some(Value::Array(_) | Value::String(_))) {
-                    return Err(error);
+                let value = value.unwrap_or_default();
+                let is_list = matches!(value, Value::Array(_) | Value::String(_));
+                if self.rtype.people().is_some() && (is_list || self.tells(&value, Says::People)) {
+                    return self.people("value", error);
                 }
-                let value = value.filter(|_| !self.rtype.principal);
-                return self.set_aside(error, &value.unwrap_or_default());
+                return self.set_aside(error, &Value::Null);
             }
             Ok(op) => op,
             Err(error) => return self.set_aside(error, &value.unwrap_or_default()),
@@ -209,7 +229,7 @@ impl<'r> Reader<'r> {
                 return self.set_aside(error, &other.unwrap_or_default());
             }
         };
-        if self.is_operation(&object) {
+        if self.of_operation(&object).is_some() {
             let error = Error::value("value: is an operation itself, and names who has access");
             return if self.rtype.principal { self.tolerances.spare_leaving("value", error) } else { Err(error) };
         }
@@ -228,8 +248,7 @@ impl<'r> Reader<'r> {
 
     /// Whether it is clear what a removal without a path is about: the members that its value names.
     fn names_members(&mut self, value: Option<&Value>) -> bool {
-        let Some(rows) = self.rtype.rows else { return false };
-        let names = |key: &str| self.rtype.attribute(key).is_some_and(|attribute| std::ptr::eq(attribute, rows));
+        let names = |key: &str| self.rtype.attribute(key).is_some_and(|one| self.rtype.names_people(one));
         let members = value.and_then(Value::as_object).into_iter().flatten();
         let is_clear = members.filter(|(_, value)| !value.is_null()).any(|(key, _)| names(key));
         is_clear && self.tolerances.allow(Tolerance::PathlessRemove)
@@ -315,7 +334,7 @@ impl<'r> Reader<'r> {
         let head = key.split_once('[').map_or(key, |(head, _)| head);
         if resolve(self.rtype, head.trim_end()).is_none() {
             let rtype = self.rtype;
-            if rtype.rows.is_some() && decides(rtype, key) && self.tolerances.dialect().is_lenient() {
+            if says(rtype, key) == Some(Says::People) && self.tolerances.dialect().is_lenient() {
                 let detail = format!("value: {} has no such attribute: {key}", rtype.name);
                 return Err(Error::path(detail).naming(key));
             }

@@ -62,7 +62,7 @@ pub(super) fn is_beside(operation: &Operation, rtype: &ResourceType) -> bool {
         Target::Elements { sub, .. } => *sub,
         Target::Extension(_) => None,
     };
-    rtype.rows.is_some() && (operation.op == Op::Add || sub.is_some_and(|sub| sub.name != VALUE))
+    rtype.people().is_some() && (operation.op == Op::Add || sub.is_some_and(|sub| sub.name != VALUE))
 }
 
 /// The change of those whom a value lists.

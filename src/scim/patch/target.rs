@@ -12,6 +12,7 @@ use super::super::attribute::Attribute;
 use super::super::error::Error;
 use super::super::filter::{self, Bound, Filter, Literal, Operator};
 use super::super::path::{AttrRef, Name, resolve};
+use super::super::people::{Says, says};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::{leaving, unknown};
@@ -50,13 +51,14 @@ impl Target {
             return Err(Error::path("path: is empty"));
         }
         let mut unknown = |refusal: Error| {
+            let says = says(rtype, path);
             // Who is taken out of a group by a path that nobody understands is still in it.
-            if decides(rtype, path) && rtype.rows.is_some() {
+            if says == Some(Says::People) {
                 return Err(refusal);
             }
             // Of `active` itself a no is never dropped.
             let says_no = value.is_some_and(|value| leaving::found("active", value).is_some());
-            if decides(rtype, path) && says_no {
+            if says.is_some() && says_no {
                 tolerances.spare_leaving(path, refusal)?;
                 tolerances.allow(Tolerance::UnknownAttribute);
                 return Ok(None);
@@ -109,6 +111,11 @@ impl Target {
         self.attr().is_some_and(|attr| rtype.decides(attr.attribute))
     }
 
+    /// Whether it says who is in a group, or answers for an agent.
+    pub(super) fn names_people(&self, rtype: &'static ResourceType) -> bool {
+        self.attr().is_some_and(|attr| rtype.names_people(attr.attribute))
+    }
+
     /// Its path, without what a filter compares with.
     pub(super) fn name(&self) -> String {
         match self {
@@ -122,37 +129,6 @@ impl Target {
 /// What a path names that the type does not have.
 fn absent(rtype: &ResourceType, name: &str) -> Error {
     Error::path(format!("path: {} has no such attribute: {name}", rtype.name)).naming(name)
-}
-
-/// Whether a path, which may be malformed behind the attribute, names one that says who has access.
-pub(super) fn decides(rtype: &'static ResourceType, path: &str) -> bool {
-    let head = path.split_once('[').map_or(path, |(head, _)| head).trim();
-    let outer = head.rsplit_once('.').map_or(head, |(outer, _)| outer);
-    let resolved = [head, outer].into_iter().any(|name| match resolve(rtype, name) {
-        Some(Name::Attribute(attr)) => rtype.decides(attr.attribute),
-        _ => false,
-    });
-    resolved || speaks_of_rows(rtype, path)
-}
-
-/// Whether a path that the type does not have speaks of its members all the same: `members/17`, `Group:members`,
-/// `member[value eq "…"]`. Dropping it would keep somebody inside whom it may take out.
-fn speaks_of_rows(rtype: &'static ResourceType, path: &str) -> bool {
-    let Some(rows) = rtype.rows else { return false };
-    let head = path.split_once('[').map_or(path, |(head, _)| head).trim();
-    let text = if head.is_empty() { path } else { head };
-    let own = &rtype.schema.id;
-    let rest = match text.get(..own.len()).filter(|urn| urn.eq_ignore_ascii_case(own)) {
-        Some(urn) => text.get(urn.len()..).unwrap_or_default(),
-        // What the schema of somebody else calls members are not ours.
-        None if text.contains("://") || text.get(..4).is_some_and(|urn| urn.eq_ignore_ascii_case("urn:")) => {
-            return false;
-        }
-        None => text,
-    };
-    let one = rows.name.strip_suffix('s').unwrap_or(&rows.name);
-    let mut words = rest.split(|c: char| !(c.is_alphanumeric() || "_-$".contains(c)));
-    words.any(|word| word.eq_ignore_ascii_case(&rows.name) || word.eq_ignore_ascii_case(one))
 }
 
 /// The element that a filter of `eq` terms joined by `and` describes, with values as written; `None` for

@@ -76,7 +76,8 @@ pub(super) fn is_clear(
     }
     let value = operation.value.clone().unwrap_or_default();
     let read = || validate::value(attr.attribute, value, "", &mut tolerances.fresh());
-    rtype.principal && operation.target.decides(rtype) && read().is_ok_and(|read| read != Some(Value::Bool(true)))
+    let is_active = operation.target.decides(rtype) && !operation.target.names_people(rtype);
+    is_active && read().is_ok_and(|read| read != Some(Value::Bool(true)))
 }
 
 pub(super) fn name(op: Op) -> &'static str {

@@ -55,21 +55,21 @@ pub fn document(
         document: Map::new(),
         unassigned: vec![],
         active: None,
-        decided: false,
+        named: false,
         lacking: None,
     };
     for (key, value) in body {
         reader.top_level(&key, value)?;
     }
-    reader.active()?;
-    let Reader { document, unassigned, decided, mut lacking, tolerances, .. } = reader;
-    // A group's body says who is in it even where it does not name members: nobody.
-    if resource_type.rows.is_some() && !decided {
+    let decided = reader.active()?;
+    let Reader { document, unassigned, named, mut lacking, tolerances, .. } = reader;
+    let leaves = decided && document.get("active") != Some(&Value::Bool(true));
+    // A group's body says who is in it even where it does not name members: nobody. So does an agent's of its owners.
+    if resource_type.people().is_some() && !named && !leaves {
         lacking = lacking.or(tolerances.put_off());
     }
-    let inactive = resource_type.principal && document.get("active") != Some(&Value::Bool(true));
-    tolerances.settle(decided && inactive, decided && resource_type.rows.is_some())?;
-    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves: decided && inactive, lacking })
+    tolerances.settle(leaves, named)?;
+    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking })
 }
 
 /// `schemas` must list the base schema and nothing unknown (RFC 7643 §3).
@@ -111,8 +111,8 @@ struct Reader<'t> {
     unassigned: Vec<String>,
     /// `active` of a principal as sent; several values of it if it is there several times.
     active: Option<(&'static Attribute, Value)>,
-    /// Whether the body says who has access.
-    decided: bool,
+    /// Whether the body names members or owners.
+    named: bool,
     lacking: Option<Error>,
 }
 
@@ -164,23 +164,23 @@ impl Reader<'_> {
         value: Value,
     ) -> Result<(), Error> {
         let at = path::AttrRef { extension, attribute, sub: None }.to_string();
-        let decides = self.resource_type.decides(attribute);
-        if decides && self.resource_type.principal {
+        let names_people = self.resource_type.names_people(attribute);
+        if self.resource_type.decides(attribute) && !names_people {
             return self.note_active(attribute, value, &at);
         }
+        self.named |= names_people;
         let done = self.assign(extension, attribute, value, &at);
-        match decides {
-            true => {
-                self.decided = true;
-                done
-            }
-            false => done.or_else(|error| {
+        done.or_else(|error| match names_people {
+            // Where nobody is active by it, it does not matter who answers for it.
+            true if self.resource_type.principal => self.tolerances.spare_leaving(&at, error),
+            true => Err(error),
+            false => {
                 if attribute.required {
                     self.lacking.get_or_insert_with(|| error.clone());
                 }
                 self.tolerances.spare(error, &at)
-            }),
-        }
+            }
+        })
     }
 
     /// The short and the qualified name of `active` are two keys to JSON. Which one counts is decided when all of
@@ -195,10 +195,10 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn active(&mut self) -> Result<(), Error> {
-        let Some((attribute, value)) = self.active.take() else { return Ok(()) };
-        self.decided = true;
-        self.assign(None, attribute, value, &attribute.name)
+    /// Takes what was said of `active`; gives whether anything was.
+    fn active(&mut self) -> Result<bool, Error> {
+        let Some((attribute, value)) = self.active.take() else { return Ok(false) };
+        self.assign(None, attribute, value, &attribute.name).map(|()| true)
     }
 
     fn assign(

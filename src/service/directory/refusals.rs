@@ -70,7 +70,7 @@ pub fn record(
 
 /// Whether the body of a PUT or a PATCH may make somebody leave.
 pub fn leaves(resource_type: &ResourceType, body: &Value) -> bool {
-    leaving::is_asked(body, resource_type.rows.is_some())
+    leaving::is_asked(body, resource_type)
 }
 
 /// A name that a client sent and that nothing here has, if it may be told: what does not look like a name may be a value

@@ -37,7 +37,8 @@ pub(in crate::service::directory::resources) struct Draft {
     pub(in crate::service::directory::resources) unassigned: Vec<String>,
     /// Whether the client says of a principal that it is not active.
     pub(in crate::service::directory::resources) leaves: bool,
-    /// Whether a patch says who is in a group. What a whole body says of that counts by its effect.
+    /// Whether a patch says who is in a group, or answers for an agent. What a whole body says of that counts by its
+    /// effect.
     pub(in crate::service::directory::resources) members: bool,
     /// What may only be left out beside that.
     pub(in crate::service::directory::resources) lacking: Option<scim::Error>,
@@ -264,7 +265,13 @@ fn complete(
 ) -> Result<Plan, Error> {
     let group = (resource_type, before.resource.key);
     let mut plan = members::plan(change, group, std::mem::take(&mut draft.rows), tolerances)?;
-    let is_beside = draft.leaves || draft.members || plan.effect(change)?.is_any();
+    let mut is_beside = draft.leaves || draft.members || plan.effect(change)?.is_any();
+    if let Some(sponsors) = resource_type.sponsors
+        && before.document.get(&sponsors.name) != draft.document.get(&sponsors.name)
+    {
+        keep_known_sponsors(change, sponsors, &mut draft.document, tolerances)?;
+        is_beside |= before.document.get(&sponsors.name) != draft.document.get(&sponsors.name);
+    }
     match draft.lacking.take() {
         Some(error) if !is_beside => return Err(error.into()),
         Some(_) => _ = tolerances.allow(Tolerance::Beside),
@@ -272,11 +279,6 @@ fn complete(
     }
     if is_beside {
         keep_own_names(change, resource_type, connection, before, draft, tolerances)?;
-    }
-    if let Some(sponsors) = resource_type.sponsors
-        && before.document.get(&sponsors.name) != draft.document.get(&sponsors.name)
-    {
-        keep_known_sponsors(change, sponsors, &mut draft.document, tolerances)?;
     }
     if resource_type.rows.is_some() {
         let asked = Asked {

@@ -1,0 +1,151 @@
+//! Whether a request asks that somebody leaves: what a refusal is recorded by.
+
+use serde_json::Value;
+
+use super::{ACTIVE, HERE, YES, found, word};
+use crate::scim::people::is_spoken_of;
+use crate::scim::schema::ResourceType;
+
+/// Whether the body of a PUT or a PATCH asks, in whatever words, that somebody is active no more, or says of it what
+/// nobody understands; of a group, that anything but more of it is left; of an agent, that others answer for it.
+pub fn is_asked(body: &Value, rtype: &ResourceType) -> bool {
+    if !body.is_object() {
+        return true;
+    }
+    let operations = match member(body, "Operations") {
+        None => return rtype.people().is_some() || found("", body).is_some() || doubts(body),
+        Some(Value::Array(operations)) => operations.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+    };
+    match rtype.rows {
+        Some(_) => operations.iter().any(|operation| text(operation, "op") != "add" || says(operation)),
+        None => operations.iter().any(|one| leaves(one) || takes(one, rtype)) || found("", body).is_some(),
+    }
+}
+
+/// Whether an operation says in its value that somebody leaves.
+fn says(operation: &Value) -> bool {
+    member(operation, "value").is_some_and(|value| found(&text(operation, "path"), value).is_some())
+}
+
+/// Whether an operation is about `active` and says anything but a yes, or nobody knows what it says.
+fn leaves(operation: &Value) -> bool {
+    let (path, value) = (text(operation, "path"), member(operation, "value"));
+    let is_active = word(&path, "") == ACTIVE[0];
+    let is_doubtful = is_active && (text(operation, "op") == "remove" || !value.is_some_and(is_yes));
+    !operation.is_object() || is_doubtful || says(operation) || value.is_some_and(doubts)
+}
+
+/// Whether an operation may take somebody out of what names people.
+fn takes(operation: &Value, rtype: &ResourceType) -> bool {
+    if rtype.people().is_none() {
+        return false;
+    }
+    match (text(operation, "op").as_str(), text(operation, "path").as_str()) {
+        ("add", _) => false,
+        ("remove", "") => true,
+        (_, "") => member(operation, "value").is_none_or(|value| speaks(rtype, value)),
+        (_, path) => is_spoken_of(rtype, path),
+    }
+}
+
+/// Whether a value without a path names members or owners, by itself or under the URN of a schema.
+fn speaks(rtype: &ResourceType, value: &Value) -> bool {
+    let mut members = value.as_object().into_iter().flatten();
+    members.any(|(name, value)| is_spoken_of(rtype, name) || name.contains(':') && speaks(rtype, value))
+}
+
+/// Whether an `active` in it says anything but a yes.
+fn doubts(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(doubts),
+        Value::Object(members) => {
+            members.iter().any(|(name, member)| word(name, "") == ACTIVE[0] && !is_yes(member) || doubts(member))
+        }
+        _ => false,
+    }
+}
+
+fn is_yes(value: &Value) -> bool {
+    let is_in = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
+    match value {
+        Value::Bool(value) => *value,
+        Value::String(text) => is_in(&YES, text.trim()) || is_in(&HERE, text.trim()),
+        Value::Number(number) => {
+            let text = number.to_string();
+            is_in(&YES, text.strip_suffix(".0").unwrap_or(&text))
+        }
+        Value::Array(items) => !items.is_empty() && items.iter().all(is_yes),
+        Value::Object(_) => member(value, "value").or_else(|| member(value, ACTIVE[0])).is_some_and(is_yes),
+        Value::Null => false,
+    }
+}
+
+/// A text of an object, without blanks around it and in lower case; empty if it has none.
+fn text(object: &Value, name: &str) -> String {
+    match member(object, name) {
+        Some(Value::String(text)) => text.trim().to_ascii_lowercase(),
+        _ => String::new(),
+    }
+}
+
+/// A member by its name, in any letter case.
+fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
+    object.as_object()?.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::schema::registry;
+
+    fn of(name: &str, body: Value) -> bool {
+        is_asked(&body, registry().by_name(name).unwrap())
+    }
+
+    #[test]
+    fn what_asks_that_somebody_leaves() {
+        let asks = |body: Value| of("User", body);
+        let one = |operation: Value| asks(json!({"Operations": [{"op": "add", "path": "title"}, operation]}));
+        for value in
+            [json!("gone"), json!(7), json!({"x": true}), json!(["true", "x"]), json!([]), json!(null), json!("")]
+        {
+            assert!(asks(json!({"userName": "x", "Active": value})), "{value}");
+            assert!(asks(json!({"urn:x:User": {"active": value}})), "{value}");
+            assert!(one(json!({"op": "replace", "path": "urn:x:User:active", "value": value})), "{value}");
+            assert!(one(json!({"op": "replace", "value": {"active": value}})), "{value}");
+        }
+        for value in [json!(true), json!("TRUE"), json!(1.0), json!("enabled"), json!(["yes"]), json!({"value": "on"})]
+        {
+            assert!(!asks(json!({"userName": "x", "Active": value})), "{value}");
+            assert!(!one(json!({"op": "replace", "path": "active", "value": value})), "{value}");
+            assert!(!one(json!({"op": "replace", "value": {"active": value}})), "{value}");
+        }
+        assert!(one(json!({"op": "delete", "path": "active"})));
+        assert!(one(json!("x")) && asks(json!([])) && asks(json!("x")));
+        assert!(!one(json!({"op": "replace", "path": "title", "value": 7})));
+    }
+
+    #[test]
+    fn what_may_take_somebody_out() {
+        let group = |operation: Value| of("Group", json!({"Operations": [operation]}));
+        assert!(of("Group", json!({"displayName": "x"})));
+        assert!(group(json!({"op": "Remove", "path": "members"})) && !group(json!({"op": "Add", "path": "members"})));
+        assert!(group(json!({"op": "add", "path": "members", "value": [{"value": "x", "active": false}]})));
+        let agent = |operation: Value| of("Agent", json!({"Operations": [operation]}));
+        assert!(of("Agent", json!({"displayName": "x"})));
+        let urn = "urn:ietf:params:scim:schemas:core:2.0:Agent";
+        for path in ["owners", "Owners[value eq \"x\"]", "owner/7", &format!("{urn}:owners")] {
+            assert!(agent(json!({"op": "remove", "path": path})), "{path}");
+            assert!(agent(json!({"op": "replace", "value": {path: []}})), "{path}");
+            assert!(!agent(json!({"op": "add", "path": path, "value": []})), "{path}");
+        }
+        assert!(agent(json!({"op": "replace", "value": {urn: {"owners": []}}})));
+        assert!(agent(json!({"op": "remove", "value": ["x"]})));
+        assert!(!agent(json!({"op": "replace", "path": "name", "value": "x"})));
+        // A person has none.
+        assert!(!of("User", json!({"Operations": [{"op": "remove", "path": "owners"}]})));
+    }
+}
