@@ -1,4 +1,4 @@
-//! Members as clients name them. One that names nobody is left out where others are named, like one that nobody
+//! Members and owners as clients name them. One that names nobody is left out where others are named, like one that nobody
 //! knows: it keeps no leaver in a group, and no joiner outside. Where nobody is named, the list means something else.
 
 use serde_json::{Map, Value};
@@ -92,6 +92,11 @@ fn text<'e>(value: &'e Value, tolerances: &mut Tolerances) -> Option<&'e str> {
         },
         _ => None,
     }
+}
+
+/// An id as it stands here: some clients turn ours into upper case or into their own form, or name a resource by its URL.
+pub fn plain(text: &str) -> String {
+    text.trim().rsplit('/').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The end of `$ref`, where nothing else names anybody.

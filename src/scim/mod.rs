@@ -10,7 +10,7 @@ pub mod error;
 pub mod filter;
 pub mod json;
 pub mod leaving;
-mod members;
+pub mod members;
 pub mod message;
 pub mod patch;
 pub mod path;

@@ -77,6 +77,20 @@ pub fn complete(
     }
 }
 
+/// The same without what is made from the resources that it refers to: as it is stored.
+pub fn bare(document: &mut Map<String, Value>, resource_type: &'static ResourceType) {
+    for reference in references(resource_type) {
+        let elements = match reference.holder(document).and_then(|holder| holder.get_mut(&reference.attribute.name)) {
+            Some(Value::Array(elements)) => elements.as_mut_slice(),
+            Some(one) => std::slice::from_mut(one),
+            None => continue,
+        };
+        for element in elements.iter_mut().filter_map(Value::as_object_mut) {
+            element.retain(|name, _| !reference.attribute.sub(name).is_some_and(Attribute::is_made));
+        }
+    }
+}
+
 fn complete_one(element: &mut Map<String, Value>, attribute: &Attribute, targets: &HashMap<String, Referenced>) {
     let is_allowed =
         |target: &&Referenced| attribute.sub(REF).is_some_and(|sub| sub.reference_types.contains(&target.type_name));

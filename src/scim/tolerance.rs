@@ -132,12 +132,12 @@ tolerances! {
     OtherOp = "auto-011", [Auto, Entra, Okta];
     /// `active` several times in one object: if one of them says not active, that holds.
     SeveralActive = "auto-012", [Auto, Entra, Okta];
-    /// A `remove` without a path whose value names members.
+    /// A `remove` without a path whose value names members or owners.
     PathlessRemove = "auto-014", [Auto, Entra, Okta];
-    /// The `value` of members where the members are meant: `members[value eq "…"].value`, `members.value`.
+    /// The `value` of members or owners where they themselves are meant: `members[value eq "…"].value`, `members.value`.
     MemberValue = "auto-015", [Auto, Entra, Okta];
-    /// The id of a member or an owner in another spelling: in upper case, with blanks around it, at the end of a URL;
-    /// that of a member also as a list of one, or by `$ref` alone.
+    /// The id of a member or an owner in another spelling: in upper case, with blanks around it, at the end of a URL, as a
+    /// list of one, or by `$ref` alone.
     MemberSpelling = "auto-016", [Auto, Entra, Okta];
     /// Operations of a job that have one bulkId: only what refers to it fails.
     SharedBulkId = "auto-017", [Auto, Entra, Okta];

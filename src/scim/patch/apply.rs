@@ -12,7 +12,7 @@ use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::{unknown, validate};
 use super::elements::{self, Choice};
 use super::merge::{given_object, merge, set_sub, settled};
-use super::{Applied, Op, Operation, Target, in_operation, rows};
+use super::{Applied, Op, Operation, RowChange, Target, in_operation, rows};
 
 /// Applies operations to a stored document: `schemas`, `externalId` and the attributes, without `id`,
 /// `meta`, `groups` and rows. An error leaves nothing changed (RFC 7644 §3.5.2). That the result is
@@ -85,7 +85,7 @@ struct Patch<'p> {
     document: Map<String, Value>,
     rtype: &'static ResourceType,
     tolerances: &'p mut Tolerances,
-    rows: Vec<super::RowChange>,
+    rows: Vec<RowChange>,
     /// Members named so far, against the limit of a request.
     members: usize,
 }
@@ -116,6 +116,10 @@ impl Patch<'_> {
             self.rows.extend(change);
             return Ok(());
         }
+        if self.rtype.names_people(attr.attribute) && rows::takes_out(operation) {
+            let gone = rows::change(attr.attribute, operation, &mut self.members, self.tolerances)?;
+            return self.take_out(&attr, gone);
+        }
         // It stays there until the change has succeeded.
         let old = attr.find(&self.document).cloned();
         let new = match (&operation.target, attr.attribute.multi_valued) {
@@ -131,6 +135,16 @@ impl Patch<'_> {
             (_, false) => single(&attr, old, operation, self.tolerances)?,
         };
         self.put(&attr, new);
+        Ok(())
+    }
+
+    /// Takes people out of what stands in the document.
+    fn take_out(&mut self, attr: &AttrRef, gone: Option<RowChange>) -> Result<(), Error> {
+        let Some(Value::Array(old)) = attr.find(&self.document).cloned() else {
+            return rows::left(attr.attribute, vec![], gone, self.tolerances).map(drop);
+        };
+        let left = rows::left(attr.attribute, old, gone, self.tolerances)?;
+        self.put(attr, Some(left).filter(|left| !left.is_empty()).map(Value::Array));
         Ok(())
     }
 

@@ -1,12 +1,13 @@
 //! Operations on the attribute whose values are rows: the members of a group. No member list is ever
-//! read to change it, so these become changes that the store carries out.
+//! read to change it, so these become changes that the store carries out. Who is taken out of an agent's owners, which
+//! stand in its document, is read by the same rules.
 
 use serde_json::Value;
 
 use super::super::attribute::Attribute;
-use super::super::error::Error;
-use super::super::filter::{Bound, Filter};
-use super::super::members::{check_parts, id, member, named};
+use super::super::error::{Error, ScimType};
+use super::super::filter::{Bound, Filter, element_matches};
+use super::super::members::{check_parts, id, member, named, plain};
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
@@ -52,6 +53,53 @@ pub(super) fn change(
         },
         _ => listed(rows, operation, total, tolerances),
     }
+}
+
+/// Whether an operation takes people out of an attribute that names them, and not a part away of what they are called.
+pub(super) fn takes_out(operation: &Operation) -> bool {
+    let sub = match &operation.target {
+        Target::Attribute(attr) => attr.sub,
+        Target::Elements { sub, .. } => *sub,
+        Target::Extension(_) => None,
+    };
+    operation.op == Op::Remove && sub.is_none_or(|sub| sub.name == VALUE)
+}
+
+/// What is left of elements that stand in the document, owners, once those are gone whom a removal names.
+pub(super) fn left(
+    rows: &Attribute,
+    mut elements: Vec<Value>,
+    change: Option<RowChange>,
+    tolerances: &mut Tolerances,
+) -> Result<Vec<Value>, Error> {
+    let before = elements.len();
+    let mut absent = vec![];
+    match change {
+        Some(RowChange::RemoveAll) => return Ok(vec![]),
+        Some(RowChange::RemoveWhere(bound)) => {
+            elements.retain(|one| !one.as_object().is_some_and(|one| element_matches(&bound, one)));
+        }
+        Some(RowChange::Remove(ids)) => {
+            for id in ids {
+                let is = |one: &Value, id: &str| one.get(VALUE).and_then(Value::as_str) == Some(id);
+                let spelt = match elements.iter().any(|one| is(one, &id)) {
+                    true => Some(id.clone()),
+                    false => Some(plain(&id)).filter(|plain| elements.iter().any(|one| is(one, plain))),
+                };
+                match spelt.filter(|spelt| *spelt == id || tolerances.allow(Tolerance::MemberSpelling)) {
+                    Some(spelt) => elements.retain(|one| !is(one, &spelt)),
+                    None => absent.push(id),
+                }
+            }
+        }
+        Some(RowChange::Add(_) | RowChange::Replace(_)) | None => return Ok(elements),
+    }
+    let is_missed = !absent.is_empty() || elements.len() == before;
+    if is_missed && !tolerances.allow(Tolerance::RemoveAbsent) && elements.len() == before {
+        return Err(Error::new(ScimType::NoTarget, format!("{}: no element matches", rows.name)));
+    }
+    absent.iter().for_each(|id| tolerances.drop_id(id));
+    Ok(elements)
 }
 
 /// Whether an operation is beside who goes, if it cannot be done: it lets somebody in, or is about what a member is

@@ -116,6 +116,12 @@ impl Target {
         self.attr().is_some_and(|attr| rtype.names_people(attr.attribute))
     }
 
+    /// Whether it chooses among the people that stand in the document.
+    pub fn chooses_people(&self, rtype: &'static ResourceType) -> bool {
+        let stands = |attr: &AttrRef| rtype.rows.is_none() && rtype.names_people(attr.attribute);
+        matches!(self, Target::Elements { attr, .. } if stands(attr))
+    }
+
     /// Its path, without what a filter compares with.
     pub(super) fn name(&self) -> String {
         match self {

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::domain::Id;
 use crate::scim::filter::{self, Bound};
+use crate::scim::members::plain;
 use crate::scim::patch::{Member as Named, RowChange};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType};
@@ -335,12 +336,10 @@ fn known(change: &mut Change<'_>, named: &[String], tolerances: &mut Tolerances)
     Ok(rows.into_iter().map(|(id, key, name)| FoundMembers { key, id, is_group: is_group(&name) }).collect())
 }
 
-/// An id as a client spells it: ours are in lower case, and some clients turn them into their own, or name a
-/// resource by its URL.
+/// An id as a client spells it.
 pub(in crate::service) fn spelt(text: &str, tolerances: &mut Tolerances) -> Option<Id> {
     Id::parse(text).or_else(|| {
-        let end = text.trim().rsplit('/').next().unwrap_or_default();
-        let found = Id::parse(&end.to_ascii_lowercase())?;
+        let found = Id::parse(&plain(text))?;
         tolerances.allow(Tolerance::MemberSpelling).then_some(found)
     })
 }

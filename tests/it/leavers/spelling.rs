@@ -6,23 +6,24 @@ use serde_json::{Value, json};
 use super::{EXACT, LENIENT, last_write, send, speaking};
 use crate::support::app::*;
 
-/// Removals of one member, and the tolerance that each needs.
-fn removals(id: &str) -> Vec<(Value, &'static str)> {
+/// Removals of one member or owner, and the tolerance that each needs.
+fn removals(people: &str, id: &str) -> Vec<(Value, &'static str)> {
     let upper = id.to_ascii_uppercase();
-    let listed = |value: Value| json!({"op": "remove", "path": "members", "value": value});
+    let at = |rest: String| json!({"op": "remove", "path": format!("{people}{rest}")});
+    let listed = |value: Value| json!({"op": "remove", "path": people, "value": value});
     vec![
-        (json!({"op": "remove", "path": format!("members[value eq \"{id}\"].value")}), "auto-015"),
-        (json!({"op": "remove", "path": "members.value", "value": id}), "auto-015"),
-        (json!({"op": "remove", "path": format!("members[value eq '{id}']")}), "authentik-001"),
-        (json!({"op": "remove", "value": {"members": [{"value": id}]}}), "auto-014"),
-        (json!({"op": "remove", "path": format!("members[value eq \"{upper}\"]")}), "auto-016"),
-        (json!({"op": "remove", "path": format!("members[value eq \"{id} \"]")}), "auto-016"),
+        (at(format!("[value eq \"{id}\"].value")), "auto-015"),
+        (json!({"op": "remove", "path": format!("{people}.value"), "value": id}), "auto-015"),
+        (at(format!("[value eq '{id}']")), "authentik-001"),
+        (json!({"op": "remove", "value": {people: [{"value": id}]}}), "auto-014"),
+        (at(format!("[value eq \"{upper}\"]")), "auto-016"),
+        (at(format!("[value eq \"{id} \"]")), "auto-016"),
         (listed(json!([{"value": upper}])), "auto-016"),
         (listed(json!([{"value": format!(" {id}")}])), "auto-016"),
         (listed(json!([{"value": [id]}])), "auto-016"),
         (listed(json!([{"$ref": format!("https://example.com/scim/v2/Users/{id}")}])), "auto-016"),
         (listed(json!([{"value": format!("https://example.com/scim/v2/Users/{id}")}])), "auto-016"),
-        (json!({"op": "remove", "path": format!("members[value eq \"/Users/{upper}\"]")}), "auto-016"),
+        (at(format!("[value eq \"/Users/{upper}\"]")), "auto-016"),
         (listed(json!([id])), "entra-006"),
     ]
 }
@@ -85,7 +86,7 @@ fn a_removal_removes_however_it_is_spelt() {
                 _ => &[("alone", &leaver)],
             };
             for (way, id) in ways {
-                for (removal, tolerance) in removals(id) {
+                for (removal, tolerance) in removals("members", id) {
                     idp.patch(&path, add("members", json!([{"value": id}]))).expect(200);
                     let (status, _, tolerances, answer) = send(&idp, way, "PATCH", &path, &patch(json!([removal])));
                     assert_eq!(status, 200, "{removal}: {answer}");
@@ -116,7 +117,7 @@ fn the_exact_dialects_take_one_spelling() {
             let idp = speaking(app, dialect);
             let leaver = idp.post("/Users", user(&format!("leaver{}", dialect.name()))).expect(201).id();
             let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&leaver])).expect(201).id());
-            for (removal, _) in removals(&leaver) {
+            for (removal, _) in removals("members", &leaver) {
                 let answer = idp.patch(&path, patch(json!([removal])));
                 // An id in another spelling is nobody's.
                 assert!(matches!(answer.status, 200 | 400), "{removal} {answer}");
@@ -163,12 +164,62 @@ fn whoever_is_no_member_is_named() {
 #[test]
 fn an_owner_is_found_in_another_spelling() {
     for_each_app(|app| {
+        for dialect in LENIENT.into_iter().chain(EXACT) {
+            let idp = speaking(app, dialect);
+            let name = |who: &str| format!("{who}-{}", dialect.name());
+            let hire = |who: &str| idp.post("/Users", and(user(&name(who)), json!({"displayName": name(who)})));
+            let (owner, stays) = (hire("owner").expect(201).id(), hire("stays").expect(201).id());
+            let both = json!([{"value": owner}, {"value": stays, "primary": true}]);
+            let made = idp.post("/Agents", and(agent(&name("bot")), json!({"owners": both}))).expect(201);
+            let path = format!("/Agents/{}", made.id());
+            let named = |answer: &Value| {
+                let owners = answer["owners"].as_array().cloned().unwrap_or_default();
+                owners.iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+            };
+            let shown = || named(&idp.get(&path).expect(200).body);
+            // By what is shown of them, in every dialect.
+            let url = format!("https://keyroll.example/scim/v2/Users/{owner}");
+            for filter in [format!("$ref eq \"{url}\""), format!("display eq \"{}\"", name("owner"))] {
+                let left = idp.patch(&path, remove(&format!("owners[{filter}]"))).expect(200);
+                assert_eq!(
+                    (named(&left.body), left.header("keyroll-tolerance")),
+                    (vec![stays.clone()], ""),
+                    "{filter}"
+                );
+                assert_eq!(left["owners"][0]["primary"], json!(true));
+                idp.patch(&path, add("owners", json!([{"value": owner}]))).expect(200);
+            }
+            for (n, (removal, tolerance)) in removals("owners", &owner).into_iter().enumerate() {
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let (status, _, tolerances, answer) = send(&idp, way, "PATCH", &path, &patch(json!([removal])));
+                if EXACT.contains(&dialect) {
+                    assert!(matches!(status, 200 | 400), "{removal} {answer}");
+                    assert_eq!(shown().len(), 2, "{removal}");
+                    continue;
+                }
+                assert_eq!((status, shown()), (200, vec![stays.clone()]), "{removal}: {answer}");
+                assert!(tolerances.split(", ").any(|name| name == tolerance), "{removal}: {tolerances}");
+                idp.patch(&path, add("owners", json!([{"value": owner.to_ascii_uppercase()}]))).expect(200);
+                assert_eq!(shown(), [stays.clone(), owner.clone()]);
+            }
+        }
+    });
+}
+
+#[test]
+fn an_owner_in_another_spelling_is_one_owner() {
+    for_each_app(|app| {
         let idp = app.idp();
         let owner = idp.post("/Users", user("owner")).expect(201).id();
         let spelt = json!([{"value": owner.to_ascii_uppercase()}]);
         let made = idp.post("/Agents", and(agent("bot"), json!({"owners": spelt}))).expect(201);
         assert_eq!((&made["owners"][0]["value"], made.header("keyroll-tolerance")), (&json!(owner), "auto-016"));
         let path = format!("/Agents/{}", made.id());
+        let again = idp.patch(&path, add("owners", spelt.clone())).expect(200);
+        assert_eq!(again["owners"].as_array().map(Vec::len), Some(1));
+        assert_eq!(again.header("etag"), made.header("etag"));
+        let absent = idp.patch(&path, remove(&format!("owners[value eq \"{}\"]", app.id(999)))).expect(200);
+        assert_eq!((absent.header("keyroll-tolerance"), absent.header("etag")), ("auto-002", made.header("etag")));
         idp.patch(&path, remove("owners")).expect(200);
         let back = idp.patch(&path, replace("owners", spelt)).expect(200);
         assert_eq!((&back["owners"][0]["value"], back.header("keyroll-tolerance")), (&json!(owner), "auto-016"));

@@ -32,11 +32,15 @@ pub(in crate::service::directory::resources) fn keep_known_sponsors(
         owner.get("value").and_then(Value::as_str).unwrap_or_default()
     }
     let Some(owners) = document.get_mut(&attribute.name).and_then(Value::as_array_mut) else { return Ok(false) };
-    let mut respelt = false;
+    let (mut respelt, count) = (false, owners.len());
     for value in owners.iter_mut().filter_map(|owner| owner.get_mut("value")) {
         if let Some(id) = value.as_str().and_then(|text| spelt(text, tolerances).filter(|id| id.to_string() != text)) {
             (*value, respelt) = (id.to_string().into(), true);
         }
+    }
+    if respelt {
+        let mut seen = HashSet::with_capacity(count);
+        owners.retain(|owner| seen.insert(text(owner).to_owned()));
     }
     let ids: Vec<Id> = owners.iter().filter_map(|owner| Id::parse(text(owner))).collect();
     let found = store::principals::many(change.conn, change.key(), &ids)?;

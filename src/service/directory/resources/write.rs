@@ -9,7 +9,7 @@ use crate::scim::patch::{self, RowChange};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
-use crate::scim::{self, ResourceType, json};
+use crate::scim::{self, ResourceType, json, reference};
 use crate::service::conditions::{Conditions, etag};
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
 use crate::service::directory::resources::{Answer, Wanted, load};
@@ -235,7 +235,15 @@ pub(in crate::service) fn patch_in(
     // It stands in the document while the operations, which may name it, are applied.
     let external_id = before.external_id.as_deref().map(|id| (EXTERNAL_ID.to_owned(), id.into()));
     before.document.extend(external_id);
-    let applied = patch::apply(&before.document, operations, resource_type, tolerances)?;
+    let applied = match operations.iter().any(|one| one.target.chooses_people(resource_type)) {
+        true => {
+            let seen = completed(change, resource_type, &before.document)?;
+            let mut applied = patch::apply(&seen, operations, resource_type, tolerances)?;
+            reference::bare(&mut applied.document, resource_type);
+            applied
+        }
+        false => patch::apply(&before.document, operations, resource_type, tolerances)?,
+    };
     before.document.shift_remove(EXTERNAL_ID);
     let mut document = applied.document;
     let external_id = take_external_id(&mut document);
@@ -249,6 +257,19 @@ pub(in crate::service) fn patch_in(
         lacking: None,
     };
     update(change, resource_type, before, draft, tolerances)
+}
+
+/// A document with what is made of its references: a filter chooses by what is shown, members and owners alike.
+fn completed(
+    change: &mut Change<'_>,
+    resource_type: &'static ResourceType,
+    document: &Map<String, Value>,
+) -> Result<Map<String, Value>, Error> {
+    let mut documents = [document.clone()];
+    let (tenant, base) = (change.key(), change.service.scim_base_url());
+    store::references::complete(change.conn, tenant, base, resource_type, &mut documents)?;
+    let [document] = documents;
+    Ok(document)
 }
 
 /// What a POST or PUT body becomes: the document, and what has rows of its own.
