@@ -1,5 +1,7 @@
-//! Members and owners as clients name them. One that names nobody is left out where others are named, like one that nobody
-//! knows: it keeps no leaver in a group, and no joiner outside. Where nobody is named, the list means something else.
+//! Members and owners as clients name them. One without a value names nobody, and is left out like one that nobody
+//! knows; so is one that is malformed, where others are named: it keeps no leaver in a group, and no joiner outside.
+
+use std::borrow::Borrow;
 
 use serde_json::{Map, Value};
 
@@ -8,18 +10,24 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
-/// Collects what is named in a list: `read` gives what it makes of one element.
+/// Collects what is named in a list of this attribute: `read` gives what it makes of one element.
 ///
 /// # Errors
-/// What is wrong with the first that names nobody, where the dialect drops nothing and where nobody is named.
-pub(super) fn named<T, M>(
-    name: &str,
+/// What is wrong with the first that is malformed, where the dialect drops nothing and where nobody is named.
+pub(super) fn named<T: Borrow<Value>, M>(
+    (attribute, name): (&Attribute, &str),
     elements: impl IntoIterator<Item = T>,
     tolerances: &mut Tolerances,
     mut read: impl FnMut(usize, T, &mut Tolerances) -> Result<M, Error>,
 ) -> Result<Vec<M>, Error> {
     let (mut found, mut nobody) = (vec![], None);
     for (index, element) in elements.into_iter().enumerate() {
+        let names_nobody = || tolerances.dialect().is_lenient() && is_nobody(element.borrow());
+        if names_nobody() && tolerances.allow(Tolerance::UnknownReference) {
+            check_parts(attribute, name, index, element.borrow(), tolerances)?;
+            tolerances.drop_id("");
+            continue;
+        }
         match read(index, element, tolerances) {
             Ok(one) => found.push(one),
             Err(error) if error.status == 400 && tolerances.dialect().is_lenient() => {
@@ -70,7 +78,7 @@ pub(super) fn id<'e>(
     let found = match element {
         Value::Object(object) => match member(object, "value").filter(|value| !is_nothing(value)) {
             Some(value) => text(value, tolerances),
-            None => reference(object, tolerances),
+            None => reference(object).filter(|_| tolerances.allow(Tolerance::MemberSpelling)),
         },
         Value::String(id) if is_word(id) && tolerances.allow(Tolerance::ComplexBare) => Some(id.as_str()),
         _ => return Err(Error::value(format!("{name}[{index}]: expected an object"))),
@@ -100,9 +108,24 @@ pub fn plain(text: &str) -> String {
 }
 
 /// The end of `$ref`, where nothing else names anybody.
-fn reference<'e>(object: &'e Map<String, Value>, tolerances: &mut Tolerances) -> Option<&'e str> {
+fn reference(object: &Map<String, Value>) -> Option<&str> {
     let (_, id) = member(object, "$ref")?.as_str()?.rsplit_once('/')?;
-    (!id.is_empty() && tolerances.allow(Tolerance::MemberSpelling)).then_some(id)
+    (!id.is_empty()).then_some(id)
+}
+
+/// Whether an element names nobody: its value is empty or not there, and nothing else is its id.
+fn is_nobody(element: &Value) -> bool {
+    fn is_blank(value: &Value) -> bool {
+        match value {
+            Value::String(text) => text.trim().is_empty(),
+            Value::Array(list) => list.iter().all(is_blank),
+            other => is_nothing(other),
+        }
+    }
+    match element {
+        Value::Object(object) => member(object, "value").is_none_or(is_blank) && reference(object).is_none(),
+        other => is_blank(other),
+    }
 }
 
 pub(super) fn member<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o Value> {

@@ -118,7 +118,7 @@ tolerances! {
     /// A PATCH path that is `""` or the URN of the type's own schema is no path; nor is one that is no text, beside a
     /// value that says who has access.
     EmptyPath = "auto-006", [Auto, Entra, Okta];
-    /// Members and owners whose id nobody has are dropped; so is a reference to an operation of a job that made nothing,
+    /// Members and owners without an id, or whose id nobody has, are dropped; so is a reference to an operation of a job that made nothing,
     /// beside what makes somebody leave.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that

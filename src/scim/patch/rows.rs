@@ -155,7 +155,7 @@ fn members(
     if *total > ROWS_MAX {
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
-    named(name, elements, tolerances, |index, element, tolerances| {
+    named((rows, name), elements, tolerances, |index, element, tolerances| {
         check_parts(rows, name, index, element, tolerances)?;
         let value = id(name, index, element, tolerances)?.to_owned();
         let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);

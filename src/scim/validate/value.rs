@@ -43,8 +43,8 @@ pub fn value(
     if elements.len() > max {
         return Err(Error::value(format!("{at}: has {} values, at most {max} are accepted", elements.len())));
     }
-    if tolerances.dialect().is_lenient() && is_rows(attribute) {
-        return rows(attribute, elements, at, tolerances);
+    if tolerances.dialect().is_lenient() && registry().types.iter().any(|one| one.names_people(attribute)) {
+        return people(attribute, elements, at, tolerances);
     }
     let mut kept = Vec::with_capacity(elements.len());
     for (index, item) in elements.into_iter().enumerate() {
@@ -85,18 +85,28 @@ fn is_rows(attribute: &Attribute) -> bool {
     registry().types.iter().any(|t| t.rows.is_some_and(|rows| std::ptr::eq(rows, attribute)))
 }
 
-/// Members as the lenient dialects take them: whoever is named. The rest of an element is the server's to say.
-fn rows(
+/// Members and owners as the lenient dialects take them: whoever is named. The rest of a member is the server's to say.
+fn people(
     attribute: &Attribute,
     elements: Vec<Value>,
     at: &str,
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
-    let kept = members::named(at, elements, tolerances, |index, item, tolerances| {
+    let is_member = is_rows(attribute);
+    let kept = members::named((attribute, at), elements, tolerances, |index, item, tolerances| {
         members::check_parts(attribute, at, index, &item, tolerances)?;
-        let id = members::id(at, index, &item, tolerances)?;
-        Ok(Value::Object(Map::from_iter([("value".to_owned(), Value::from(id))])))
+        let id = members::id(at, index, &item, tolerances)?.to_owned();
+        let mut parts = match item {
+            Value::Object(parts) if !is_member => parts,
+            _ => Map::new(),
+        };
+        parts.retain(|name, _| !name.eq_ignore_ascii_case("value"));
+        parts.insert("value".to_owned(), id.into());
+        let known = |parts: &(String, Value)| attribute.sub(&parts.0).is_some();
+        let parts = parts.into_iter().filter(known).collect();
+        Ok(object(attribute, parts, &format!("{at}[{index}]"), tolerances)?.unwrap_or_default())
     })?;
+    let kept = if is_member { kept } else { distinct(attribute, kept) };
     Ok(if kept.is_empty() { None } else { Some(Value::Array(kept)) })
 }
 

@@ -3,7 +3,7 @@
 use keyroll::scim::tolerance::Dialect;
 use serde_json::{Value, json};
 
-use super::{send, speaking};
+use super::{EXACT, LENIENT, last_write, send, speaking};
 use crate::support::app::*;
 
 /// Attributes of each kind with the value that was there before.
@@ -221,4 +221,114 @@ fn an_email_without_its_address_is_none_by_every_way_in() {
         let made = app.idp().post("/Users", and(user("tom@ex.test"), json!({"addresses": addresses}))).expect(201);
         assert_eq!(made["addresses"], addresses);
     });
+}
+
+/// What names nobody, as an element of a list.
+fn nobody() -> [Value; 8] {
+    [
+        json!({"value": ""}),
+        json!({"value": null}),
+        json!({"value": []}),
+        json!({"value": " ", "type": "User"}),
+        json!({"display": "x"}),
+        json!({}),
+        json!(""),
+        json!(null),
+    ]
+}
+
+/// Members of a group, or owners of an agent.
+struct Listed<'a> {
+    idp: &'a Actor<'a>,
+    endpoint: &'static str,
+    people: &'static str,
+    name: String,
+    is_lenient: bool,
+}
+
+impl Listed<'_> {
+    fn body(&self, people: &Value) -> Value {
+        let own = match self.people {
+            "members" => json!({"schemas": [GROUP], "displayName": self.name}),
+            _ => agent(&self.name),
+        };
+        and(own, json!({self.people: people}))
+    }
+
+    fn shown(&self, path: &str) -> Vec<String> {
+        let people = self.idp.get(path).expect(200)[self.people].as_array().cloned().unwrap_or_default();
+        people.iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect()
+    }
+}
+
+#[test]
+fn an_element_without_a_value_names_nobody() {
+    for_each_app(|app| {
+        for dialect in LENIENT.into_iter().chain(EXACT) {
+            let idp = &speaking(app, dialect);
+            let hire = |who: &str| idp.post("/Users", user(&format!("{who}-{}", dialect.name()))).expect(201).id();
+            let (ann, ben) = (hire("ann"), hire("ben"));
+            for (endpoint, people) in [("/Groups", "members"), ("/Agents", "owners")] {
+                let (name, is_lenient) = (format!("{people}-{}", dialect.name()), LENIENT.contains(&dialect));
+                let listed = Listed { idp, endpoint, people, name, is_lenient };
+                for (n, nobody) in nobody().into_iter().enumerate() {
+                    let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                    without_a_value(app, &listed, way, &nobody, [&ann, &ben]);
+                }
+            }
+        }
+    });
+}
+
+fn without_a_value(app: &TestApp, listed: &Listed<'_>, way: &str, nobody: &Value, [ann, ben]: [&str; 2]) {
+    let Listed { idp, endpoint, people, is_lenient, .. } = *listed;
+    let (both, alone) = (json!([{"value": ann}, nobody]), json!([nobody]));
+    let is_object = nobody.is_object();
+    for (given, left) in [(&both, vec![ann]), (&alone, vec![])] {
+        let (status, _, tolerances, answer) = send(idp, way, "POST", endpoint, &listed.body(given));
+        assert_eq!(status < 300, is_lenient, "{given} {answer}");
+        if is_lenient {
+            assert!(tolerances.contains("auto-007"), "{given} {tolerances}");
+            let made = last_write(app, if people == "members" { "group.created" } else { "agent.created" });
+            assert_eq!(made["change"]["unknown_total"], json!(1), "{given}");
+            let path = format!("{endpoint}/{}", made["subject"]["id"].as_str().unwrap());
+            assert_eq!(listed.shown(&path), left, "{given}");
+            idp.delete(&path).expect(204);
+        }
+    }
+    let path = format!("{endpoint}/{}", idp.post(endpoint, listed.body(&json!([{"value": ben}]))).expect(201).id());
+    let by = |op: &str, given: &Value| patch(json!([{"op": op, "path": people, "value": given}]));
+    let pathless = |op: &str, given: &Value| patch(json!([{"op": op, "value": {people: given}}]));
+    let cases = [
+        ("PATCH", by("add", &alone), vec![ben]),
+        ("PATCH", pathless("add", &alone), vec![ben]),
+        ("PATCH", by("remove", &alone), vec![ben]),
+        ("PATCH", by("remove", nobody), vec![ben]),
+        ("PATCH", pathless("remove", &alone), vec![ben]),
+        ("PATCH", remove(&format!("{people}[value eq \"\"]")), vec![ben]),
+        ("PATCH", by("add", &both), vec![ben, ann]),
+        ("PATCH", by("remove", &both), vec![ben]),
+        ("PATCH", by("replace", &both), vec![ann]),
+        ("PATCH", pathless("replace", &alone), vec![]),
+        ("PUT", listed.body(&both), vec![ann]),
+        ("PUT", listed.body(&alone), vec![]),
+    ];
+    for (n, (method, body, left)) in cases.into_iter().enumerate() {
+        // A remove without a value is of all of them.
+        if n == 3 && nobody.is_null() {
+            continue;
+        }
+        let before = listed.shown(&path);
+        let (status, _, tolerances, answer) = send(idp, way, method, &path, &body);
+        if is_lenient {
+            let mut shown = listed.shown(&path);
+            shown.sort_by_key(|id| id == ann);
+            assert_eq!((status < 300, shown), (true, left.into_iter().map(str::to_owned).collect()), "{body} {answer}");
+            let named = if n == 5 { "auto-002" } else { "auto-007" };
+            assert!(tolerances.contains(named) || n == 3 && !is_object, "{body} {tolerances}");
+        } else if n != 5 {
+            assert_eq!((status, listed.shown(&path)), (400, before), "{body} {answer}");
+        }
+    }
+    idp.delete(&path).expect(204);
 }

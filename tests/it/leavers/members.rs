@@ -21,8 +21,8 @@ fn beside_members(app: &TestApp, idp: &Actor<'_>, path: &str, ids: &[String]) {
     // Removing one who is not there is no error, and is named.
     let gone = idp.patch(path, remove(&format!("members[value eq \"{unknown}\"]"))).expect(200);
     assert_eq!(gone.header("keyroll-tolerance"), "auto-002");
-    // A list that names nobody is refused: what is left of it would be taken for all of it.
-    for nobody in [json!([{}]), json!([null]), json!([""]), json!([{"display": "x"}]), json!({})] {
+    // A list that is malformed is refused: what is left of it would be taken for all of it.
+    for nobody in [json!([{"value": 7}]), json!([7]), json!([{"value": {"id": "x"}}]), json!([["x"]])] {
         for body in
             [replace("members", nobody.clone()), patch(json!([{"op": "replace", "value": {"members": nobody}}]))]
         {
