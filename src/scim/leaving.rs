@@ -105,10 +105,20 @@ fn within(word: &str, value: &Value) -> Option<String> {
         }
         Value::Null => false,
         Value::Bool(value) => says(word, if *value { "true" } else { "false" }),
-        Value::Number(number) => says(word, &number.to_string()),
+        Value::Number(number) => says(word, whole(&number.to_string())),
         Value::String(text) => says(word, text.trim()),
     };
     says.then(String::new)
+}
+
+/// A number as it is compared with words: `1.0` is 1.
+pub(super) fn whole(number: &str) -> &str {
+    number.strip_suffix(".0").unwrap_or(number)
+}
+
+/// Whether a path's last segment is `active`, whatever stands before it and around it.
+pub(super) fn names_active(path: &str) -> bool {
+    word(path, "") == ACTIVE[0]
 }
 
 fn says(word: &str, text: &str) -> bool {

@@ -10,19 +10,20 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
-/// Collects what is named in a list of this attribute: `read` gives what it makes of one element.
+/// Collects what is named in a list of this attribute: `read` gives what it makes of one element. Whoever is to go may
+/// be named by what they are called alone: that is not taken for nobody.
 ///
 /// # Errors
 /// What is wrong with the first that is malformed, where the dialect drops nothing and where nobody is named.
 pub(super) fn named<T: Borrow<Value>, M>(
-    (attribute, name): (&Attribute, &str),
+    (attribute, name, goes): (&Attribute, &str, bool),
     elements: impl IntoIterator<Item = T>,
     tolerances: &mut Tolerances,
     mut read: impl FnMut(usize, T, &mut Tolerances) -> Result<M, Error>,
 ) -> Result<Vec<M>, Error> {
     let (mut found, mut nobody) = (vec![], None);
     for (index, element) in elements.into_iter().enumerate() {
-        let names_nobody = || tolerances.dialect().is_lenient() && is_nobody(element.borrow());
+        let names_nobody = || tolerances.dialect().is_lenient() && is_nobody(element.borrow(), goes);
         if names_nobody() && tolerances.allow(Tolerance::UnknownReference) {
             check_parts(attribute, name, index, element.borrow(), tolerances)?;
             tolerances.drop_id("");
@@ -113,8 +114,8 @@ fn reference(object: &Map<String, Value>) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }
 
-/// Whether an element names nobody: its value is empty or not there, and nothing else is its id.
-fn is_nobody(element: &Value) -> bool {
+/// Whether an element names nobody: its value is empty or not there, and nothing else says who it is.
+fn is_nobody(element: &Value, goes: bool) -> bool {
     fn is_blank(value: &Value) -> bool {
         match value {
             Value::String(text) => text.trim().is_empty(),
@@ -123,7 +124,10 @@ fn is_nobody(element: &Value) -> bool {
         }
     }
     match element {
-        Value::Object(object) => member(object, "value").is_none_or(is_blank) && reference(object).is_none(),
+        Value::Object(object) => {
+            let is_none = |name: &str| member(object, name).is_none_or(is_blank);
+            is_none("value") && is_none("$ref") && (!goes || is_none("display"))
+        }
         other => is_blank(other),
     }
 }

@@ -3,10 +3,9 @@
 
 use serde_json::Value;
 
-use super::attribute::Attribute;
 use super::error::Error;
 use super::leaving;
-use super::schema::{ResourceType, Schema, registry};
+use super::schema::{ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
 
 /// A member of a resource, or of a path-less value. `refusal` makes the error of what is missing: a schema or
@@ -51,19 +50,21 @@ pub(super) fn path(
     drop(tolerance, path, value.unwrap_or(&Value::Null), tolerances, || refusal)
 }
 
-/// Whether a path leads into an attribute that is about something else than the resource: an address, a manager. What is
-/// said in it of an end is said of that. Who is a member is the group's own.
-fn is_of_another(path: &str) -> bool {
-    let Some((head, _)) = path.split_once('[').or_else(|| path.rsplit_once('.')) else { return false };
-    let name = head.rsplit([':', '.']).next().unwrap_or(head).trim();
-    registry().types.iter().any(|rtype| {
-        let is_member = rtype.rows.is_some_and(|rows| rows.name.eq_ignore_ascii_case(name));
-        let another = |one: &Attribute| {
-            let has_value = one.sub_attributes.iter().any(|part| part.name == "value");
-            one.name.eq_ignore_ascii_case(name) && (one.multi_valued || has_value)
-        };
-        !is_member && rtype.schemas().any(|schema| schema.attributes.iter().any(another))
-    })
+/// What is said in the value of an attribute that is made here: it is ignored (RFC 7644 §3.5.1), but for what says that
+/// somebody leaves.
+pub(super) fn ignored(at: &str, value: &Value, tolerances: &mut Tolerances) -> Result<(), Error> {
+    match leaving::found(at, value).filter(|_| tolerances.dialect().is_lenient()) {
+        Some(found) => {
+            tolerances.allow(Tolerance::UnknownAttribute);
+            spare(at, found, tolerances)
+        }
+        None => Ok(()),
+    }
+}
+
+fn spare(path: &str, found: String, tolerances: &mut Tolerances) -> Result<(), Error> {
+    let detail = format!("{found}: says that somebody leaves, and there is no such attribute: active says it");
+    tolerances.spare_leaving(path, Error::syntax(detail).naming(found))
 }
 
 fn drop(
@@ -76,11 +77,8 @@ fn drop(
     if !tolerances.allow(tolerance) {
         return Err(refusal());
     }
-    if !is_of_another(path)
-        && let Some(found) = leaving::found(path, value)
-    {
-        let detail = format!("{found}: says that somebody leaves, and there is no such attribute: active says it");
-        return tolerances.spare_leaving(path, Error::syntax(detail).naming(found));
+    if let Some(found) = leaving::found(path, value) {
+        return spare(path, found, tolerances);
     }
     tolerances.drop_path(path);
     Ok(())

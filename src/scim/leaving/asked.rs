@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ACTIVE, HERE, YES, found, word};
+use super::{ACTIVE, HERE, YES, found, names_active, whole};
 use crate::scim::people::is_spoken_of;
 use crate::scim::schema::ResourceType;
 
@@ -13,6 +13,8 @@ pub fn is_asked(body: &Value, rtype: &ResourceType) -> bool {
         return true;
     }
     let operations = match member(body, "Operations") {
+        // An operation without its envelope.
+        None if member(body, "path").is_some() => std::slice::from_ref(body),
         None => return rtype.people().is_some() || found("", body).is_some() || doubts(body),
         Some(Value::Array(operations)) => operations.as_slice(),
         Some(one) => std::slice::from_ref(one),
@@ -31,8 +33,9 @@ fn says(operation: &Value) -> bool {
 /// Whether an operation is about `active` and says anything but a yes, or nobody knows what it says.
 fn leaves(operation: &Value) -> bool {
     let (path, value) = (text(operation, "path"), member(operation, "value"));
-    let is_active = word(&path, "") == ACTIVE[0];
-    let is_doubtful = is_active && (text(operation, "op") == "remove" || !value.is_some_and(is_yes));
+    let removes = ["remove", "delete"].contains(&text(operation, "op").as_str());
+    // Of what is removed without a path nobody knows what it is.
+    let is_doubtful = removes && path.is_empty() || names_active(&path) && (removes || !value.is_some_and(is_yes));
     !operation.is_object() || is_doubtful || says(operation) || value.is_some_and(doubts)
 }
 
@@ -43,7 +46,6 @@ fn takes(operation: &Value, rtype: &ResourceType) -> bool {
     }
     match (text(operation, "op").as_str(), text(operation, "path").as_str()) {
         ("add", _) => false,
-        ("remove", "") => true,
         (_, "") => member(operation, "value").is_none_or(|value| speaks(rtype, value)),
         (_, path) => is_spoken_of(rtype, path),
     }
@@ -60,7 +62,7 @@ fn doubts(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(doubts),
         Value::Object(members) => {
-            members.iter().any(|(name, member)| word(name, "") == ACTIVE[0] && !is_yes(member) || doubts(member))
+            members.iter().any(|(name, member)| names_active(name) && !is_yes(member) || doubts(member))
         }
         _ => false,
     }
@@ -71,10 +73,7 @@ fn is_yes(value: &Value) -> bool {
     match value {
         Value::Bool(value) => *value,
         Value::String(text) => is_in(&YES, text.trim()) || is_in(&HERE, text.trim()),
-        Value::Number(number) => {
-            let text = number.to_string();
-            is_in(&YES, text.strip_suffix(".0").unwrap_or(&text))
-        }
+        Value::Number(number) => is_in(&YES, whole(&number.to_string())),
         Value::Array(items) => !items.is_empty() && items.iter().all(is_yes),
         Value::Object(_) => member(value, "value").or_else(|| member(value, ACTIVE[0])).is_some_and(is_yes),
         Value::Null => false,
@@ -123,7 +122,11 @@ mod tests {
             assert!(!one(json!({"op": "replace", "path": "active", "value": value})), "{value}");
             assert!(!one(json!({"op": "replace", "value": {"active": value}})), "{value}");
         }
-        assert!(one(json!({"op": "delete", "path": "active"})));
+        for path in ["active", "/active", "active.value", "active[value eq true]", "urn:x:roles.1:active", " "] {
+            assert!(one(json!({"op": "delete", "path": path})), "{path}");
+            assert!(one(json!({"op": "Remove", "path": path, "value": true})), "{path}");
+        }
+        assert!(one(json!({"op": "remove", "value": {"active": true}})));
         assert!(one(json!("x")) && asks(json!([])) && asks(json!("x")));
         assert!(!one(json!({"op": "replace", "path": "title", "value": 7})));
     }

@@ -103,7 +103,8 @@ impl Patch<'_> {
         if attr.attribute.is_made() || leaf.is_made() {
             // RFC 7644 §3.5.2: an error; but whole resources come back with their id and meta.
             if operation.pathless && self.tolerances.allow(Tolerance::ReadOnlyIgnored) {
-                return Ok(());
+                let value = operation.value.as_ref().unwrap_or(&Value::Null);
+                return unknown::ignored(&attr.to_string(), value, self.tolerances);
             }
             return Err(Error::mutability(format!("{attr}: is read-only")));
         }

@@ -171,7 +171,11 @@ fn members_are_immutable() {
 fn members_are_whom_a_client_means() {
     let a = r#"Member { value: "a", type_hint: None }"#;
     let add = |value: &str| format!(r#"[{{"op":"add","path":"members","value":{value}}}]"#);
-    group(Auto, &add(r#"[{"value":"a"},{"display":"v"},{},null]"#), &format!("Add([{a}]) | auto-009"));
+    group(Auto, &add(r#"[{"value":"a"},{"display":"v"},{},null]"#), &format!("Add([{a}]) | auto-007"));
+    // Nobody comes by what names nobody; whoever goes may be meant by what they are called.
+    let called = r#"[{"op":"remove","path":"members","value":[{"display":"x"}]}]"#;
+    group(Auto, called, "invalidValue Operations[0]: members[0].value: is required | entra-003");
+    group(Auto, &add(r#"[{"display":"x"}]"#), " | auto-007");
     group(Okta, &add(r#"["a"]"#), &format!("Add([{a}]) | entra-006"));
     for spelt in [r#"{"value":["a"]}"#, r#"{"value":null,"$ref":"https://x/Users/a"}"#] {
         group(Auto, &add(&format!("[{spelt}]")), &format!("Add([{a}]) | auto-016"));
@@ -184,13 +188,7 @@ fn members_are_whom_a_client_means() {
     }
     let nobody = "invalidValue Operations[0]: members[0].value: is required";
     group(Auto, &add("[5]"), "invalidValue Operations[0]: members[0]: expected an object");
-    for value in [
-        r#"[{"display":"x"}]"#,
-        r#"[{"value":5}]"#,
-        r#"[{"value":["a","b"]}]"#,
-        r#"[{"$ref":"x"}]"#,
-        r#"{"value":{"value":"a"}}"#,
-    ] {
+    for value in [r#"[{"value":5}]"#, r#"[{"value":["a","b"]}]"#, r#"[{"$ref":"x"}]"#, r#"{"value":{"value":"a"}}"#] {
         group(Auto, &add(value), nobody);
         // Beside a removal it is left out; a removal that names nobody is not.
         let beside = |op: &str| {

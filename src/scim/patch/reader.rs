@@ -189,7 +189,10 @@ impl<'r> Reader<'r> {
         if schema.id.eq_ignore_ascii_case(path.trim()) && self.tolerances.allow(Tolerance::EmptyPath) {
             return self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new());
         }
-        let Some(target) = Target::parse(path, value.as_ref(), self.rtype, self.tolerances)? else { return Ok(()) };
+        // To remove what an unknown path calls active is to say no: `/active`, `active.value`.
+        let no = Value::Bool(false);
+        let said = if op == Op::Remove && leaving::names_active(path) { Some(&no) } else { value.as_ref() };
+        let Some(target) = Target::parse(path, said, self.rtype, self.tolerances)? else { return Ok(()) };
         match (target, op) {
             // An extension's value is taken apart like a path-less one.
             (Target::Extension(schema), Op::Add | Op::Replace) => {

@@ -123,7 +123,7 @@ fn listed(
     if operation.op == Op::Remove && !tolerances.allow(Tolerance::RemoveValues) {
         return Err(Error::value(format!("{}: remove takes no value", rows.name)));
     }
-    let given = members(rows, operation.value.as_ref().unwrap_or(&Value::Null), total, tolerances)?;
+    let given = members(rows, operation, total, tolerances)?;
     Ok(match operation.op {
         Op::Replace => Some(RowChange::Replace(given)),
         _ if given.is_empty() => None,
@@ -140,11 +140,12 @@ fn chosen(filter: &Bound, written: &Filter) -> RowChange {
 /// Reads an array of members, or one.
 fn members(
     rows: &Attribute,
-    value: &Value,
+    operation: &Operation,
     total: &mut usize,
     tolerances: &mut Tolerances,
 ) -> Result<Vec<Member>, Error> {
-    let name = &rows.name;
+    let (name, goes) = (&rows.name, operation.op == Op::Remove);
+    let value = operation.value.as_ref().unwrap_or(&Value::Null);
     let elements = match value {
         Value::Null => &[],
         Value::Array(elements) => elements.as_slice(),
@@ -155,7 +156,7 @@ fn members(
     if *total > ROWS_MAX {
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
-    named((rows, name), elements, tolerances, |index, element, tolerances| {
+    named((rows, name, goes), elements, tolerances, |index, element, tolerances| {
         check_parts(rows, name, index, element, tolerances)?;
         let value = id(name, index, element, tolerances)?.to_owned();
         let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);

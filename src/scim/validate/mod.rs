@@ -209,7 +209,7 @@ impl Reader<'_> {
         at: &str,
     ) -> Result<(), Error> {
         if attribute.mutability == Mutability::ReadOnly {
-            return Ok(());
+            return unknown::ignored(at, &value, self.tolerances);
         }
         let Some(value) = within_limit(attribute, value, at, self.tolerances)? else { return Ok(()) };
         let Some(value) = value::value(attribute, value, at, self.tolerances)? else {

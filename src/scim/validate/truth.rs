@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::simple::mismatch;
 use crate::scim::attribute::Attribute;
 use crate::scim::error::Error;
-use crate::scim::leaving::{GONE, HERE, NO, YES};
+use crate::scim::leaving::{GONE, HERE, NO, YES, whole};
 use crate::scim::tolerance::{Tolerance, Tolerances};
 
 /// Reads a boolean; `None` if it is unassigned.
@@ -52,8 +52,7 @@ fn read(value: &Value, is_state: bool, tolerances: &mut Tolerances) -> Result<Op
             allow(tolerances.allow(Tolerance::BooleanText), Some(found))
         }
         Value::Number(number) => {
-            let text = number.to_string();
-            let found = word(text.strip_suffix(".0").unwrap_or(&text), is_state).ok_or(())?;
+            let found = word(whole(&number.to_string()), is_state).ok_or(())?;
             allow(tolerances.allow(Tolerance::BooleanText), Some(found))
         }
     }

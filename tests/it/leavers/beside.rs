@@ -72,23 +72,11 @@ fn writes(team: &Team) -> Vec<(&'static str, Value, Vec<&'static str>)> {
         found.push(("PATCH", patch(json!([odd, gone])), vec![name]));
     }
     found.push(("PATCH", patch(json!([gone, set("externalId", json!("taken"))])), vec!["externalId"]));
-    for odd in [
-        json!([{"display": "x"}]),
-        json!([5]),
-        json!([{"value": 5}]),
-        json!([{"value": ""}]),
-        json!([{"value": ["a", "b"]}]),
-        json!([{}]),
-        json!([null]),
-    ] {
+    for odd in [json!([5]), json!([{"value": 5}]), json!([{"value": ["a", "b"]}]), json!([{"$ref": "x"}])] {
         found.push(("PATCH", patch(json!([gone, come(odd.clone())])), vec!["members"]));
         let members: Vec<Value> =
             [json!({"value": stays})].into_iter().chain(odd.as_array().cloned().unwrap()).collect();
         let put = and(group(name, &[]), json!({"members": members, "externalId": name}));
-        found.push(("PUT", put, vec!["members"]));
-    }
-    for odd in [json!({"value": null}), json!({"type": "User"})] {
-        let put = and(group(name, &[]), json!({"members": [odd, {"value": stays, "type": 5}], "externalId": name}));
         found.push(("PUT", put, vec!["members"]));
     }
     found
@@ -194,7 +182,6 @@ fn what_may_take_somebody_away_is_never_left_out() {
             json!({"op": "remove", "path": "members[value eq"}),
             json!({"op": "remove", "path": of(".shoe")}),
             json!({"op": "remove", "path": "members", "value": [{"display": "x"}]}),
-            json!({"op": "replace", "path": "members", "value": [{"display": "x"}]}),
             json!({"op": "replace", "path": of(""), "value": {"value": leaver}}),
             json!({"op": "replace", "path": of(".value"), "value": leaver}),
             json!({"op": "replace", "path": "active", "value": false}),
@@ -203,7 +190,7 @@ fn what_may_take_somebody_away_is_never_left_out() {
                 assert_eq!(idp.patch(&path, patch(body)).status, 400, "{odd}");
             }
         }
-        for members in [json!([{"display": "x"}]), json!(5), json!({}), json!([{"value": stays, "active": false}])] {
+        for members in [json!(5), json!([{"value": stays, "active": false}])] {
             let put = and(group("x", &[]), json!({"members": members}));
             assert_eq!(idp.put(&path, put).status, 400, "{members}");
         }

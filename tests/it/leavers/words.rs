@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::refused::refused;
 use super::{EXACT, LENIENT, hire, send, speaking};
 use crate::support::app::*;
 
@@ -149,33 +150,116 @@ fn a_path_that_is_none_swallows_no_no() {
 }
 
 #[test]
-fn what_is_said_of_something_else_stops_nobody() {
+fn a_no_in_a_part_of_something_is_not_dropped_either() {
     const MANAGER: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let parts = |id: &str| {
+        [
+            (json!({MANAGER: {"manager": {"value": id, "active": false}}}), format!("{MANAGER}:manager.active")),
+            (json!({"emails": [{"value": "a@example.com", "active": false}]}), "emails[0].active".to_owned()),
+            (json!({"emails": [{"value": "a@example.com", "status": "left"}]}), "emails[0].status".to_owned()),
+            (json!({"phoneNumbers": [{"value": "555", "disabled": true}]}), "phoneNumbers[0].disabled".to_owned()),
+            (json!({"roles": {"value": "r", "isActive": "no"}}), "roles[0].isActive".to_owned()),
+            (json!({"name": {"status": "terminated"}}), "name.status".to_owned()),
+            (json!({"meta": {"active": false}}), "meta.active".to_owned()),
+            (json!({"groups": [{"value": "g", "active": 0.0}]}), "groups.active".to_owned()),
+        ]
+    };
     for_each_app(|app| {
         for dialect in LENIENT {
             let idp = speaking(app, dialect);
             let boss = hire(app, &idp, &format!("{}-boss", dialect.name()));
-            let id = boss.path.rsplit('/').next().unwrap();
-            for (n, of_others) in [
-                json!({MANAGER: {"manager": {"value": id, "active": false}}}),
-                json!({"emails": [{"value": "old@example.com", "active": false, "status": "inactive"}]}),
-                json!({"phoneNumbers": [{"value": "555", "disabled": true}]}),
+            let who = hire(app, &idp, &format!("{}-who", dialect.name()));
+            for (n, (part, path)) in parts(boss.path.rsplit('/').next().unwrap()).into_iter().enumerate() {
+                let told = format!("{path}: says that somebody leaves, and there is no such attribute: active says it");
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let new = and(user(&format!("{}-{n}", dialect.name())), part.clone());
+                let whole = and(user(&who.name), part.clone());
+                let pathless = patch(json!([{"op": "replace", "value": part}]));
+                for (method, at, body) in
+                    [("POST", "/Users", new), ("PUT", &*who.path, whole), ("PATCH", &*who.path, pathless.clone())]
+                {
+                    let (status, _, _, answer) = send(&idp, way, method, at, &body);
+                    let detail =
+                        answer["detail"].as_str().unwrap_or_default().replace("[0]", "").replace("Operations: ", "");
+                    assert_eq!((status, detail), (400, told.replace("[0]", "")), "{method} {body}");
+                }
+                // Beside what says it where it counts, it is only named.
+                let left = patch(json!([pathless["Operations"][0], super::off()]));
+                let (status, _, tolerances, answer) = send(&idp, way, "PATCH", &who.path, &left);
+                assert_eq!((status, app.verify(&who.key).as_str()), (200, "OWNER_INACTIVE"), "{answer}");
+                assert!(tolerances.contains("auto-001"), "{tolerances}");
+                idp.patch(&who.path, replace("active", true)).expect(200);
+            }
+            for path in [format!("{MANAGER}:manager.active"), "emails[type eq \"work\"].active".to_owned()] {
+                idp.patch(&who.path, replace(&path, false)).expect(400);
+                idp.patch(&who.path, replace(&path, true)).expect(200);
+            }
+        }
+        for dialect in EXACT {
+            // What is made here is ignored as RFC 7644 §3.5.1 has it.
+            let made = and(user(&format!("{}-made", dialect.name())), json!({"meta": {"active": false}}));
+            assert_eq!(speaking(app, dialect).post("/Users", made).expect(201)["active"], json!(true));
+        }
+    });
+}
+
+#[test]
+fn a_removal_of_what_is_called_active_is_not_left_out() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let who = hire(app, &idp, dialect.name());
+            let id = who.path.trim_start_matches("/Users/");
+            let urn = format!("{USER}:active");
+            for (n, path) in
+                ["active.value", "active[value eq true]", "/active", "urn:acme:roles.1:active", "urn:acme:User:active"]
+                    .into_iter()
+                    .enumerate()
+            {
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                for value in [json!({}), json!({"value": true})] {
+                    let operation = and(json!({"op": "remove", "path": path}), value);
+                    let (status, _, _, answer) = send(&idp, way, "PATCH", &who.path, &patch(json!([operation])));
+                    assert_eq!((status, app.verify(&who.key).as_str()), (400, "VALID"), "{path} {answer}");
+                    let named = refused(app, "user.refused").last().unwrap().clone();
+                    assert_eq!((&named[0], &named[2]["attempted"]), (&json!(id), &json!("user.patched")), "{path}");
+                    let beside = patch(json!([operation, super::off()]));
+                    assert_eq!(send(&idp, way, "PATCH", &who.path, &beside).0, 200, "{path}");
+                    assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
+                    idp.patch(&who.path, replace("active", true)).expect(200);
+                }
+                app.clock.advance(chrono::TimeDelta::hours(1));
+            }
+            // What is no PATCH at all, and an attribute under its whole name where it has one already.
+            for (n, body) in [
+                json!({"active": false}),
+                json!([super::off()]),
+                json!({"op": "replace", "path": "active", "value": false}),
+                replace("urn:acme:roles.1:active", false),
+                replace(USER, json!({urn.clone(): false})),
+                patch(json!([{"op": "remove"}])),
+                patch(json!([{"op": "remove", "value": {"active": true}}])),
             ]
             .into_iter()
             .enumerate()
             {
-                let name = format!("{}-{n}@example.com", dialect.name());
-                let body = and(json!({"schemas": [USER, MANAGER], "userName": name}), of_others.clone());
-                let made = idp.post("/Users", body.clone()).expect(201);
-                assert_eq!((made.header("keyroll-tolerance"), &made["active"]), ("auto-001", &json!(true)), "{body}");
-                idp.put(&format!("/Users/{}", made.id()), body).expect(200);
-                let moved = patch(json!([{"op": "replace", "value": of_others}]));
-                idp.patch(&format!("/Users/{}", made.id()), moved).expect(200);
+                let way = if n % 2 == 0 { "alone" } else { "Bulk" };
+                let records = app.log().len();
+                let (status, _, _, answer) = send(&idp, way, "PATCH", &who.path, &body);
+                assert_eq!((status, app.verify(&who.key).as_str()), (400, "VALID"), "{body} {answer}");
+                assert_eq!(app.log().len(), records + 1, "{body}");
+                app.clock.advance(chrono::TimeDelta::hours(1));
             }
-            // Of the person it is said all the same, wherever it stands.
-            for body in [replace("name.status", "terminated"), replace(&format!("{MANAGER}:status"), "left")] {
-                idp.patch(&boss.path, body).expect(400);
+            // A yes and a no in numbers are the same everywhere.
+            for (name, value) in
+                [("accountEnabled", json!(0.0)), ("disabled", json!(1.0)), ("urn:acme:enabled", json!(0.0))]
+            {
+                idp.patch(&who.path, replace(name, value.clone())).scim_error(400, "invalidSyntax");
+                let whole = and(user(&who.name), json!({name: value}));
+                idp.put(&who.path, whole).scim_error(400, "invalidSyntax");
             }
+            idp.patch(&who.path, replace("active", 0.0)).expect(200);
+            assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
         }
     });
 }
