@@ -72,6 +72,11 @@ pub enum BulkMethod {
 impl BulkMethod {
     const ALL: [BulkMethod; 4] = [BulkMethod::Post, BulkMethod::Put, BulkMethod::Patch, BulkMethod::Delete];
 
+    /// Reads a name, in any letter case.
+    pub fn named(name: &str) -> Option<BulkMethod> {
+        BulkMethod::ALL.into_iter().find(|method| method.name().eq_ignore_ascii_case(name))
+    }
+
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -119,8 +124,7 @@ impl BulkOperation {
         echo.bulk_id = text("bulkId")?;
         echo.method = text("method")?;
         let named = echo.method.as_deref().ok_or_else(|| at(".method: is missing"))?;
-        let method = BulkMethod::ALL.into_iter().find(|m| m.name().eq_ignore_ascii_case(named));
-        let method = method.ok_or_else(|| at(".method: expected POST, PUT, PATCH or DELETE"))?;
+        let method = BulkMethod::named(named).ok_or_else(|| at(".method: expected POST, PUT, PATCH or DELETE"))?;
         echo.method = Some(method.name().to_owned());
         // Some clients write each member of what they know, though it is empty.
         let is_told = |text: &String| !text.is_empty() || !tolerances.dialect().is_lenient();
@@ -134,13 +138,7 @@ impl BulkOperation {
         }
         let mut path = text("path")?.ok_or_else(|| at(".path: is missing"))?;
         if tolerances.dialect().is_lenient() {
-            if path.starts_with(|c: char| c.is_ascii_alphabetic()) {
-                path.insert(0, '/');
-            }
-            // RFC 7644 §3.7 has it from the base URL on; some clients send a resource's location.
-            if let Some((_, from_base)) = path.split_once(BASE) {
-                path = format!("/{from_base}");
-            }
+            path = from_base(&path);
         }
         if !path.starts_with('/') {
             return Err(at(".path: expected a path that starts with /"));
@@ -152,6 +150,15 @@ impl BulkOperation {
         }
         let data = data.filter(|_| method != BulkMethod::Delete);
         Ok(BulkOperation { method, bulk_id: echo.bulk_id.clone(), version: echo.version.take(), path, data })
+    }
+}
+
+/// A path from the base URL on, as RFC 7644 §3.7 has it: some clients send a resource's location, or leave out the slash.
+pub fn from_base(path: &str) -> String {
+    match path.split_once(BASE) {
+        Some((_, rest)) => format!("/{rest}"),
+        None if path.starts_with(|c: char| c.is_ascii_alphabetic()) => format!("/{path}"),
+        None => path.to_owned(),
     }
 }
 

@@ -107,3 +107,54 @@ fn a_reference_to_what_was_not_made_keeps_nobody_in_a_group() {
         }
     });
 }
+
+#[test]
+fn a_job_that_nobody_can_read_leaves_a_record() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let (who, other) = (hire(app, &idp, "mira"), hire(app, &idp, "tom"));
+        let id = who.path.trim_start_matches("/Users/");
+        let digits = "1".repeat(61);
+        let deep = format!("{}{}", "[".repeat(40), "]".repeat(40));
+        let one = |data: &str| {
+            format!(
+                r#"{{"schemas":["{BULK}"],"Operations":[{{"method":"PATCH","path":"{}","data":{}}},
+                {{"method":"put","path":"https://k.example/scim/v2{}","data":{data}}}]}}"#,
+                other.path,
+                replace("title", "Dr"),
+                who.path
+            )
+        };
+        let off = format!(r#""userName":"{}","active":false"#, who.name);
+        let jobs = [
+            (one(&format!(r#"{{{off},"title":{digits}}}"#)), 400, id, "user.replaced"),
+            (one(&format!(r#"{{{off},"title":{deep}}}"#)), 400, id, "user.replaced"),
+            (format!("\u{feff}{}", one(&format!("{{{off}}}"))), 400, id, "user.replaced"),
+            (one(&format!(r#"{{{off},"title":"x","title":"y"}}"#)), 200, id, "user.patched"),
+            (one(&format!(r#"{{{off},"title":"#)), 400, other.path.trim_start_matches("/Users/"), "user.patched"),
+        ];
+        for (n, (job, status, subject, attempted)) in jobs.iter().enumerate() {
+            let records = app.log().len();
+            for again in [false, true] {
+                let answer = idp.send("POST", "/Bulk", &[], job.clone());
+                assert_eq!((answer.status, app.verify(&who.key).as_str()), (*status, "VALID"), "{job} {answer}");
+                let change = json!({"attempted": attempted, "code": "invalidSyntax", "names": []});
+                assert_eq!(refused(app, "user.refused").last(), Some(&json!([subject, "failure", change])), "{job}");
+                assert_eq!(refused(app, "user.refused").len(), n + 1, "{again} {job}");
+            }
+            assert!(app.log().len() > records);
+            app.clock.advance(chrono::TimeDelta::hours(1));
+        }
+        // Of a job that makes nobody leave there is nothing to record.
+        for data in [json!({"userName": "new@example.com", "title": 1}), replace("active", true)] {
+            let method = if data.get("userName").is_some() { "POST" } else { "PATCH" };
+            let path = if method == "POST" { "/Users" } else { &*who.path };
+            let job =
+                bulk(json!([{"method": method, "path": path, "bulkId": "a", "data": and(data, json!({"n": 7}))}]));
+            let job = job.to_string().replace("\"n\":7", &format!("\"n\":{digits}"));
+            let records = app.log().len();
+            idp.send("POST", "/Bulk", &[], job).scim_error(400, "invalidSyntax");
+            assert_eq!(app.log().len(), records);
+        }
+    });
+}

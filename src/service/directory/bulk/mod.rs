@@ -3,6 +3,7 @@
 //! `plan` finds out who waits for whom, `operation` does one of them, `references` replaces `bulkId:` by ids. Operations whose
 //! references form a circle are created together in one transaction: all of them or none.
 
+mod lost;
 mod operation;
 mod plan;
 mod references;
@@ -82,8 +83,12 @@ impl Service {
     /// # Errors
     /// 400 for a job that is malformed, 413 for one over the limits; nothing has changed then.
     pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
-        let mut tolerances = self.tolerances(context);
         authorize(&context.caller, Operation::Bulk, None)?;
+        self.carry_out(context, body).map_err(|error| lost::record(self, context, body, error))
+    }
+
+    fn carry_out(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
+        let mut tolerances = self.tolerances(context);
         let body = tolerances.json_bytes(body);
         let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
         let max = self.settings().limits.bulk_operations_max;
@@ -158,19 +163,17 @@ impl Job<'_> {
     fn batch(&mut self, indices: &[usize]) {
         let mut prepared = vec![];
         for index in indices {
-            let operation = self.parse(*index).and_then(|operation| {
+            let operation = self.parse(*index).map_err(|result| self.unread(*index, *result)).and_then(|operation| {
                 let echo = self.echo(&operation);
                 let bulk_id = operation.bulk_id.clone();
                 match self.prepare(operation) {
                     Ok(work) => Ok((*index, echo, bulk_id, work)),
-                    Err(error) => Err(Box::new(echo.failed(&self.refusal(*index, error)))),
+                    Err(error) => Err(echo.failed(&self.refusal(*index, error))),
                 }
             });
             match operation {
                 Ok(work) => prepared.push(work),
-                Err(result) => {
-                    self.results.insert(*index, *result);
-                }
+                Err(result) => drop(self.results.insert(*index, result)),
             }
         }
         let (echoes, work): (Vec<_>, Vec<_>) =
@@ -241,9 +244,16 @@ impl Job<'_> {
                 let error = self.refusal(index, scim::Error::status(409, detail).into());
                 self.echo(&operation).failed(&error)
             }
-            Err(result) => *result,
+            Err(result) => self.unread(index, *result),
         };
         self.results.insert(index, result);
+    }
+
+    /// The result of an operation that cannot be read, recorded if a leaver stays by it.
+    fn unread(&self, index: usize, result: BulkResult) -> BulkResult {
+        let (Some(raw), Some(error)) = (self.operations.get(index), result.error.clone()) else { return result };
+        let error = lost::record(self.service, self.context, raw.get().as_bytes(), error.into());
+        result.failed(&error.to_scim())
     }
 
     /// Whether an operation may make somebody leave although something that it refers to is not there.

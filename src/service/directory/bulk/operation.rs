@@ -58,6 +58,11 @@ impl BulkTarget {
         Some(format!("{}/{}", resource_type.endpoint, id?))
     }
 
+    /// Its type and its id, as far as the path names one.
+    pub(in crate::service::directory::bulk) fn resource(&self) -> (&'static ResourceType, &str) {
+        (self.resource_type, self.id.as_deref().unwrap_or_default())
+    }
+
     pub(in crate::service::directory::bulk) fn operation(&self, method: BulkMethod) -> Operation {
         match method {
             BulkMethod::Post => Operation::Create,
