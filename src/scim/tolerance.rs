@@ -122,7 +122,7 @@ tolerances! {
     /// beside what makes somebody leave.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
-    /// are no UTF-8.
+    /// are no UTF-8. What is required keeps the value that it has.
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members or owners, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];

@@ -167,7 +167,14 @@ impl Patch<'_> {
         if validate::fits(value, self.tolerances.text_bytes_max()) {
             return Ok(Some(None));
         }
-        let value = validate::within_limit(leaf, value.clone(), &at, self.tolerances)?;
+        let value = match validate::within_limit(leaf, value.clone(), &at, self.tolerances) {
+            // What is required keeps the value that it has.
+            Err(_) if !operation.target.names_people(self.rtype) && self.tolerances.allow(Tolerance::OverLimit) => {
+                self.tolerances.drop_path(&at);
+                return Ok(None);
+            }
+            value => value?,
+        };
         Ok(value.map(|value| Some(Operation { value: Some(value), ..operation.clone() })))
     }
 

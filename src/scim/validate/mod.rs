@@ -34,6 +34,9 @@ pub struct Incoming {
     /// What is wrong with an attribute that was left out for it, and may only stay so where the rest says who has
     /// access: a creation cannot do without.
     pub lacking: Option<Error>,
+    /// Names of required attributes that were left out for a text that cannot be taken, and what is wrong with it: what
+    /// is stored stays, and a creation cannot do without.
+    pub over: Vec<(String, Error)>,
 }
 
 /// Makes the body of a POST or PUT canonical. Read-only attributes are left out (RFC 7644 §3.3, §3.5.1).
@@ -57,19 +60,20 @@ pub fn document(
         active: None,
         named: false,
         lacking: None,
+        over: vec![],
     };
     for (key, value) in body {
         reader.top_level(&key, value)?;
     }
     let decided = reader.active()?;
-    let Reader { document, unassigned, named, mut lacking, tolerances, .. } = reader;
+    let Reader { document, unassigned, named, mut lacking, over, tolerances, .. } = reader;
     let leaves = decided && document.get("active") != Some(&Value::Bool(true));
     // A group's body says who is in it even where it does not name members: nobody. So does an agent's of its owners.
     if resource_type.people().is_some() && !named && !leaves {
         lacking = lacking.or(tolerances.put_off());
     }
     tolerances.settle(leaves, named)?;
-    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking })
+    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking, over })
 }
 
 /// `schemas` must list the base schema and nothing unknown (RFC 7643 §3).
@@ -114,6 +118,7 @@ struct Reader<'t> {
     /// Whether the body names members or owners.
     named: bool,
     lacking: Option<Error>,
+    over: Vec<(String, Error)>,
 }
 
 impl Reader<'_> {
@@ -211,7 +216,15 @@ impl Reader<'_> {
         if attribute.mutability == Mutability::ReadOnly {
             return unknown::ignored(at, &value, self.tolerances);
         }
-        let Some(value) = within_limit(attribute, value, at, self.tolerances)? else { return Ok(()) };
+        let value = match within_limit(attribute, value, at, self.tolerances) {
+            Err(error) if extension.is_none() && self.tolerances.allow(Tolerance::OverLimit) => {
+                self.tolerances.drop_path(at);
+                self.over.push((attribute.name.clone(), error));
+                return Ok(());
+            }
+            value => value?,
+        };
+        let Some(value) = value else { return Ok(()) };
         let Some(value) = value::value(attribute, value, at, self.tolerances)? else {
             self.unassigned.push(at.to_owned());
             return Ok(());

@@ -57,25 +57,32 @@ fn over_by_a_path(app: &TestApp, idp: &Actor<'_>, dialect: Dialect) {
     idp.patch(&who.path, add("emails", json!([{"type": "work", "value": "w@example.com"}]))).expect(200);
     let kept = idp.patch(&who.path, replace("emails[type eq \"work\"].value", long())).expect(200);
     assert_eq!((&kept["emails"][0]["value"], kept.header("keyroll-tolerance")), (&json!("w@example.com"), "auto-008"));
-    // What is required cannot be dropped, but keeps nobody alive.
-    let refused = idp.patch(&who.path, replace("userName", long()));
-    assert_eq!(refused.scim_error(400, "invalidValue"), format!("Operations[0]: {}", over("userName")));
-    for refused in [
-        idp.put(&who.path, user(&long())),
-        idp.post("/Users", user(&long())),
-        idp.put(&who.path, and(user(&long()), json!({"active": true}))),
+    // What is required keeps the value that it has; a creation cannot do without.
+    let team = format!("/Groups/{}", idp.post("/Groups", group(dialect.name(), &[])).expect(201).id());
+    let pathless = |name: &str| patch(json!([{"op": "replace", "value": {name: long(), "externalId": "e"}}]));
+    for (path, name, own, whole) in [
+        (&who.path, "userName", json!(who.name), and(user(&long()), json!({"title": "Dr", "externalId": "e"}))),
+        (&team, "displayName", json!(dialect.name()), and(group(&long(), &[]), json!({"externalId": "e"}))),
     ] {
-        assert_eq!(refused.scim_error(400, "invalidValue"), over("userName"));
+        for (method, body) in [("PATCH", replace(name, long())), ("PATCH", pathless(name)), ("PUT", whole)] {
+            let kept = idp.send(method, path, &[], body.to_string()).expect(200);
+            assert_eq!((&kept[name], kept.header("keyroll-tolerance")), (&own, "auto-008"), "{method}");
+        }
+        let stored = idp.get(path).expect(200);
+        assert_eq!((&stored[name], &stored["externalId"]), (&own, &json!("e")));
     }
+    assert_eq!(last_write(app, "group.patched")["change"]["dropped"], json!(["displayName"]));
+    idp.delete(&team).expect(204);
+    assert_eq!(idp.post("/Users", user(&long())).scim_error(400, "invalidValue"), over("userName"));
     assert_eq!(idp.post("/Groups", group(&long(), &[])).scim_error(400, "invalidValue"), over("displayName"));
     assert_eq!(idp.post("/Agents", agent(&long())).scim_error(400, "invalidValue"), over("name"));
     let left = idp.put(&who.path, and(user(&long()), json!({"active": false}))).expect(200);
-    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-008"));
     assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
     let who = hire(app, idp, &format!("{}-name", dialect.name()));
     let renamed = patch(json!([{"op": "replace", "path": "userName", "value": long()}, off()]));
     let left = idp.patch(&who.path, renamed).expect(200);
-    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+    assert_eq!((&left["userName"], left.header("keyroll-tolerance")), (&json!(who.name), "auto-008"));
     assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
 }
 

@@ -49,7 +49,7 @@ fn a_text_that_nobody_can_keep_keeps_nobody_alive() {
                 let who = hired("name");
                 let whole = and(user("TEXT"), json!({"active": false})).to_string();
                 let put = idp.send("PUT", &who.path, &[], with(&whole, text)).expect(200);
-                assert_eq!((&put["userName"], put.header("keyroll-tolerance")), (&json!(who.name), "auto-009"));
+                assert_eq!((&put["userName"], put.header("keyroll-tolerance")), (&json!(who.name), "auto-008"));
                 assert_eq!(app.verify(&who.key), "OWNER_INACTIVE");
                 let member = group("team", &["TEXT"]).to_string();
                 let made = idp.send("POST", "/Groups", &[], with(&member, text)).expect(201);

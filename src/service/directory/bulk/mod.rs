@@ -84,42 +84,42 @@ impl Service {
     /// 400 for a job that is malformed, 413 for one over the limits; nothing has changed then.
     pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
         authorize(&context.caller, Operation::Bulk, None)?;
-        self.carry_out(context, body).map_err(|error| lost::record(self, context, body, error))
+        carry_out(self, context, body).map_err(|error| lost::record(self, context, body, error))
     }
+}
 
-    fn carry_out(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
-        let mut tolerances = self.tolerances(context);
-        let body = tolerances.json_bytes(body);
-        let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
-        let max = self.settings().limits.bulk_operations_max;
-        if request.operations.len() > max {
-            let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
-            return Err(scim::Error::status(413, detail).into());
-        }
-        let plan = Plan::new(&request.operations, &mut tolerances)?;
-        let mut job = Job {
-            service: self,
-            context,
-            operations: &request.operations,
-            ids: HashMap::new(),
-            results: BTreeMap::new(),
-            tolerances,
-        };
-        job.run(plan, request.fail_on_errors);
-        let failed = job.results.iter().find(|(_, result)| result.status >= 400);
-        if let Some((place, result)) = failed {
-            result.error.iter().for_each(|error| context.noted.failed(*place, error));
-        }
-        for result in job.results.values() {
-            let kind = result.error.as_ref().and_then(|error| error.scim_type);
-            let name =
-                kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{}", result.status, kind.name()));
-            context.noted.outcome(name);
-        }
-        let (head, tail) = bulk_frame();
-        let body = Body::framed(self, head, Outcomes { rest: job.results.into_values(), count: 0 }, tail)?;
-        Ok(Done { body, tolerances: job.tolerances.header() })
+/// The job itself.
+fn carry_out(service: &Service, context: &Context, body: &[u8]) -> Result<Done, Error> {
+    let mut tolerances = service.tolerances(context);
+    let body = tolerances.json_bytes(body);
+    let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
+    let max = service.settings().limits.bulk_operations_max;
+    if request.operations.len() > max {
+        let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
+        return Err(scim::Error::status(413, detail).into());
     }
+    let plan = Plan::new(&request.operations, &mut tolerances)?;
+    let mut job = Job {
+        service,
+        context,
+        operations: &request.operations,
+        ids: HashMap::new(),
+        results: BTreeMap::new(),
+        tolerances,
+    };
+    job.run(plan, request.fail_on_errors);
+    let failed = job.results.iter().find(|(_, result)| result.status >= 400);
+    if let Some((place, result)) = failed {
+        result.error.iter().for_each(|error| context.noted.failed(*place, error));
+    }
+    for result in job.results.values() {
+        let kind = result.error.as_ref().and_then(|error| error.scim_type);
+        let name = kind.map_or_else(|| result.status.to_string(), |kind| format!("{}/{}", result.status, kind.name()));
+        context.noted.outcome(name);
+    }
+    let (head, tail) = bulk_frame();
+    let body = Body::framed(service, head, Outcomes { rest: job.results.into_values(), count: 0 }, tail)?;
+    Ok(Done { body, tolerances: job.tolerances.header() })
 }
 
 impl Job<'_> {

@@ -187,7 +187,7 @@ pub(in crate::service) fn create_in(
 
 /// All of a creation that needs no transaction.
 fn ready(mut incoming: Incoming, resource_type: &'static ResourceType) -> Result<Ready, Error> {
-    if let Some(error) = incoming.lacking.take() {
+    if let Some(error) = incoming.lacking.take().or_else(|| incoming.over.pop().map(|(_, error)| error)) {
         return Err(error.into());
     }
     let mut draft = draft(incoming, resource_type)?;
@@ -208,7 +208,13 @@ pub(in crate::service) fn replace_in(
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
     let before = load(change, resource_type, id, conditions)?;
+    let over: Vec<String> = incoming.over.iter().map(|(name, _)| name.clone()).collect();
     let mut draft = draft(incoming, resource_type)?;
+    for name in over {
+        if let (Some(old), false) = (before.document.get(&name), draft.document.contains_key(&name)) {
+            draft.document.insert(name, old.clone());
+        }
+    }
     // RFC 7644 §3.5.1 lets a server guess an omitted `active`; guessing either way is wrong.
     let keep = resource_type.principal && !draft.unassigned.iter().any(|name| name == ACTIVE);
     if let (true, Some(active)) = (keep, before.document.get(ACTIVE)) {
@@ -274,7 +280,7 @@ fn completed(
 
 /// What a POST or PUT body becomes: the document, and what has rows of its own.
 fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
-    let Incoming { mut document, unassigned, leaves, lacking } = incoming;
+    let Incoming { mut document, unassigned, leaves, lacking, over: _ } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|rows| Some((rows, document.remove(&rows.name)?))) {
         Some((rows, members)) => vec![RowChange::Replace(members_of(rows, &members)?)],
