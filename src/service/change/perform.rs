@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::domain::Operation;
-use crate::domain::log::{Entry, render_time};
+use crate::domain::log::Entry;
 use crate::scim::ResourceType;
 use crate::service::caller::standing;
 use crate::service::change::refusals::Refused;
@@ -71,10 +71,8 @@ fn keep_refusal<T>(
     let connection = context.caller.connection().map(|connection| connection.key);
     if let Some(connection) = connection {
         let now = memory::now_in(service, context.caller.tenant.key);
-        let Some(place) = service.inner.refusals.take(connection, &Refused::Gain, now) else { return done };
-        if let Some(until) = place.unrecorded_until {
-            entry = entry.with("unrecorded_until", render_time(until));
-        }
+        let Some(recorded) = service.inner.refusals.gain(connection, entry, now) else { return done };
+        entry = recorded;
     }
     let (inside, own) = (service.clone(), context.clone());
     let record = move |change: &mut Change<'_>| {

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::Id;
+use crate::domain::log::{Entry, render_time};
 
 /// After this a budget is whole again.
 const HOUR: TimeDelta = TimeDelta::hours(1);
@@ -71,6 +72,15 @@ impl Refusals {
         spent.count += 1;
         let is_last = spent.count == max;
         Some(Place { unrecorded_until: is_last.then(|| spent.since + HOUR) })
+    }
+
+    /// The record of a refused gain, if there is a place for it; the last one says until when there is no other.
+    pub(in crate::service) fn gain(&self, connection: i64, entry: Entry, now: DateTime<Utc>) -> Option<Entry> {
+        let place = self.take(connection, &Refused::Gain, now)?;
+        Some(match place.unrecorded_until {
+            Some(until) => entry.with("unrecorded_until", render_time(until)),
+            None => entry,
+        })
     }
 
     /// Gives back the place of a record that was not kept.

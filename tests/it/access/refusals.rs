@@ -57,3 +57,32 @@ fn refused_gains_are_recorded_a_hundred_times_an_hour() {
         assert_eq!(refusals(app).len(), 181);
     });
 }
+
+#[test]
+fn so_are_those_beside_what_is_carried_out() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let hire = |n: usize| idp.post("/Users", user(&format!("u{n}@example.com"))).expect(201).id();
+        let (joiner, leavers): (String, Vec<String>) = (hire(0), (1..=106).map(hire).collect());
+        let all: Vec<&str> = leavers.iter().map(String::as_str).collect();
+        let path = format!("/Groups/{}", idp.post("/Groups", group("Staff", &all)).expect(201).id());
+        let source = json!({"group": {"displayName": "Staff"}});
+        app.admin().post("/v1/mappings", json!({"role": "keyroll.admin", "source": source})).expect(201);
+        for (n, leaver) in leavers.iter().take(105).enumerate() {
+            let gone = json!({"op": "remove", "path": format!("members[value eq \"{leaver}\"]")});
+            let data = patch(json!([gone, {"op": "add", "path": "members", "value": [{"value": joiner}]}]));
+            match n % 2 {
+                0 => assert!(matches!(idp.patch(&path, data).status, 200 | 204)),
+                _ => {
+                    let job = bulk(json!([{"method": "PATCH", "path": path, "data": data}]));
+                    let done = idp.post("/Bulk", job).expect(200);
+                    assert_eq!(done["Operations"][0]["status"], json!("200"), "{done}");
+                }
+            }
+        }
+        assert_eq!(idp.get(&path).expect(200).members(), [leavers[105].as_str()]);
+        let recorded = refusals(app);
+        assert_eq!(recorded.len(), 100);
+        assert_eq!(recorded.last(), Some(&json!("2026-01-05T10:00:00.000000Z")));
+    });
+}

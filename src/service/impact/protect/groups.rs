@@ -219,7 +219,9 @@ pub(in crate::service) fn only_reduce(
     }
     if guards_name || guards_members {
         let entry = refusal(change, asked.resource_type, id, &permissions);
-        change.record(entry);
+        let connection = change.context.caller.connection().map(|connection| connection.key);
+        let place = |key| change.service.inner.refusals.gain(key, entry, change.now);
+        connection.and_then(place).into_iter().for_each(|entry| change.record(entry));
     }
     Ok(())
 }
