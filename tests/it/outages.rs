@@ -324,6 +324,19 @@ fn writes_that_meet_are_done_again_before_a_client_hears_of_it() {
             assert_eq!(statuses, ["201", "200"], "{bulk}");
         }
     }
+    // Nor is a record lost that is kept once an hour.
+    let raise = "RAISE EXCEPTION USING ERRCODE = '40001', MESSAGE = 'could not serialize access'";
+    let nobody = json!({"schemas": [PATCH], "Operations": [{"op": "add", "path": "members",
+        "value": [{"value": "01939e7a-5b1c-7def-8abc-0123456789ab"}]}]});
+    let unknown = || {
+        let log = place.run(&["log", "tail", "-n", "30", "--json"]).expect(0).stdout;
+        log.matches("01939e7a-5b1c-7def-8abc-0123456789ab").count()
+    };
+    for when in ["IMMEDIATE", "DEFERRED"] {
+        spoil(&place, 3, raise, when);
+        idp.patch(&format!("/scim/v2/Groups/{group}"), &nobody).expect(200);
+        assert_eq!(unknown(), 1);
+    }
     spoil(&place, 0, END, "IMMEDIATE");
     let members = idp.get(&format!("/scim/v2/Groups/{group}")).expect(200).json()["members"].clone();
     assert_eq!(members.as_array().unwrap().len(), 4);

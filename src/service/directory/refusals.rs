@@ -68,6 +68,34 @@ pub fn record(
     }
 }
 
+/// Keeps the record of members or owners that nobody has and beside which nothing changed, once an hour for each resource
+/// and connection.
+///
+/// # Errors
+/// If it cannot be written.
+pub(in crate::service) fn keep_unknown(
+    service: &Service,
+    context: &Context,
+    (operation, resource_type): (Operation, &'static ResourceType),
+    id: &Id,
+    entry: Option<&Entry>,
+) -> Result<(), Error> {
+    let connection = context.caller.connection().map(|connection| connection.key);
+    let (Some(key), Some(entry)) = (connection, entry.cloned()) else { return Ok(()) };
+    let (refused, now) = (Refused::Unknown(*id), memory::now_in(service, context.caller.tenant.key));
+    if service.inner.refusals.take(key, &refused, now).is_none() {
+        return Ok(());
+    }
+    let recorded = change::perform(service, context, operation, Some(resource_type), move |change| {
+        change.record(entry.clone());
+        Ok(())
+    });
+    if recorded.is_err() {
+        service.inner.refusals.give_back(key, &refused);
+    }
+    recorded
+}
+
 /// Whether the body of a PUT or a PATCH may make somebody leave.
 pub fn leaves(resource_type: &ResourceType, body: &Value) -> bool {
     leaving::is_asked(body, resource_type)

@@ -166,8 +166,10 @@ impl Job<'_> {
             let operation = self.parse(*index).map_err(|result| self.unread(*index, *result)).and_then(|operation| {
                 let echo = self.echo(&operation);
                 let bulk_id = operation.bulk_id.clone();
+                let target = BulkTarget::parse(&operation).ok();
+                let kind = target.map(|target| (target.operation(operation.method), target.resource_type));
                 match self.prepare(operation) {
-                    Ok(work) => Ok((*index, echo, bulk_id, work)),
+                    Ok(work) => Ok(((*index, echo, bulk_id, kind), work)),
                     Err(error) => Err(echo.failed(&self.refusal(*index, error))),
                 }
             });
@@ -176,11 +178,10 @@ impl Job<'_> {
                 Err(result) => drop(self.results.insert(*index, result)),
             }
         }
-        let (echoes, work): (Vec<_>, Vec<_>) =
-            prepared.into_iter().map(|(index, echo, bulk_id, work)| ((index, echo, bulk_id), work)).unzip();
+        let (echoes, work): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
         let outcomes = change::perform_each(self.service, self.context, work);
-        for ((index, echo, bulk_id), outcome) in echoes.into_iter().zip(outcomes) {
-            let result = match outcome {
+        for ((index, echo, bulk_id, kind), outcome) in echoes.into_iter().zip(outcomes) {
+            let result = match outcome.and_then(|done| self.told(kind, done)) {
                 Ok((outcome, tolerances)) => {
                     self.tolerances.absorb(&tolerances);
                     if let (Some(bulk_id), Some(id)) = (bulk_id, &outcome.created) {
@@ -192,6 +193,18 @@ impl Job<'_> {
             };
             self.results.insert(index, result);
         }
+    }
+
+    /// What was done, once it is recorded whom nobody has of those that it named.
+    fn told(
+        &self,
+        kind: Option<(Operation, &'static ResourceType)>,
+        done: (Outcome, Tolerances),
+    ) -> Result<(Outcome, Tolerances), Error> {
+        if let (Some(kind), Some((id, entry))) = (kind, &done.0.unknown) {
+            refusals::keep_unknown(self.service, self.context, kind, id, Some(entry))?;
+        }
+        Ok(done)
     }
 
     /// What the client is told of an operation that failed; the cause of a failure of ours goes to the log.

@@ -2,7 +2,8 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::domain::Operation;
+use crate::domain::log::Entry;
+use crate::domain::{Id, Operation};
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
@@ -100,7 +101,7 @@ impl BulkTarget {
                 let loaded = resources::load(change, resource_type, &id, &conditions)?;
                 resources::delete(change, resource_type, &loaded.resource)?;
                 let location = resources::location(change.service, resource_type, &loaded.resource.id);
-                return Ok(Outcome { status: 204, location, version: None, created: None });
+                return Ok(Outcome { status: 204, location, version: None, unknown: None, created: None });
             }
         };
         Ok(Outcome::of(change.service, resource_type, &saved, status))
@@ -112,6 +113,8 @@ pub(in crate::service::directory::bulk) struct Outcome {
     status: u16,
     location: String,
     version: Option<String>,
+    /// See [`Saved::unknown`].
+    pub(in crate::service::directory::bulk) unknown: Option<(Id, Entry)>,
     /// The id of a resource that it created.
     pub(in crate::service::directory::bulk) created: Option<String>,
 }
@@ -127,6 +130,7 @@ impl Outcome {
             status,
             location: resources::location(service, resource_type, &saved.view.resource.id),
             version: Some(etag(saved.view.resource.version)),
+            unknown: saved.unknown.clone().map(|entry| (saved.view.resource.id, entry)),
             created: (status == 201).then(|| saved.view.resource.id.to_string()),
         }
     }

@@ -98,7 +98,7 @@ pub(in crate::service) fn saved(
 ) -> Result<Saved, Error> {
     let tenant = change.key();
     let resource = find(change.conn, tenant, resource_type, id)?;
-    Ok(Saved { view: View { resource, external_id: None, is_member: false } })
+    Ok(Saved { view: View { resource, external_id: None, is_member: false }, unknown: None })
 }
 
 /// Loads a resource to change it: checks who may write it and which version the client has seen.

@@ -13,7 +13,6 @@ use crate::scim::patch::RowChange;
 use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType, validate};
 use crate::service::change::ending::Ending;
-use crate::service::change::refusals::Refused;
 use crate::service::directory::members::{self, Delta, Plan};
 use crate::service::directory::resources::principal::{follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
@@ -70,6 +69,10 @@ impl Ready {
 /// A resource as stored.
 pub(in crate::service) struct Saved {
     pub(in crate::service) view: View,
+    /// The record of members or owners that nobody has and beside which nothing changed: else nobody would be told which
+    /// they were. It is for whoever carried the change out to keep, once an hour: a change that is done again must not
+    /// take its place twice.
+    pub(in crate::service) unknown: Option<Entry>,
 }
 
 /// Stores a new resource.
@@ -133,7 +136,8 @@ pub(in crate::service::directory::resources) fn create(
         created: change.now,
         modified: change.now,
     };
-    Ok(Saved { view: View { resource, external_id: draft.external_id.clone(), is_member: false } })
+    let view = View { resource, external_id: draft.external_id.clone(), is_member: false };
+    Ok(Saved { view, unknown: None })
 }
 
 /// What is made ready anew, if sponsors are left out of it.
@@ -188,10 +192,10 @@ pub(in crate::service::directory::resources) fn update(
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
-        record_unknown(change, resource_type, &before, tolerances);
+        let unknown = unknown(change, resource_type, &before, tolerances);
         // Whether it is in any group was not asked: rendering finds out.
         let view = View { resource: before.resource, external_id: before.external_id, is_member: true };
-        return Ok(Saved { view });
+        return Ok(Saved { view, unknown });
     }
     let id = before.resource.id;
     let own = (before.external_id.as_deref(), draft.external_id.as_deref());
@@ -234,23 +238,7 @@ fn changed_view(
     }
     store::resources::changed(&mut resource, now);
     // Whether it is in any group was not asked: rendering finds out.
-    Saved { view: View { resource, external_id, is_member: true } }
-}
-
-/// Names the members or owners that nobody has and beside which nothing changed: else nobody would be told which they
-/// were.
-fn record_unknown(
-    change: &mut Change<'_>,
-    resource_type: &'static ResourceType,
-    before: &Loaded,
-    tolerances: &Tolerances,
-) {
-    let Some(connection) = change.context.caller.connection().map(|connection| connection.key) else { return };
-    let (id, service) = (before.resource.id, change.service);
-    let is_due = || service.inner.refusals.take(connection, &Refused::Unknown(id), change.now).is_some();
-    if tolerances.names().contains(&Tolerance::UnknownReference.name()) && is_due() {
-        record(change, resource_type, &id, vec![], Delta::default(), (Affected::default(), tolerances));
-    }
+    Saved { view: View { resource, external_id, is_member: true }, unknown: None }
 }
 
 /// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives
@@ -308,6 +296,29 @@ fn put(
     Ok(())
 }
 
+/// See [`Saved::unknown`].
+fn unknown(
+    change: &Change<'_>,
+    resource_type: &ResourceType,
+    before: &Loaded,
+    tolerances: &Tolerances,
+) -> Option<Entry> {
+    let is_named = tolerances.names().contains(&Tolerance::UnknownReference.name());
+    let none = (vec![], (Affected::default(), tolerances));
+    is_named.then(|| entry(change, resource_type, &before.resource.id, none))
+}
+
+/// The record of a write, without members.
+fn entry(
+    change: &Change<'_>,
+    resource_type: &ResourceType,
+    id: &Id,
+    (paths, (affected, tolerances)): (Vec<String>, (Affected, &Tolerances)),
+) -> Entry {
+    let (kind, action) = (resource_type.name.to_ascii_lowercase(), change.operation.action_for(&resource_type.name));
+    tolerated(affected.on(Entry::new(action, kind, id).with("paths", paths)), tolerances)
+}
+
 /// One record for the resource; long lists of members go on in further ones.
 pub(in crate::service::directory::resources) fn record(
     change: &mut Change<'_>,
@@ -319,8 +330,7 @@ pub(in crate::service::directory::resources) fn record(
 ) {
     let kind = resource_type.name.to_ascii_lowercase();
     let action = change.operation.action_for(&resource_type.name);
-    let entry = Entry::new(&*action, &*kind, id).with("paths", paths);
-    let mut entry = tolerated(affected.on(entry), tolerances);
+    let mut entry = entry(change, resource_type, id, (paths, (affected, tolerances)));
     let mut room = RECORD_IDS_MAX;
     let mut open = false;
     for (name, ids) in [("added", &delta.added), ("removed", &delta.removed)] {

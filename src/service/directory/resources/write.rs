@@ -138,6 +138,13 @@ fn write<R: Send + 'static>(
         let saved = save(change, &read, &mut tolerances)?;
         Ok((saved, tolerances))
     })?;
+    refusals::keep_unknown(
+        service,
+        context,
+        (operation, resource_type),
+        &saved.view.resource.id,
+        saved.unknown.as_ref(),
+    )?;
     // A large group is not echoed by PATCH unless the client says what it wants.
     let may_be_quiet = operation == Operation::Patch && wanted.attributes.is_empty();
     answer_saved(service, context, resource_type, &saved, &projection, may_be_quiet, &tolerances)
