@@ -163,19 +163,20 @@ impl Job<'_> {
     fn batch(&mut self, indices: &[usize]) {
         let mut prepared = vec![];
         for index in indices {
-            let operation = self.parse(*index).map_err(|result| self.unread(*index, *result)).and_then(|operation| {
-                let echo = self.echo(&operation);
-                let bulk_id = operation.bulk_id.clone();
-                let target = BulkTarget::parse(&operation).ok();
-                let kind = target.map(|target| (target.operation(operation.method), target.resource_type));
-                match self.prepare(operation) {
-                    Ok(work) => Ok(((*index, echo, bulk_id, kind), work)),
-                    Err(error) => Err(echo.failed(&self.refusal(*index, error))),
+            let operation = match self.parse(*index) {
+                Ok(operation) => operation,
+                Err(result) => {
+                    let result = self.unread(*index, *result);
+                    self.results.insert(*index, result);
+                    continue;
                 }
-            });
-            match operation {
-                Ok(work) => prepared.push(work),
-                Err(result) => drop(self.results.insert(*index, result)),
+            };
+            let (echo, bulk_id) = (self.echo(&operation), operation.bulk_id.clone());
+            let target = BulkTarget::parse(&operation).ok();
+            let kind = target.map(|target| (target.operation(operation.method), target.resource_type));
+            match self.prepare(operation) {
+                Ok(work) => prepared.push(((*index, echo, bulk_id, kind), work)),
+                Err(error) => drop(self.results.insert(*index, echo.failed(&self.refusal(*index, error)))),
             }
         }
         let (echoes, work): (Vec<_>, Vec<_>) = prepared.into_iter().unzip();
