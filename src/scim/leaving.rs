@@ -99,6 +99,13 @@ fn within(word: &str, value: &Value) -> Option<String> {
     let says = match value {
         Value::Array(items) => return items.iter().find_map(|item| within(word, item)),
         Value::Object(members) => {
+            // An operation in the place of a value says it by its path.
+            let of = |wanted: &str| members.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            if let (Some((_, Value::String(path))), Some((_, value))) = (of("path"), of("value"))
+                && let Some(inner) = within(&self::word(path, ""), value)
+            {
+                return Some(format!(".value{inner}"));
+            }
             return members.iter().find_map(|(name, member)| {
                 within(&self::word(name, word), member).map(|inner| format!(".{name}{inner}"))
             });
@@ -106,7 +113,7 @@ fn within(word: &str, value: &Value) -> Option<String> {
         Value::Null => false,
         Value::Bool(value) => says(word, if *value { "true" } else { "false" }),
         Value::Number(number) => says(word, whole(&number.to_string())),
-        Value::String(text) => says(word, text.trim()),
+        Value::String(text) => says(word, whole(text.trim())),
     };
     says.then(String::new)
 }

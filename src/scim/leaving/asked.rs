@@ -34,9 +34,30 @@ fn says(operation: &Value) -> bool {
 fn leaves(operation: &Value) -> bool {
     let (path, value) = (text(operation, "path"), member(operation, "value"));
     let removes = ["remove", "delete"].contains(&text(operation, "op").as_str());
-    // Of what is removed without a path nobody knows what it is.
-    let is_doubtful = removes && path.is_empty() || names_active(&path) && (removes || !value.is_some_and(is_yes));
+    // Of what is removed without a path, or set to a value alone, nobody knows what it is.
+    let is_unclear = path.is_empty() && (removes || value.is_some_and(|value| !value.is_object()));
+    let is_doubtful =
+        is_unclear || is_elsewhere(operation) || names_active(&path) && (removes || !value.is_some_and(is_yes));
     !operation.is_object() || is_doubtful || says(operation) || value.is_some_and(doubts)
+}
+
+/// Whether an operation speaks of `active` where no operation says what it is about: `attribute`, `from`, a path that is
+/// no text.
+fn is_elsewhere(operation: &Value) -> bool {
+    fn speaks(value: &Value) -> bool {
+        match value {
+            Value::String(text) => names_active(text),
+            Value::Array(items) => items.iter().any(speaks),
+            Value::Object(members) => members.values().any(speaks),
+            _ => false,
+        }
+    }
+    let mut members = operation.as_object().into_iter().flatten();
+    members.any(|(name, value)| {
+        let is_known = ["op", "value"].iter().any(|own| name.eq_ignore_ascii_case(own));
+        let is_path = name.eq_ignore_ascii_case("path") && value.is_string();
+        !is_known && !is_path && speaks(value)
+    })
 }
 
 /// Whether an operation may take somebody out of what names people.
@@ -72,7 +93,7 @@ fn is_yes(value: &Value) -> bool {
     let is_in = |words: &[&str], text: &str| words.iter().any(|word| text.eq_ignore_ascii_case(word));
     match value {
         Value::Bool(value) => *value,
-        Value::String(text) => is_in(&YES, text.trim()) || is_in(&HERE, text.trim()),
+        Value::String(text) => is_in(&YES, whole(text.trim())) || is_in(&HERE, text.trim()),
         Value::Number(number) => is_in(&YES, whole(&number.to_string())),
         Value::Array(items) => !items.is_empty() && items.iter().all(is_yes),
         Value::Object(_) => member(value, "value").or_else(|| member(value, ACTIVE[0])).is_some_and(is_yes),
@@ -127,6 +148,16 @@ mod tests {
             assert!(one(json!({"op": "Remove", "path": path, "value": true})), "{path}");
         }
         assert!(one(json!({"op": "remove", "value": {"active": true}})));
+        for odd in [
+            json!({"op": "replace", "value": [{"path": "active", "value": false}]}),
+            json!({"op": "replace", "value": "{\"active\":false}"}),
+            json!({"op": "move", "from": "active", "path": "x"}),
+            json!({"op": "replace", "attribute": "active", "value": false}),
+            json!({"op": "replace", "path": {"attribute": "active"}, "value": false}),
+            json!({"op": "replace", "path": 7, "value": false}),
+        ] {
+            assert!(one(odd.clone()), "{odd}");
+        }
         assert!(one(json!("x")) && asks(json!([])) && asks(json!("x")));
         assert!(!one(json!({"op": "replace", "path": "title", "value": 7})));
     }

@@ -118,7 +118,10 @@ impl Patch<'_> {
             return Ok(());
         }
         if self.rtype.names_people(attr.attribute) && rows::takes_out(operation) {
-            let gone = rows::change(attr.attribute, operation, &mut self.members, self.tolerances)?;
+            // Nothing in the place of an element takes it out.
+            let removal = Operation { op: Op::Remove, value: None, ..operation.clone() };
+            let removal = if operation.op == Op::Remove { operation } else { &removal };
+            let gone = rows::change(attr.attribute, removal, &mut self.members, self.tolerances)?;
             return self.take_out(&attr, gone);
         }
         // It stays there until the change has succeeded.

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
 use super::super::filter::{Bound, Filter, element_matches};
-use super::super::members::{check_parts, id, member, named, plain};
+use super::super::members::{check_parts, id, is_nothing, member, named, plain};
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
@@ -62,7 +62,9 @@ pub(super) fn takes_out(operation: &Operation) -> bool {
         Target::Elements { sub, .. } => *sub,
         Target::Extension(_) => None,
     };
-    operation.op == Op::Remove && sub.is_none_or(|sub| sub.name == VALUE)
+    let is_chosen = matches!(operation.target, Target::Elements { .. });
+    let is_void = is_chosen && operation.op == Op::Replace && operation.value.as_ref().is_some_and(is_nothing);
+    (operation.op == Op::Remove || is_void) && sub.is_none_or(|sub| sub.name == VALUE)
 }
 
 /// What is left of elements that stand in the document, owners, once those are gone whom a removal names.

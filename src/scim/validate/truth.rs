@@ -48,7 +48,7 @@ fn read(value: &Value, is_state: bool, tolerances: &mut Tolerances) -> Result<Op
         }
         Value::String(text) if text.trim().is_empty() => allow(tolerances.allow(Tolerance::EmptyText), None),
         Value::String(text) => {
-            let found = word(text.trim(), is_state).ok_or(())?;
+            let found = word(whole(text.trim()), is_state).ok_or(())?;
             allow(tolerances.allow(Tolerance::BooleanText), Some(found))
         }
         Value::Number(number) => {

@@ -218,6 +218,10 @@ fn an_owner_in_another_spelling_is_one_owner() {
         let again = idp.patch(&path, add("owners", spelt.clone())).expect(200);
         assert_eq!(again["owners"].as_array().map(Vec::len), Some(1));
         assert_eq!(again.header("etag"), made.header("etag"));
+        let chosen = format!("owners[value eq \"{}\"]", owner.to_ascii_uppercase());
+        let none = idp.patch(&path, replace(&chosen, Value::Null)).expect(200);
+        assert_eq!((&none["owners"], none.header("keyroll-tolerance")), (&Value::Null, "auto-016"));
+        let made = idp.patch(&path, add("owners", spelt.clone())).expect(200);
         let absent = idp.patch(&path, remove(&format!("owners[value eq \"{}\"]", app.id(999)))).expect(200);
         assert_eq!((absent.header("keyroll-tolerance"), absent.header("etag")), ("auto-002", made.header("etag")));
         idp.patch(&path, remove("owners")).expect(200);

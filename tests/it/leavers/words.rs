@@ -238,6 +238,8 @@ fn a_removal_of_what_is_called_active_is_not_left_out() {
                 replace("urn:acme:roles.1:active", false),
                 replace(USER, json!({urn.clone(): false})),
                 patch(json!([{"op": "remove"}])),
+                patch(json!([{"op": "replace", "attribute": "active", "value": false}])),
+                patch(json!([{"op": "replace", "value": [{"path": "active", "value": false}]}])),
                 patch(json!([{"op": "remove", "value": {"active": true}}])),
             ]
             .into_iter()
@@ -250,9 +252,12 @@ fn a_removal_of_what_is_called_active_is_not_left_out() {
                 assert_eq!(app.log().len(), records + 1, "{body}");
                 app.clock.advance(chrono::TimeDelta::hours(1));
             }
+            // A PATCH in the place of a resource.
+            let whole = and(user(&who.name), json!({"Operations": [super::off()]}));
+            idp.put(&who.path, whole).scim_error(400, "invalidSyntax");
             // A yes and a no in numbers are the same everywhere.
             for (name, value) in
-                [("accountEnabled", json!(0.0)), ("disabled", json!(1.0)), ("urn:acme:enabled", json!(0.0))]
+                [("accountEnabled", json!(0.0)), ("disabled", json!(1.0)), ("urn:acme:enabled", json!("0.0"))]
             {
                 idp.patch(&who.path, replace(name, value.clone())).scim_error(400, "invalidSyntax");
                 let whole = and(user(&who.name), json!({name: value}));
