@@ -10,20 +10,20 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
-/// Collects what is named in a list of this attribute: `read` gives what it makes of one element. Whoever is to go may
-/// be named by what they are called alone: that is not taken for nobody.
+/// Collects what is named in a list of this attribute: `read` gives what it makes of one element. Who is told by what they
+/// are called alone is somebody that nobody can find, and not nobody: else a list of such would empty a group.
 ///
 /// # Errors
 /// What is wrong with the first that is malformed, where the dialect drops nothing and where nobody is named.
 pub(super) fn named<T: Borrow<Value>, M>(
-    (attribute, name, goes): (&Attribute, &str, bool),
+    (attribute, name): (&Attribute, &str),
     elements: impl IntoIterator<Item = T>,
     tolerances: &mut Tolerances,
     mut read: impl FnMut(usize, T, &mut Tolerances) -> Result<M, Error>,
 ) -> Result<Vec<M>, Error> {
     let (mut found, mut nobody) = (vec![], None);
     for (index, element) in elements.into_iter().enumerate() {
-        let names_nobody = || tolerances.dialect().is_lenient() && is_nobody(element.borrow(), goes);
+        let names_nobody = || tolerances.dialect().is_lenient() && is_nobody(element.borrow());
         if names_nobody() && tolerances.allow(Tolerance::UnknownReference) {
             check_parts(attribute, name, index, element.borrow(), tolerances)?;
             tolerances.drop_id("");
@@ -115,7 +115,7 @@ fn reference(object: &Map<String, Value>) -> Option<&str> {
 }
 
 /// Whether an element names nobody: its value is empty or not there, and nothing else says who it is.
-fn is_nobody(element: &Value, goes: bool) -> bool {
+fn is_nobody(element: &Value) -> bool {
     fn is_blank(value: &Value) -> bool {
         match value {
             Value::String(text) => text.trim().is_empty(),
@@ -126,7 +126,7 @@ fn is_nobody(element: &Value, goes: bool) -> bool {
     match element {
         Value::Object(object) => {
             let is_none = |name: &str| member(object, name).is_none_or(is_blank);
-            is_none("value") && is_none("$ref") && (!goes || is_none("display"))
+            ["value", "$ref", "display"].into_iter().all(is_none)
         }
         other => is_blank(other),
     }

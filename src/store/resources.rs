@@ -17,7 +17,7 @@ use super::db::{Db, with};
 use super::error::Result;
 use super::row::{list, row};
 use super::schema::resources;
-use super::staged::{Cell, Op, RESOURCES, TOUCHED};
+use super::staged::{Cell, EXTERNAL_IDS, Op, RESOURCES, TOUCHED};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, TenantKey};
 
@@ -140,6 +140,44 @@ fn by_id(db: &mut Db, tenant: TenantKey, type_name: &str, id: &Id) -> QueryResul
     // Not asked for: while PostgreSQL has counted nothing, an index by type is as good as one by id to it.
     Ok(found.filter(|row| row.type_name == type_name))
 }
+
+/// Finds a resource of a type by id, and what a connection calls it.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn find_called(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    type_name: &str,
+    id: &Id,
+    connection: i64,
+) -> Result<Option<(Resource, Option<String>)>> {
+    let binds = [Bind::Int(connection), Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..])];
+    type Called = (Row, Option<String>);
+    let mut found = conn.load_unsettled::<(SqlRow, Nullable<Text>), Called>(&CALLED, &binds)?.pop();
+    let is_old = match &found {
+        Some((row, _)) => {
+            [&RESOURCES, &TOUCHED].iter().any(|table| conn.staged(table, &place(tenant, row.key)).is_some())
+                || conn.staged(&EXTERNAL_IDS, &[row.key.into(), connection.into()]).is_some()
+        }
+        None => conn.waits_in(&RESOURCES),
+    };
+    if is_old {
+        found = conn.load_sql::<(SqlRow, Nullable<Text>), Called>(&CALLED, &binds)?.pop();
+    }
+    // See `by_id`.
+    let found = found.filter(|(row, _)| row.type_name == type_name);
+    found.map(|(row, called)| Ok((row.into_resource()?, called))).transpose()
+}
+
+/// The statement of [`find_called`].
+static CALLED: LazyLock<String> = LazyLock::new(|| {
+    let columns = list(COLUMNS, |name| format!("r.{name}"));
+    format!(
+        "SELECT {columns}, x.value FROM resources r \
+         LEFT JOIN external_ids x ON x.connection = ? AND x.resource = r.key WHERE r.tenant = ? AND r.id = ?"
+    )
+});
 
 /// What a row is changed by.
 fn place(tenant: TenantKey, key: i64) -> [Cell<'static>; 2] {

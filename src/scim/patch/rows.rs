@@ -146,7 +146,7 @@ fn members(
     total: &mut usize,
     tolerances: &mut Tolerances,
 ) -> Result<Vec<Member>, Error> {
-    let (name, goes) = (&rows.name, operation.op == Op::Remove);
+    let name = &rows.name;
     let value = operation.value.as_ref().unwrap_or(&Value::Null);
     let elements = match value {
         Value::Null => &[],
@@ -158,7 +158,7 @@ fn members(
     if *total > ROWS_MAX {
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
-    named((rows, name, goes), elements, tolerances, |index, element, tolerances| {
+    named((rows, name), elements, tolerances, |index, element, tolerances| {
         check_parts(rows, name, index, element, tolerances)?;
         let value = id(name, index, element, tolerances)?.to_owned();
         let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);

@@ -93,7 +93,7 @@ fn people(
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
     let is_member = is_rows(attribute);
-    let kept = members::named((attribute, at, false), elements, tolerances, |index, item, tolerances| {
+    let kept = members::named((attribute, at), elements, tolerances, |index, item, tolerances| {
         members::check_parts(attribute, at, index, &item, tolerances)?;
         let id = members::id(at, index, &item, tolerances)?.to_owned();
         let mut parts = match item {

@@ -8,7 +8,7 @@ use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::sql_types::{Array, BigInt, Binary, Bool, Nullable, Text};
 
 use super::rows::{Cell, Op, Rows};
-use super::tables::{ALL, Column, Kind, Table};
+use super::tables::{ALL, Column, Kind, RESOURCES, TOUCHED, Table};
 use crate::store::db::Db;
 use crate::store::statement::{Bind, run};
 
@@ -147,24 +147,60 @@ pub(super) fn keys(db: &mut Db, count: usize) -> QueryResult<Vec<i64>> {
     Ok(keys)
 }
 
-/// Writes all rows that wait, on PostgreSQL.
+/// A statement of its own, or a part of one.
+struct Part<'r> {
+    sql: String,
+    values: Vec<Values<'r>>,
+    /// How many rows there must be to update.
+    updates: Option<usize>,
+}
+
+/// Writes all rows that wait, on PostgreSQL: in one statement, of which each part sees the database as it was before.
+/// No two parts change one row, but for those that were both changed and touched.
 pub(super) fn write(db: &mut Db, tables: &[Rows; super::tables::COUNT]) -> QueryResult<()> {
     let Db::Postgres(session) = db else { return Ok(()) };
+    let (mut parts, mut behind) = (vec![], vec![]);
     for (table, rows) in ALL.iter().zip(tables) {
+        let into = if table.place == TOUCHED.place { &mut behind } else { &mut parts };
         for verb in VERBS {
-            let some: Vec<_> = rows.iter().filter(|(_, op)| op.verb() == verb).collect();
+            let some: Vec<Row<'_>> = rows.iter().filter(|(_, op)| op.verb() == verb).collect();
             if !some.is_empty() {
-                write_rows(session, table, verb, &some)?;
+                into.push(part(table, verb, &some));
             }
         }
     }
-    Ok(())
+    let is_changed = tables.get(RESOURCES.place).is_some_and(|rows| !rows.is_empty());
+    if is_changed && !behind.is_empty() {
+        run_parts(session, parts)?;
+        return run_parts(session, behind);
+    }
+    parts.extend(behind);
+    run_parts(session, parts)
+}
+
+fn run_parts(session: &mut PgConnection, parts: Vec<Part<'_>>) -> QueryResult<()> {
+    let expected: usize = parts.iter().filter_map(|part| part.updates).sum();
+    let (mut sql, mut counts, mut columns) =
+        (String::with_capacity(2_048), vec!["CAST(0 AS bigint)".to_owned()], vec![]);
+    for (n, part) in parts.into_iter().enumerate() {
+        sql.push_str(if n == 0 { "WITH " } else { ", " });
+        sql.extend([format!("p{n} AS (").as_str(), &part.sql]);
+        if part.updates.is_some() {
+            sql.push_str(" RETURNING 1");
+            counts.push(format!("(SELECT count(*) FROM p{n})"));
+        }
+        sql.push(')');
+        columns.extend(part.values);
+    }
+    sql.extend([" SELECT ", &counts.join(" + ")]);
+    let updated = Set::<BigInt> { sql: &sql, columns, rows: std::marker::PhantomData }.get_result::<i64>(session)?;
+    if usize::try_from(updated) == Ok(expected) { Ok(()) } else { Err(diesel::result::Error::NotFound) }
 }
 
 /// A row that waits.
 type Row<'r> = (&'r Vec<Cell<'static>>, &'r Op<'static>);
 
-fn write_rows(session: &mut PgConnection, table: &Table, verb: Verb, rows: &[Row<'_>]) -> QueryResult<()> {
+fn part<'r>(table: &Table, verb: Verb, rows: &[Row<'r>]) -> Part<'r> {
     let rest: Vec<&Column> = match verb {
         Verb::Delete => vec![],
         Verb::Update => table.changing().collect(),
@@ -172,14 +208,11 @@ fn write_rows(session: &mut PgConnection, table: &Table, verb: Verb, rows: &[Row
     };
     let columns: Vec<&Column> = table.key.iter().chain(rest).collect();
     let values = columns.iter().enumerate().map(|(n, column)| Values::of(column.1, column_of(rows, n))).collect();
-    let sql = set_text(table, verb, &columns);
-    let written = Set::<()> { sql: &sql, columns: values, rows: std::marker::PhantomData }.execute(session)?;
-    let is_whole = verb != Verb::Update || written == rows.len();
-    if is_whole { Ok(()) } else { Err(diesel::result::Error::NotFound) }
+    Part { sql: set_text(table, verb, &columns), values, updates: (verb == Verb::Update).then_some(rows.len()) }
 }
 
 /// The values of a column, by its place.
-fn column_of<'r>(rows: &'r [Row<'r>], n: usize) -> impl Iterator<Item = &'r Cell<'static>> {
+fn column_of<'r>(rows: &[Row<'r>], n: usize) -> impl Iterator<Item = &'r Cell<'static>> {
     rows.iter().map(move |(key, op)| key.get(n).or_else(|| op.cells().get(n - key.len())).unwrap_or(&Cell::Null))
 }
 

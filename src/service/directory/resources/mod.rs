@@ -110,16 +110,18 @@ pub(in crate::service) fn load(
 ) -> Result<Loaded, Error> {
     let id = Id::parse(id).ok_or(Error::NotFound)?;
     let tenant = change.key();
-    let resource = store::resources::find(change.conn, tenant, &resource_type.name, &id)?.ok_or(Error::NotFound)?;
     let connection = change.context.caller.connection();
+    let found = match connection {
+        Some(connection) => {
+            store::resources::find_called(change.conn, tenant, &resource_type.name, &id, connection.key)?
+        }
+        None => store::resources::find(change.conn, tenant, &resource_type.name, &id)?.map(|found| (found, None)),
+    };
+    let (resource, external_id) = found.ok_or(Error::NotFound)?;
     if let Some(connection) = connection {
         check_ownership(connection, &resource)?;
     }
     conditions.check_write(resource.version)?;
-    let external_id = match connection {
-        Some(connection) => store::external_ids::get(change.conn, tenant, connection.key, resource.key)?,
-        None => None,
-    };
     Ok(Loaded { document: stored_document(&resource)?, resource, external_id })
 }
 
