@@ -38,6 +38,7 @@ pub mod outage;
 mod place;
 mod postgres;
 pub mod principals;
+mod reach;
 pub mod references;
 mod rehearse;
 pub mod resources;

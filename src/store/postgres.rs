@@ -71,10 +71,11 @@ impl Postgres {
             session.conn.load_sql::<Bool, bool>("SELECT pg_cancel_backend(CAST(? AS integer))", &binds).map(|_| ())
         })?;
         // At once, so that others know of this process before anybody asks it for anything.
-        let mut own = None;
-        look(&server, &mut own)?;
         let known = Arc::clone(server.known());
-        let looks = Looks::start(move || look(&server, &mut own))?;
+        let looks = Looks::start(move || {
+            let (server, mut own) = (server.beside(""), None);
+            Box::new(move || look(&server, &mut own))
+        })?;
         let rounds = Arc::new(OnServer::new(writers));
         let writer = Writer::start((0..WRITERS).map(|_| Box::new(Arc::clone(&rounds)) as Box<dyn Rounds>).collect())?;
         Ok(Postgres { readers, writer, rounds, looks, cancels, known, risks })

@@ -11,6 +11,7 @@ use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, ended};
 use super::error::{Error, FOREIGN, Kind, OVERTAKEN, Result, STANDBY};
+pub(super) use super::reach::connect;
 
 /// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for longer than
 /// others wait for it, and changes wait for each other's rows, whatever the database's own default is. A commit is on disk, and on the
@@ -230,21 +231,6 @@ impl Session {
     pub(super) fn is_over(&mut self) -> bool {
         self.met.is_over.load(Ordering::Relaxed) || !self.conn.is_clean()
     }
-}
-
-/// What libpq says without what it quotes: of a URL that it reads otherwise than was meant, that may be a part of
-/// the password.
-fn without_quoted(message: &str) -> String {
-    let parts = message.split('"').enumerate();
-    parts.map(|(n, part)| if n % 2 == 1 { "\"…\"" } else { part }).collect()
-}
-
-/// Connects, and finds out whether the server's messages can be told apart.
-pub(super) fn connect(url: &str) -> Result<PgConnection> {
-    PgConnection::establish(url).map_err(|error| {
-        let error = without_quoted(error.to_string().trim_end());
-        Error::Unavailable(format!("cannot connect to PostgreSQL: {error}: check the database URL and the server"))
-    })
 }
 
 /// What a pool meets when it makes and lends sessions. Who asked for one is told, and a loss has a line of its own.

@@ -33,6 +33,15 @@ fn until<T>(ask: impl Fn() -> Option<T>) -> T {
     support::until("the answer", ask)
 }
 
+/// Waits until a standby has what it has to have, since replication does not wait for it.
+fn await_key(standby: &Machine) {
+    until(|| {
+        let mut replica = PgConnection::establish(&Machine::url(&[standby])).unwrap();
+        let found = sql_query("SELECT count(*) AS count FROM credentials").get_result::<Count>(&mut replica).unwrap();
+        Some(()).filter(|()| found.count >= 3)
+    });
+}
+
 #[test]
 fn a_node_follows_the_primary_and_never_goes_back() {
     let Some(first) = Machine::primary() else { return };
@@ -45,13 +54,7 @@ fn a_node_follows_the_primary_and_never_goes_back() {
     let astray = place.through(Machine::url(&[&second])).start(&[], &[]).outcome().err().unwrap();
     assert_eq!((astray.code, astray.stdout.as_str()), (4, ""));
     assert!(astray.stderr.contains("hot standby mode"), "{astray:?}");
-    // What the standby has to have, since replication does not wait for it.
-
-    until(|| {
-        let mut replica = PgConnection::establish(&Machine::url(&[&second])).unwrap();
-        let found = sql_query("SELECT count(*) AS count FROM credentials").get_result::<Count>(&mut replica).unwrap();
-        Some(()).filter(|()| found.count >= 3)
-    });
+    await_key(&second);
     second.promote();
     first.stop();
     assert_eq!(until(|| verdict(&node, &key)), "VALID");
@@ -70,6 +73,30 @@ fn a_node_follows_the_primary_and_never_goes_back() {
     first.stop();
     second.start();
     assert_eq!(until(|| verdict(&node, &key)), "OWNER_INACTIVE");
+}
+
+#[test]
+fn a_node_leaves_a_primary_that_stands_still() {
+    let Some(first) = Machine::primary() else { return };
+    let second = first.standby();
+    let [still, other] = [&first, &second].map(|machine| Proxy::to(&Machine::url(&[machine])));
+    let url = other.url().replace("keyroll@", &format!("keyroll@{},", still.address()));
+    let place = Installation::on(url);
+    let node = place.serve(&[]);
+    let (mira, key) = person(&place, &node, "mira@ex.test");
+    assert_eq!(verdict(&node, &key), Some(json!("VALID")));
+    await_key(&second);
+    // It takes connections and ends none, as a process that is paused does.
+    still.freeze();
+    assert_eq!(verdict(&node, &key), None);
+    second.promote();
+    assert_eq!(until(|| verdict(&node, &key)), "VALID");
+    node.admin().post(&format!("/v1/users/{mira}/suspend"), &json!({})).expect(200);
+    // What it had said before is told to nobody.
+    still.thaw();
+    for _ in 0..10 {
+        assert_eq!(verdict(&node, &key), Some(json!("OWNER_INACTIVE")));
+    }
 }
 
 #[test]

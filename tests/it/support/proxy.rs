@@ -62,6 +62,11 @@ impl Proxy {
         self.url.clone()
     }
 
+    /// Its host and port.
+    pub fn address(&self) -> &str {
+        self.url.split(['@', '/']).nth(3).unwrap()
+    }
+
     /// Holds what the server says from now on.
     pub fn freeze(&self) {
         self.gate.state.lock().unwrap().frozen = true;
