@@ -7,6 +7,9 @@ use crate::service::memory::{Cache, Stamp};
 use crate::service::{Error, Service, clocks};
 use crate::store::{self, credentials::Holder};
 
+/// What is said to whoever was overtaken while reading what has changed.
+const SLOW: &str = "the database did not answer in time";
+
 /// If more records than this are new, forgetting everything is cheaper than reading them.
 const RECORDS_MAX: i64 = 4_096;
 
@@ -83,7 +86,7 @@ pub(in crate::service) fn catch_up(
     let cache = &service.inner.cache;
     let world = cache.tenants.learn(commit.before, commit.version);
     let following = cache.tenants.of(cache, tenant);
-    let _turn = following.turn();
+    let _turn = following.turn(|| service.inner.clock.monotonic());
     if let Some(stamp) = followed(service, tenant, commit) {
         return Ok(stamp);
     }
@@ -99,6 +102,11 @@ pub(in crate::service) fn catch_up(
         (None, _) => Some(vec![]),
     };
     let mut state = following.state();
+    if state.end != before {
+        // It took so long that somebody else has read it meanwhile, perhaps from another server.
+        drop(state);
+        return followed(service, tenant, commit).ok_or(Error::Busy(SLOW));
+    }
     match records {
         Some(records) => records.iter().for_each(|record| forget(cache, &mut state, tenant, record)),
         None => state.forget(cache),

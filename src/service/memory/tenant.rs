@@ -1,7 +1,8 @@
 //! How far the log of each tenant was followed, and what everything remembered of it depends on.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use quick_cache::sync::Cache as Bounded;
 
@@ -9,6 +10,10 @@ use crate::domain::TenantKey;
 use crate::domain::log::Head;
 use crate::domain::principal::PrincipalKind;
 use crate::service::memory::{Cache, Stamp};
+
+/// How long a turn is waited for. Whoever has it may wait for a server that stands still, while another one has taken
+/// over.
+const TURN_MAX: Duration = Duration::from_secs(2);
 
 /// Tenants whose logs are followed. One that nobody asks for leaves room for another.
 pub(in crate::service::memory) const TENANTS_MAX: usize = 4_096;
@@ -25,8 +30,33 @@ pub(in crate::service::memory) struct Tenants {
 /// One tenant.
 pub(in crate::service::memory) struct Tenant {
     state: Mutex<State>,
-    /// Who holds it reads what has changed.
-    turn: Mutex<()>,
+    /// Who has it reads what has changed.
+    turn: Mutex<Holder>,
+    freed: Condvar,
+}
+
+/// Whose turn it is.
+#[derive(Default)]
+struct Holder {
+    since: Option<Duration>,
+    /// The number of the turn; those before it are over.
+    number: u64,
+}
+
+/// The turn to read what has changed in a tenant.
+pub(in crate::service::memory) struct Turn<'t> {
+    tenant: &'t Tenant,
+    number: u64,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut holder = self.tenant.holder();
+        if holder.number == self.number {
+            holder.since = None;
+            self.tenant.freed.notify_one();
+        }
+    }
 }
 
 /// What is known of a tenant. Its numbers are [`Cache::next_number`]'s.
@@ -83,13 +113,29 @@ impl State {
 }
 
 impl Tenant {
+    fn new(cache: &Cache) -> Tenant {
+        Tenant { state: Mutex::new(State::new(cache)), turn: Mutex::default(), freed: Condvar::new() }
+    }
+
     pub(in crate::service::memory) fn state(&self) -> MutexGuard<'_, State> {
         // Whoever panicked with the lock left entries that the next commit checks like any other.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Not under the lock of the state: who answers from it on a thread that serves others waits for no read.
-    pub(in crate::service::memory) fn turn(&self) -> MutexGuard<'_, ()> {
+    /// Not under the lock of the state: who answers from it on a thread that serves others waits for no read. It is
+    /// there so that each change is read once; two that read it at the same time do no harm.
+    pub(in crate::service::memory) fn turn(&self, monotonic: impl Fn() -> Duration) -> Turn<'_> {
+        let mut holder = self.holder();
+        let rest = |since| TURN_MAX.checked_sub(monotonic().saturating_sub(since)).filter(|rest| !rest.is_zero());
+        while let Some(rest) = holder.since.and_then(rest) {
+            holder = self.freed.wait_timeout(holder, rest).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        *holder = Holder { since: Some(monotonic()), number: holder.number + 1 };
+        Turn { tenant: self, number: holder.number }
+    }
+
+    fn holder(&self) -> MutexGuard<'_, Holder> {
+        // It is written whole.
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -106,7 +152,7 @@ impl Tenants {
         if let Some(known) = self.known.get(&tenant) {
             return known;
         }
-        let new = Arc::new(Tenant { state: Mutex::new(State::new(cache)), turn: Mutex::default() });
+        let new = Arc::new(Tenant::new(cache));
         let made = self.known.get_or_insert_with(&tenant, || Ok::<_, ()>(Arc::clone(&new)));
         made.unwrap_or(new)
     }
@@ -140,6 +186,25 @@ impl Tenants {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_is_waited_for_and_given_up_when_it_does_not_end() {
+        let tenant = Tenant::new(&Cache::default());
+        let first = tenant.turn(|| Duration::ZERO);
+        std::thread::scope(|scope| {
+            let second = scope.spawn(|| tenant.turn(|| TURN_MAX / 2).number);
+            drop(first);
+            assert_eq!(second.join().unwrap(), 2);
+        });
+        let hung = tenant.turn(|| Duration::ZERO);
+        let next = tenant.turn(|| TURN_MAX);
+        assert_eq!((hung.number, next.number), (3, 4));
+        // It ends at last, and is nobody's any more.
+        drop(hung);
+        assert_eq!(tenant.holder().since, Some(TURN_MAX));
+        drop(next);
+        assert_eq!(tenant.holder().since, None);
+    }
 
     #[test]
     fn a_smaller_number_than_was_known_is_of_another_world() {
