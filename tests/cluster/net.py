@@ -81,10 +81,10 @@ def inside(name, work):
     result = []
 
     def run():
-        enter(name)
         try:
+            enter(name)
             result.append((work(), None))
-        except OSError as error:
+        except Exception as error:  # it is the caller's
             result.append((None, error))
 
     thread = threading.Thread(target=run, daemon=True)
