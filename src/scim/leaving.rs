@@ -113,7 +113,11 @@ fn within(word: &str, value: &Value) -> Option<String> {
         Value::Null => false,
         Value::Bool(value) => says(word, if *value { "true" } else { "false" }),
         Value::Number(number) => says(word, whole(&number.to_string())),
-        Value::String(text) => says(word, whole(text.trim())),
+        // What cannot be kept of a text stands in no word.
+        Value::String(text) => {
+            let text: String = text.chars().filter(|c| *c != '\0').collect();
+            says(word, whole(text.trim()))
+        }
     };
     says.then(String::new)
 }

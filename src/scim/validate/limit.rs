@@ -1,9 +1,9 @@
 //! Texts that cannot be taken. One over the limit is dropped and named, or refused with the limit; a reference to an
 //! operation of a job (RFC 7644 §3.7.2) that made nothing is dropped and named.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use crate::scim::attribute::Attribute;
+use crate::scim::attribute::{Attribute, Kind};
 use crate::scim::error::Error;
 use crate::scim::reference::VALUE;
 use crate::scim::schema::registry;
@@ -58,8 +58,20 @@ fn is_unmade(attribute: &Attribute, text: &str, at: &str, tolerances: &mut Toler
     true
 }
 
+/// Whether an attribute names people: one whom nobody can find is nobody, as by any other text that is no id.
+fn names_people(attribute: &Attribute, tolerances: &Tolerances) -> bool {
+    tolerances.dialect().is_lenient() && registry().types.iter().any(|rtype| rtype.names_people(attribute))
+}
+
 fn cut(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {
     match value {
+        // No text is one of these values: what it says is read, or refused, and never dropped.
+        value if attribute.kind == Kind::Boolean => Ok(Some(value)),
+        Value::String(text)
+            if names_people(attribute, tolerances) && flaw(&text, tolerances.text_bytes_max()).is_some() =>
+        {
+            Ok(Some(json!({VALUE: ""})))
+        }
         Value::String(text) if is_unmade(attribute, &text, at, tolerances) => Ok(None),
         Value::String(text) => match flaw(&text, tolerances.text_bytes_max()) {
             Some(flaw) => over(&flaw, at, attribute.required, tolerances).map(|()| None),
@@ -98,6 +110,9 @@ fn object(
         let at = format!("{at}.{}", sub.name);
         let flaw = member.as_str().and_then(|text| flaw(text, tolerances.text_bytes_max()));
         match flaw {
+            Some(_) if sub.name == VALUE && names_people(attribute, tolerances) => {
+                kept.insert(name, Value::from(""));
+            }
             // Without its value an element says nothing.
             Some(flaw) if attribute.multi_valued && sub.name == VALUE => {
                 return over(&flaw, &at, false, tolerances).map(|()| None);

@@ -145,3 +145,65 @@ fn the_limit_is_a_setting() {
     let refused = idp.post("/Users", user("123456789"));
     assert_eq!(refused.scim_error(400, "invalidValue"), "userName: has 9 bytes, at most 8 are accepted");
 }
+
+/// How a no is said, and whether it is understood although it cannot be kept as it is.
+fn broken_noes() -> [(Value, bool); 4] {
+    [
+        (json!("inactive\u{0}"), false),
+        (json!(["false\u{0}"]), false),
+        (json!("false".to_owned() + &" ".repeat(MAX)), true),
+        (json!("\u{0}"), false),
+    ]
+}
+
+#[test]
+fn a_no_that_cannot_be_kept_keeps_nobody_alive() {
+    for_each_app(|app| {
+        for (n, dialect) in LENIENT.into_iter().enumerate() {
+            let idp = speaking(app, dialect);
+            for (m, (no, is_understood)) in broken_noes().into_iter().enumerate() {
+                let who = hire(app, &idp, &format!("{n}-{m}"));
+                let body = patch(json!([{"op": "replace", "path": "active", "value": no}]));
+                let ways = [("PATCH", body), ("PUT", and(user(&who.name), json!({"active": no})))];
+                let before = app.log().len();
+                let expected = if is_understood { 200 } else { 400 };
+                for (method, body) in ways {
+                    for way in ["alone", "Bulk"] {
+                        let (status, _, _, answer) = send(&idp, way, method, &who.path, &body);
+                        assert_eq!(status, expected, "{no} {answer}");
+                    }
+                }
+                // A refusal that is repeated is recorded once an hour.
+                assert!(app.log().len() > before, "{no}");
+                let told = if is_understood { "OWNER_INACTIVE" } else { "VALID" };
+                assert_eq!(app.verify(&who.key), told);
+            }
+            // Under a name that no user has.
+            let who = hire(app, &idp, &format!("{n}-unknown"));
+            let refused = idp.patch(&who.path, replace("accountEnabled", "fal\u{0}se"));
+            assert!(refused.scim_error(400, "invalidSyntax").contains("accountEnabled"), "{}", refused.text);
+        }
+    });
+}
+
+#[test]
+fn whoever_is_named_by_what_cannot_be_kept_is_nobody() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        for nobody in [json!([{"value": "zz\u{0}"}]), json!([{"value": long()}]), json!(long()), json!(["x\u{0}"])] {
+            let team = format!("/Groups/{}", idp.post("/Groups", group("team", &[&mira])).expect(201).id());
+            let agent = format!(
+                "/Agents/{}",
+                idp.post("/Agents", and(agent("bot"), json!({"owners": [{"value": mira}]}))).expect(201).id()
+            );
+            for (path, people) in [(&team, "members"), (&agent, "owners")] {
+                let done = idp.patch(path, replace(people, nobody.clone())).expect(200);
+                assert!(done.header("keyroll-tolerance").contains("auto-007"), "{}", done.header("keyroll-tolerance"));
+                let left = idp.get(path).expect(200).body.get(people).cloned().unwrap_or(json!([]));
+                assert_eq!(left, json!([]), "{people}");
+                idp.delete(path).expect(204);
+            }
+        }
+    });
+}
