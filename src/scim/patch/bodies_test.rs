@@ -171,11 +171,12 @@ fn members_are_immutable() {
 fn members_are_whom_a_client_means() {
     let a = r#"Member { value: "a", type_hint: None }"#;
     let add = |value: &str| format!(r#"[{{"op":"add","path":"members","value":{value}}}]"#);
-    group(Auto, &add(r#"[{"value":"a"},{"display":"v"},{},null]"#), &format!("Add([{a}]) | auto-007"));
-    // Nobody comes by what names nobody; whoever goes may be meant by what they are called.
+    group(Auto, &add(r#"[{"value":"a"},{"display":"v"},{},null]"#), &format!("Add([{a}]) | auto-007, auto-009"));
+    // Who is told by what they are called alone is not nobody.
     let called = r#"[{"op":"remove","path":"members","value":[{"display":"x"}]}]"#;
     group(Auto, called, "invalidValue Operations[0]: members[0].value: is required | entra-003");
-    group(Auto, &add(r#"[{"display":"x"}]"#), " | auto-007");
+    group(Auto, &add(r#"[{"display":"x"}]"#), "invalidValue Operations[0]: members[0].value: is required");
+    group(Auto, &add(r#"[{}]"#), " | auto-007");
     group(Okta, &add(r#"["a"]"#), &format!("Add([{a}]) | entra-006"));
     for spelt in [r#"{"value":["a"]}"#, r#"{"value":null,"$ref":"https://x/Users/a"}"#] {
         group(Auto, &add(&format!("[{spelt}]")), &format!("Add([{a}]) | auto-016"));
