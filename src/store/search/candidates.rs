@@ -128,12 +128,8 @@ impl<'q> Finder<'q> {
                 From::Row(row)
             }
             (Segment::Present(path, _), _) => From::Sorted(path, selective),
-            // Its own index serves the condition and the order; of one moment there are few, whatever the order.
-            (Segment::Column(column, _), Some(Cond::Leaf(Leaf::Time(clock, relation, _))))
-                if !postgres || relation.sql() != "=" || column.name() == clock.column() =>
-            {
-                From::Table(None)
-            }
+            // Its own index serves the condition and the order.
+            (Segment::Column(..), Some(Cond::Leaf(Leaf::Time(..)))) => From::Table(None),
             _ => match selective {
                 None => From::Table(None),
                 // The row itself says it.
