@@ -66,29 +66,6 @@ pub(in crate::store) enum Relation {
 }
 
 impl Relation {
-    /// The same as the ends of a stretch.
-    pub(in crate::store) fn ends(self) -> &'static [Relation] {
-        match self {
-            Relation::Equal => &[Relation::AtLeast, Relation::AtMost],
-            Relation::Unequal => &[Relation::Unequal],
-            Relation::Greater => &[Relation::Greater],
-            Relation::AtLeast => &[Relation::AtLeast],
-            Relation::Less => &[Relation::Less],
-            Relation::AtMost => &[Relation::AtMost],
-        }
-    }
-
-    fn opposite(self) -> Relation {
-        match self {
-            Relation::Equal => Relation::Unequal,
-            Relation::Unequal => Relation::Equal,
-            Relation::Greater => Relation::AtMost,
-            Relation::AtLeast => Relation::Less,
-            Relation::Less => Relation::AtLeast,
-            Relation::AtMost => Relation::Greater,
-        }
-    }
-
     pub(in crate::store) fn sql(self) -> &'static str {
         match self {
             Relation::Equal => "=",
@@ -204,10 +181,6 @@ impl Cond {
             Cond::True => Cond::False,
             Cond::False => Cond::True,
             Cond::Not(inner) => *inner,
-            // Every resource has both times.
-            Cond::Leaf(Leaf::Time(clock, relation, millis)) => {
-                Cond::Leaf(Leaf::Time(clock, relation.opposite(), millis))
-            }
             other => Cond::Not(Box::new(other)),
         }
     }

@@ -3,7 +3,7 @@
 use super::cond::{Cond, Leaf, RowTest, Test, Which};
 use super::values::CUT_BYTES_MIN;
 use crate::domain::{Id, TenantKey};
-use crate::store::connection::{Bind, LISTED, List};
+use crate::store::connection::{Bind, List};
 use crate::store::statement::each;
 
 /// A statement in the making; values stay where they are. What a query starts from and what a condition
@@ -78,12 +78,6 @@ impl<'p> Sql<'p> {
 
     pub(in crate::store) fn type_name(&mut self) -> &mut Self {
         self.text(self.type_name)
-    }
-
-    /// ` AND r.type = ?`, in words that no index knows where an id says which resource it is: before PostgreSQL has counted
-    /// any, all of a type look as few to it as the one that has the id.
-    pub(in crate::store) fn of_type(&mut self, has_id: bool) -> &mut Self {
-        self.push(if has_id { " AND r.type || '' = " } else { " AND r.type = " }).type_name()
     }
 
     /// The rows of a table for each row before it: see [`crate::store::Conn::each`].
@@ -209,24 +203,9 @@ impl<'p> Sql<'p> {
 
     /// What an index row must be.
     pub(in crate::store) fn row(&mut self, alias: &str, row: &'p RowTest) {
-        self.place(alias, row);
-        self.test(&format!("{alias}.value"), &row.test, Some(alias));
-    }
-
-    fn place(&mut self, alias: &str, row: &'p RowTest) {
         self.push(alias).push(".tenant = ").tenant().push(" AND ");
         self.push(alias).push(".path = ").int(row.path.key.into());
-    }
-
-    /// ` FROM … WHERE …` of the index rows that have one of some values, for PostgreSQL. Value by value: with a list of
-    /// many it would rather read whatever else stands under the path.
-    pub(super) fn rows_of_each(&mut self, alias: &str, row: &'p RowTest, texts: &'p [String]) {
-        self.binds.push(Bind::List(List::texts(texts.iter().map(String::as_str))));
-        self.push(LISTED.trim_start_matches("FROM ")).push("CROSS JOIN LATERAL (SELECT * FROM resource_index ");
-        self.push(alias).push(" WHERE ").place(alias, row);
-        self.push(" AND ").push(alias).push(".value = list.value");
-        self.uncut(texts, Some(&format!("{alias}.cut")));
-        self.push(" OFFSET 0) AS ").push(alias).push(" WHERE TRUE");
+        self.test(&format!("{alias}.value"), &row.test, Some(alias));
     }
 
     pub(in crate::store) fn rest_of_element(&mut self, alias: &str, rest: Option<&'p Cond>) {
@@ -234,12 +213,6 @@ impl<'p> Sql<'p> {
             let (key, element) = (format!("{alias}.resource"), Some(format!("{alias}.element")));
             self.push(" AND ").cond(rest, &Scope { key, element, is_table: false });
         }
-    }
-
-    /// The ids, each once: `list.value`.
-    pub(super) fn listed_ids(&mut self, ids: &[Id]) -> &mut Self {
-        self.binds.push(Bind::List(List::ids(ids)));
-        self.push(LISTED.trim_start_matches("FROM "))
     }
 
     fn ids(&mut self, ids: &'p [Id]) {
@@ -306,11 +279,7 @@ impl<'p> Sql<'p> {
             }
             self.push(")");
         }
-        self.uncut(texts, cut);
-    }
-
-    /// A shorter one is never what was left of a longer one.
-    fn uncut(&mut self, texts: &[String], cut: Option<&str>) {
+        // A shorter one is never what was left of a longer one.
         if let Some(cut) = cut.filter(|_| texts.iter().any(|text| text.len() >= CUT_BYTES_MIN)) {
             self.push(" AND ").push(cut).push(" = FALSE");
         }

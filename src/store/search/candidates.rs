@@ -131,9 +131,8 @@ impl<'q> Finder<'q> {
             // Its own index serves the condition and the order.
             (Segment::Column(..), Some(Cond::Leaf(Leaf::Time(..)))) => From::Table(None),
             _ => match selective {
-                None => From::Table(None),
                 // The row itself says it.
-                Some(Cond::Leaf(Leaf::Id(ids))) if ids.len() == 1 || !postgres => From::Table(None),
+                None | Some(Cond::Leaf(Leaf::Id(_))) => From::Table(None),
                 Some(set) if postgres => From::Gathered(set),
                 set => From::Table(set),
             },
@@ -158,8 +157,7 @@ impl<'q> Finder<'q> {
                 }
             }
             From::Table(set) => {
-                let has_id = matches!(driver, Some(Cond::Leaf(Leaf::Id(_))));
-                sql.push("resources r WHERE r.tenant = ").tenant().of_type(has_id);
+                sql.push("resources r WHERE r.tenant = ").tenant().push(" AND r.type = ").type_name();
                 if let Some(set) = set {
                     driver = None;
                     sql.push(" AND r.key IN (").keys(set, &[]);
