@@ -64,8 +64,9 @@
 //! 1. `http::routes` has found the operation, `http::handle` gives the request an id, `http::auth` the bearer.
 //! 2. `service::caller` makes it a caller: checksum, selector, digest, row MAC, owner.
 //! 3. `http::scim` calls `Service::patch_resource`, which reads the body strictly ([`scim::json`]).
-//! 4. `perform` authorizes the caller, opens the transaction, and authorizes it again as it stands there.
-//! 5. `service::directory` locks the principal and the row, checks `If-Match`, and hands the stored document
+//! 4. `perform` authorizes the caller, waits for the tenant's turn to write, locks the log, and authorizes it again as it
+//!    stands there.
+//! 5. `service::directory` reads the row, checks `If-Match`, and hands the stored document
 //!    to [`scim::patch::apply`], which knows the dialect's tolerances and touches nothing but a copy.
 //! 6. `save` writes document, unique values, index and members as far as they changed; `cascade` decides
 //!    what the change means for the principal: suspended. No key row changes: verification looks at the owner.

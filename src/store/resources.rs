@@ -218,7 +218,7 @@ pub fn view(
         .transpose()
 }
 
-/// The statement of [`see`].
+/// The statement of [`view`].
 static SEEN: LazyLock<String> = LazyLock::new(|| {
     let columns = list(COLUMNS, |name| format!("r.{name}"));
     format!(

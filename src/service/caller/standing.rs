@@ -1,4 +1,4 @@
-//! Connections as the embedded database's one writer knows them: looked up again before each write, unless
+//! Connections as a tenant's writer knows them: looked up again before each write, unless
 //! nothing that was written since can have changed what they may.
 
 use std::collections::HashMap;

@@ -48,8 +48,7 @@ impl Ending {
         (self.external_ids.clone(), after)
     }
 
-    /// Keeps the resource, as it was then, as what was true until the record that comes next. Locks the log: see
-    /// [`Change::seq`].
+    /// Keeps the resource, as it was then, as what was true until the record that comes next.
     pub(in crate::service) fn keep(self, change: &mut Change<'_>, resource: &Resource) -> Result<(), Error> {
         let (tenant, seq) = (change.key(), change.seq());
         let document: &serde_json::value::RawValue = serde_json::from_str(&resource.document)?;

@@ -32,7 +32,12 @@ use crate::domain::log::Head;
 struct Layer {
     tables: [Rows; tables::COUNT],
     rows: usize,
+    /// What was staged, though it may have been merged since.
+    bytes: usize,
 }
+
+/// More than this is not left waiting for the end of a round: a statement's values are held in memory on both sides.
+const BYTES_MAX: usize = 4 << 20;
 
 impl Layer {
     fn find(&self, table: &Table, key: &[Cell<'static>]) -> Option<&Op<'static>> {
@@ -41,6 +46,7 @@ impl Layer {
 
     fn put(&mut self, table: &Table, key: Vec<Cell<'static>>, op: Op<'static>) {
         let Some(rows) = self.tables.get_mut(table.place) else { return };
+        self.bytes += op.bytes();
         match rows.remove(&key) {
             None => {
                 rows.insert(key, op);
@@ -193,6 +199,11 @@ impl Unit {
         self.keep_own();
         (self.own_heads, self.has_written) = (heads, has_written);
         statements::write(db, &std::mem::take(&mut self.done).tables)
+    }
+
+    /// Whether so much waits that it is better written before more is done.
+    pub(super) fn is_heavy(&self) -> bool {
+        self.done.bytes > BYTES_MAX
     }
 
     /// So many pieces of work may each make a resource.

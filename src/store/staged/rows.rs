@@ -28,6 +28,22 @@ pub(in crate::store) enum Op<'a> {
     Delete,
 }
 
+impl Op<'_> {
+    /// How long its texts and bytes are.
+    pub(super) fn bytes(&self) -> usize {
+        let cells = match self {
+            Op::Insert(cells) | Op::Keep(cells) | Op::Put(cells) | Op::Update(cells) => cells.as_slice(),
+            Op::Delete => &[],
+        };
+        let bytes = |cell: &Cell<'_>| match cell {
+            Cell::Text(text) => text.len(),
+            Cell::Bytes(bytes) => bytes.len(),
+            Cell::Null | Cell::Int(_) | Cell::Bool(_) => 0,
+        };
+        cells.iter().map(bytes).sum()
+    }
+}
+
 /// Rows of a table by their keys, with what becomes of each.
 pub(super) type Rows = BTreeMap<Vec<Cell<'static>>, Op<'static>>;
 

@@ -41,6 +41,20 @@ fn two_changes_of_a_row_are_written_as_one() {
 }
 
 #[test]
+fn what_waits_is_bounded() {
+    let mut unit = Unit::begin(1);
+    let document = "x".repeat(BYTES_MAX / 2);
+    for key in 0..3 {
+        let row = vec![Cell::Null, Cell::from(document.as_str()), 1.into(), 1.into()];
+        unit.own.put(&RESOURCES, vec![key.into()], Op::Update(row).into_owned());
+        unit.keep_own();
+        assert_eq!(unit.is_heavy(), key == 2, "{key}");
+    }
+    unit.done = Layer::default();
+    assert!(!unit.is_heavy());
+}
+
+#[test]
 fn tables_stand_in_the_order_of_their_places() {
     for (place, table) in tables::ALL.iter().enumerate() {
         assert_eq!(table.place, place, "{}", table.name);

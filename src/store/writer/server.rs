@@ -49,7 +49,7 @@ enum Broken {
     /// Beginning or committing failed.
     Transaction(Error),
     /// There is no standby.
-    Alone(Error),
+    NoStandby(Error),
 }
 
 impl Rounds for Arc<OnServer> {
@@ -158,6 +158,9 @@ impl OnServer {
                 (false, _) => return Err(Broken::Left(done)),
             }
             (done, kept) = (done + 1, kept || is_done);
+            if session.conn.unit.is_heavy() {
+                session.conn.settled().map_err(|_| Broken::Statement)?;
+            }
             if let Some(more) = more.filter(|_| done == jobs.len() && done < TOGETHER && started.elapsed() < LONG) {
                 jobs.extend(more(TOGETHER - done));
             }
@@ -169,11 +172,11 @@ impl OnServer {
         session.conn.settled().map_err(|_| Broken::Statement)?;
         let insists = self.insists.load(Ordering::Relaxed);
         if insists {
-            standby::check_before(&mut session.conn).map_err(Broken::Alone)?;
+            standby::check_before(&mut session.conn).map_err(Broken::NoStandby)?;
         }
         session.conn.commit().map_err(failed)?;
         if insists {
-            standby::check_after(&mut session.conn).map_err(Broken::Alone)?;
+            standby::check_after(&mut session.conn).map_err(Broken::NoStandby)?;
         }
         Ok(true)
     }
@@ -202,7 +205,7 @@ impl OnServer {
             (Broken::Transaction(_), Some(Trouble { kind: Kind::Lost, may_be_done: true, .. })) => {
                 Failure::Other("the database was lost during a commit: it may yet be done".to_owned())
             }
-            (Broken::Transaction(error) | Broken::Alone(error), _) => error.into(),
+            (Broken::Transaction(error) | Broken::NoStandby(error), _) => error.into(),
             (_, Some(Trouble { kind: Kind::ReadOnly, .. })) => Failure::ReadOnly,
             (_, Some(trouble)) => Failure::Other(trouble.text),
             (_, None) => Failure::Other("a statement failed".to_owned()),

@@ -167,8 +167,7 @@ pub(in crate::service::directory::resources) fn update(
     let (tenant, key) = (change.key(), before.resource.key);
     let plan = complete(change, resource_type, connection.as_ref(), &before, &mut draft, tolerances)?;
     let mut paths = changed::paths(&before.document, &draft.document);
-    let has_changed = !paths.is_empty();
-    if has_changed {
+    if !paths.is_empty() {
         check_reserved(resource_type, &draft.document)?;
         claim_unique(change, resource_type, connection.as_ref(), key, Some(&before.document), &draft.document)?;
     }
@@ -186,9 +185,8 @@ pub(in crate::service::directory::resources) fn update(
         store::index::write(change.conn, tenant, resource_type, key, old, new)?;
     }
     let delta = plan.carry_out(change, tolerances)?;
-    if !paths.is_empty() {
-        put(change, resource_type, key, &draft.document)?;
-    } else if !delta.is_empty() {
+    let text = if paths.is_empty() { None } else { Some(put(change, resource_type, key, &draft.document)?) };
+    if text.is_none() && !delta.is_empty() {
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
@@ -221,7 +219,6 @@ pub(in crate::service::directory::resources) fn update(
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
-    let text = if has_changed { Some(serde_json::to_string(&draft.document)?) } else { None };
     Ok(changed_view(before.resource, text, resource_type.display_in(&draft.document), draft.external_id, change.now))
 }
 
@@ -283,17 +280,17 @@ fn complete(
     Ok(plan)
 }
 
-/// Stores another document.
+/// Stores another document; gives its text.
 fn put(
     change: &mut Change<'_>,
     resource_type: &ResourceType,
     key: ResourceKey,
     document: &Map<String, Value>,
-) -> Result<(), Error> {
+) -> Result<String, Error> {
     let text = serde_json::to_string(document)?;
     let display = resource_type.display_in(document);
     store::resources::update(change.conn, change.key(), key, &text, display, change.now)?;
-    Ok(())
+    Ok(text)
 }
 
 /// See [`Saved::unknown`].
