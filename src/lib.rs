@@ -27,7 +27,7 @@
 //! The service is the largest. Each of its folders is a room about one noun, and names only rooms before it:
 //!
 //! ```text
-//! memory · work · access · caller · change · keys · log · impact · catalogue · directory · reports · apply · authzen ·
+//! memory · work · access · caller · nodes · change · keys · log · impact · catalogue · directory · reports · apply · authzen ·
 //! backup · tenants
 //! ```
 //!

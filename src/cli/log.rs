@@ -26,6 +26,18 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Accept that what was acknowledged after a record is lost, so that servers answer again
+    ///
+    /// After a failover to a standby that lacked the last commits, or with an older database in its place, the log is not
+    /// the one that servers knew. A key that was revoked in what is lost may be alive in what is left: let the identity
+    /// providers push everybody once more, and revoke again what was revoked last.
+    AcceptFork {
+        /// The last record that is left of what servers knew, as /readyz and the server's log name it
+        #[arg(long, value_name = "SEQ", allow_negative_numbers = true)]
+        at: i64,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 /// What this check cannot see, so that nobody takes it for more than it is.
@@ -40,6 +52,10 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 print::json(&record)?;
             }
             Ok(())
+        }
+        Command::AcceptFork { at, output } => {
+            service.accept_fork(&host(service, "log accept-fork")?, at)?;
+            print::show(&json!({"accepted": at}), output)
         }
     }
 }

@@ -15,6 +15,7 @@ mod log;
 mod logger;
 mod mapping;
 mod names;
+mod nodes;
 mod print;
 mod role;
 mod serve;
@@ -83,6 +84,8 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup in the place of the database, once no server runs on it
     Restore(backup::Restore),
+    /// Show the servers on this database, and whether each is still there
+    Nodes(Output),
     /// Check and show the log
     #[command(subcommand)]
     Log(log::Command),
@@ -153,6 +156,7 @@ fn run(cli: Cli, config: &Config) -> Result<ExitCode, Error> {
         Command::Apply(command) => apply::run(&open(config)?, &command),
         Command::Backup(asked) => backup::back_up(config, &asked),
         Command::Restore(asked) => backup::restore(config, &asked),
+        Command::Nodes(output) => nodes::run(&open(config)?, output),
         Command::Log(command) => log::run(&open(config)?, command),
     }?;
     Ok(ExitCode::SUCCESS)

@@ -202,7 +202,7 @@ pub(super) fn failure(error: &Error) -> ExitCode {
     eprintln!("keyroll: {}", without_keys(&text));
     ExitCode::from(match error {
         Error::Conflict { .. } | Error::PreconditionFailed(_) => 3,
-        Error::Unavailable(_) | Error::Busy(_) | Error::Crowded => 4,
+        Error::Unavailable(_) | Error::Busy(_) | Error::Crowded | Error::Forked(_) => 4,
         _ => 1,
     })
 }

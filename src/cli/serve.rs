@@ -27,11 +27,21 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
         log::warn!("the newest record of the log is of {time:?}, which is still to come: {until}");
     }
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
+    service.join(&machine(), &address.to_string())?;
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
     let ready = || print::line(&format!("listening on http://{address}"));
     let worker = Worker::start(service.clone(), worker::jobs(&service));
     let worker = worker.map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
-    let served = http::serve(listening, service, settings, ready);
+    let served = http::serve(listening, service.clone(), settings, ready);
     worker.stop();
+    if let Err(error) = service.leave() {
+        log::info!("could not take leave of the other nodes, which count this one for a minute: {}", error.causes());
+    }
     served.map_err(|error| failed("serve on", error))
+}
+
+/// What this machine is called.
+fn machine() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    name.trim().to_owned()
 }

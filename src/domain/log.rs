@@ -30,6 +30,18 @@ pub struct Head {
     pub policy_seq: i64,
     /// A number that no other state of roles and mappings has.
     pub policy_epoch: i64,
+    /// Whether servers knew a log that went on otherwise.
+    pub fork: Fork,
+}
+
+/// Whether servers knew a log that went on otherwise: a failover or whoever put back a database has lost what they had
+/// acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fork {
+    /// The last record that both have, as far as is known; `None` if there is no fork, or it was accepted.
+    pub after: Option<i64>,
+    /// When one was last accepted. Whoever knows of a later time knew a log that this one has not become.
+    pub accepted: Option<DateTime<Utc>>,
 }
 
 /// What a record is about.
@@ -310,7 +322,8 @@ mod tests {
         let start = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
         let tenant = Tenant { key: TenantKey(1), id, name: "default".into(), created: start };
         let caller = Caller::host(tenant);
-        let mut head = Head { next_seq: 0, hash: NO_HASH, time: start, policy_seq: 0, policy_epoch: 0 };
+        let mut head =
+            Head { next_seq: 0, hash: NO_HASH, time: start, policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
         let mut records = vec![];
         for n in 0..entries {
             let entry = Entry::new("user.created", "user", n).with("paths", json!(["userName"]));

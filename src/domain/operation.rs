@@ -263,6 +263,10 @@ operations! {
         LogVerify: Host, "", "", Blocking, [];
         /// Shows the newest records.
         LogTail: Host, "", "", Blocking, [];
+        /// Accepts that a log has lost what servers knew.
+        LogAcceptFork: Host, "", "log.fork_accepted", Blocking, [];
+        /// Lists the servers on this database.
+        NodeList: Host, "", "", Blocking, [];
         /// Writes all data into a folder.
         Backup: Host, "", "", Blocking, [];
         /// Puts a backup in the place of the database; which of its records are newest, the log keeps.

@@ -40,7 +40,9 @@ pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpR
             insert(WWW_AUTHENTICATE, challenge(error));
         }
         Error::RateLimited { retry_after_seconds } => insert(RETRY_AFTER, retry_after_seconds.to_string()),
-        Error::Busy(_) | Error::Crowded | Error::Unavailable(_) => insert(RETRY_AFTER, "1".to_owned()),
+        Error::Busy(_) | Error::Crowded | Error::Forked(_) | Error::Unavailable(_) => {
+            insert(RETRY_AFTER, "1".to_owned())
+        }
         _ => {}
     }
     response
@@ -118,11 +120,13 @@ pub(super) fn code(error: &Error) -> &'static str {
     match error {
         Error::Conflict { code, .. } => code.name(),
         Error::Invalid { .. } => INVALID,
+        Error::Forked(_) => FORKED,
         other => code_of(other.status()),
     }
 }
 
 const INVALID: &str = "invalid";
+const FORKED: &str = "log_forked";
 const INTERNAL: &str = "internal";
 
 /// The codes that follow from a status.
@@ -152,5 +156,5 @@ pub(super) fn code_of(status: u16) -> &'static str {
 /// Every code that a problem can have.
 fn codes() -> Vec<&'static str> {
     let by_status = CODES.iter().map(|(_, code)| *code);
-    by_status.chain([INVALID, INTERNAL]).chain(Conflict::ALL.map(Conflict::name)).collect()
+    by_status.chain([INVALID, FORKED, INTERNAL]).chain(Conflict::ALL.map(Conflict::name)).collect()
 }

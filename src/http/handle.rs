@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::http::Method;
@@ -16,7 +17,7 @@ use super::line::{Asked, Line};
 use super::respond::Reply;
 use super::run::{AGE_MAX, ANSWER_TIMEOUT, SLOW, commit_version, now, run_at};
 use super::target::MatchedRoute;
-use super::{Shared, auth, error, extract, operations, origin, parameters, request_id, scim};
+use super::{Shared, auth, error, extract, operations, origin, parameters, propagation, request_id, scim};
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
@@ -75,12 +76,7 @@ async fn answer(
     let (mut context, mut seen) = authenticate(request, shared, target, id).await?.unzip();
     *known = context.is_some();
     context.iter().for_each(|context| line.identify(context));
-    if !context.as_ref().is_some_and(|context| bears_with_answers(shared, target, context)) {
-        head.check_query()?;
-        if surface == Surface::Scim {
-            extract::check_accept(request)?;
-        }
-    }
+    check_answer(request, shared, target, context.as_ref(), &head)?;
     if surface == Surface::Scim {
         if let Some(context) = &context {
             shared.service.count_request(&context.caller)?;
@@ -107,9 +103,13 @@ async fn answer(
         }
     };
     let commit = |seen: Option<Seen>| seen.and_then(|seen| seen.commit);
+    let noted = context.as_ref().map(|context| Arc::clone(&context.noted));
     let first = Call { operation, context, request: head, body: body.clone(), commit: commit(seen) };
     let reply = carry_out(request, shared, first, seen).await?;
-    if seen.is_none_or(Seen::is_fresh) || changes(operation) {
+    if changes(operation) {
+        return Ok(propagation::tell(shared, surface, noted.and_then(|noted| noted.reduced()), reply).await);
+    }
+    if seen.is_none_or(Seen::is_fresh) {
         return Ok(reply);
     }
     // What it was answered by has grown old meanwhile: by now the caller may have left, or whom it asked about.
@@ -135,6 +135,21 @@ async fn at_hand<T>(read: &mut (impl Future<Output = T> + Unpin)) -> Option<T> {
     // The connection hands over what lies behind the head once this task has let it.
     yield_now().await;
     poll_immediate(read).await
+}
+
+/// Refuses what asks for an answer that there is not.
+fn check_answer(
+    request: &HttpRequest,
+    shared: &Shared,
+    target: &MatchedRoute<'_>,
+    context: Option<&Context>,
+    head: &extract::Head,
+) -> Result<(), Error> {
+    if context.is_some_and(|context| bears_with_answers(shared, target, context)) {
+        return Ok(());
+    }
+    head.check_query()?;
+    if target.operation.surface() == Surface::Scim { extract::check_accept(request) } else { Ok(()) }
 }
 
 /// Whether a change is carried out though what its answer should look like cannot be had: nobody lives on for that.

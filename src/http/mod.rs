@@ -24,6 +24,7 @@ mod openapi;
 mod operations;
 mod origin;
 mod parameters;
+mod propagation;
 mod ready;
 mod request_id;
 mod respond;
@@ -82,6 +83,8 @@ pub fn serve(listening: Listening, service: Service, settings: Settings, ready: 
         actix_web::rt::spawn(minutes::stand_still());
         if shared.service.is_embedded() {
             actix_web::rt::spawn(minutes::write_back(shared.clone()));
+        } else {
+            actix_web::rt::spawn(propagation::beat(shared.clone()));
         }
         let (listener, own) = listening.into_parts()?;
         let gate = shared.clone();

@@ -90,7 +90,7 @@ impl Handler {
             Operation::Health => Call(open::health),
             Operation::Ready => Wait(|_, s, call| Box::pin(async move { ready::answer(s, &call).await })),
             Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => Host,
-            Operation::LogVerify | Operation::LogTail => Host,
+            Operation::LogVerify | Operation::LogTail | Operation::LogAcceptFork | Operation::NodeList => Host,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::parameters::FOR;
 use super::respond::Reply;
 use super::run::{ANSWER_TIMEOUT, SLOW, run};
 use crate::domain::operation::Place;
-use crate::service::{ENDLESS, Error, Readiness, ReadyStatus, Service};
+use crate::service::{ENDLESS, Error, Readiness, ReadyStatus, Service, Trouble};
 
 /// Answers 200 or 503; `?for=reads` asks for no more than verification needs.
 pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error> {
@@ -30,9 +30,9 @@ pub(super) async fn answer(shared: &Shared, call: &Call) -> Result<Reply, Error>
 /// What is in the way, and `slow` if that is not known in time.
 async fn trouble(
     shared: &Shared,
-    find: fn(&Service) -> Option<&'static str>,
+    find: fn(&Service) -> Option<Trouble>,
     slow: &'static str,
-) -> Result<Option<&'static str>, Error> {
+) -> Result<Option<Trouble>, Error> {
     let asked = run(&shared.service, Place::Blocking, move |service| Ok(find(service)));
-    timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Ok(Some(slow)))
+    timeout(ANSWER_TIMEOUT, asked).await.unwrap_or(Ok(Some(slow.into())))
 }

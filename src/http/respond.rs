@@ -115,6 +115,24 @@ impl Reply {
         self
     }
 
+    /// Adds a member to an object.
+    ///
+    /// # Errors
+    /// The same answer, if it is none.
+    pub(super) fn with_member(self, name: &str, value: &impl Serialize) -> Result<Reply, Reply> {
+        let Some(Content::Body(body)) = self.body else { return Err(self) };
+        let body = match (body.into_text(), serde_json::to_string(value)) {
+            (Ok(mut text), Ok(member)) if text.len() > 2 && text.ends_with('}') => {
+                text.truncate(text.len() - 1);
+                text.push_str(&format!(",\"{name}\":{member}}}"));
+                Body::text(text)
+            }
+            (Ok(text), _) => return Err(Reply { body: Some(Content::Body(Body::text(text))), ..self }),
+            (Err(body), _) => return Err(Reply { body: Some(Content::Body(body)), ..self }),
+        };
+        Ok(Reply { body: Some(Content::Body(body)), ..self })
+    }
+
     /// Adds what every answer about one resource carries.
     pub(super) fn about(self, location: &str, etag: &str, tolerances: String) -> Reply {
         let name = if self.status == 201 { LOCATION } else { CONTENT_LOCATION };

@@ -68,6 +68,12 @@ pub enum Error {
     /// Too much of this is going on at once.
     #[error("{0}")]
     Busy(&'static str),
+    /// The log has lost what servers knew, after a record: nobody is answered by it until that is accepted.
+    #[error(
+        "the log forked after record {0}: what was acknowledged after it is lost, and nothing is answered until an \
+         operator accepts that (keyroll log accept-fork --at {0})"
+    )]
+    Forked(i64),
     /// Too many searches read documents: it is answered in its turn (see [`Service::wait_for_turn`]), or not at all.
     #[error("too many searches that no index answers: try again")]
     Crowded,
@@ -204,7 +210,7 @@ impl Error {
             Error::RateLimited { .. } => 429,
             Error::Internal(_) | Error::Refused(_) => 500,
             Error::NotImplemented(_) => 501,
-            Error::Busy(_) | Error::Crowded | Error::Unavailable(_) => 503,
+            Error::Busy(_) | Error::Crowded | Error::Forked(_) | Error::Unavailable(_) => 503,
         }
     }
 

@@ -26,6 +26,7 @@ mod intact;
 pub mod keys;
 pub mod log;
 mod memory;
+pub mod nodes;
 pub mod noted;
 mod readiness;
 pub mod reports;
@@ -37,7 +38,7 @@ pub mod tenants;
 pub mod work;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 
@@ -46,7 +47,7 @@ pub use self::change::Change;
 pub(crate) use self::change::perform::Work;
 pub use self::error::Error;
 pub use self::memory::{Cached, CommitVersion};
-pub use self::readiness::{Readiness, ReadyStatus};
+pub use self::readiness::{Readiness, ReadyStatus, Trouble};
 use crate::domain::clock::{Clock, Entropy};
 use crate::domain::log::RequestRef;
 use crate::domain::principal::PrincipalKind;
@@ -163,6 +164,8 @@ struct Inner {
     policies: access::policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
     standing: caller::standing::Standing,
+    /// What this process is called among others, once it is one of them.
+    node: OnceLock<Id>,
 }
 
 impl Service {
@@ -204,6 +207,7 @@ impl Service {
             policies: access::policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),
             standing: caller::standing::Standing::default(),
+            node: OnceLock::new(),
         };
         let interest = Interest::default();
         let service = Service { inner: Arc::new(inner), commit: None, interest, turn: None };

@@ -15,6 +15,7 @@ pub struct Noted(Mutex<Notes>);
 struct Notes {
     /// First and last number of each stretch of records.
     recorded: Vec<(i64, i64)>,
+    reduced: Option<i64>,
     outcomes: BTreeMap<String, usize>,
     failed: Option<(usize, scim::Error)>,
     judged: Option<(Verdict, Option<Id>)>,
@@ -38,9 +39,11 @@ impl Noted {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes records that the log has got.
-    pub(in crate::service) fn recorded(&self, first: i64, last: i64) {
-        self.notes().recorded.push((first, last));
+    /// Notes records that the log has got, and whether what they tell of may have taken access away.
+    pub(in crate::service) fn recorded(&self, first: i64, last: i64, reduces: bool) {
+        let mut notes = self.notes();
+        notes.recorded.push((first, last));
+        notes.reduced = notes.reduced.max(reduces.then_some(last));
     }
 
     /// Notes what one operation of a job came to.
@@ -56,6 +59,11 @@ impl Noted {
     /// Notes what a verification told, and of which key.
     pub(in crate::service) fn judged(&self, verdict: Verdict, key: Option<Id>) {
         self.notes().judged = Some((verdict, key));
+    }
+
+    /// The last record of a change that may have taken access away.
+    pub fn reduced(&self) -> Option<i64> {
+        self.notes().reduced
     }
 
     /// All of it.

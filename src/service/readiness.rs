@@ -17,6 +17,9 @@ pub struct Readiness {
     /// Why nothing that is written is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub writes: Option<&'static str>,
+    /// The last record before a fork of the log that nobody has accepted yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_forked: Option<i64>,
     /// What may lose what was acknowledged, although everything can be served.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub warnings: Vec<&'static str>,
@@ -32,15 +35,32 @@ pub enum ReadyStatus {
     Unready,
 }
 
+/// Why something cannot be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// A sentence.
+    pub why: &'static str,
+    /// See [`Readiness::log_forked`].
+    pub log_forked: Option<i64>,
+}
+
+impl From<&'static str> for Trouble {
+    fn from(why: &'static str) -> Trouble {
+        Trouble { why, log_forked: None }
+    }
+}
+
 impl Readiness {
     /// With why reads and writes cannot be served; `None` where they can, or where nobody asked.
-    pub fn new(reads: Option<&'static str>, writes: Option<&'static str>, warnings: Vec<&'static str>) -> Readiness {
+    pub fn new(reads: Option<Trouble>, writes: Option<Trouble>, warnings: Vec<&'static str>) -> Readiness {
         let is_ready = reads.is_none() && writes.is_none();
         let (status, warnings) = match is_ready {
             true => (ReadyStatus::Ready, warnings),
             false => (ReadyStatus::Unready, vec![]),
         };
-        Readiness { status, reads, writes, warnings }
+        let log_forked = reads.and_then(|trouble| trouble.log_forked);
+        let why = |trouble: Option<Trouble>| trouble.map(|trouble| trouble.why);
+        Readiness { status, reads: why(reads), writes: why(writes), log_forked, warnings }
     }
 }
 
@@ -68,28 +88,36 @@ impl Service {
     }
 
     /// Why nothing can be read, if it cannot. It may wait as long as the store does.
-    pub fn trouble_reading(&self) -> Option<&'static str> {
-        let read = || -> Result<(), Error> {
+    pub fn trouble_reading(&self) -> Option<Trouble> {
+        let read = || -> Result<Option<i64>, Error> {
             self.inner.store.data_version()?;
             clocks::compare(self);
             // What a verification reads: a key, though nobody's.
-            self.read(|conn| Ok(store::credentials::holder_or_other(conn, "").map(|_| ())?))
+            self.read(|conn| Ok(store::credentials::holder_or_other(conn, "").map(|_| ())?))?;
+            self.read(|conn| Ok(store::log::forked(conn)?))
         };
-        let Err(error) = read() else {
-            self.inner.store.renew_warnings();
-            self.inner.unread.is_over();
-            return None;
+        let log_forked = match read() {
+            Ok(forked) => forked,
+            Err(error) => {
+                let (why, cause) = match &error {
+                    Error::Unavailable(cause) => (cause.told(), cause.to_string()),
+                    _ => ("the database failed", error.to_string()),
+                };
+                self.inner.unread.goes_on(&cause);
+                return Some(why.into());
+            }
         };
-        let (why, cause) = match &error {
-            Error::Unavailable(cause) => (cause.told(), cause.to_string()),
-            _ => ("the database failed", error.to_string()),
-        };
-        self.inner.unread.goes_on(&cause);
-        Some(why)
+        self.inner.store.renew_warnings();
+        self.inner.unread.is_over();
+        log_forked.map(|_| Trouble { why: FORKED, log_forked })
     }
 
     /// Why nothing that is written is kept, if it is not. It may wait as long as a write does.
-    pub fn trouble_writing(&self) -> Option<&'static str> {
-        clocks::believe(self).and_then(|()| self.inner.store.writable()).err()
+    pub fn trouble_writing(&self) -> Option<Trouble> {
+        clocks::believe(self).and_then(|()| self.inner.store.writable()).err().map(Trouble::from)
     }
 }
+
+/// Why nobody is answered by a log that has lost what servers knew.
+const FORKED: &str = "the log forked: what was acknowledged after the record that log_forked names is lost, until that is \
+     accepted: see docs/nodes.md, and keyroll log accept-fork";

@@ -15,7 +15,7 @@ use super::schema::{log_heads, log_records};
 use super::staged::{Cell, LOG_HEADS, LOG_RECORDS, Op};
 use super::types::{Column, ResourceKey};
 use crate::domain::TenantKey;
-use crate::domain::log::{Head, Record};
+use crate::domain::log::{Fork, Head, Record};
 
 #[derive(Queryable, Selectable)]
 #[diesel(table_name = log_heads)]
@@ -25,6 +25,8 @@ struct HeadRow {
     time: i64,
     policy_seq: i64,
     policy_epoch: i64,
+    forked_after: Option<i64>,
+    fork_accepted: Option<i64>,
 }
 
 impl HeadRow {
@@ -35,6 +37,10 @@ impl HeadRow {
             time: micros(Column("log_heads", "time"), self.time)?,
             policy_seq: self.policy_seq,
             policy_epoch: self.policy_epoch,
+            fork: Fork {
+                after: self.forked_after,
+                accepted: self.fork_accepted.map(|at| micros(Column("log_heads", "fork_accepted"), at)).transpose()?,
+            },
         })
     }
 }
@@ -132,6 +138,41 @@ pub fn append(conn: &mut Conn, tenant: TenantKey, records: &[Record], head: &Hea
     Ok(())
 }
 
+/// Notes, at a log's end that the transaction has locked, whether servers knew one that went on otherwise.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn set_fork(conn: &mut Conn, tenant: TenantKey, head: &Head) -> Result<()> {
+    let accepted = head.fork.accepted.map(|at| at.timestamp_micros());
+    let values = (log_heads::forked_after.eq(head.fork.after), log_heads::fork_accepted.eq(accepted));
+    alter!(conn, |c| diesel::update(log_heads::table.find(tenant.0)).set(values).execute(c))?;
+    conn.unit.moved(tenant, head);
+    Ok(())
+}
+
+/// The last record before a fork that nobody has accepted, of whichever tenant. Not scoped: no server with one is ready.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn forked(conn: &mut Conn) -> Result<Option<i64>> {
+    let query = log_heads::table.select(log_heads::forked_after).filter(log_heads::forked_after.is_not_null());
+    Ok(on!(conn, |c| query.order(log_heads::forked_after).first::<Option<i64>>(c).optional())?.flatten())
+}
+
+/// The hashes of records, by number.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn hashes(conn: &mut Conn, tenant: TenantKey, from: i64, end: i64) -> Result<HashMap<i64, [u8; 32]>> {
+    let rows = on!(conn, |c| log_records::table
+        .select((log_records::seq, log_records::hash))
+        .filter(log_records::tenant.eq(tenant.0))
+        .filter(log_records::seq.ge(from))
+        .filter(log_records::seq.lt(end))
+        .load::<(i64, Vec<u8>)>(c))?;
+    rows.into_iter().map(|(seq, hash)| Ok((seq, Column("log_records", "hash").hash(&hash)?))).collect()
+}
+
 /// Records from a number on, in order.
 ///
 /// # Errors
@@ -205,7 +246,7 @@ pub fn heads(conn: &mut Conn) -> Result<Vec<End>> {
         .order(log_heads::tenant)
         .load::<(i64, HeadRow)>(c))?;
     let end = |(tenant, head): (i64, HeadRow)| {
-        let Head { next_seq, hash, time, policy_seq, policy_epoch } = head.into_domain()?;
+        let Head { next_seq, hash, time, policy_seq, policy_epoch, .. } = head.into_domain()?;
         Ok(End { tenant: TenantKey(tenant), next_seq, hash, time, policy_epoch, policy_seq })
     };
     rows.into_iter().map(end).collect()

@@ -29,23 +29,24 @@ const GIVEN_UP_MAX: u32 = 4;
 /// and whoever puts a backup in place must know of us.
 const IDLE: Duration = Duration::from_secs(5);
 
-/// Who waits for a number.
-type Waiter = Box<dyn FnOnce(Result<i64>) + Send>;
+/// Who waits for an answer.
+type Waiter<T> = Box<dyn FnOnce(Result<T>) + Send>;
 
 /// Asks the server one question.
-pub(super) type Ask = Box<dyn FnMut() -> Result<i64> + Send>;
+pub(super) type Ask<T> = Box<dyn FnMut() -> Result<T> + Send>;
 
-pub(super) struct Looks {
-    queue: Sender<Waiter>,
-    shared: Arc<Shared>,
+/// Asks one question again and again.
+pub(super) struct Looks<T> {
+    queue: Sender<Waiter<T>>,
+    shared: Arc<Shared<T>>,
 }
 
 /// What the threads that ask share: one that asks, and those whose question was given up.
-struct Shared {
-    waiters: Mutex<Receiver<Waiter>>,
+struct Shared<T> {
+    waiters: Mutex<Receiver<Waiter<T>>>,
     asked: Mutex<Asked>,
     /// Makes what asks over a session of its own.
-    make: Box<dyn Fn() -> Ask + Send + Sync>,
+    make: Box<dyn Fn() -> Ask<T> + Send + Sync>,
 }
 
 /// The question that is on its way.
@@ -57,14 +58,14 @@ struct Asked {
     given_up: u32,
 }
 
-impl Shared {
+impl<T: Clone + Send + 'static> Shared<T> {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         // Nothing that holds the lock can leave it half-changed.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether nobody should wait for the answer. If it is long overdue, another thread asks from now on.
-    fn is_overdue(self: &Arc<Shared>) -> bool {
+    fn is_overdue(self: &Arc<Shared<T>>) -> bool {
         let mut asked = self.asked();
         let Some(since) = asked.at.map(|at| at.elapsed()) else { return false };
         if since >= GIVE_UP && asked.given_up < GIVEN_UP_MAX {
@@ -77,18 +78,27 @@ impl Shared {
     }
 
     /// Starts a thread that asks.
-    fn ask_by(self: &Arc<Shared>, turn: u64, ask: Ask) -> Result<()> {
+    fn ask_by(self: &Arc<Shared<T>>, turn: u64, ask: Ask<T>) -> Result<()> {
         let shared = Arc::clone(self);
         let thread = std::thread::Builder::new().name("keyroll-looks".to_owned()).spawn(move || shared.run(turn, ask));
         thread.map(|_| ()).map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))
     }
 }
 
-impl Looks {
+impl<T: Clone + Send + 'static> Looks<T> {
     /// Asks once, and starts the thread that goes on with it; it ends with what is returned.
-    pub(super) fn start(make: impl Fn() -> Ask + Send + Sync + 'static) -> Result<Looks> {
+    pub(super) fn start(make: impl Fn() -> Ask<T> + Send + Sync + 'static) -> Result<Looks<T>> {
         let mut ask = make();
         ask()?;
+        Looks::start_with(ask, make)
+    }
+
+    /// The same without asking now: what it asks need not be told yet.
+    pub(super) fn start_unasked(make: impl Fn() -> Ask<T> + Send + Sync + 'static) -> Result<Looks<T>> {
+        Looks::start_with(make(), make)
+    }
+
+    fn start_with(ask: Ask<T>, make: impl Fn() -> Ask<T> + Send + Sync + 'static) -> Result<Looks<T>> {
         let (queue, waiters) = channel();
         let (waiters, asked) = (Mutex::new(waiters), Mutex::default());
         let shared = Arc::new(Shared { waiters, asked, make: Box::new(make) });
@@ -97,8 +107,8 @@ impl Looks {
     }
 
     /// Gives the answer to a question that is not asked before now. `then` runs on the thread that asks: it
-    /// hands the number on and does nothing else. While a question is overdue nobody queues up behind it.
-    pub(super) fn tell(&self, then: impl FnOnce(Result<i64>) + Send + 'static) {
+    /// hands the answer on and does nothing else. While a question is overdue nobody queues up behind it.
+    pub(super) fn tell(&self, then: impl FnOnce(Result<T>) + Send + 'static) {
         if self.shared.is_overdue() {
             return then(Err(slow()));
         }
@@ -108,9 +118,9 @@ impl Looks {
     }
 
     /// Waits for the answer to a question that is not asked before now.
-    pub(super) fn wait(&self) -> Result<i64> {
+    pub(super) fn wait(&self) -> Result<T> {
         let (reply, answer) = std::sync::mpsc::sync_channel(1);
-        self.tell(move |number| drop(reply.send(number)));
+        self.tell(move |told| drop(reply.send(told)));
         match answer.recv_timeout(PATIENCE) {
             Ok(told) => told,
             Err(RecvTimeoutError::Timeout) => Err(slow()),
@@ -127,8 +137,8 @@ fn stopped() -> Error {
     Error::Unavailable("nobody asks the server any more".to_owned())
 }
 
-impl Shared {
-    fn run(&self, turn: u64, mut ask: Ask) {
+impl<T: Clone + Send + 'static> Shared<T> {
+    fn run(&self, turn: u64, mut ask: Ask<T>) {
         let mut many = false;
         loop {
             let Some(waiters) = self.next(many) else { return };
@@ -159,7 +169,7 @@ impl Shared {
     }
 
     /// Everybody who waits; nobody after a while in which nobody came, and `None` if nobody can come any more.
-    fn next(&self, many: bool) -> Option<Vec<Waiter>> {
+    fn next(&self, many: bool) -> Option<Vec<Waiter<T>>> {
         let queue = self.waiters.lock().unwrap_or_else(PoisonError::into_inner);
         let first = match queue.recv_timeout(IDLE) {
             Ok(first) => Some(first),

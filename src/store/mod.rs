@@ -1,7 +1,7 @@
 //! Rows ↔ domain, on SQLite and PostgreSQL. No rules: what may happen is the service's to say.
 //!
 //! Every function takes a connection and then the tenant. Without a tenant there are only:
-//! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other` and `log::heads`; backups
+//! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other`, `log::heads` and `log::forked`; backups
 //! (`archive`) hold the rows of all.
 //!
 //! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write_for`] for work in a transaction. All writes of
@@ -34,10 +34,12 @@ pub mod members;
 mod migrate;
 mod monotonic;
 mod nesting;
+pub mod nodes;
 pub mod outage;
 mod place;
 mod postgres;
 pub mod principals;
+mod pulse;
 mod reach;
 pub mod references;
 mod rehearse;
@@ -274,6 +276,39 @@ impl Store {
     /// Whether the database is part of this process, so that short reads need no thread of their own.
     pub fn is_embedded(&self) -> bool {
         matches!(&self.database, Database::Sqlite(_))
+    }
+
+    /// Makes this process a node among others, which know of it from now on; the embedded database has no others.
+    ///
+    /// # Errors
+    /// If the database cannot be written.
+    pub fn join(&self, own: nodes::Member) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(()),
+            Database::Postgres(postgres) => postgres.join(own),
+        }
+    }
+
+    /// Lets the other nodes be asked how far they have come, with the next beat; gives the number of the question.
+    pub fn ask_nodes(&self) -> u64 {
+        self.pulse().map_or(0, pulse::Pulse::ask)
+    }
+
+    /// Looks what nodes there are and how far each has come, and tells them as much of this one. `then` is given it,
+    /// perhaps on another thread, where it hands it on and does nothing else. Where this process is no node, or alone
+    /// on the embedded database, there is nobody.
+    pub fn tell_nodes(&self, then: impl FnOnce(Result<Option<Arc<nodes::Beat>>>) + Send + 'static) {
+        match self.pulse() {
+            Some(pulse) => pulse.tell(move |told| then(told.map(Some))),
+            None => then(Ok(None)),
+        }
+    }
+
+    fn pulse(&self) -> Option<&pulse::Pulse> {
+        match &self.database {
+            Database::Sqlite(_) => None,
+            Database::Postgres(postgres) => postgres.pulse(),
+        }
     }
 
     /// What a database server's clock said when it was last asked for its state; the embedded database has this

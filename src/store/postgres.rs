@@ -1,7 +1,7 @@
 //! PostgreSQL: pools of sessions, and work that is done again on another one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -12,6 +12,8 @@ use super::connection::{Bind, Conn};
 use super::error::{Error, Kind, Result};
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
+use super::nodes::Member;
+use super::pulse::Pulse;
 use super::risks::Risks;
 use super::session::{self, Quiet, Server, ServerState, Session};
 use super::writer::{OnServer, Rounds, Writer};
@@ -40,9 +42,12 @@ pub(super) struct Postgres {
     writer: Writer,
     rounds: Arc<OnServer>,
     /// Over a session of its own: every request begins with a look.
-    looks: Looks,
+    looks: Looks<i64>,
     /// Over a session of its own: those that read are busy.
     cancels: Cancels,
+    /// Where this process is a node among others: see [`Postgres::join`].
+    pulse: OnceLock<Pulse>,
+    server: Server,
     known: Arc<ServerState>,
     risks: Risks,
 }
@@ -72,13 +77,15 @@ impl Postgres {
         })?;
         // At once, so that others know of this process before anybody asks it for anything.
         let known = Arc::clone(server.known());
+        let looking = server.beside("");
         let looks = Looks::start(move || {
-            let (server, mut own) = (server.beside(""), None);
+            let (server, mut own) = (looking.beside(""), None);
             Box::new(move || look(&server, &mut own))
         })?;
         let rounds = Arc::new(OnServer::new(writers));
         let writer = Writer::start((0..WRITERS).map(|_| Box::new(Arc::clone(&rounds)) as Box<dyn Rounds>).collect())?;
-        Ok(Postgres { readers, writer, rounds, looks, cancels, known, risks })
+        let pulse = OnceLock::new();
+        Ok(Postgres { readers, writer, rounds, looks, cancels, pulse, server, known, risks })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -113,8 +120,21 @@ impl Postgres {
     }
 
     /// See [`super::Store::data_version`].
-    pub(super) fn looks(&self) -> &Looks {
+    pub(super) fn looks(&self) -> &Looks<i64> {
         &self.looks
+    }
+
+    /// See [`super::Store::join`].
+    pub(super) fn join(&self, own: Member) -> Result<()> {
+        let pulse = Pulse::start(&self.server, own)?;
+        // Whoever joins twice is one node all the same.
+        drop(self.pulse.set(pulse));
+        Ok(())
+    }
+
+    /// See [`super::Store::tell_nodes`].
+    pub(super) fn pulse(&self) -> Option<&Pulse> {
+        self.pulse.get()
     }
 
     /// See [`super::Store::told_time`].
@@ -172,31 +192,14 @@ impl Postgres {
     }
 }
 
-/// Asks the server what it is and how far it has come, over a session of its own. One that was ended by the
-/// server is made anew once.
+/// Asks the server what it is and how far it has come, over a session of its own.
 fn look(server: &Server, own: &mut Option<Session>) -> Result<i64> {
-    let mut again = true;
-    loop {
-        let mut session = match own.take().filter(|session| server.is_current(session)) {
-            Some(session) => session,
-            None => {
-                let mut session = server.open()?;
-                session.conn.batch(&format!("SELECT pg_advisory_lock_shared({RUNNING})"))?;
-                session
-            }
-        };
-        session.begin();
-        match session.look(server.known()) {
-            Ok((_, ended)) => {
-                *own = Some(session);
-                // A server that crashed may count from an earlier number again, but over new sessions.
-                let made = server.known().made.load(Ordering::Acquire);
-                return Ok((made << ENDED_BITS).saturating_add(ended));
-            }
-            Err(_) if again && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost) => again = false,
-            Err(error) => return Err(error),
-        }
-    }
+    let shared =
+        |session: &mut Session| Ok(session.conn.batch(&format!("SELECT pg_advisory_lock_shared({RUNNING})"))?);
+    let (_, ended) = server.ask_over(own, shared, |session| session.look(server.known()))?;
+    // A server that crashed may count from an earlier number again, but over new sessions.
+    let made = server.known().made.load(Ordering::Acquire);
+    Ok((made << ENDED_BITS).saturating_add(ended))
 }
 
 /// The advisory lock that every server and command holds, and that whoever puts a backup in place holds alone:

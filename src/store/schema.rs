@@ -4,8 +4,8 @@
 
 #![expect(missing_docs, reason = "the macro writes the items; the migrations say what the tables are for")]
 
-/// The tables of a backup, each behind those that it refers to; a test holds it to the migrations. Who does a job of
-/// the worker (`worker_leases`) is left out: whoever comes back from a backup does none.
+/// The tables of a backup, each behind those that it refers to; a test holds it to the migrations. Which nodes
+/// there are (`nodes`), and which of them does a job of the worker (`worker_leases`), is left out: that was before.
 pub const TABLES: [&str; 20] = [
     "installation",
     "tenants",
@@ -207,6 +207,8 @@ diesel::table! {
         time -> BigInt,
         policy_seq -> BigInt,
         policy_epoch -> BigInt,
+        forked_after -> Nullable<BigInt>,
+        fork_accepted -> Nullable<BigInt>,
     }
 }
 

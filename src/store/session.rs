@@ -178,6 +178,39 @@ impl Server {
         });
     }
 
+    /// Asks something over a session that is kept for it. One that was ended by the server is made anew once; `begin` is
+    /// done on each that is new.
+    ///
+    /// # Errors
+    /// If there is no primary, or what the question gives.
+    pub(super) fn ask_over<T>(
+        &self,
+        own: &mut Option<Session>,
+        begin: impl Fn(&mut Session) -> Result<()>,
+        ask: impl Fn(&mut Session) -> Result<T>,
+    ) -> Result<T> {
+        let mut again = true;
+        loop {
+            let mut session = match own.take().filter(|session| self.is_current(session)) {
+                Some(session) => session,
+                None => {
+                    let mut session = self.open()?;
+                    begin(&mut session)?;
+                    session
+                }
+            };
+            session.begin();
+            match ask(&mut session) {
+                Ok(told) => {
+                    *own = Some(session);
+                    return Ok(told);
+                }
+                Err(_) if again && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost) => again = false,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
     /// Whether a session that waits in a pool is still what it was.
     pub(super) fn is_current(&self, session: &Session) -> bool {
         session.made_at == self.known.losses.load(Ordering::Acquire)

@@ -47,6 +47,7 @@ mod nodes;
 mod openapi;
 mod outages;
 mod patch;
+mod propagation;
 mod queries;
 mod races;
 mod references;

@@ -1,5 +1,9 @@
-//! A database that is put back under a running server: what it says holds, and nothing that is remembered.
+//! A database that is put back under a running server: it has lost what the server knew, which answers nobody until that
+//! is accepted; then what it says holds, and nothing that is remembered.
 
+use chrono::TimeDelta;
+use keyroll::service::Error;
+use keyroll::service::directory::users::Hold;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -26,13 +30,28 @@ fn save(app: &TestApp, name: &str) {
     app.sql(&TABLES.map(copy).concat());
 }
 
-fn put_back(app: &TestApp, name: &str) {
+/// As it was, without a word.
+fn lose(app: &TestApp, name: &str) {
     let (begin, over) = match app.service.is_embedded() {
         true => ("PRAGMA foreign_keys = OFF; BEGIN;", ""),
         false => ("SET session_replication_role = replica; BEGIN;", "OVERRIDING SYSTEM VALUE"),
     };
     let copy = |table: &str| format!("DELETE FROM {table}; INSERT INTO {table} {over} SELECT * FROM {name}_{table};");
     app.sql(&format!("{begin} {} COMMIT;", TABLES.map(copy).concat()));
+}
+
+/// The same, and it is accepted.
+fn put_back(app: &TestApp, name: &str) {
+    lose(app, name);
+    let refused = app.admin().get("/v1/whoami").expect(503);
+    assert_eq!(refused["code"], "log_forked");
+    app.clock.advance(TimeDelta::seconds(1));
+    app.service.accept_fork(&app.host(), forked_after(app)).unwrap();
+}
+
+/// The last record before a fork, as the server tells it.
+fn forked_after(app: &TestApp) -> i64 {
+    app.anonymous().get("/readyz").expect(503)["log_forked"].as_i64().unwrap()
 }
 
 fn replace(path: &str, value: &str) -> Value {
@@ -66,6 +85,49 @@ fn a_log_with_another_past_is_not_gone_on_with() {
         app.with_key(&key).get("/v1/whoami").expect(401);
         assert_eq!(app.verify(&key), "OWNER_INACTIVE");
         assert_eq!(idp.get(&otto).expect(200)["title"], "b");
+    });
+}
+
+#[test]
+fn a_log_that_has_lost_what_servers_knew_answers_nobody_until_that_is_accepted() {
+    for_each_app(|app| {
+        let (idp, admin) = (app.idp(), app.admin());
+        let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
+        let key = app.issue(&mira);
+        save(app, "base");
+        let last = app.log().last().unwrap()["seq"].as_i64().unwrap();
+        admin.post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+        idp.patch(&format!("/Users/{mira}"), replace("title", "a")).expect(200);
+        // Others that have followed, and one that begins only now.
+        let (other, late) = (app.beside(TimeDelta::zero()), app.beside(TimeDelta::zero()));
+        let asks = |app: &TestApp| app.admin().get("/v1/whoami").status;
+        assert_eq!((app.verify(&key), asks(&other), asks(&late)), ("OWNER_INACTIVE".to_owned(), 200, 200));
+        lose(app, "base");
+        // The owner of the key is live in what is left.
+        let refused = admin.post("/v1/verify", json!({"key": key})).expect(503);
+        assert_eq!((&refused["code"], refused.header("retry-after")), (&json!("log_forked"), "1"));
+        let told = format!("the log forked after record {last}: ");
+        assert!(refused["detail"].as_str().unwrap().starts_with(&told), "{refused}");
+        assert!(idp.get("/Users").expect(503)["detail"].as_str().unwrap().starts_with(&told));
+        assert_eq!((forked_after(app), asks(&other), asks(&app.beside(TimeDelta::zero()))), (last, 503, 503));
+        assert_eq!(app.anonymous().get("/readyz?for=reads").expect(503)["log_forked"], json!(last));
+        // A change that is on its way already is refused, too.
+        let held = app.service.hold_user(&app.host(), &mira, Hold::Put, None);
+        assert!(matches!(held, Err(Error::Forked(at)) if at == last), "{held:?}");
+        let accept = |at| app.service.accept_fork(&app.host(), at).map_err(|error| error.to_string());
+        let named = format!("the log forked after record {last}: accept it with --at {last}");
+        assert_eq!((accept(last - 1), accept(last + 1)), (Err(named.clone()), Err(named)));
+        assert_eq!(accept(last), Ok(()));
+        assert_eq!(accept(last), Err("no server has found that the log forked".to_owned()));
+        assert_eq!((app.verify(&key), asks(&other), asks(&late)), ("VALID".to_owned(), 200, 200));
+        app.anonymous().get("/readyz").expect(200);
+        let record = app.log().pop().unwrap();
+        assert_eq!((&record["action"], &record["change"]), (&json!("log.fork_accepted"), &json!({"at": last})));
+        app.check_log();
+        // What was accepted once is no word on the next time.
+        admin.post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+        lose(app, "base");
+        assert_eq!((asks(app), forked_after(app), asks(&late)), (503, last, 503));
     });
 }
 

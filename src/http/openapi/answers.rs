@@ -69,14 +69,16 @@ pub(super) const ETAG: &str = "ETag";
 pub(super) const LOCATION: &str = "Location";
 pub(super) const REQUEST_ID: &str = "X-Request-Id";
 pub(super) const RETRY_AFTER: &str = "Retry-After";
+pub(super) const PROPAGATION: &str = "Keyroll-Propagation";
 pub(super) const CHALLENGE: &str = "WWW-Authenticate";
 
 /// The headers of answers, whether each is always there where it is named, and what it tells.
-const HEADERS: [(&str, bool, &str); 5] = [
+const HEADERS: [(&str, bool, &str); 6] = [
     (ETAG, true, "The tag of what is shown, for If-Match and If-None-Match."),
     (LOCATION, true, "Where it is from now on."),
     (REQUEST_ID, true, "The id of the request: the client's own if it sent one that can be logged, or a new one."),
     (RETRY_AFTER, true, "Seconds until it makes sense to try again."),
+    (PROPAGATION, true, "How far it has come: `seq=…, nodes=…, acked=…, ms=…`, as in the member `propagation`."),
     (CHALLENGE, false, "What the key lacks (RFC 6750 §3), if it is the key."),
 ];
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
-use super::answers::{Answer, ETAG, LOCATION, RETRY_AFTER};
+use super::answers::{Answer, ETAG, LOCATION, PROPAGATION, RETRY_AFTER};
 use super::schemas::{Describe, Schemas, taken};
 use crate::domain::Operation;
 use crate::http::conditions::is_tagged;
@@ -25,6 +25,7 @@ use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
 use crate::service::keys::verify::VerifyRequest;
 use crate::service::log::feed::ChangeList;
+use crate::service::nodes::Propagation;
 use crate::service::reports::explain::ExplainRequest;
 use crate::service::reports::response::{AccessResponse, Explanation, HolderList, LossList};
 
@@ -84,7 +85,7 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::Search | Operation::SearchAll | Operation::Roles | Operation::Entitlements => None,
         Operation::Me | Operation::MeWrite | Operation::Bulk | Operation::Discover => None,
         Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => None,
-        Operation::LogVerify | Operation::LogTail => None,
+        Operation::LogVerify | Operation::LogTail | Operation::LogAcceptFork | Operation::NodeList => None,
     }
 }
 
@@ -106,26 +107,32 @@ fn gives(operation: Operation) -> Vec<Answer> {
         | Operation::Discover => vec![],
         Operation::KeyIssue => vec![Answer::json::<IssuedKey>(201, "The key: it is shown this once.")],
         Operation::KeyList => shows::<KeyList>(),
-        Operation::KeyRead | Operation::KeyRevoke => shows::<KeyResponse>(),
+        Operation::KeyRead => shows::<KeyResponse>(),
+        Operation::KeyRevoke => changes::<KeyResponse>(),
         Operation::KeyVerify => shows::<VerifyResponse>(),
         Operation::Whoami => shows::<HolderResponse>(),
         Operation::UserList => shows::<UserList>(),
-        Operation::UserRead | Operation::UserSuspend | Operation::UserActivate => shows::<UserResponse>(),
+        Operation::UserRead => shows::<UserResponse>(),
+        Operation::UserSuspend | Operation::UserActivate => changes::<UserResponse>(),
         Operation::AgentList => shows::<AgentList>(),
-        Operation::AgentRead | Operation::AgentReplace => shows::<AgentResponse>(),
-        Operation::AgentSuspend | Operation::AgentActivate => shows::<AgentResponse>(),
+        Operation::AgentRead => shows::<AgentResponse>(),
+        Operation::AgentReplace | Operation::AgentSuspend | Operation::AgentActivate => changes::<AgentResponse>(),
         Operation::AgentCreate => creates::<AgentResponse>(),
         Operation::ApiList => shows::<ApiList>(),
-        Operation::ApiRead | Operation::ApiReplace => tagged(shows::<ApiResponse>()),
+        Operation::ApiRead => tagged(shows::<ApiResponse>()),
+        Operation::ApiReplace => tagged(changes::<ApiResponse>()),
         Operation::ApiCreate => tagged(creates::<ApiResponse>()),
         Operation::RoleList => shows::<RoleList>(),
-        Operation::RoleRead | Operation::RoleReplace => tagged(shows::<RoleResponse>()),
+        Operation::RoleRead => tagged(shows::<RoleResponse>()),
+        Operation::RoleReplace => tagged(changes::<RoleResponse>()),
         Operation::RoleCreate => tagged(creates::<RoleResponse>()),
         Operation::MappingList => {
             vec![Answer::json::<MappingList<'_>>(200, DONE).or("application/jwt", text).with(ETAG)]
         }
-        Operation::MappingRead | Operation::MappingReplace => tagged(shows::<MappingResponse<'_>>()),
-        Operation::MappingCreate => tagged(creates::<MappingResponse<'_>>()),
+        Operation::MappingRead => tagged(shows::<MappingResponse<'_>>()),
+        Operation::MappingReplace => tagged(changes::<MappingResponse<'_>>()),
+        // One that ran out makes room.
+        Operation::MappingCreate => tagged(creates::<Changed<MappingResponse<'_>>>()),
         Operation::MappingDelete => {
             vec![Answer::json::<LossList>(200, "With `dry_run=true`: who would lose what."), removed()]
         }
@@ -149,7 +156,7 @@ fn gives(operation: Operation) -> Vec<Answer> {
             vec![Answer::json::<Readiness>(200, "Requests can be served."), unready()]
         }
         Operation::Init | Operation::Apply | Operation::Backup | Operation::Restore => vec![],
-        Operation::LogVerify | Operation::LogTail => vec![],
+        Operation::LogVerify | Operation::LogTail | Operation::LogAcceptFork | Operation::NodeList => vec![],
     }
 }
 
@@ -157,6 +164,23 @@ const DONE: &str = "What was asked for.";
 
 fn shows<T: JsonSchema>() -> Vec<Answer> {
     vec![Answer::json::<T>(200, DONE)]
+}
+
+/// The answer to a change that may take access away.
+#[derive(JsonSchema)]
+#[schemars(rename = "Changed{T}")]
+struct Changed<T> {
+    #[serde(flatten)]
+    #[expect(dead_code, reason = "described, and never made: HTTP adds the member to the text")]
+    of: T,
+    /// How far the change has come among the nodes, if it may have taken access away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[expect(dead_code, reason = "described, and never made")]
+    propagation: Option<Propagation>,
+}
+
+fn changes<T: JsonSchema>() -> Vec<Answer> {
+    vec![Answer::json::<Changed<T>>(200, DONE)]
 }
 
 fn creates<T: JsonSchema>() -> Vec<Answer> {
@@ -168,7 +192,7 @@ fn tagged(answers: Vec<Answer>) -> Vec<Answer> {
 }
 
 fn removed() -> Answer {
-    Answer::empty(204, "It is gone.")
+    Answer::empty(204, "It is gone.").with(PROPAGATION)
 }
 
 fn unready() -> Answer {

@@ -2,13 +2,14 @@
 
 pub(in crate::service) mod ending;
 pub(in crate::service) mod perform;
+mod reduction;
 pub(in crate::service) mod refusals;
 
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::domain::log::{self, Entry, Head};
+use crate::domain::log::{self, Entry, Fork, Head};
 use crate::domain::{Id, Operation, Policy, Tenant, TenantKey};
 use crate::service::access::policy;
 use crate::service::caller::standing;
@@ -32,6 +33,16 @@ pub struct Change<'c> {
     head: Head,
     entries: Vec<Entry>,
     touched: Touched,
+}
+
+/// What a change has left in the log.
+pub(in crate::service) struct Recorded {
+    /// The number of its first record.
+    first: i64,
+    /// That of its last.
+    last: i64,
+    /// Whether somebody may have less than before.
+    reduces: bool,
 }
 
 /// What a change does to what services read of roles and mappings.
@@ -107,16 +118,40 @@ impl<'c> Change<'c> {
         self.touched == Touched::Catalogue
     }
 
+    /// Whether servers knew a log that went on otherwise.
+    pub(in crate::service) fn fork(&self) -> Fork {
+        self.head.fork
+    }
+
+    /// Notes that what they knew is lost. What services keep of roles and mappings may be of it.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(in crate::service) fn accept_fork(&mut self) -> Result<(), Error> {
+        self.head.fork = Fork { after: None, accepted: Some(self.now) };
+        self.touch_policy(Touched::Catalogue);
+        Ok(store::log::set_fork(self.conn, self.context.caller.tenant.key, &self.head)?)
+    }
+
     /// Notes what happened; the log gets it with the commit.
     pub fn record(&mut self, entry: Entry) {
         self.entries.push(entry);
     }
 
-    /// Appends the entries to the tenant's log; gives the numbers of the first and the last, if there are any.
-    pub(in crate::service) fn finish(self) -> Result<Option<(i64, i64)>, Error> {
+    /// Whether somebody may have less than before.
+    fn reduces(&mut self) -> Result<bool, Error> {
+        let (entries, renames) = (std::mem::take(&mut self.entries), self.touched == Touched::Identity);
+        let found = reduction::may_reduce(&entries, renames, || Ok(self.policy()?.reads_documents()));
+        self.entries = entries;
+        found
+    }
+
+    /// Appends the entries to the tenant's log; gives what it has recorded, if there was anything.
+    pub(in crate::service) fn finish(mut self) -> Result<Option<Recorded>, Error> {
         if self.entries.is_empty() {
             return Ok(None);
         }
+        let reduces = self.reduces()?;
         let before = self.head;
         let mut head = before.clone();
         let mut records = Vec::with_capacity(self.entries.len());
@@ -136,6 +171,6 @@ impl<'c> Change<'c> {
         let key = self.context.caller.tenant.key;
         store::log::append(self.conn, key, &records, &head)?;
         standing::carry_over(self.service, key, &before, &records, &head);
-        Ok(Some((before.next_seq, head.next_seq - 1)))
+        Ok(Some(Recorded { first: before.next_seq, last: head.next_seq - 1, reduces }))
     }
 }

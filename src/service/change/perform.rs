@@ -6,6 +6,7 @@ use crate::domain::Operation;
 use crate::domain::log::Entry;
 use crate::scim::ResourceType;
 use crate::service::caller::standing;
+use crate::service::change::Recorded;
 use crate::service::change::refusals::Refused;
 use crate::service::{Change, Context, Error, Service, authorize, clocks, memory};
 use crate::store::{self, Conn};
@@ -52,8 +53,8 @@ pub(crate) fn perform<T: Send + 'static>(
 /// Takes down, for the request's line, what has been recorded.
 fn noted<T>(context: &Context, done: Result<Done<T>, Error>) -> Result<T, Error> {
     let (value, recorded) = done?;
-    if let Some((first, last)) = recorded {
-        context.noted.recorded(first, last);
+    if let Some(Recorded { first, last, reduces }) = recorded {
+        context.noted.recorded(first, last, reduces);
     }
     Ok(value)
 }
@@ -89,8 +90,8 @@ fn keep_refusal<T>(
     recorded.and(done)
 }
 
-/// What a change gives, and the numbers of its first and its last record.
-type Done<T> = (T, Option<(i64, i64)>);
+/// What a change gives, and what it has recorded.
+type Done<T> = (T, Option<Recorded>);
 
 /// The part of a change that is inside its transaction. The log is locked first: changes of a tenant take turns, and
 /// each finds what those before it have left. A key that was revoked or lost its permission since authentication writes
@@ -104,6 +105,9 @@ fn perform_in<T>(
 ) -> Result<Done<T>, Error> {
     clocks::believe(service).map_err(Error::Busy)?;
     let head = store::log::lock_head(conn, context.caller.tenant.key)?;
+    if let Some(after) = head.fork.after.filter(|_| operation != Operation::LogAcceptFork) {
+        return Err(Error::Forked(after));
+    }
     let caller = standing::refresh_at(service, conn, &context.caller, &head)?;
     authorize(&caller, operation, resource_type)?;
     let (request, noted) = (context.request.clone(), Arc::clone(&context.noted));

@@ -1,6 +1,7 @@
 //! Reading the audit log: check the chain and the rows of credentials, show the newest records.
 
 pub mod feed;
+mod fork;
 
 use chrono::SecondsFormat;
 use serde::Serialize;

@@ -3,7 +3,7 @@
 use crate::domain::log::{Head, Record};
 use crate::domain::{Id, TenantKey};
 use crate::service::memory::tenant::State;
-use crate::service::memory::{Cache, Stamp};
+use crate::service::memory::{Cache, Stamp, past};
 use crate::service::{Error, Service, clocks};
 use crate::store::{self, credentials::Holder};
 
@@ -90,13 +90,19 @@ pub(in crate::service) fn catch_up(
     if let Some(stamp) = followed(service, tenant, commit) {
         return Ok(stamp);
     }
-    let before = following.state().end.clone();
-    let end = service.read(|conn| match store::log::head(conn, tenant) {
-        Err(error) if error.is_not_found() => Ok(None),
-        found => Ok(Some(found?)),
-    })?;
+    let (before, past) = {
+        let state = following.state();
+        (state.end.clone(), state.past.clone())
+    };
+    let end = end(service, tenant)?;
     let records = match (&before, &end) {
-        (Some(before), Some(end)) => grown(service, tenant, before, end)?,
+        (Some(before), Some(end)) => match grown(service, tenant, before, end)? {
+            Grown::By(records) => Some(records),
+            Grown::Much => None,
+            Grown::Otherwise => {
+                past::find_fork(service, tenant, before, past)?.map_or(Ok(None), |seq| Err(Error::Forked(seq)))?
+            }
+        },
         (Some(_), None) => None,
         // Whatever was read of it before was not remembered.
         (None, _) => Some(vec![]),
@@ -107,32 +113,61 @@ pub(in crate::service) fn catch_up(
         drop(state);
         return followed(service, tenant, commit).ok_or(Error::Busy(SLOW));
     }
-    match records {
-        Some(records) => records.iter().for_each(|record| forget(cache, &mut state, tenant, record)),
-        None => state.forget(cache),
+    match (&records, &end) {
+        (Some(records), _) if before.is_some() => {
+            records.iter().for_each(|record| forget(cache, &mut state, tenant, record));
+            records.iter().for_each(|record| state.past.push(record.seq, record.hash));
+        }
+        (_, Some(end)) => state.past.begin(end),
+        (_, None) => {}
+    }
+    if records.is_none() {
+        state.forget(cache);
     }
     (state.version, state.world, state.end) = (Some(commit.version), world, end);
     state.followed_at = cache.next_number();
     Ok(Stamp { at: state.followed_at })
 }
 
-/// What a log has grown by since its end was another. `None` if that is more than is worth reading, or if it
-/// is not the log that it was, whatever its numbers: the database was put back.
-fn grown(service: &Service, tenant: TenantKey, known: &Head, end: &Head) -> Result<Option<Vec<Record>>, Error> {
-    if known == end {
-        return Ok(Some(vec![]));
+/// Where a log ends. Nobody is answered by one that has lost what servers knew, until somebody on the host has accepted
+/// that: a key that was revoked last may be alive in it.
+fn end(service: &Service, tenant: TenantKey) -> Result<Option<Head>, Error> {
+    let end = service.read(|conn| match store::log::head(conn, tenant) {
+        Err(error) if error.is_not_found() => Ok(None),
+        found => Ok(Some(found?)),
+    })?;
+    match end.as_ref().and_then(|end| end.fork.after) {
+        Some(after) => Err(Error::Forked(after)),
+        None => Ok(end),
     }
-    if !(0..=RECORDS_MAX).contains(&(end.next_seq - known.next_seq)) {
-        return Ok(None);
+}
+
+/// What a log has become since its end was another.
+enum Grown {
+    /// It has these records more.
+    By(Vec<Record>),
+    /// It has more than is worth reading.
+    Much,
+    /// It is not the log that it was, whatever its numbers.
+    Otherwise,
+}
+
+fn grown(service: &Service, tenant: TenantKey, known: &Head, end: &Head) -> Result<Grown, Error> {
+    if known == end {
+        return Ok(Grown::By(vec![]));
+    }
+    let by = end.next_seq - known.next_seq;
+    if by < 0 {
+        return Ok(Grown::Otherwise);
     }
     // The last record that was known is read once more: all that went before hangs on its hash.
     let from = (known.next_seq - 1).max(0);
-    let mut records =
-        service.read(|conn| Ok(store::log::records(conn, tenant, from, end.next_seq - from)?))?.into_iter();
+    let count = if by > RECORDS_MAX { 1 } else { end.next_seq - from };
+    let mut records = service.read(|conn| Ok(store::log::records(conn, tenant, from, count)?))?.into_iter();
     if known.next_seq > 0 && records.next().is_none_or(|last| last.hash != known.hash) {
-        return Ok(None);
+        return Ok(Grown::Otherwise);
     }
-    Ok(Some(records.collect()))
+    Ok(if by > RECORDS_MAX { Grown::Much } else { Grown::By(records.collect()) })
 }
 
 fn forget(cache: &Cache, state: &mut State, tenant: TenantKey, record: &Record) {

@@ -17,6 +17,7 @@ mod documents;
 mod follow;
 pub(in crate::service) mod kept;
 mod names;
+mod past;
 mod tenant;
 
 use std::collections::HashSet;

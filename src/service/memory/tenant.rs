@@ -9,6 +9,7 @@ use quick_cache::sync::Cache as Bounded;
 use crate::domain::TenantKey;
 use crate::domain::log::Head;
 use crate::domain::principal::PrincipalKind;
+use crate::service::memory::past::Past;
 use crate::service::memory::{Cache, Stamp};
 
 /// How long a turn is waited for. Whoever has it may wait for a server that stands still, while another one has taken
@@ -67,6 +68,8 @@ pub(in crate::service::memory) struct State {
     pub(in crate::service::memory) world: u64,
     /// Where the log ended when it was last read.
     pub(in crate::service::memory) end: Option<Head>,
+    /// The last records before it.
+    pub(in crate::service::memory) past: Past,
     /// When that was.
     pub(in crate::service::memory) followed_at: u64,
     /// Moves when everything is forgotten.
@@ -89,7 +92,16 @@ pub(in crate::service::memory) struct Inputs {
 impl State {
     fn new(cache: &Cache) -> State {
         let number = cache.next_number();
-        State { version: None, world: 0, end: None, followed_at: number, life: number, groups: number, lives: number }
+        State {
+            version: None,
+            world: 0,
+            end: None,
+            past: Past::default(),
+            followed_at: number,
+            life: number,
+            groups: number,
+            lives: number,
+        }
     }
 
     /// Forgets everything of the tenant.

@@ -47,8 +47,8 @@ fn a_mapping_is_edited_in_place() {
         let source = json!({"person": {"type": "user", "id": mira}, "reason": "hired",
             "expires_at": "2026-02-01T00:00:00.000Z"});
         let shown = json!({"id": id, "role": "clerk", "permissions": ["billing:invoices:read"], "source": source});
-        assert_eq!(done.body, shown);
-        assert_eq!(admin.get(&path).expect(200).text, done.text);
+        assert_eq!(done.shown(), shown);
+        assert_eq!(admin.get(&path).expect(200).body, shown);
         let details = json!({"role": "clerk", "source": "person", "principal": mira, "paths": ["source"]});
         assert_eq!(last(app), json!(["mapping.replaced", id, details]));
         let extended = snapshot();

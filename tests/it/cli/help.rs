@@ -30,6 +30,7 @@ fn help_of_the_program_and_its_server() {
       apply    Bring apis, roles and mappings to what a file says, all of it or nothing
       backup   Write all data into a folder, while servers go on, or check such a folder
       restore  Put a backup in the place of the database, once no server runs on it
+      nodes    Show the servers on this database, and whether each is still there
       log      Check and show the log
       help     Print this message or the help of the given subcommand(s)
 
@@ -160,9 +161,10 @@ fn help_of_people_and_the_log() {
     Usage: keyroll log [OPTIONS] <COMMAND>
 
     Commands:
-      verify  Check that every record follows its predecessor, up to the head, and that Keyroll wrote every key's row
-      tail    Show the newest records, one JSON object per line
-      help    Print this message or the help of the given subcommand(s)
+      verify       Check that every record follows its predecessor, up to the head, and that Keyroll wrote every key's row
+      tail         Show the newest records, one JSON object per line
+      accept-fork  Accept that what was acknowledged after a record is lost, so that servers answer again
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]

@@ -82,7 +82,9 @@ fn an_admins_hold_is_lifted_by_an_admin_only() {
         let (idp, admin) = (app.idp(), app.admin());
         let (id, key) = hire(app, "mira@example.com");
         let path = format!("/Users/{id}");
-        let held = admin.post(&format!("/v1/users/{id}/suspend"), json!({"reason": "investigation"}));
+        let held = admin.post(&format!("/v1/users/{id}/suspend"), json!({"reason": "investigation"})).expect(200);
+        assert_eq!(held.shown(), admin.get(&format!("/v1/users/{id}")).expect(200).body);
+        let held = admin.get(&format!("/v1/users/{id}"));
         assert_snapshot!(held, @r#"
             200
             {

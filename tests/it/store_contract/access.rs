@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use keyroll::domain::Principal;
 use keyroll::domain::class::Class;
 use keyroll::domain::credential::{Grant, Revocation};
-use keyroll::domain::log::{Head, NO_HASH, Record};
+use keyroll::domain::log::{Fork, Head, NO_HASH, Record};
 use keyroll::store::credentials::{self, Part, StoredCredential};
 use keyroll::store::{Error, log, principals};
 
@@ -140,7 +140,8 @@ fn record(seq: i64) -> Record {
 fn the_log_keeps_its_bytes_and_its_head() {
     for_each_database(|store| {
         let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
-        let start = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
+        let start =
+            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
         assert_eq!(refused(store.read(|c| log::head(c, tenant))), "not found");
         let first = start.clone();
         write(store, move |c| {
@@ -148,7 +149,14 @@ fn the_log_keeps_its_bytes_and_its_head() {
             log::start(c, other, &first)
         });
         assert_eq!(write(store, move |c| log::lock_head(c, tenant)), start);
-        let last = Head { next_seq: 5, hash: [4; 32], time: record(4).time, policy_seq: 3, policy_epoch: -7 };
+        let last = Head {
+            next_seq: 5,
+            hash: [4; 32],
+            time: record(4).time,
+            policy_seq: 3,
+            policy_epoch: -7,
+            fork: Fork::default(),
+        };
         let head = last.clone();
         write(store, move |c| log::append(c, tenant, &(0..5).map(record).collect::<Vec<_>>(), &head));
         assert_eq!(read(store, |c| log::head(c, tenant)), last);

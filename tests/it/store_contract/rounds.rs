@@ -3,7 +3,7 @@
 use std::sync::mpsc::channel;
 use std::thread;
 
-use keyroll::domain::log::{Head, NO_HASH};
+use keyroll::domain::log::{Fork, Head, NO_HASH};
 use keyroll::domain::{Id, TenantKey};
 use keyroll::store::{Conn, Error, ResourceKey, Store, external_ids, log, members, principals, resources, unique};
 
@@ -107,7 +107,8 @@ fn what_waits_is_found_by_every_way_in() {
 fn each_change_stands_on_the_one_before_it() {
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
-        let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
+        let head =
+            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
         write(store, move |conn| log::start(conn, tenant, &head));
         let change = |number: i64| {
             move |conn: &mut Conn| {

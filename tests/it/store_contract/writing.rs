@@ -7,7 +7,7 @@ use std::thread;
 
 use diesel::connection::{Connection, InstrumentationEvent, SimpleConnection};
 use keyroll::domain::TenantKey;
-use keyroll::domain::log::{Head, NO_HASH};
+use keyroll::domain::log::{Fork, Head, NO_HASH};
 use keyroll::store::{Conn, Error, ResourceKey, Store, credentials, log, members, resources, tenants, unique};
 
 use super::fixture::{add, at, id, read, resource, tenant, write};
@@ -228,7 +228,7 @@ fn a_deadlock_is_worth_another_try() {
     let Some(database) = postgres() else { return };
     let nodes = [(); 2].map(|()| Store::open(&database.settings).unwrap());
     let tenants = [1, 2].map(|number| tenant(&nodes[0], number).key);
-    let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
+    let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
     write(&nodes[0], move |conn| tenants.iter().try_for_each(|tenant| log::start(conn, *tenant, &head)));
     let both = Arc::new(Barrier::new(2));
     let lock = |store: &Store, first: TenantKey, second: TenantKey| {
@@ -280,7 +280,8 @@ fn hot_statements_are_prepared_once() {
     ];
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
-        let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0 };
+        let head =
+            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
         write(store, move |conn| log::start(conn, tenant, &head));
         read(store, |conn| {
             for (name, work) in hot {

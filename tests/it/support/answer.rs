@@ -69,6 +69,13 @@ impl Answer {
         self
     }
 
+    /// What it shows, without how far a change has come that may have taken access away.
+    pub fn shown(&self) -> Value {
+        let mut body = self.body.clone();
+        body.as_object_mut().unwrap().remove("propagation");
+        body
+    }
+
     /// A header's value; empty if there is none.
     pub fn header(&self, name: &str) -> &str {
         self.headers.iter().find(|(key, _)| key == name).map_or("", |(_, value)| value)

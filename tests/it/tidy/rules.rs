@@ -62,8 +62,14 @@ pub const LINES_MAX: usize = 400;
 pub const FUNCTION_LINES_MAX: usize = 69;
 
 /// Functions of the store that look for a tenant, as the store's own page lists them.
-pub const FINDERS: &[&str] =
-    &["tenants::all", "tenants::by_name", "credentials::holder", "credentials::holder_or_other", "log::heads"];
+pub const FINDERS: &[&str] = &[
+    "tenants::all",
+    "tenants::by_name",
+    "credentials::holder",
+    "credentials::holder_or_other",
+    "log::heads",
+    "log::forked",
+];
 
 /// Functions and files of the store that touch no row of a tenant, or, for backups, those of all.
 pub const NO_TENANT: &[&str] = &[
@@ -76,6 +82,7 @@ pub const NO_TENANT: &[&str] = &[
     "job",
     "leases",
     "migrate",
+    "nodes",
     "place",
     "rehearse",
     "server",
