@@ -39,7 +39,8 @@ pub(super) fn start(service: &Service, data_dir: &Path) -> Result<(), Error> {
         let fix = "issue others with keyroll key issue --owner operator, and --connection default";
         Error::Refused(format!("cannot write the first keys to {}: {error}: {fix}", path.display()))
     })?;
-    print::json(&without_keys(made, path))
+    print::announce(&without_keys(made, path).to_string());
+    Ok(())
 }
 
 /// The same with the place of the keys instead of the keys.

@@ -24,6 +24,15 @@ fn put(text: &str) {
     std::process::exit(1);
 }
 
+/// Says what a server has to say at its start, which goes on whoever listens: what standard output does not take goes to
+/// standard error. Nothing that is secret is said so.
+pub(super) fn announce(text: &str) {
+    let mut output = io::stdout().lock();
+    if let Err(error) = writeln!(output, "{text}").and_then(|()| output.flush()) {
+        eprintln!("keyroll: cannot write to standard output: {error}: {text}");
+    }
+}
+
 /// Prints one JSON value on one line.
 pub(super) fn json(value: &impl Serialize) -> Result<(), Error> {
     put(&format!("{}\n", serde_json::to_string(value)?));

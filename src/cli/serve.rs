@@ -29,7 +29,7 @@ pub(super) fn serve(config: &Config) -> Result<(), Error> {
     listening.share(&config.data_dir).map_err(|error| failed("share", error))?;
     service.join(&machine(), &address.to_string())?;
     let settings = http::Settings { behind_proxy: config.behind_proxy.clone(), ..http::Settings::default() };
-    let ready = || print::line(&format!("listening on http://{address}"));
+    let ready = || print::announce(&format!("listening on http://{address}"));
     let worker = Worker::start(service.clone(), worker::jobs(&service));
     let worker = worker.map_err(|error| Error::Refused(format!("cannot start a thread: {error}")))?;
     let served = http::serve(listening, service.clone(), settings, ready);

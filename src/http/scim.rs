@@ -18,8 +18,8 @@ use crate::domain::operation::Place;
 use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
-use crate::service::directory::refusals;
-use crate::service::directory::resources::{Answer, Wanted, read_body};
+use crate::service::directory::refusals::{self, Asked};
+use crate::service::directory::resources::{Answer, Wanted, read_body, refused_creation};
 use crate::service::directory::search::SearchAnswer;
 use crate::service::{Cached, Context, Error, Service, registry};
 
@@ -76,9 +76,11 @@ fn represent(answer: Answer, status: u16) -> Reply {
 
 pub(super) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
-    let body = read_body(service, call.context()?, &call.body)?;
-    let answer = service.create_resource(call.context()?, resource_type, body, &wanted)?;
-    Ok(represent(answer, 201))
+    let context = call.context()?;
+    let body = read_body(service, context, &call.body)?;
+    let answer = service.create_resource(context, resource_type, body, &wanted);
+    let refused = |error| refused_creation(service, context, resource_type, &call.body, error);
+    Ok(represent(answer.map_err(refused)?, 201))
 }
 
 pub(super) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -130,7 +132,8 @@ pub(super) async fn arrived<B>(
         return Err(error);
     };
     let record = move |service: &Service| {
-        Ok(refusals::record(service, &context, operation, (resource_type, id.as_str()), || None, error))
+        let asked = || Asked::of(operation, resource_type, None);
+        Ok(refusals::record(service, &context, operation, (resource_type, id.as_str()), asked, error))
     };
     Err(at_place(&shared.service, Place::Blocking, record).await.unwrap_or_else(|failure| failure))
 }

@@ -5,9 +5,9 @@
 
 mod asked;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-pub use asked::is_asked;
+pub use asked::{is_asked, is_asked_anew, lessens};
 
 /// Yes and no in other words than JSON's.
 pub(super) const YES: [&str; 6] = ["true", "1", "yes", "y", "t", "on"];
@@ -71,6 +71,11 @@ const BEFORE: [&str; 17] = [
     "hard",
 ];
 
+/// Members by which an object says what its `value` is of: `{"name": "active", "value": false}`.
+const NAMING: [&str; 6] = ["path", "name", "attribute", "key", "field", "property"];
+/// Parts that are what they stand in: `status.value`, `{"status": {"code": "inactive"}}`.
+const ITSELF: [&str; 6] = ["value", "code", "key", "name", "label", "type"];
+
 /// Letters of a name that are looked at: enough for the longest of these with all that is likely before it.
 const WORD_MAX: usize = 32;
 
@@ -100,10 +105,7 @@ fn within(word: &str, value: &Value) -> Option<String> {
         Value::Array(items) => return items.iter().find_map(|item| within(word, item)),
         Value::Object(members) => {
             // An operation in the place of a value says it by its path.
-            let of = |wanted: &str| members.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
-            if let (Some((_, Value::String(path))), Some((_, value))) = (of("path"), of("value"))
-                && let Some(inner) = within(&self::word(path, ""), value)
-            {
+            if let Some(inner) = by_name(members) {
                 return Some(format!(".value{inner}"));
             }
             return members.iter().find_map(|(name, member)| {
@@ -120,6 +122,25 @@ fn within(word: &str, value: &Value) -> Option<String> {
         }
     };
     says.then(String::new)
+}
+
+/// Where an object says that somebody leaves by its `value`, of which another member says what it is of.
+pub(super) fn by_name(members: &Map<String, Value>) -> Option<String> {
+    named(members).find_map(|(name, value)| within(&word(name, ""), value))
+}
+
+/// What an object says its `value` is of, and that value.
+pub(super) fn named(members: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
+    let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted);
+    let value = members.iter().find(|(name, _)| is(name, "value")).map(|(_, value)| value);
+    let naming = members.iter().filter(move |(name, _)| NAMING.iter().any(|own| is(name, own)));
+    naming.filter_map(move |(_, name)| Some((name.as_str()?, value?)))
+}
+
+/// Whether a verb that PATCH does not have says that somebody leaves: `deactivate`, `suspend`.
+pub(super) fn is_verb(verb: &str) -> bool {
+    let mut words = verb.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).map(str::to_lowercase);
+    words.any(|word| ["d", "ed"].iter().any(|end| GONE.contains(&&*format!("{word}{end}"))))
 }
 
 /// A number as it is compared with words: `1.0` is 1.
@@ -165,7 +186,7 @@ fn word(path: &str, outer: &str) -> String {
     };
     let mut words = segments.rev().map(letters).filter(|word| !word.is_empty());
     match words.next() {
-        Some(last) if last == "value" => words.next().unwrap_or_else(|| outer.to_owned()),
+        Some(last) if ITSELF.contains(&&*last) => words.next().unwrap_or_else(|| outer.to_owned()),
         last => last.unwrap_or_default(),
     }
 }
@@ -287,6 +308,16 @@ mod tests {
     }
 
     #[test]
+    fn verbs() {
+        for verb in ["deactivate", "Disable", " suspend ", "user.terminate", "lock", "deprovision", "offboard"] {
+            assert!(is_verb(verb), "{verb}");
+        }
+        for verb in ["", "activate", "enable", "update", "replace", "add", "copy", "d", "reset"] {
+            assert!(!is_verb(verb), "{verb}");
+        }
+    }
+
+    #[test]
     fn any_word_of_what_is_no_path() {
         for name in [
             "active=false",
@@ -313,5 +344,12 @@ mod tests {
         check("accounts[type eq \"a.b\"].enabled", json!("False"), Some("accounts[type eq \"a.b\"].enabled"));
         check("status[type eq \"work\"]", json!("disabled"), Some("status[type eq \"work\"]"));
         check("states", json!({"value": "terminated"}), None);
+        check("status", json!({"code": "inactive"}), Some("status.code"));
+        check("accountStatus", json!([{"id": 7, "name": "Terminated"}]), Some("accountStatus.name"));
+        check("status", json!({"code": "active", "reason": "inactive"}), None);
+        check("urn:x", json!([{"name": "accountEnabled", "value": "no"}]), Some("urn:x.value"));
+        check("fields", json!({"Attribute": "urn:x:User:active", "Value": false}), Some("fields.value"));
+        check("fields", json!({"name": "active", "value": true}), None);
+        check("fields", json!({"display": "active", "value": false}), None);
     }
 }

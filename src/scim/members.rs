@@ -10,6 +10,9 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
+/// What some clients call the `value` of a member.
+const ID: &str = "id";
+
 /// Collects what is named in a list of this attribute: `read` gives what it makes of one element. Who is told by what they
 /// are called alone is somebody that nobody can find, and not nobody: else a list of such would empty a group.
 ///
@@ -58,11 +61,33 @@ pub(super) fn check_parts(
     element: &Value,
     tolerances: &mut Tolerances,
 ) -> Result<(), Error> {
+    let is_named_so = is_named_by_id(element) && tolerances.dialect().is_lenient();
     let mut parts = element.as_object().into_iter().flatten();
     parts.try_for_each(|(name, value)| match attribute.sub(name) {
         Some(_) => Ok(()),
+        None if is_named_so && name.eq_ignore_ascii_case(ID) => Ok(()),
+        None if says_goes(name, value) => {
+            let path = format!("{at}.{name}");
+            let detail = format!("{at}[{index}].{name}: says that somebody goes, which only op says");
+            tolerances.spare_doubtful(&path, Error::syntax(detail).naming(&*path))
+        }
         None => unknown::part(&format!("{at}[{index}]"), name, value, tolerances),
     })
+}
+
+/// Whether a member of an element says that whoever it names is to go, as SCIM 1.1 has it: `"operation": "delete"`.
+fn says_goes(name: &str, value: &Value) -> bool {
+    let is_in = |words: &[&str], text: &str| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
+    is_in(&["operation", "op", "action"], name) && value.as_str().is_some_and(|word| is_in(&["delete", "remove"], word))
+}
+
+/// Whether any element in a value says so.
+pub(super) fn any_goes(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(any_goes),
+        Value::Object(parts) => parts.iter().any(|(name, value)| says_goes(name, value) || any_goes(value)),
+        _ => false,
+    }
 }
 
 /// The id that an element of `members` names.
@@ -79,7 +104,10 @@ pub(super) fn id<'e>(
     let found = match element {
         Value::Object(object) => match member(object, "value").filter(|value| !is_nothing(value)) {
             Some(value) => text(value, tolerances),
-            None => reference(object).filter(|_| tolerances.allow(Tolerance::MemberSpelling)),
+            None => {
+                let own = || member(object, ID)?.as_str();
+                reference(object).or_else(own).filter(|_| tolerances.allow(Tolerance::MemberSpelling))
+            }
         },
         Value::String(id) if is_word(id) && tolerances.allow(Tolerance::ComplexBare) => Some(id.as_str()),
         _ => return Err(Error::value(format!("{name}[{index}]: expected an object"))),
@@ -104,13 +132,24 @@ fn text<'e>(value: &'e Value, tolerances: &mut Tolerances) -> Option<&'e str> {
 }
 
 /// An id as it stands here: some clients turn ours into upper case or into their own form, or name a resource by its URL.
+/// What cannot be kept of a text stands in no id.
 pub fn plain(text: &str) -> String {
-    text.trim().rsplit('/').next().unwrap_or_default().to_ascii_lowercase()
+    let text = text.replace('\0', "").trim().to_ascii_lowercase();
+    let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let last = last.strip_prefix("urn:uuid:").unwrap_or(last);
+    last.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(last).to_owned()
+}
+
+/// Whether an element has an `id` where its `value` should be.
+fn is_named_by_id(element: &Value) -> bool {
+    let Value::Object(parts) = element else { return false };
+    let is_none = |name: &str| member(parts, name).is_none_or(is_nothing);
+    member(parts, ID).is_some_and(Value::is_string) && is_none("value") && is_none("$ref")
 }
 
 /// The end of `$ref`, where nothing else names anybody.
 fn reference(object: &Map<String, Value>) -> Option<&str> {
-    let (_, id) = member(object, "$ref")?.as_str()?.rsplit_once('/')?;
+    let (_, id) = member(object, "$ref")?.as_str()?.trim_end_matches('/').rsplit_once('/')?;
     (!id.is_empty()).then_some(id)
 }
 
@@ -126,7 +165,7 @@ fn is_nobody(element: &Value) -> bool {
     match element {
         Value::Object(object) => {
             let is_none = |name: &str| member(object, name).is_none_or(is_blank);
-            ["value", "$ref", "display"].into_iter().all(is_none)
+            ["value", "$ref", "display", ID].into_iter().all(is_none)
         }
         other => is_blank(other),
     }

@@ -26,3 +26,4 @@ pub mod validate;
 pub use attribute::{Attribute, Kind, Mutability, Returned, Uniqueness};
 pub use error::{Error, ScimType};
 pub use schema::{ResourceType, Schema};
+pub use unknown::Beside;

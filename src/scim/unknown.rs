@@ -53,12 +53,43 @@ pub(super) fn path(
 /// What is said in the value of an attribute that is made here: it is ignored (RFC 7644 §3.5.1), but for what says that
 /// somebody leaves.
 pub(super) fn ignored(at: &str, value: &Value, tolerances: &mut Tolerances) -> Result<(), Error> {
-    match leaving::found(at, value).filter(|_| tolerances.dialect().is_lenient()) {
+    if tolerances.dialect().is_lenient() { unread(at, value, tolerances) } else { Ok(()) }
+}
+
+/// What is said where nobody reads it: beside a `remove`, in place of a password.
+pub(super) fn unread(at: &str, value: &Value, tolerances: &mut Tolerances) -> Result<(), Error> {
+    match leaving::found(at, value) {
         Some(found) => {
             tolerances.allow(Tolerance::UnknownAttribute);
             spare(at, found, tolerances)
         }
         None => Ok(()),
+    }
+}
+
+/// What says that somebody leaves where a message has no such member; to be set aside by [`Beside::spare`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct Beside {
+    path: String,
+    error: Error,
+}
+
+impl Beside {
+    /// `at` is what the message is, or the part of it that the member stands in.
+    pub(super) fn of(at: &str, name: &str, value: &Value) -> Option<Beside> {
+        let path = leaving::found(name, value)?;
+        let detail = format!("{at}: {path}: is no part of it, and says that somebody leaves");
+        Some(Beside { error: Error::syntax(detail).naming(&*path), path })
+    }
+
+    /// Sets it aside: where somebody leaves by the rest, it is beside the point.
+    ///
+    /// # Errors
+    /// What is wrong with it, where the dialect drops nothing.
+    pub fn spare(self, tolerances: &mut Tolerances) -> Result<(), Error> {
+        tolerances.spare_leaving(&self.path, self.error)?;
+        tolerances.allow(Tolerance::UnknownAttribute);
+        Ok(())
     }
 }
 

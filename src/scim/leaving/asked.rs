@@ -2,7 +2,8 @@
 
 use serde_json::Value;
 
-use super::{ACTIVE, HERE, YES, found, names_active, whole};
+use super::{ACTIVE, HERE, YES, found, is_verb, named, names_active, whole};
+use crate::scim::members::any_goes;
 use crate::scim::people::is_spoken_of;
 use crate::scim::schema::ResourceType;
 
@@ -12,16 +13,43 @@ pub fn is_asked(body: &Value, rtype: &ResourceType) -> bool {
     if !body.is_object() {
         return true;
     }
-    let operations = match member(body, "Operations") {
-        // An operation without its envelope.
-        None if member(body, "path").is_some() => std::slice::from_ref(body),
-        None => return rtype.people().is_some() || found("", body).is_some() || doubts(body),
-        Some(Value::Array(operations)) => operations.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-    };
+    let Some(operations) = operations(body) else { return rtype.people().is_some() || is_asked_anew(body) };
     match rtype.rows {
-        Some(_) => operations.iter().any(|operation| text(operation, "op") != "add" || says(operation)),
+        Some(_) => operations.iter().any(|one| text(one, "op") != "add" || says(one) || takes(one, rtype)),
         None => operations.iter().any(|one| leaves(one) || takes(one, rtype)) || found("", body).is_some(),
+    }
+}
+
+/// The same of the body of a POST: whoever is not made by it is active as before. Who is in a group, or answers for an
+/// agent, it says of nobody who is there.
+pub fn is_asked_anew(body: &Value) -> bool {
+    found("", body).is_some() || doubts(body)
+}
+
+/// Whether the body of a PUT or a PATCH may take away what a principal has by its own document: roles and entitlements.
+pub fn lessens(body: &Value) -> bool {
+    let is_held = |path: &str| {
+        let words = path.split(|c: char| !c.is_alphanumeric());
+        words.into_iter().any(|word| HELD.iter().any(|held| word.eq_ignore_ascii_case(held)))
+    };
+    let Some(operations) = operations(body) else { return true };
+    operations.iter().any(|operation| {
+        let mut members = member(operation, "value").and_then(Value::as_object).into_iter().flatten();
+        let is_named = is_held(&text(operation, "path")) || members.any(|(name, _)| is_held(name));
+        is_named && text(operation, "op") != "add"
+    })
+}
+
+/// What a principal has by its own document.
+const HELD: [&str; 2] = ["roles", "entitlements"];
+
+/// The operations of a PATCH; `None` of another body.
+fn operations(body: &Value) -> Option<&[Value]> {
+    match member(body, "Operations") {
+        // An operation without its envelope.
+        None => member(body, "path").map(|_| std::slice::from_ref(body)),
+        Some(Value::Array(operations)) => Some(operations),
+        Some(one) => Some(std::slice::from_ref(one)),
     }
 }
 
@@ -32,12 +60,14 @@ fn says(operation: &Value) -> bool {
 
 /// Whether an operation is about `active` and says anything but a yes, or nobody knows what it says.
 fn leaves(operation: &Value) -> bool {
-    let (path, value) = (text(operation, "path"), member(operation, "value"));
-    let removes = ["remove", "delete"].contains(&text(operation, "op").as_str());
+    let (op, path, value) = (text(operation, "op"), text(operation, "path"), member(operation, "value"));
+    let removes = ["remove", "delete"].contains(&op.as_str());
     // Of what is removed without a path, or set to a value alone, nobody knows what it is.
     let is_unclear = path.is_empty() && (removes || value.is_some_and(|value| !value.is_object()));
-    let is_doubtful =
-        is_unclear || is_elsewhere(operation) || names_active(&path) && (removes || !value.is_some_and(is_yes));
+    let is_doubtful = is_unclear
+        || !removes && is_verb(&op)
+        || is_elsewhere(operation)
+        || names_active(&path) && (removes || !value.is_some_and(is_yes));
     !operation.is_object() || is_doubtful || says(operation) || value.is_some_and(doubts)
 }
 
@@ -66,6 +96,7 @@ fn takes(operation: &Value, rtype: &ResourceType) -> bool {
         return false;
     }
     match (text(operation, "op").as_str(), text(operation, "path").as_str()) {
+        _ if member(operation, "value").is_some_and(any_goes) => true,
         ("add", _) => false,
         (_, "") => member(operation, "value").is_none_or(|value| speaks(rtype, value)),
         (_, path) => is_spoken_of(rtype, path),
@@ -83,7 +114,9 @@ fn doubts(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(doubts),
         Value::Object(members) => {
-            members.iter().any(|(name, member)| names_active(name) && !is_yes(member) || doubts(member))
+            let is_no = |name: &str, value: &Value| names_active(name) && !is_yes(value);
+            members.iter().any(|(name, member)| is_no(name, member) || doubts(member))
+                || named(members).any(|(name, value)| is_no(name, value))
         }
         _ => false,
     }

@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{BULK_REQUEST_URN, BULK_RESPONSE_URN, expect_schema, member};
+use crate::scim::Beside;
 use crate::scim::error::Error;
 use crate::scim::json::{self, Limits};
 use crate::scim::tolerance::{Tolerance, Tolerances};
@@ -21,6 +22,13 @@ pub struct BulkRequest<'b> {
     pub fail_on_errors: Option<u64>,
     /// The operations, at least one, not yet read.
     pub operations: Vec<&'b RawValue>,
+    /// What says beside them that somebody leaves: it may be about any of them.
+    pub beside: Option<Beside>,
+}
+
+/// Whether a message has no such member.
+fn is_other(name: &str, own: &[&str]) -> bool {
+    !own.iter().any(|own| name.eq_ignore_ascii_case(own))
 }
 
 impl<'b> BulkRequest<'b> {
@@ -52,7 +60,10 @@ impl<'b> BulkRequest<'b> {
         if operations.is_empty() {
             return Err(Error::syntax("Operations: is empty"));
         }
-        Ok(BulkRequest { fail_on_errors, operations })
+        let mut others = members.iter().filter(|(name, _)| is_other(name, &["schemas", "failOnErrors", "Operations"]));
+        let beside = others
+            .find_map(|(name, raw)| Beside::of("job", name, &json::parse::<Value>(raw.get().as_bytes(), limits).ok()?));
+        Ok(BulkRequest { fail_on_errors, operations, beside })
     }
 }
 
@@ -101,6 +112,8 @@ pub struct BulkOperation {
     pub path: String,
     /// The body; absent only of DELETE.
     pub data: Option<Value>,
+    /// What says beside all that that somebody leaves.
+    pub beside: Option<Beside>,
 }
 
 impl BulkOperation {
@@ -124,6 +137,8 @@ impl BulkOperation {
         echo.bulk_id = text("bulkId")?;
         echo.method = text("method")?;
         let named = echo.method.as_deref().ok_or_else(|| at(".method: is missing"))?;
+        // Blanks around it change nothing.
+        let named = if tolerances.dialect().is_lenient() { named.trim() } else { named };
         let method = BulkMethod::named(named).ok_or_else(|| at(".method: expected POST, PUT, PATCH or DELETE"))?;
         echo.method = Some(method.name().to_owned());
         // Some clients write each member of what they know, though it is empty.
@@ -149,17 +164,21 @@ impl BulkOperation {
             return Err(at(&format!(".data: is missing, and {} needs it", method.name())));
         }
         let data = data.filter(|_| method != BulkMethod::Delete);
-        Ok(BulkOperation { method, bulk_id: echo.bulk_id.clone(), version: echo.version.take(), path, data })
+        let mut others =
+            operation.iter().filter(|(name, _)| is_other(name, &["method", "bulkId", "version", "path", "data"]));
+        let place = format!("Operations[{index}]");
+        let beside = others.find_map(|(name, value)| Beside::of(&place, name, value));
+        let (bulk_id, version) = (echo.bulk_id.clone(), echo.version.take());
+        Ok(BulkOperation { method, bulk_id, version, path, data, beside })
     }
 }
 
 /// A path from the base URL on, as RFC 7644 §3.7 has it: some clients send a resource's location, or leave out the slash.
-pub fn from_base(path: &str) -> String {
-    match path.split_once(BASE) {
-        Some((_, rest)) => format!("/{rest}"),
-        None if path.starts_with(|c: char| c.is_ascii_alphabetic()) => format!("/{path}"),
-        None => path.to_owned(),
-    }
+fn from_base(path: &str) -> String {
+    let path = path.trim();
+    let slash = if path.starts_with(|c: char| c.is_ascii_alphabetic()) { "/" } else { "" };
+    let path = format!("{slash}{path}");
+    path.split_once(BASE).map(|(_, rest)| format!("/{rest}")).unwrap_or(path)
 }
 
 /// The outcome of one operation.

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::tolerance::{Tolerance, Tolerances};
 
 pub use super::error::ERROR_URN;
-pub use bulk::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_frame, from_base};
+pub use bulk::{BulkMethod, BulkOperation, BulkRequest, BulkResult, bulk_frame};
 pub use search::SearchRequest;
 
 /// The URN of a list of results.

@@ -158,7 +158,7 @@ impl Patch<'_> {
         let name = self.rtype.people().map_or("", |people| &people.name);
         match rows::is_beside(operation, self.rtype) {
             true => self.tolerances.spare(error, name),
-            false if self.rtype.principal => self.tolerances.spare_leaving(name, error),
+            false if self.rtype.principal => self.tolerances.spare_doubtful(name, error),
             false => Err(error),
         }
     }

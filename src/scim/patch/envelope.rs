@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::super::error::Error;
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
-use super::reader::{Reader, members};
+use super::parts::members;
+use super::reader::Reader;
 use super::{Limits, Operation, in_operation};
 
 /// The URN of a PATCH body.

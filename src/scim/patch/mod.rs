@@ -8,6 +8,7 @@ mod apply;
 mod elements;
 mod envelope;
 mod merge;
+mod parts;
 mod reader;
 mod rows;
 mod target;

@@ -10,12 +10,12 @@ use serde_json::{Map, Value};
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
 use super::super::leaving;
-use super::super::members::is_nothing;
 use super::super::path::{AttrRef, resolve};
 use super::super::people::{Says, says};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
+use super::parts::{is_one_object, is_void, members, said};
 use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
 
@@ -82,7 +82,17 @@ impl<'r> Reader<'r> {
         match verb {
             Verb::Plain(_) => done,
             Verb::Doubtful { refusal, .. } if !self.tolerances.dialect().is_lenient() => Err(refusal),
-            Verb::Doubtful { refusal, sets } => done.and_then(|()| self.keep_what_is_clear(start, sets, refusal, path)),
+            Verb::Doubtful { refusal, sets, leaves } => done.and_then(|()| {
+                self.keep_what_is_clear(start, sets, refusal.clone(), path)?;
+                // By itself it may say that somebody leaves, whatever stands beside it.
+                match leaves && self.found.len() <= start {
+                    true => {
+                        let placed = in_operation(self.index, refusal.clone());
+                        self.tolerances.spare_doubtful("op", placed).map_err(|_| refusal)
+                    }
+                    false => Ok(()),
+                }
+            }),
         }
     }
 
@@ -131,7 +141,7 @@ impl<'r> Reader<'r> {
             return Err(error);
         }
         let placed = in_operation(self.index, error.clone());
-        self.tolerances.spare_leaving(path, placed).map_err(|_| error)
+        self.tolerances.spare_doubtful(path, placed).map_err(|_| error)
     }
 
     fn set_by(&mut self, path: &str, error: Error) -> Result<(), Error> {
@@ -168,7 +178,9 @@ impl<'r> Reader<'r> {
     /// What the path of an operation says of access, if members are those of one.
     fn of_operation(&self, members: &Map<String, Value>) -> Option<Says> {
         let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
-        path.and_then(|(_, path)| path.as_str()).and_then(|path| says(self.rtype, path))
+        let path = path.and_then(|(_, path)| path.as_str());
+        let named = leaving::named(members).map(|(name, _)| name);
+        path.into_iter().chain(named).find_map(|path| says(self.rtype, path))
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.
@@ -183,26 +195,33 @@ impl<'r> Reader<'r> {
         let is_password = path.eq_ignore_ascii_case("password") && resolve(self.rtype, path).is_none();
         if is_password && self.tolerances.allow(Tolerance::Password) {
             self.tolerances.drop_path(path);
-            return Ok(());
+            return unknown::unread(path, value.as_ref().unwrap_or(&Value::Null), self.tolerances);
         }
         let schema = self.rtype.schema;
         if schema.id.eq_ignore_ascii_case(path.trim()) && self.tolerances.allow(Tolerance::EmptyPath) {
             return self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new());
         }
-        // To remove what an unknown path calls active is to say no: `/active`, `active.value`.
-        let no = Value::Bool(false);
-        let said = if op == Op::Remove && leaving::names_active(path) { Some(&no) } else { value.as_ref() };
+        let said = said(op, path, value.as_ref());
         let Some(target) = Target::parse(path, said, self.rtype, self.tolerances)? else { return Ok(()) };
         match (target, op) {
             // An extension's value is taken apart like a path-less one.
             (Target::Extension(schema), Op::Add | Op::Replace) => {
                 self.container(op, schema, value.unwrap_or_default(), &mut HashSet::new())
             }
-            (target, _) => {
-                self.found.push(Operation { index: self.index, op, target, value, pathless: false });
-                Ok(())
+            (target, _) => self.push(Operation { index: self.index, op, target, value, pathless: false }),
+        }
+    }
+
+    /// Takes an operation. The value of one that removes is read only where it names elements.
+    fn push(&mut self, operation: Operation) -> Result<(), Error> {
+        if let (Op::Remove, Some(value)) = (operation.op, &operation.value) {
+            let at = operation.target.name();
+            if !leaving::names_active(&at) {
+                unknown::unread(&at, value, self.tolerances)?;
             }
         }
+        self.found.push(operation);
+        Ok(())
     }
 
     /// One operation for each member of the value (RFC 7644 §3.5.2.1, §3.5.2.3).
@@ -232,9 +251,9 @@ impl<'r> Reader<'r> {
                 return self.set_aside(error, &other.unwrap_or_default());
             }
         };
-        if self.of_operation(&object).is_some() {
+        if self.of_operation(&object).is_some() || leaving::by_name(&object).is_some() {
             let error = Error::value("value: is an operation itself, and names who has access");
-            return if self.rtype.principal { self.tolerances.spare_leaving("value", error) } else { Err(error) };
+            return if self.rtype.principal { self.tolerances.spare_doubtful("value", error) } else { Err(error) };
         }
         let mut seen = HashSet::new();
         for (key, value) in object {
@@ -309,7 +328,7 @@ impl<'r> Reader<'r> {
     ) -> Result<(), Error> {
         let target = match attribute {
             Some((extension, attribute)) => Some(Target::Attribute(AttrRef { extension, attribute, sub: None })),
-            None => self.path_key(path, &value)?,
+            None => self.path_key(path, said(op, path, Some(&value)).unwrap_or(&value))?,
         };
         let Some(target) = target else { return Ok(()) };
         // Keys that name the same attribute: which one counts is anyone's guess.
@@ -319,8 +338,7 @@ impl<'r> Reader<'r> {
             let twice = Error::syntax(format!("value: {attr} is there twice"));
             return if self.add_to_earlier(&target, value) { Ok(()) } else { Err(twice) };
         }
-        self.found.push(Operation { index: self.index, op, target, value: Some(value), pathless: true });
-        Ok(())
+        self.push(Operation { index: self.index, op, target, value: Some(value), pathless: true })
     }
 
     /// Makes another value of `active` one of several, where the dialect bears it: reading them decides.
@@ -349,36 +367,4 @@ impl<'r> Reader<'r> {
         }
         Target::parse(key, Some(value), self.rtype, self.tolerances)
     }
-}
-
-/// Whether nothing is given for any attribute of a schema, nor for one that it does not have.
-fn is_void(schema: &Schema, given: &Map<String, Value>) -> bool {
-    given.iter().all(|(key, value)| schema.attribute(key).is_none() && is_nothing(value))
-}
-
-fn is_one_object(list: &[Value]) -> bool {
-    matches!(list, [Value::Object(_)])
-}
-
-/// Takes members by name, in any letter case; others are left out, unless they say that somebody leaves.
-pub(super) fn members<const N: usize>(
-    object: Map<String, Value>,
-    names: [&str; N],
-    tolerances: &mut Tolerances,
-) -> Result<[Option<Value>; N], Error> {
-    let mut found = [const { None }; N];
-    for (key, value) in object {
-        let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
-            if let Some(path) = leaving::found(&key, &value) {
-                let detail = format!("patch: {path}: is no part of it, and says that somebody leaves");
-                tolerances.spare_leaving(&path, Error::syntax(detail).naming(&*path))?;
-                tolerances.allow(Tolerance::UnknownAttribute);
-            }
-            continue;
-        };
-        if slot.replace(value).is_some() {
-            return Err(Error::syntax(format!("patch: {name} is there twice")));
-        }
-    }
-    Ok(found)
 }

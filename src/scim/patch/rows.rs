@@ -2,7 +2,7 @@
 //! read to change it, so these become changes that the store carries out. Who is taken out of an agent's owners, which
 //! stand in its document, is read by the same rules.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
@@ -16,6 +16,8 @@ use super::{Member, Op, Operation, RowChange, Target};
 
 /// The sub-attribute that names a member.
 const VALUE: &str = "value";
+/// The sub-attribute that says of which type a member is.
+const TYPE: &str = "type";
 
 /// What an operation on `rows` asks for; `None` if nothing. `total` counts the members of the request.
 pub(super) fn change(
@@ -79,7 +81,11 @@ pub(super) fn left(
     match change {
         Some(RowChange::RemoveAll) => return Ok(vec![]),
         Some(RowChange::RemoveWhere(bound)) => {
-            elements.retain(|one| !one.as_object().is_some_and(|one| element_matches(&bound, one)));
+            elements.retain(|one| !one.as_object().is_some_and(|one| is_chosen(rows, &bound, one)));
+            // Whoever was meant by it is somebody whom nobody can find.
+            if elements.len() == before {
+                absent.push(String::new());
+            }
         }
         Some(RowChange::Remove(ids)) => {
             for id in ids {
@@ -102,6 +108,18 @@ pub(super) fn left(
     }
     absent.iter().for_each(|id| tolerances.drop_id(id));
     Ok(elements)
+}
+
+/// Whether a filter chooses an element, by the type that it is given or by the only one that it can be of.
+fn is_chosen(rows: &Attribute, bound: &Bound, element: &Map<String, Value>) -> bool {
+    let types = rows.sub("$ref").map(|reference| reference.reference_types.as_slice());
+    let typed = |name: &String| {
+        let mut element = element.clone();
+        element.insert(TYPE.to_owned(), name.as_str().into());
+        element
+    };
+    element_matches(bound, element)
+        || matches!(types, Some([one]) if rows.sub(TYPE).is_some() && element_matches(bound, &typed(one)))
 }
 
 /// Whether an operation is beside who goes, if it cannot be done: it lets somebody in, or is about what a member is

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::super::attribute::Attribute;
 use super::super::error::Error;
-use super::super::filter::{self, Bound, Filter, Literal, Operator};
+use super::super::filter::{self, AttrPath, Bound, Filter, Literal, Operator};
+use super::super::members::plain;
 use super::super::path::{AttrRef, Name, resolve};
 use super::super::people::{Says, says};
 use super::super::schema::{ResourceType, Schema};
@@ -93,7 +94,10 @@ impl Target {
                 }
             },
         };
-        let written = filter::parse(inside, tolerances)?;
+        let mut written = filter::parse(inside, tolerances)?;
+        if rtype.names_people(attr.attribute) {
+            written = spelt(written, tolerances);
+        }
         let filter = filter::bind_elements(&written, attr, tolerances)?;
         Ok(Some(Target::Elements { attr, filter, written, sub }))
     }
@@ -154,6 +158,37 @@ pub(super) fn described(attribute: &Attribute, filter: &Filter) -> Option<Map<St
         }
     }
     Some(element)
+}
+
+/// A filter over people, with ids as they stand here where they are written otherwise: who is named so by a value is named
+/// so by a path, too. A `$ref` is named by its end.
+fn spelt(filter: Filter, tolerances: &mut Tolerances) -> Filter {
+    let mut all = |parts: Vec<Filter>| parts.into_iter().map(|part| spelt(part, tolerances)).collect();
+    match filter {
+        Filter::And(parts) => Filter::And(all(parts)),
+        Filter::Or(parts) => Filter::Or(all(parts)),
+        Filter::Not(inner) => Filter::Not(Box::new(spelt(*inner, tolerances))),
+        Filter::Compare(path, op @ (Operator::Eq | Operator::Ne), Literal::Text(text)) => {
+            let is = |name: &str| path.text.eq_ignore_ascii_case(name);
+            let id = plain(&text);
+            let is_other = is("$ref") || is("value") && id != text;
+            let is_known = is_other && is_uuid(&id) && tolerances.dialect().is_lenient();
+            // As it is shown here, but for its beginning.
+            let is_shown = is("$ref") && text.contains("://") && text.ends_with(&format!("/{id}"));
+            match is_known && (is_shown || tolerances.allow(Tolerance::MemberSpelling)) {
+                true => Filter::Compare(AttrPath { text: "value".to_owned(), ..path }, op, Literal::Text(id)),
+                false => Filter::Compare(path, op, Literal::Text(text)),
+            }
+        }
+        other => other,
+    }
+}
+
+/// Whether a text has the form of the ids here.
+fn is_uuid(text: &str) -> bool {
+    let is_dash = |place: usize| [8, 13, 18, 23].contains(&place);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(n, c)| if is_dash(n) { c == b'-' } else { c.is_ascii_hexdigit() })
 }
 
 /// The ids that a filter `value eq "…" or value eq "…"` lists; `None` for any other filter.

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::error::Error;
+use super::super::leaving;
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate;
@@ -22,6 +23,8 @@ pub(super) enum Verb {
         refusal: Error,
         /// Whether it is missing, or a word for setting.
         sets: bool,
+        /// Whether it says that somebody leaves.
+        leaves: bool,
     },
 }
 
@@ -31,7 +34,7 @@ impl Verb {
             Some(Value::String(text)) => text,
             other => {
                 let sets = matches!(other, None | Some(Value::Null));
-                return Verb::Doubtful { refusal: Error::syntax("op: expected a string"), sets };
+                return Verb::Doubtful { refusal: Error::syntax("op: expected a string"), sets, leaves: false };
             }
         };
         let word = text.trim();
@@ -43,7 +46,8 @@ impl Verb {
             return Verb::Plain(Op::Remove);
         }
         let refusal = Error::syntax(format!("op: {text} is none of add, remove, replace"));
-        Verb::Doubtful { refusal, sets: SETS.iter().any(|own| own.eq_ignore_ascii_case(word)) }
+        let sets = SETS.iter().any(|own| own.eq_ignore_ascii_case(word));
+        Verb::Doubtful { refusal, sets, leaves: leaving::is_verb(word) }
     }
 
     /// The operation that it is with this value.

@@ -204,6 +204,16 @@ impl Tolerances {
         Ok(())
     }
 
+    /// The same of what nobody understands and may say so.
+    ///
+    /// # Errors
+    /// As [`Tolerances::spare_leaving`].
+    pub(in crate::scim) fn spare_doubtful(&mut self, path: &str, error: Error) -> Result<(), Error> {
+        self.spare_leaving(path, error)?;
+        self.used.insert(Tolerance::Beside);
+        Ok(())
+    }
+
     /// The same as [`Tolerances::spare`] of an operation that has no path: it is named by its place.
     pub(in crate::scim) fn spare_operation(&mut self, error: Error, index: usize) -> Result<(), Error> {
         self.bears(error.clone())?;

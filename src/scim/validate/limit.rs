@@ -63,6 +63,15 @@ fn names_people(attribute: &Attribute, tolerances: &Tolerances) -> bool {
     tolerances.dialect().is_lenient() && registry().types.iter().any(|rtype| rtype.names_people(attribute))
 }
 
+/// What can be kept of an id that cannot be kept as it is: nothing if it is too long.
+fn what_is_kept(id: &str, tolerances: &mut Tolerances) -> String {
+    let kept = if id.len() > tolerances.text_bytes_max() { String::new() } else { id.replace('\0', "") };
+    if !kept.trim().is_empty() {
+        tolerances.allow(Tolerance::MemberSpelling);
+    }
+    kept
+}
+
 fn cut(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {
     match value {
         // No text is one of these values: what it says is read, or refused, and never dropped.
@@ -70,7 +79,7 @@ fn cut(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerance
         Value::String(text)
             if names_people(attribute, tolerances) && flaw(&text, tolerances.text_bytes_max()).is_some() =>
         {
-            Ok(Some(json!({VALUE: ""})))
+            Ok(Some(json!({VALUE: what_is_kept(&text, tolerances)})))
         }
         Value::String(text) if is_unmade(attribute, &text, at, tolerances) => Ok(None),
         Value::String(text) => match flaw(&text, tolerances.text_bytes_max()) {
@@ -111,7 +120,8 @@ fn object(
         let flaw = member.as_str().and_then(|text| flaw(text, tolerances.text_bytes_max()));
         match flaw {
             Some(_) if sub.name == VALUE && names_people(attribute, tolerances) => {
-                kept.insert(name, Value::from(""));
+                let id = what_is_kept(member.as_str().unwrap_or_default(), tolerances);
+                kept.insert(name, id.into());
             }
             // Without its value an element says nothing.
             Some(flaw) if attribute.multi_valued && sub.name == VALUE => {

@@ -177,7 +177,7 @@ impl Reader<'_> {
         let done = self.assign(extension, attribute, value, &at);
         done.or_else(|error| match names_people {
             // Where nobody is active by it, it does not matter who answers for it.
-            true if self.resource_type.principal => self.tolerances.spare_leaving(&at, error),
+            true if self.resource_type.principal => self.tolerances.spare_doubtful(&at, error),
             true => Err(error),
             false => {
                 if attribute.required {

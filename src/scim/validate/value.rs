@@ -43,8 +43,12 @@ pub fn value(
     if elements.len() > max {
         return Err(Error::value(format!("{at}: has {} values, at most {max} are accepted", elements.len())));
     }
-    if tolerances.dialect().is_lenient() && registry().types.iter().any(|one| one.names_people(attribute)) {
-        return people(attribute, elements, at, tolerances);
+    if registry().types.iter().any(|one| one.names_people(attribute)) {
+        if tolerances.dialect().is_lenient() {
+            return people(attribute, elements, at, tolerances);
+        }
+        let mut elements = elements.iter().enumerate();
+        elements.try_for_each(|(index, item)| members::check_parts(attribute, at, index, item, tolerances))?;
     }
     let mut kept = Vec::with_capacity(elements.len());
     for (index, item) in elements.into_iter().enumerate() {

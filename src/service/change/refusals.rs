@@ -2,6 +2,7 @@
 //! whoever repeats one must not fill the log. Each node counts for itself; what is over stands in the server's own log.
 
 use std::collections::HashMap;
+use std::mem::{self, Discriminant};
 use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, TimeDelta, Utc};
@@ -13,7 +14,7 @@ use crate::domain::log::{Entry, render_time};
 const HOUR: TimeDelta = TimeDelta::hours(1);
 /// Refused gains of access that one connection has recorded in that time.
 const GAINS_MAX: u32 = 100;
-/// Refusals of one connection that are told apart; those beyond it are not recorded.
+/// Refusals of one kind and connection that are told apart; those beyond it are not recorded.
 const STAYS_MAX: usize = 4_096;
 
 /// What a refusal is about.
@@ -23,8 +24,8 @@ pub(in crate::service) enum Refused {
     Gain,
     /// Somebody stays: each resource once an hour for each kind of refusal.
     Stay(Id, String),
-    /// Of what was asked, only members or owners were left that nobody has: each resource once an hour.
-    Unknown(Id),
+    /// Nothing changed, and something was dropped: each resource once an hour for each kind of what it was.
+    Dropped(Id, u64),
 }
 
 /// Since when records of one kind are counted, and how many there are.
@@ -41,26 +42,33 @@ pub(in crate::service) struct Place {
     pub(in crate::service) unrecorded_until: Option<DateTime<Utc>>,
 }
 
-/// What each connection has recorded of its refusals.
+/// What each connection has recorded of its refusals: no kind of them takes another one's room.
 #[derive(Default)]
-pub(in crate::service) struct Refusals(Mutex<HashMap<i64, HashMap<Refused, Spent>>>);
+pub(in crate::service) struct Refusals(Mutex<HashMap<Room, HashMap<Refused, Spent>>>);
+
+type Room = (i64, Discriminant<Refused>);
+
+fn room(connection: i64, refused: &Refused) -> Room {
+    (connection, mem::discriminant(refused))
+}
 
 impl Refusals {
     /// Takes the place of a refusal's record, if there is one.
     pub(in crate::service) fn take(&self, connection: i64, refused: &Refused, now: DateTime<Utc>) -> Option<Place> {
         let is_over = |spent: &Spent| now - spent.since >= HOUR;
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if !all.contains_key(&connection) {
+        let room = room(connection, refused);
+        if !all.contains_key(&room) {
             all.retain(|_, known| known.values().any(|spent| !is_over(spent)));
         }
-        let known = all.entry(connection).or_default();
+        let known = all.entry(room).or_default();
         if known.len() >= STAYS_MAX {
             known.retain(|_, spent| !is_over(spent));
         }
         let max = match refused {
             Refused::Gain => GAINS_MAX,
             _ if known.len() >= STAYS_MAX && !known.contains_key(refused) => return None,
-            Refused::Stay(..) | Refused::Unknown(_) => 1,
+            Refused::Stay(..) | Refused::Dropped(..) => 1,
         };
         let spent = known.entry(refused.clone()).or_insert(Spent { since: now, count: 0 });
         if spent.count == 0 || is_over(spent) {
@@ -86,7 +94,7 @@ impl Refusals {
     /// Gives back the place of a record that was not kept.
     pub(in crate::service) fn give_back(&self, connection: i64, refused: &Refused) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(spent) = all.get_mut(&connection).and_then(|known| known.get_mut(refused)) {
+        if let Some(spent) = all.get_mut(&room(connection, refused)).and_then(|known| known.get_mut(refused)) {
             spent.count = spent.count.saturating_sub(1);
         }
     }
@@ -124,6 +132,9 @@ mod tests {
         let taken = (0..5_000).filter(|n| refusals.take(1, &stay(*n), at(0)).is_some()).count();
         assert_eq!(taken, STAYS_MAX);
         assert!(refusals.take(1, &Refused::Gain, at(0)).is_some());
+        // What is dropped at every sync leaves room for whoever stays.
+        assert!((0..5_000).any(|n| refusals.take(3, &Refused::Dropped(Id::NIL, n), at(0)).is_none()));
+        assert!(refusals.take(3, &stay(1), at(0)).is_some());
         let one = stay(7);
         assert!(refusals.take(2, &one, at(0)).is_some());
         assert_eq!(refusals.take(2, &one, at(59)), None);

@@ -144,7 +144,7 @@ pub(in crate::service) fn plan(
                 }
                 // Nobody was meant, or somebody who is spelt otherwise: either is named.
                 if found.is_empty() {
-                    tolerances.allow(Tolerance::RemoveAbsent);
+                    note_absent("", tolerances);
                 }
                 wanted.put(found, false);
             }

@@ -1,6 +1,7 @@
 //! The server as whoever runs it sees it: how it starts, what it says of itself, how it stops.
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::Stdio;
 
 use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
@@ -21,6 +22,32 @@ fn serve_prints_the_keys_once_and_never_logs_them() {
     assert_eq!((status.code(), stdout.as_str()), (Some(0), ""));
     assert!(!stderr.contains(&keys.admin) && !stderr.contains(&keys.provisioning));
     assert!(place.serve(&[]).printed.is_empty());
+}
+
+#[test]
+fn a_server_goes_on_whoever_reads_what_it_says_at_its_start() {
+    let place = Installation::sqlite();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut serve = place.command(&["serve", "--listen", "127.0.0.1:0"]);
+    let mut child = serve.stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let mut said: Vec<String> = vec![];
+    for line in lines {
+        said.push(line);
+        if said.last().unwrap().contains("listening on") {
+            break;
+        }
+    }
+    let address = said.last().and_then(|line| line.split_once("http://")).and_then(|(_, at)| at.parse().ok());
+    let answer = address.map(|at| raw(at, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let closed = "keyroll: cannot write to standard output: Broken pipe (os error 32): ";
+    let said: Vec<&str> = said.iter().filter_map(|line| line.strip_prefix(closed)).collect();
+    assert!(said[0].contains("\"keys_file\":") && !said[0].contains("krp_"), "{said:?}");
+    assert_eq!(said.len(), 2);
+    assert_eq!(answer.flatten().unwrap().status, 200);
 }
 
 #[test]

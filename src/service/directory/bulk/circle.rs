@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::domain::Operation;
 use crate::scim::message::BulkOperation;
 use crate::scim::tolerance::Tolerances;
-use crate::scim::{self, ResourceType, patch, validate};
+use crate::scim::{self, Beside, ResourceType, patch, validate};
 use crate::service::conditions::Conditions;
 use crate::service::directory::bulk::job::Job;
 use crate::service::directory::bulk::operation::{BulkTarget, Outcome};
@@ -38,10 +38,12 @@ impl Job<'_> {
                 }
             }
             Err(error) => {
-                let first = echoes.first().map_or(0, |(index, _)| *index);
-                let first = self.refusal(first, error);
+                let mut indices = echoes.iter().map(|(index, _)| *index);
+                let first = self.refusal(indices.next().unwrap_or_default(), error);
                 let detail = format!("the circle of references was not created: {}", first.detail);
                 let error = scim::Error { names: first.names, ..scim::Error::status(409, detail) };
+                // Each of them may be about somebody who is there already.
+                indices.for_each(|index| drop(self.refusal(index, error.clone().into())));
                 for (index, echo) in echoes {
                     self.results.insert(index, echo.failed(&error));
                 }
@@ -51,24 +53,26 @@ impl Job<'_> {
 
     fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
         let known = (self.ids.clone(), self.tolerances.fresh());
-        let mut drafts: Vec<(String, BulkTarget, Value)> = vec![];
+        let mut drafts: Vec<(String, BulkTarget, Value, Option<Beside>)> = vec![];
         for operation in operations {
             self.service.count_request(&self.context.caller)?;
             let target = BulkTarget::parse(&operation)?;
             authorize(&self.context.caller, Operation::Create, Some(target.resource_type))?;
-            drafts.push((operation.bulk_id.unwrap_or_default(), target, operation.data.unwrap_or_default()));
+            let BulkOperation { bulk_id, data, beside, .. } = operation;
+            drafts.push((bulk_id.unwrap_or_default(), target, data.unwrap_or_default(), beside));
         }
-        let first = drafts.first().map(|(_, target, _)| target.resource_type);
+        let first = drafts.first().map(|(_, target, ..)| target.resource_type);
         let service = self.service;
         let (outcomes, tolerances) = change::perform(service, self.context, Operation::Create, first, move |change| {
             let (mut ids, mut tolerances) = known.clone();
             // What each operation needed stands in its own record.
             let mut all = tolerances.fresh();
             let mut stripped: Vec<(String, &'static ResourceType, Stripped)> = vec![];
-            for (bulk_id, target, mut data) in drafts.clone() {
+            for (bulk_id, target, mut data, beside) in drafts.clone() {
                 references::resolve(&mut data, &ids);
                 let rest = references::strip(&mut data);
                 change.operation = Operation::Create;
+                beside.map_or(Ok(()), |beside| beside.spare(&mut tolerances))?;
                 let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
                 let saved = create_in(change, target.resource_type, incoming, &mut tolerances)?;
                 all.absorb(&std::mem::replace(&mut tolerances, all.fresh()));

@@ -8,9 +8,9 @@ use crate::domain::Operation;
 use crate::domain::secret::without_keys;
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
-use crate::scim::{self, ResourceType};
-use crate::service::directory::bulk::lost;
-use crate::service::directory::bulk::operation::{BulkTarget, Outcome};
+use crate::scim::{self, Beside, ResourceType};
+use crate::service::directory::bulk::lost::{self, Known};
+use crate::service::directory::bulk::operation::{BulkTarget, Outcome, named};
 use crate::service::directory::bulk::plan::{Plan, Step};
 use crate::service::directory::bulk::references::{self, Ids};
 use crate::service::directory::refusals;
@@ -27,6 +27,8 @@ pub(in crate::service::directory::bulk) struct Job<'j> {
     pub(in crate::service::directory::bulk) ids: Ids,
     pub(in crate::service::directory::bulk) results: BTreeMap<usize, BulkResult>,
     pub(in crate::service::directory::bulk) tolerances: Tolerances,
+    /// What the job says beside its operations.
+    pub(in crate::service::directory::bulk) beside: Option<Beside>,
 }
 
 impl Job<'_> {
@@ -80,7 +82,7 @@ impl Job<'_> {
             };
             let (echo, bulk_id) = (self.echo(&operation), operation.bulk_id.clone());
             let target = BulkTarget::parse(&operation).ok();
-            let kind = target.map(|target| (target.operation(operation.method), target.resource_type));
+            let kind = target.map(|target| (named(operation.method), target.resource_type));
             match self.prepare(operation) {
                 Ok(work) => prepared.push(((*index, echo, bulk_id, kind), work)),
                 Err(error) => drop(self.results.insert(*index, echo.failed(&self.refusal(*index, error)))),
@@ -103,14 +105,14 @@ impl Job<'_> {
         }
     }
 
-    /// What was done, once it is recorded whom nobody has of those that it named.
+    /// What was done, once it is recorded what was dropped of an operation that changed nothing.
     fn told(
         &self,
         kind: Option<(Operation, &'static ResourceType)>,
         done: (Outcome, Tolerances),
     ) -> Result<(Outcome, Tolerances), Error> {
-        if let (Some(kind), Some((id, entry))) = (kind, &done.0.unknown) {
-            refusals::keep_unknown(self.service, self.context, kind, id, Some(entry))?;
+        if let (Some(kind), Some((id, dropped))) = (kind, &done.0.dropped) {
+            refusals::keep_dropped(self.service, self.context, kind, id, Some(dropped))?;
         }
         Ok(done)
     }
@@ -129,12 +131,9 @@ impl Job<'_> {
 
     /// The same error, recorded if a leaver stays by it.
     fn recorded(&self, index: usize, error: Error) -> Error {
-        let Ok(mut operation) = self.parse(index) else { return error };
-        references::resolve_path(&mut operation.path, &self.ids);
-        let Ok(target) = BulkTarget::parse(&operation) else { return error };
-        let (kind, body) = (target.operation(operation.method), operation.data.unwrap_or_default());
-        let target = (target.resource_type, target.id.as_deref().unwrap_or_default());
-        refusals::record(self.service, self.context, kind, target, || Some(body), error)
+        let Some(raw) = self.operations.get(index) else { return error };
+        let known = Known { service: self.service, context: self.context, ids: &self.ids, says: self.beside.is_some() };
+        lost::record(known, raw.get().as_bytes(), error)
     }
 
     /// Resolves the references of an operation and finds out what it is, before any transaction.
@@ -145,7 +144,7 @@ impl Job<'_> {
             references::resolve(data, &self.ids);
         }
         let target = BulkTarget::parse(&operation)?;
-        let (kind, resource_type) = (target.operation(operation.method), target.resource_type);
+        let (kind, resource_type) = (named(operation.method), target.resource_type);
         authorize(&self.context.caller, kind, Some(resource_type))?;
         let known = self.tolerances.fresh();
         Ok(Work::new(kind, resource_type, move |change| {
@@ -172,9 +171,8 @@ impl Job<'_> {
 
     /// The result of an operation that cannot be read, recorded if a leaver stays by it.
     fn unread(&self, index: usize, result: BulkResult) -> BulkResult {
-        let (Some(raw), Some(error)) = (self.operations.get(index), result.error.clone()) else { return result };
-        let error = lost::record(self.service, self.context, raw.get().as_bytes(), error.into());
-        result.failed(&error.to_scim())
+        let Some(error) = result.error.clone() else { return result };
+        result.failed(&self.recorded(index, error.into()).to_scim())
     }
 
     /// Whether an operation may make somebody leave although something that it refers to is not there.
@@ -188,10 +186,9 @@ impl Job<'_> {
     }
 
     pub(in crate::service::directory::bulk) fn parse(&self, index: usize) -> Result<BulkOperation, Box<BulkResult>> {
-        match self.operations.get(index) {
-            Some(raw) => BulkOperation::parse(raw, index, &self.tolerances),
-            None => Err(Box::default()),
-        }
+        let Some(raw) = self.operations.get(index) else { return Err(Box::default()) };
+        let operation = BulkOperation::parse(raw, index, &self.tolerances)?;
+        Ok(BulkOperation { beside: operation.beside.or_else(|| self.beside.clone()), ..operation })
     }
 
     /// What a result repeats of its operation. Only a failed POST has no location (RFC 7644 §3.7.3).

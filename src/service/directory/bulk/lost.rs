@@ -1,14 +1,18 @@
-//! Jobs and operations that are refused before they are read: whom they would have made leave is looked for in their
-//! bytes, so that the refusal is recorded all the same.
+//! Jobs and operations that are refused: whom they would have made leave is looked for in what was sent, however odd
+//! it is, so that the refusal is recorded all the same.
 
-use serde_json::Value;
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
 
-use super::operation::BulkTarget;
 use crate::domain::{Id, Operation};
-use crate::scim::ResourceType;
 use crate::scim::json::{self, Limits};
-use crate::scim::message::{BulkMethod, from_base};
-use crate::service::directory::refusals;
+use crate::scim::members::plain;
+use crate::scim::message::BulkMethod;
+use crate::scim::{ResourceType, leaving};
+use crate::service::directory::bulk::operation::named;
+use crate::service::directory::bulk::references::{self, Ids};
+use crate::service::directory::refusals::{self, Asked};
+use crate::service::directory::resources::called;
 use crate::service::{Context, Error, Service, registry};
 
 /// What is read of a job that is refused for its depth or its digits: enough to see whom it was about.
@@ -20,69 +24,127 @@ const LIMITS: Limits = Limits {
     repeated: Some("active"),
     unstorable: true,
 };
-/// Characters of an id.
-const ID_LEN: usize = 36;
+/// The members of a job, and of an operation.
+const OF_JOB: [&str; 3] = ["schemas", "failOnErrors", "Operations"];
+const OF_OPERATION: [&str; 5] = ["method", "bulkId", "version", "path", "data"];
+/// Methods that change nothing.
+const READS: [&str; 2] = ["GET", "HEAD"];
+
+/// What is known of a job beside the bytes that are looked at.
+#[derive(Clone, Copy)]
+pub(in crate::service::directory::bulk) struct Known<'k> {
+    pub(in crate::service::directory::bulk) service: &'k Service,
+    pub(in crate::service::directory::bulk) context: &'k Context,
+    /// What its operations have created.
+    pub(in crate::service::directory::bulk) ids: &'k Ids,
+    /// Whether it says beside its operations that somebody leaves.
+    pub(in crate::service::directory::bulk) says: bool,
+}
+
+/// What a refused operation would have done to whom.
+struct Lost {
+    operation: Operation,
+    asked: Asked,
+    resource_type: &'static ResourceType,
+    id: Id,
+}
 
 /// Records the refusal of a job, or of one operation, if it would have made somebody leave or nobody knows: one record is
 /// enough for it. Gives the error to answer.
-pub(in crate::service::directory::bulk) fn record(
-    service: &Service,
-    context: &Context,
-    bytes: &[u8],
-    error: Error,
-) -> Error {
+pub(in crate::service::directory::bulk) fn record(known: Known<'_>, bytes: &[u8], error: Error) -> Error {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    match json::parse::<Value>(bytes, &LIMITS) {
-        Ok(job) => match operations(&job).iter().find_map(asked) {
-            Some((operation, target)) => {
-                refusals::record(service, context, operation, target.resource(), || None, error)
-            }
-            None => error,
-        },
-        Err(_) => named(service, context, bytes, error),
-    }
-}
-
-/// The operations of a job; what is no job is one operation.
-fn operations(job: &Value) -> &[Value] {
-    match member(job, "Operations") {
-        Some(Value::Array(operations)) => operations,
-        Some(one) => std::slice::from_ref(one),
-        None => std::slice::from_ref(job),
-    }
-}
-
-/// What an operation does to whom, if it may make somebody leave.
-fn asked(operation: &Value) -> Option<(Operation, BulkTarget)> {
-    let text = |name: &str| member(operation, name).and_then(Value::as_str);
-    let method = BulkMethod::named(text("method")?)?;
-    let target = BulkTarget::at(&from_base(text("path")?)).ok().filter(|target| target.id.is_some())?;
-    let leaves = match method {
-        BulkMethod::Delete => true,
-        BulkMethod::Post => false,
-        BulkMethod::Put | BulkMethod::Patch => refusals::leaves(target.resource_type, member(operation, "data")?),
+    let found = match json::parse::<Value>(bytes, &LIMITS) {
+        Ok(job) => in_job(known, &job),
+        Err(_) => Ok(in_text(&String::from_utf8_lossy(bytes))),
     };
-    leaves.then(|| (target.operation(method), target))
+    match found {
+        Ok(Some(Lost { operation, asked, resource_type, id })) => {
+            let target = (resource_type, &*id.to_string());
+            refusals::record(known.service, known.context, operation, target, || asked, error)
+        }
+        Ok(None) => error,
+        Err(failure) => failure,
+    }
+}
+
+/// The first operation of a job by which somebody stays; what is no job is one operation, or several. Some clients send JSON
+/// in a text.
+fn in_job(known: Known<'_>, job: &Value) -> Result<Option<Lost>, Error> {
+    match job {
+        Value::Array(items) => items.iter().find_map(|item| in_job(known, item).transpose()).transpose(),
+        Value::String(text) => match json::parse::<Value>(text.as_bytes(), &LIMITS) {
+            Ok(job) => in_job(known, &job),
+            Err(_) => Ok(in_text(text)),
+        },
+        Value::Object(members) => match member(members, "Operations") {
+            Some(operations) => in_job(Known { says: known.says || says(members, &OF_JOB), ..known }, operations),
+            None => in_operation(known, members),
+        },
+        _ => Ok(None),
+    }
+}
+
+/// What an operation does to whom, if somebody may stay by its refusal.
+fn in_operation(known: Known<'_>, members: &Map<String, Value>) -> Result<Option<Lost>, Error> {
+    let text = |name: &str| member(members, name).and_then(Value::as_str).unwrap_or_default().trim();
+    let mut path = text("path").to_owned();
+    references::resolve_path(&mut path, known.ids);
+    let (word, data) = (text("method"), member(members, "data"));
+    let Some((resource_type, in_path)) = place(&percent_decode_str(&path).decode_utf8_lossy()) else {
+        return Ok(None);
+    };
+    let method = BulkMethod::named(word);
+    let operation = method.map_or(Operation::Patch, named);
+    let asked = match (method, in_path) {
+        _ if known.says || says(members, &OF_OPERATION) => Asked::Leaving,
+        (None, _) if READS.iter().any(|read| word.eq_ignore_ascii_case(read)) => Asked::Nothing,
+        (Some(BulkMethod::Post), Some(_)) => Asked::of(Operation::Patch, resource_type, data),
+        _ => Asked::of(operation, resource_type, data),
+    };
+    if asked == Asked::Nothing {
+        return Ok(None);
+    }
+    let within = || data.and_then(|data| member(data.as_object()?, "id")?.as_str());
+    let id = match in_path.or_else(|| Id::parse(&plain(within()?))) {
+        Some(id) => Some(id),
+        None => data.map_or(Ok(None), |data| called(known.service, known.context, resource_type, data))?,
+    };
+    Ok(id.map(|id| Lost { operation, asked, resource_type, id }))
 }
 
 /// The same of what nobody can read: the first resource that its text names.
-fn named(service: &Service, context: &Context, bytes: &[u8], error: Error) -> Error {
-    let text = String::from_utf8_lossy(bytes);
-    let target = |rtype: &'static ResourceType| {
-        let endpoint = format!("{}/", rtype.endpoint);
-        let (at, found) = text.match_indices(&*endpoint).find_map(|(at, endpoint)| {
-            let id = text.get(at + endpoint.len()..at + endpoint.len() + ID_LEN)?;
-            Some((at, Id::parse(id)?))
-        })?;
-        Some((at, rtype, found.to_string()))
-    };
-    let found = registry().types.iter().copied().filter_map(target).min_by_key(|(at, ..)| *at);
-    match found {
-        Some((_, rtype, id)) => refusals::record(service, context, Operation::Patch, (rtype, &id), || None, error),
-        None => error,
-    }
+fn in_text(text: &str) -> Option<Lost> {
+    let (resource_type, id) = resource(text)?;
+    Some(Lost { operation: Operation::Patch, asked: Asked::Leaving, resource_type, id })
 }
 
-fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
-    object.as_object()?.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+/// The resource, or else the type, that a path names, whatever stands around it.
+fn place(path: &str) -> Option<(&'static ResourceType, Option<Id>)> {
+    let endpoint = || words(path).find_map(|word| registry().by_endpoint(word));
+    resource(path).map(|(resource_type, id)| (resource_type, Some(id))).or_else(|| Some((endpoint()?, None)))
+}
+
+/// The first endpoint in a text behind which an id stands.
+fn resource(text: &str) -> Option<(&'static ResourceType, Id)> {
+    let pairs = words(text).zip(words(text).skip(1));
+    pairs.into_iter().find_map(|(endpoint, id)| {
+        let id = Id::parse(&id.to_ascii_lowercase())?;
+        Some((registry().by_endpoint(endpoint)?, id))
+    })
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|word| !word.is_empty())
+}
+
+/// Whether a message says that somebody leaves by a member that it does not have.
+fn says(members: &Map<String, Value>, own: &[&str]) -> bool {
+    let is_other = |name: &str| !own.iter().any(|own| name.eq_ignore_ascii_case(own));
+    let others = members.iter().filter(|(name, _)| is_other(name));
+    leaving::is_asked_anew(&others.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
+    let found = members.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value);
+    found.filter(|value| !value.is_null())
 }

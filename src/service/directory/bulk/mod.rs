@@ -14,6 +14,7 @@ use std::collections::btree_map::IntoValues;
 use std::collections::{BTreeMap, HashMap};
 
 use self::job::Job;
+use self::lost::Known;
 use self::plan::Plan;
 use crate::domain::Operation;
 use crate::scim;
@@ -64,7 +65,10 @@ impl Service {
     /// 400 for a job that is malformed, 413 for one over the limits; nothing has changed then.
     pub fn bulk(&self, context: &Context, body: &[u8]) -> Result<Done, Error> {
         authorize(&context.caller, Operation::Bulk, None)?;
-        carry_out(self, context, body).map_err(|error| lost::record(self, context, body, error))
+        carry_out(self, context, body).map_err(|error| {
+            let known = Known { service: self, context, ids: &HashMap::new(), says: false };
+            lost::record(known, body, error)
+        })
     }
 }
 
@@ -86,6 +90,7 @@ fn carry_out(service: &Service, context: &Context, body: &[u8]) -> Result<Done, 
         ids: HashMap::new(),
         results: BTreeMap::new(),
         tolerances,
+        beside: request.beside,
     };
     job.run(plan, request.fail_on_errors);
     let failed = job.results.iter().find(|(_, result)| result.status >= 400);

@@ -2,17 +2,27 @@
 
 use percent_encoding::percent_decode_str;
 
-use crate::domain::log::Entry;
 use crate::domain::{Id, Operation};
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::conditions::{Conditions, Tags, etag};
+use crate::service::directory::refusals::Dropped;
 use crate::service::directory::resources::{self, Saved, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
 
 fn refused(detail: String) -> Error {
     scim::Error::syntax(detail).into()
+}
+
+/// What a method does.
+pub(in crate::service::directory::bulk) fn named(method: BulkMethod) -> Operation {
+    match method {
+        BulkMethod::Post => Operation::Create,
+        BulkMethod::Put => Operation::Replace,
+        BulkMethod::Patch => Operation::Patch,
+        BulkMethod::Delete => Operation::Delete,
+    }
 }
 
 /// The endpoint or resource that a path names.
@@ -59,20 +69,6 @@ impl BulkTarget {
         Some(format!("{}/{}", resource_type.endpoint, id?))
     }
 
-    /// Its type and its id, as far as the path names one.
-    pub(in crate::service::directory::bulk) fn resource(&self) -> (&'static ResourceType, &str) {
-        (self.resource_type, self.id.as_deref().unwrap_or_default())
-    }
-
-    pub(in crate::service::directory::bulk) fn operation(&self, method: BulkMethod) -> Operation {
-        match method {
-            BulkMethod::Post => Operation::Create,
-            BulkMethod::Put => Operation::Replace,
-            BulkMethod::Patch => Operation::Patch,
-            BulkMethod::Delete => Operation::Delete,
-        }
-    }
-
     pub(in crate::service::directory::bulk) fn apply(
         self,
         change: &mut Change<'_>,
@@ -82,6 +78,9 @@ impl BulkTarget {
         let BulkTarget { resource_type, id } = self;
         let id = id.unwrap_or_default();
         let data = operation.data.unwrap_or_default();
+        // Who is deleted has left.
+        let beside = operation.beside.filter(|_| operation.method != BulkMethod::Delete);
+        beside.map_or(Ok(()), |beside| beside.spare(tolerances))?;
         let conditions =
             Conditions { if_match: operation.version.as_deref().map(Tags::of_version), if_none_match: None };
         let (saved, status) = match operation.method {
@@ -101,7 +100,7 @@ impl BulkTarget {
                 let loaded = resources::load(change, resource_type, &id, &conditions)?;
                 resources::delete(change, resource_type, &loaded.resource)?;
                 let location = resources::location(change.service, resource_type, &loaded.resource.id);
-                return Ok(Outcome { status: 204, location, version: None, unknown: None, created: None });
+                return Ok(Outcome { status: 204, location, version: None, dropped: None, created: None });
             }
         };
         Ok(Outcome::of(change.service, resource_type, &saved, status))
@@ -113,8 +112,8 @@ pub(in crate::service::directory::bulk) struct Outcome {
     status: u16,
     location: String,
     version: Option<String>,
-    /// See [`Saved::unknown`].
-    pub(in crate::service::directory::bulk) unknown: Option<(Id, Entry)>,
+    /// See [`Saved::dropped`].
+    pub(in crate::service::directory::bulk) dropped: Option<(Id, Dropped)>,
     /// The id of a resource that it created.
     pub(in crate::service::directory::bulk) created: Option<String>,
 }
@@ -130,7 +129,7 @@ impl Outcome {
             status,
             location: resources::location(service, resource_type, &saved.view.resource.id),
             version: Some(etag(saved.view.resource.version)),
-            unknown: saved.unknown.clone().map(|entry| (saved.view.resource.id, entry)),
+            dropped: saved.dropped.clone().map(|dropped| (saved.view.resource.id, dropped)),
             created: (status == 201).then(|| saved.view.resource.id.to_string()),
         }
     }

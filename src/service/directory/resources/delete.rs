@@ -9,7 +9,7 @@ use crate::scim::path::AttrRef;
 use crate::scim::reference::references;
 use crate::service::change::ending::{Ending, update_principal};
 use crate::service::conditions::Conditions;
-use crate::service::directory::refusals;
+use crate::service::directory::refusals::{self, Asked};
 use crate::service::directory::resources::{load, stored_document};
 use crate::service::impact::protect::{self, Write};
 use crate::service::{Change, Context, Error, Service, change, keys, registry};
@@ -34,7 +34,7 @@ impl Service {
             let loaded = load(change, resource_type, &id, &conditions)?;
             delete(change, resource_type, &loaded.resource)
         });
-        done.map_err(|error| refusals::record(self, context, operation, target, || None, error))
+        done.map_err(|error| refusals::record(self, context, operation, target, || Asked::Leaving, error))
     }
 }
 

@@ -13,8 +13,9 @@ use serde_json::{Map, Value};
 pub(in crate::service) use self::delete::delete;
 pub(in crate::service) use self::principal::settle;
 pub(in crate::service) use self::save::Saved;
-pub use self::write::read_body;
+pub(in crate::service) use self::unique::called;
 pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
+pub use self::write::{read_body, refused_creation};
 use crate::domain::{Connection, Id, Operation, TenantKey};
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
@@ -98,7 +99,7 @@ pub(in crate::service) fn saved(
 ) -> Result<Saved, Error> {
     let tenant = change.key();
     let resource = find(change.conn, tenant, resource_type, id)?;
-    Ok(Saved { view: View { resource, external_id: None, is_member: false }, unknown: None })
+    Ok(Saved { view: View { resource, external_id: None, is_member: false }, dropped: None })
 }
 
 /// Loads a resource to change it: checks who may write it and which version the client has seen.

@@ -14,6 +14,7 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, ResourceType, validate};
 use crate::service::change::ending::Ending;
 use crate::service::directory::members::{self, Delta, Plan};
+use crate::service::directory::refusals::Dropped;
 use crate::service::directory::resources::principal::{follow, keep_known_sponsors, principal};
 use crate::service::directory::resources::unique::{claim_unique, keep_own_names, set_external_id};
 use crate::service::directory::resources::write::check_reserved;
@@ -69,10 +70,9 @@ impl Ready {
 /// A resource as stored.
 pub(in crate::service) struct Saved {
     pub(in crate::service) view: View,
-    /// The record of members or owners that nobody has and beside which nothing changed: else nobody would be told which
-    /// they were. It is for whoever carried the change out to keep, once an hour: a change that is done again must not
-    /// take its place twice.
-    pub(in crate::service) unknown: Option<Entry>,
+    /// What was dropped and beside which nothing changed: else nobody would be told what it was. It is for whoever carried
+    /// the change out to keep, once an hour: a change that is done again must not take its place twice.
+    pub(in crate::service) dropped: Option<Dropped>,
 }
 
 /// Stores a new resource.
@@ -137,7 +137,7 @@ pub(in crate::service::directory::resources) fn create(
         modified: change.now,
     };
     let view = View { resource, external_id: draft.external_id.clone(), is_member: false };
-    Ok(Saved { view, unknown: None })
+    Ok(Saved { view, dropped: None })
 }
 
 /// What is made ready anew, if sponsors are left out of it.
@@ -190,10 +190,11 @@ pub(in crate::service::directory::resources) fn update(
         store::resources::touch(change.conn, tenant, key, change.now)?;
     }
     if paths.is_empty() && delta.is_empty() {
-        let unknown = unknown(change, resource_type, &before, tolerances);
+        let none = (vec![], (Affected::default(), &*tolerances));
+        let dropped = Dropped::of(|| entry(change, resource_type, &before.resource.id, none), tolerances);
         // Whether it is in any group was not asked: rendering finds out.
         let view = View { resource: before.resource, external_id: before.external_id, is_member: true };
-        return Ok(Saved { view, unknown });
+        return Ok(Saved { view, dropped });
     }
     let id = before.resource.id;
     let own = (before.external_id.as_deref(), draft.external_id.as_deref());
@@ -235,7 +236,7 @@ fn changed_view(
     }
     store::resources::changed(&mut resource, now);
     // Whether it is in any group was not asked: rendering finds out.
-    Saved { view: View { resource, external_id, is_member: true }, unknown: None }
+    Saved { view: View { resource, external_id, is_member: true }, dropped: None }
 }
 
 /// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives
@@ -291,18 +292,6 @@ fn put(
     let display = resource_type.display_in(document);
     store::resources::update(change.conn, change.key(), key, &text, display, change.now)?;
     Ok(text)
-}
-
-/// See [`Saved::unknown`].
-fn unknown(
-    change: &Change<'_>,
-    resource_type: &ResourceType,
-    before: &Loaded,
-    tolerances: &Tolerances,
-) -> Option<Entry> {
-    let is_named = tolerances.names().contains(&Tolerance::UnknownReference.name());
-    let none = (vec![], (Affected::default(), tolerances));
-    is_named.then(|| entry(change, resource_type, &before.resource.id, none))
 }
 
 /// The record of a write, without members.

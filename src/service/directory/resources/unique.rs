@@ -2,13 +2,13 @@
 
 use serde_json::{Map, Value};
 
-use crate::domain::{Connection, Operation};
+use crate::domain::{Connection, Id, Operation};
 use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, Uniqueness, text, validate};
 use crate::service::directory::resources::Loaded;
 use crate::service::directory::resources::save::Draft;
 use crate::service::directory::resources::write::{EXTERNAL_ID, check_reserved};
-use crate::service::{Change, Error, authorize};
+use crate::service::{Change, Context, Error, Service, authorize};
 use crate::store::{self, ResourceKey};
 
 /// Claims the values that must be unique and releases those that are no longer there: the database,
@@ -62,6 +62,30 @@ fn taken(
     let by = holder.map_or(String::new(), |holder| format!(" by {holder}"));
     let detail = format!("{attribute}: the value is taken{by}");
     Ok(scim::Error::new(scim::ScimType::Uniqueness, detail).into())
+}
+
+/// Who has the name that a body gives, as far as it must be unique.
+pub(in crate::service) fn called(
+    service: &Service,
+    context: &Context,
+    resource_type: &'static ResourceType,
+    body: &Value,
+) -> Result<Option<Id>, Error> {
+    let Some(naming) = resource_type.naming else { return Ok(None) };
+    let is_naming = |name: &str| {
+        let name = name.rsplit(':').next().unwrap_or_default();
+        name.eq_ignore_ascii_case(&naming.name)
+    };
+    let mut members = body.as_object().into_iter().flatten();
+    let name = members.find(|(name, _)| is_naming(name)).and_then(|(_, name)| name.as_str());
+    let (Some(name), Some(scope)) = (name, scope(resource_type, &naming.name, context.caller.connection())) else {
+        return Ok(None);
+    };
+    let (tenant, key) = (context.caller.tenant.key, text::key(name, naming.case_exact));
+    service.read(|conn| {
+        let holder = store::unique::holder(conn, tenant, &scope, &key)?;
+        Ok(holder.map(|holder| store::resources::id_of(conn, tenant, holder)).transpose()?.flatten())
+    })
 }
 
 /// Beside what says who has access, a new name is not claimed but left out where somebody else has it, or nobody

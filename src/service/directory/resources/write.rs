@@ -11,9 +11,11 @@ use crate::scim::tolerance::Tolerances;
 use crate::scim::validate::{self, Incoming};
 use crate::scim::{self, ResourceType, json, reference};
 use crate::service::conditions::{Conditions, etag};
+use crate::service::directory::refusals::{self, Asked};
 use crate::service::directory::resources::save::{Draft, Ready, Saved, create, update};
+use crate::service::directory::resources::unique::called;
 use crate::service::directory::resources::{Answer, Wanted, load};
-use crate::service::directory::{refusals, render, resources};
+use crate::service::directory::{render, resources};
 use crate::service::{Change, Context, Error, Service, authorize, change};
 use crate::store;
 
@@ -70,7 +72,8 @@ impl Service {
         );
         done.map_err(|error| {
             let body = || read_body(self, context, body).ok();
-            refusals::record(self, context, Operation::Replace, target, body, error)
+            let asked = || Asked::of(Operation::Replace, resource_type, body().as_ref());
+            refusals::record(self, context, Operation::Replace, target, asked, error)
         })
     }
 
@@ -102,7 +105,8 @@ impl Service {
         );
         done.map_err(|error| {
             let body = || read_body(self, context, body).ok();
-            refusals::record(self, context, Operation::Patch, target, body, error)
+            let asked = || Asked::of(Operation::Patch, resource_type, body().as_ref());
+            refusals::record(self, context, Operation::Patch, target, asked, error)
         })
     }
 }
@@ -117,6 +121,30 @@ pub fn read_body(service: &Service, context: &Context, body: &[u8]) -> Result<Va
     }
     let tolerances = service.tolerances(context);
     Ok(json::parse(&tolerances.json_bytes(body), &tolerances.json_limits())?)
+}
+
+/// The refusal of a creation, recorded if by it somebody stays who has that name already: some providers say so that
+/// somebody leaves whom they take for a new one.
+pub fn refused_creation(
+    service: &Service,
+    context: &Context,
+    resource_type: &'static ResourceType,
+    body: &[u8],
+    error: Error,
+) -> Error {
+    let Ok(body) = read_body(service, context, body) else { return error };
+    let asked = Asked::of(Operation::Create, resource_type, Some(&body));
+    if asked == Asked::Nothing {
+        return error;
+    }
+    match called(service, context, resource_type, &body) {
+        Ok(Some(id)) => {
+            let target = (resource_type, &*id.to_string());
+            refusals::record(service, context, Operation::Create, target, || asked, error)
+        }
+        Ok(None) => error,
+        Err(failure) => failure,
+    }
 }
 
 /// The frame of every write: what needs no transaction is read and checked before it, and the answer is rendered
@@ -138,13 +166,8 @@ fn write<R: Send + 'static>(
         let saved = save(change, &read, &mut tolerances)?;
         Ok((saved, tolerances))
     })?;
-    refusals::keep_unknown(
-        service,
-        context,
-        (operation, resource_type),
-        &saved.view.resource.id,
-        saved.unknown.as_ref(),
-    )?;
+    let (kind, id) = ((operation, resource_type), &saved.view.resource.id);
+    refusals::keep_dropped(service, context, kind, id, saved.dropped.as_ref())?;
     // A large group is not echoed by PATCH unless the client says what it wants.
     let may_be_quiet = operation == Operation::Patch && wanted.attributes.is_empty();
     answer_saved(service, context, resource_type, &saved, &projection, may_be_quiet, &tolerances)
