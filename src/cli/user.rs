@@ -64,6 +64,9 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             if let Some(why) = in_the_way(service, &context, &shown, &of.user)? {
                 print::note(&format!("{} is still not live: {why}", of.user));
             }
+            if force && shown.live {
+                of_keyroll(service, &context, &shown)?.iter().for_each(|held| print::note(held));
+            }
             Ok(())
         }
         Command::Delete(named) => {
@@ -107,6 +110,16 @@ fn in_the_way(service: &Service, context: &Context, shown: &UserResponse, name: 
         (true, false) => "none of its owners is live: the identity provider has to name one who is".to_owned(),
         (true, true) => no_sponsor(&service.read_agent(context, &shown.id.to_string())?),
     }))
+}
+
+/// What somebody who comes back may do with Keyroll itself: an identity provider may not bring that about, but of whoever is
+/// inactive it writes what it likes (design §5), and a rule or a role that it asserts may give it.
+fn of_keyroll(service: &Service, context: &Context, shown: &UserResponse) -> Result<Option<String>, Error> {
+    let access = service.read_access(context, shown.kind, &shown.id.to_string(), None)?;
+    let held = access.permissions.texts().into_iter().filter(|text| text.starts_with("keyroll:"));
+    let held = held.collect::<Vec<_>>().join(", ");
+    let why = format!("keyroll access show {} says why", shown.id);
+    Ok((!held.is_empty()).then(|| format!("this permits on Keyroll itself: {held}: {why}")))
 }
 
 /// What only `--force` overrules.

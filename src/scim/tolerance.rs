@@ -136,8 +136,8 @@ tolerances! {
     PathlessRemove = "auto-014", [Auto, Entra, Okta];
     /// The `value` of members or owners where they themselves are meant: `members[value eq "…"].value`, `members.value`.
     MemberValue = "auto-015", [Auto, Entra, Okta];
-    /// The id of a member or an owner in another spelling: in upper case, with blanks around it, at the end of a URL, as a
-    /// list of one, or by `$ref` alone.
+    /// The id of a member or an owner in another spelling, in a value or in a filter: in upper case, with blanks or braces
+    /// around it, as `urn:uuid:`, with U+0000, at the end of a URL, as a list of one, as `id`, or by `$ref` alone.
     MemberSpelling = "auto-016", [Auto, Entra, Okta];
     /// Operations of a job that have one bulkId: only what refers to it fails.
     SharedBulkId = "auto-017", [Auto, Entra, Okta];

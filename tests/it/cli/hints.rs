@@ -147,7 +147,9 @@ fn the_host_brings_back_whom_the_identity_provider_may_not() {
         assert_eq!(verify(), json!("OWNER_INACTIVE"));
         let words: Vec<&str> = way.split(' ').skip(1).chain(["--json"]).collect();
         let shown = place.run(&words).expect(0);
-        assert_eq!(shown.stderr, "");
+        // What comes back with the person, whoever brought it about meanwhile.
+        let said = format!("this permits on Keyroll itself: keyroll:*:*: keyroll access show {id} says why");
+        assert_eq!(shown.stderr, format!("keyroll: {said}\n"));
         let shown = shown.json();
         assert_eq!(
             [&shown["live"], &shown["active"], &shown["admin_hold"]],
@@ -159,6 +161,19 @@ fn the_host_brings_back_whom_the_identity_provider_may_not() {
         assert_eq!((&read["active"], &read["meta"]["version"]), (&json!(true), &json!("W/\"3\"")));
         active(false).expect(200);
         assert_eq!(verify(), json!("OWNER_INACTIVE"));
+        // Of whoever is inactive a provider writes what it likes: that a rule gives something by it is told as well.
+        let made = server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "eve", "active": false}));
+        let eve = made.expect(201).json()["id"].as_str().unwrap().to_owned();
+        let rule = json!({"role": "keyroll.auditor", "source": {"rule": "title eq \"CISO\""}});
+        server.admin().post("/v1/mappings", &rule).expect(201);
+        let set = json!([{"op": "replace", "path": "title", "value": "CISO"}]);
+        let set = json!({"schemas": [PATCH], "Operations": set});
+        server.idp().patch(&format!("/scim/v2/Users/{eve}"), &set).expect(200);
+        let told = place.run(&["user", "activate", "eve", "--force"]).expect(0).stderr;
+        assert!(told.starts_with("keyroll: this permits on Keyroll itself: keyroll:"), "{told}");
+        // Who lifts a mere hold, or brings back somebody without any, has nothing to look at.
+        place.run(&["user", "suspend", "eve"]).expect(0);
+        assert_eq!(place.run(&["user", "activate", "eve"]).expect(0).stderr, "");
         place.run(&["log", "verify"]).expect(0);
     }
 }
