@@ -125,6 +125,8 @@ pub(super) const NO_STANDBY: &str = "no synchronous standby is set, and without 
 pub(super) const STANDBY: &str = "the database is a standby, and only its primary tells what holds";
 pub(super) const SLOW: &str = "the database did not answer in time";
 pub(super) const OVERTAKEN: &str = "another primary has taken over from this database";
+/// What a server says once a newer version has changed the tables under it.
+pub(super) const OUTDATED: &str = "a newer version of keyroll has changed the tables: start that version here";
 pub(super) const LOCKED: &str = "another program has locked it: try again once that has finished, or end it";
 pub(super) const TOLD_LOCKED: &str = "another program has locked the database";
 const CANCELLED: &str = "the statement took too long, or was cancelled";
@@ -134,7 +136,8 @@ const DISK_FAILS: &str = "the disk fails";
 pub(super) const SERVER_DISK_FULL: &str = "the disk of the database server is full";
 
 /// What is told of a failure, by a part of its text.
-const TOLD: [(&str, &str); 13] = [
+const TOLD: [(&str, &str); 14] = [
+    (OUTDATED, OUTDATED),
     (NO_STANDBY, NO_STANDBY),
     (SLOW, SLOW),
     (MOVED, MOVED),

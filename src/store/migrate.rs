@@ -1,13 +1,13 @@
 //! Making and migrating the tables: compiled in, one folder for each database.
 
-use diesel::migration::{MigrationSource, MigrationVersion};
+use diesel::migration::MigrationSource;
 use diesel::sql_types::Text;
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Bind, Conn};
 use super::db::Db;
 use super::error::{Error, Result, without_rights};
-use super::index;
+use super::{index, steps};
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -19,7 +19,8 @@ const LOCK: i64 = 0x006b_6579_726f_6c6c;
 /// on PostgreSQL this takes one.
 ///
 /// # Errors
-/// [`Error::Refused`] if a newer version of Keyroll has migrated the database, or a migration fails.
+/// [`Error::Refused`] if a newer version of Keyroll has migrated the database in a way that this one cannot work with, or a
+/// migration fails.
 pub(super) fn run(conn: &mut Conn) -> Result<()> {
     if conn.is_embedded() {
         return migrate(conn);
@@ -35,15 +36,19 @@ pub(super) fn run(conn: &mut Conn) -> Result<()> {
 /// # Errors
 /// See [`run`].
 pub(super) fn migrate(conn: &mut Conn) -> Result<()> {
+    let known = known(conn)?;
     // Diesel would make its table first, and a database that takes no writes now has the tables all the same.
-    let is_current = applied(conn).is_ok_and(|applied| known(conn).is_ok_and(|known| applied == known));
-    if is_current {
-        return index::ensure_paths(conn);
+    let applied = applied(conn).unwrap_or_default();
+    steps::check_unknown(conn, &applied.iter().filter(|version| !known.contains(version)).collect::<Vec<_>>())?;
+    let pending: Vec<&String> = known.iter().filter(|version| !applied.contains(version)).collect();
+    if !pending.is_empty() {
+        steps::check_nodes(conn, &pending)?;
+        match &mut conn.db {
+            Db::Sqlite(c) => climb_on(c, SQLITE)?,
+            Db::Postgres(c) => climb_on(c, POSTGRES)?,
+        }
     }
-    match &mut conn.db {
-        Db::Sqlite(c) => pending(c, SQLITE)?,
-        Db::Postgres(c) => pending(c, POSTGRES)?,
-    }
+    steps::note(conn)?;
     index::ensure_paths(conn)
 }
 
@@ -120,21 +125,12 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::Refused(format!("the database could not be migrated: {}", without_rights(&error.to_string())))
 }
 
-fn pending<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>
+/// Takes the steps that this version knows and the database does not have.
+fn climb_on<C, DB>(conn: &mut C, source: EmbeddedMigrations) -> Result<()>
 where
     C: MigrationHarness<DB>,
     DB: diesel::backend::Backend,
     EmbeddedMigrations: MigrationSource<DB>,
 {
-    let known = MigrationSource::<DB>::migrations(&source).map_err(failed)?;
-    let known: Vec<MigrationVersion<'_>> = known.iter().map(|m| m.name().version().as_owned()).collect();
-    let applied = conn.applied_migrations().map_err(failed)?;
-    if let Some(newer) = applied.iter().find(|version| !known.contains(version)) {
-        return Err(Error::Refused(format!(
-            "the database was migrated by a newer version of keyroll ({newer}): \
-             install that version or restore a backup"
-        )));
-    }
-    conn.run_pending_migrations(source).map_err(failed)?;
-    Ok(())
+    conn.run_pending_migrations(source).map(|_| ()).map_err(failed)
 }

@@ -55,6 +55,7 @@ mod staged;
 mod staging;
 mod standby;
 mod statement;
+mod steps;
 mod swap;
 pub mod sweep;
 pub mod tenants;

@@ -9,7 +9,8 @@ use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Text};
 
 use super::connection::{Bind, Conn};
-use super::error::Result;
+use super::error::{Error, OUTDATED, Result};
+use super::steps::{NEWEST, OVERTAKING};
 use super::types::Column;
 use crate::domain::Id;
 
@@ -98,17 +99,18 @@ pub(super) fn join(conn: &mut Conn, own: &Member) -> Result<()> {
 /// Looks who is there, and tells what others want to know: that this one is there, and how far it has come. With `asks`
 /// it asks them how far they have.
 pub(super) fn beat(conn: &mut Conn, own: &Member, asks: bool) -> Result<Beat> {
+    let overtaking = format!("{OVERTAKING} '{NEWEST}'");
     let sql = format!(
         "WITH told AS MATERIALIZED ({TOLD}), \
-         own AS (INSERT INTO nodes AS n (id, version, host, address, started, seen, applied, asks) \
-             SELECT ?, ?, ?, ?, millis, millis, ended, CASE WHEN ? = 1 THEN ended ELSE 0 END FROM told \
+         own AS (INSERT INTO nodes AS n (id, version, host, address, schema, started, seen, applied, asks) \
+             SELECT ?, ?, ?, ?, '{NEWEST}', millis, millis, ended, CASE WHEN ? = 1 THEN ended ELSE 0 END FROM told \
              WHERE ? = 1 OR NOT EXISTS (SELECT FROM nodes WHERE id = ? \
                  AND seen > millis - {RENEW_MILLIS} AND seen <= millis \
                  AND applied >= (SELECT COALESCE(max(asks), 0) FROM nodes WHERE id <> ?)) \
              ON CONFLICT (id) DO UPDATE SET seen = excluded.seen, applied = excluded.applied, \
                  asks = GREATEST(n.asks, excluded.asks)) \
          SELECT COALESCE(n.id, ''), COALESCE(version, ''), COALESCE(host, ''), COALESCE(address, ''), \
-             COALESCE(started, 0), COALESCE(seen, 0), COALESCE(applied, 0), millis, ended \
+             COALESCE(started, 0), COALESCE(seen, 0), COALESCE(applied, 0), millis, ended, ({overtaking}) \
          FROM told LEFT JOIN nodes AS n ON true"
     );
     let (id, asks) = (own.id.as_bytes(), i64::from(asks));
@@ -116,11 +118,14 @@ pub(super) fn beat(conn: &mut Conn, own: &Member, asks: bool) -> Result<Beat> {
     let [version, host, address] = texts;
     let binds =
         [Bind::Bytes(id), version, host, address, Bind::Int(asks), Bind::Int(asks), Bind::Bytes(id), Bind::Bytes(id)];
-    type Told = (Vec<u8>, String, String, String, i64, i64, i64, i64, i64);
-    type SqlTold = (Binary, Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt);
+    type Told = (Vec<u8>, String, String, String, i64, i64, i64, i64, i64, i64);
+    type SqlTold = (Binary, Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
     let rows = conn.load_sql::<SqlTold, Told>(&sql, &binds)?;
+    if rows.first().is_some_and(|row| row.9 > 0) {
+        return Err(Error::Unavailable(OUTDATED.to_owned()));
+    }
     let ended = rows.first().map_or(0, |row| row.8);
-    let node = |(id, version, host, address, started, seen, applied, millis, _): Told| {
+    let node = |(id, version, host, address, started, seen, applied, millis, ..): Told| {
         read((id, version, host, address, started, seen, applied), millis)
     };
     let nodes = rows.into_iter().filter(|row| !row.0.is_empty()).map(node).collect::<Result<_>>()?;

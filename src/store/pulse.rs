@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::error::Result;
+use super::error::{Error, OUTDATED, Result};
 use super::looks::Looks;
 use super::nodes::{self, Asked, Beat, Member};
 use super::session::{Server, Session};
@@ -53,9 +53,21 @@ impl Pulse {
             let (server, own, asked, mut session) = (server.beside(SETTINGS), own.clone(), Arc::clone(&asked), None);
             Box::new(move || {
                 let join = |session: &mut Session| nodes::join(&mut session.conn, &own);
-                server.ask_over(&mut session, join, |session| asked.beat(session, &own))
+                let beat = |session: &mut Session| {
+                    let told = asked.beat(session, &own);
+                    // What was changed meanwhile may be what every statement stands on.
+                    if matches!(&told, Err(Error::Unavailable(why)) if why == OUTDATED) {
+                        server.give_up(session);
+                    }
+                    told
+                };
+                server.ask_over(&mut session, join, beat)
             })
         })?;
+        // The others know of it before it answers anybody, if they can.
+        if let Err(error) = beats.wait() {
+            log::warn!("this node cannot tell others yet that it is there: {error}");
+        }
         Ok(Pulse { beats, questions })
     }
 

@@ -4,8 +4,9 @@
 
 #![expect(missing_docs, reason = "the macro writes the items; the migrations say what the tables are for")]
 
-/// The tables of a backup, each behind those that it refers to; a test holds it to the migrations. Which nodes
-/// there are (`nodes`), and which of them does a job of the worker (`worker_leases`), is left out: that was before.
+/// The tables of a backup, each behind those that it refers to; a test holds it to the migrations. Left out
+/// is what whoever makes the tables says anew (`migration_steps`), and what is over then: which nodes there were (`nodes`),
+/// and which of them did a job of the worker (`worker_leases`).
 pub const TABLES: [&str; 20] = [
     "installation",
     "tenants",

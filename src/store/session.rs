@@ -10,8 +10,9 @@ use diesel::sql_types::{BigInt, Bool, Integer, Text};
 use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, ended};
-use super::error::{Error, FOREIGN, Kind, OVERTAKEN, Result, STANDBY};
+use super::error::{Error, FOREIGN, Kind, OUTDATED, OVERTAKEN, Result, STANDBY};
 pub(super) use super::reach::connect;
+use super::steps;
 
 /// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for longer than
 /// others wait for it, and changes wait for each other's rows, whatever the database's own default is. A commit is on disk, and on the
@@ -130,6 +131,7 @@ impl Server {
         let backend = conn.load_sql::<Integer, i32>("SELECT pg_backend_pid()", &[])?.pop().unwrap_or_default();
         let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met };
         session.timeline = session.look(&self.known)?.0;
+        steps::check_running(&mut session.conn)?;
         self.known.made.fetch_add(1, Ordering::AcqRel);
         if self.known.recovered.fetch_max(made_at, Ordering::AcqRel) < made_at {
             log::info!("the database is there again");
@@ -208,6 +210,15 @@ impl Server {
                 Err(_) if again && session.trouble().is_some_and(|trouble| trouble.kind == Kind::Lost) => again = false,
                 Err(error) => return Err(error),
             }
+        }
+    }
+
+    /// Gives up every session that there is, if nothing can be done over them any more.
+    pub(super) fn give_up(&self, session: &Session) {
+        let losses = &self.known.losses;
+        let made_at = session.made_at;
+        if losses.compare_exchange(made_at, made_at + 1, Ordering::AcqRel, Ordering::Acquire).is_ok() {
+            log::error!("{OUTDATED}");
         }
     }
 

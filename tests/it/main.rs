@@ -63,4 +63,5 @@ mod support;
 mod tampered;
 mod tidy;
 mod turns;
+mod upgrade;
 mod worker;

@@ -1,0 +1,2 @@
+ALTER TABLE nodes DROP COLUMN schema;
+DROP TABLE migration_steps;
