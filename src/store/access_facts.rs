@@ -57,9 +57,9 @@ pub enum Groups {
 // circle; the plus hides the tenant from SQLite's planner (see `resources::by_keys`).
 const OWN: &str = "WITH RECURSIVE own AS (SELECT r.key, r.id, r.document, c.name FROM ";
 const NAMED: &str = " LEFT JOIN connections c ON c.key = r.connection";
-const UP: &str = "), up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq \
-     FROM own CROSS JOIN memberships m WHERE m.member_key = own.key AND m.until_seq IS NULL AND m.tenant = ? \
-     UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ";
+const FIRST: &str = "), up (member, grp, since) AS (SELECT m.member_key, m.group_key, m.from_seq FROM own ";
+const OWN_LISTS: &str = "m.member_key = own.key AND m.until_seq IS NULL AND m.tenant = ?";
+const UP: &str = " UNION SELECT m.member_key, m.group_key, m.from_seq FROM up ";
 const HEAD: &str = ") SELECT 0, policy_epoch, CAST(NULL AS bigint), CAST(NULL AS bigint), CAST(NULL AS bytea), \
      CAST(NULL AS text), CAST(NULL AS text), CAST(NULL AS boolean), CAST(NULL AS boolean), CAST(NULL AS boolean) \
      FROM log_heads WHERE tenant = ? \
@@ -156,7 +156,8 @@ fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> 
         sql.push_str(" WHERE r.tenant = ? AND r.id = ?");
     }
     if groups >= Groups::Names {
-        sql.extend([UP, &conn.each("memberships", "m", LISTS)]);
+        let first = conn.each("memberships", "m", OWN_LISTS);
+        sql.extend([FIRST, &first, UP, &conn.each("memberships", "m", LISTS)]);
         Vec::push(&mut binds, own());
     }
     sql.extend([HEAD, &principals]);

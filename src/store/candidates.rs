@@ -82,13 +82,17 @@ fn displayed(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, names: &[
 
 fn called(conn: &mut Conn, tenant: TenantKey, group: &ResourceType, values: &[String]) -> Result<Vec<ResourceKey>> {
     // Value by value in each connection: with `value IN` SQLite reads every externalId of a connection.
-    const SQL: &str = "SELECT e.resource FROM ? AS list CROSS JOIN connections c CROSS JOIN external_ids e \
-         WHERE c.tenant = ? AND e.connection = c.key AND e.tenant = c.tenant AND e.type = ? AND e.value = list.value";
+    let own = "e.connection = list.connection AND e.type = ? AND e.value = list.value AND +e.tenant = list.tenant";
+    let sql = format!(
+        "SELECT e.resource FROM (SELECT l.value, c.key AS connection, c.tenant FROM ? AS l CROSS JOIN connections c \
+         WHERE c.tenant = ?) AS list {}",
+        conn.each("external_ids", "e", own)
+    );
     let mut found = vec![];
     for values in values.chunks(CHUNK) {
         let list = List::texts(values.iter().map(String::as_str));
         let binds = [Bind::List(list), Bind::Int(tenant.0), Bind::Text(&group.name)];
-        found.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+        found.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(found)
 }

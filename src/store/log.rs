@@ -11,6 +11,7 @@ use diesel::sql_types::BigInt;
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
 use super::db::Db;
 use super::error::Result;
+use super::row::{self, row};
 use super::schema::{log_heads, log_records};
 use super::staged::{Cell, LOG_HEADS, LOG_RECORDS, Op};
 use super::types::{Column, ResourceKey};
@@ -45,16 +46,16 @@ impl HeadRow {
     }
 }
 
-#[derive(Queryable, Selectable)]
-#[diesel(table_name = log_records)]
-struct Row {
-    seq: i64,
-    time: i64,
-    action: String,
-    subject_kind: String,
-    subject_id: String,
-    bytes: Vec<u8>,
-    hash: Vec<u8>,
+row! {
+    log_records {
+        seq: i64,
+        time: i64,
+        action: String,
+        subject_kind: String,
+        subject_id: String,
+        bytes: Vec<u8>,
+        hash: Vec<u8>,
+    }
 }
 
 impl Row {
@@ -193,14 +194,13 @@ pub fn records(conn: &mut Conn, tenant: TenantKey, from: i64, limit: i64) -> Res
 /// # Errors
 /// If the database cannot be read.
 pub fn many(conn: &mut Conn, tenant: TenantKey, seqs: &[i64]) -> Result<Vec<Record>> {
+    let own = conn.each("log_records", "l", "l.tenant = ? AND l.seq = list.value");
+    let sql = format!("SELECT {} {LISTED}{own}", row::list(COLUMNS, |name| format!("l.{name}")));
     let mut found = Vec::with_capacity(seqs.len());
     for seqs in seqs.chunks(CHUNK) {
-        let rows = on!(conn, |c| log_records::table
-            .select(Row::as_select())
-            .filter(log_records::tenant.eq(tenant.0))
-            .filter(log_records::seq.eq_any(seqs))
-            .load::<Row>(c))?;
-        found.extend(rows);
+        let seqs: Vec<ResourceKey> = seqs.iter().copied().map(ResourceKey).collect();
+        let binds = [Bind::List(List::keys(&seqs)), Bind::Int(tenant.0)];
+        found.extend(conn.load_sql::<SqlRow, Row>(&sql, &binds)?);
     }
     found.into_iter().map(Row::into_domain).collect()
 }

@@ -42,9 +42,11 @@ pub fn add(
     seq: i64,
 ) -> Result<Vec<ResourceKey>> {
     // Whether the member has members itself is kept with the row: see `candidates::inside`.
-    const SQL: &str = "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
-         SELECT ?, ?, r.key, ?, r.type IN ? FROM ? AS list CROSS JOIN resources r \
-         WHERE r.key = list.value ON CONFLICT DO NOTHING RETURNING member_key";
+    let sql = format!(
+        "INSERT INTO memberships (tenant, group_key, member_key, from_seq, nested) \
+         SELECT ?, ?, r.key, ?, r.type IN ? FROM ? AS list {} ON CONFLICT DO NOTHING RETURNING member_key",
+        conn.each("resources", "r", "r.key = list.value")
+    );
     if !conn.is_embedded() && members.len() <= few::FEW {
         return few::add(conn, tenant, group, members, seq);
     }
@@ -53,7 +55,7 @@ pub fn add(
         let types = registry().types.iter().filter(|one| one.rows.is_some()).map(|one| one.name.as_str());
         let (types, list) = (Bind::List(List::texts(types)), Bind::List(List::keys(chunk)));
         let binds = [Bind::Int(tenant.0), Bind::Int(group.0), Bind::Int(seq), types, list];
-        added.extend(conn.load_sql::<BigInt, i64>(SQL, &binds)?.into_iter().map(ResourceKey));
+        added.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(added)
 }

@@ -103,11 +103,12 @@ pub fn resources(conn: &mut Conn, tenant: TenantKey, span: Span) -> Result<usize
     const OLDER: &str = "DELETE FROM resource_history WHERE +tenant = ? AND resource IN ? AND until_seq < \
          (SELECT max(n.until_seq) FROM resource_history n \
           WHERE n.resource = resource_history.resource AND n.until_seq < ?)";
-    const GONE: &str = "DELETE FROM resource_history WHERE +tenant = ? AND resource IN ? AND until_seq < ? \
+    // The sums: before PostgreSQL has counted many, the versions of all resources look as few to it as theirs.
+    const GONE: &str = "DELETE FROM resource_history WHERE +tenant = ? AND resource IN ? AND until_seq + 0 < ? \
          AND (SELECT max(n.until_seq) FROM resource_history n WHERE n.resource = resource_history.resource) < ? \
          AND (SELECT r.key FROM resources r WHERE r.key = resource_history.resource) IS NULL";
     const EMPTY: &str = "UPDATE resource_history SET sealed = ? \
-         WHERE +tenant = ? AND resource IN ? AND until_seq < ? AND length(sealed) > 0";
+         WHERE +tenant = ? AND resource IN ? AND until_seq + 0 < ? AND length(sealed) > 0";
     let (own, end) = (|| Bind::Int(tenant.0), || Bind::Int(span.end));
     let rows = conn.load_sql::<BigInt, i64>(CONCERNED, &[own(), Bind::Int(span.from), end()])?;
     let keys: Vec<ResourceKey> = rows.into_iter().map(ResourceKey).collect();

@@ -15,12 +15,14 @@ use crate::store::schema::credentials;
 /// # Errors
 /// If the database cannot be read.
 pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<StoredCredential>> {
+    // As if there were several owners: then only the index by owner has the order. For one, before PostgreSQL has
+    // counted any, all keys of the tenant look as few to it as the owner's, and are in the order of keys as well.
     let rows = on!(conn, |c| credentials::table
         .select(Row::as_select())
         .filter(credentials::tenant.eq(tenant.0))
-        .filter(credentials::owner.eq(&owner.as_bytes()[..]))
+        .filter(credentials::owner.between(&owner.as_bytes()[..], &owner.as_bytes()[..]))
         .filter(credentials::revoked_at.is_null())
-        .order(credentials::key)
+        .order((credentials::owner, credentials::key))
         .load::<Row>(c))?;
     Ok(rows.into_iter().map(Row::into_stored).collect())
 }

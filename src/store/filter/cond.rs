@@ -9,7 +9,7 @@ pub(in crate::store) enum Cond {
     False,
     All(Vec<Cond>),
     Any(Vec<Cond>),
-    Not(Box<Cond>),
+    Not(Leaf),
     Leaf(Leaf),
 }
 
@@ -66,6 +66,29 @@ pub(in crate::store) enum Relation {
 }
 
 impl Relation {
+    /// The same as the ends of a stretch.
+    pub(in crate::store) fn ends(self) -> &'static [Relation] {
+        match self {
+            Relation::Equal => &[Relation::AtLeast, Relation::AtMost],
+            Relation::Unequal => &[Relation::Unequal],
+            Relation::Greater => &[Relation::Greater],
+            Relation::AtLeast => &[Relation::AtLeast],
+            Relation::Less => &[Relation::Less],
+            Relation::AtMost => &[Relation::AtMost],
+        }
+    }
+
+    fn opposite(self) -> Relation {
+        match self {
+            Relation::Equal => Relation::Unequal,
+            Relation::Unequal => Relation::Equal,
+            Relation::Greater => Relation::AtMost,
+            Relation::AtLeast => Relation::Less,
+            Relation::Less => Relation::AtLeast,
+            Relation::AtMost => Relation::Greater,
+        }
+    }
+
     pub(in crate::store) fn sql(self) -> &'static str {
         match self {
             Relation::Equal => "=",
@@ -176,12 +199,20 @@ impl Cond {
         }
     }
 
+    /// What holds where it does not. What is known of every part stays in sight, whichever way a filter says it:
+    /// `not (not (id eq "x") or …)` is about one resource as well.
     pub(in crate::store) fn opposite(self) -> Cond {
         match self {
             Cond::True => Cond::False,
             Cond::False => Cond::True,
-            Cond::Not(inner) => *inner,
-            other => Cond::Not(Box::new(other)),
+            Cond::Not(leaf) => Cond::Leaf(leaf),
+            Cond::All(parts) => Cond::any(parts.into_iter().map(Cond::opposite)),
+            Cond::Any(parts) => Cond::all(parts.into_iter().map(Cond::opposite)),
+            // Every resource has both times.
+            Cond::Leaf(Leaf::Time(clock, relation, millis)) => {
+                Cond::Leaf(Leaf::Time(clock, relation.opposite(), millis))
+            }
+            Cond::Leaf(leaf) => Cond::Not(leaf),
         }
     }
 
@@ -190,9 +221,8 @@ impl Cond {
         match self {
             Cond::True | Cond::False => 0,
             Cond::All(parts) | Cond::Any(parts) => parts.iter().map(Cond::leaves).sum(),
-            Cond::Not(inner) => inner.leaves(),
-            Cond::Leaf(Leaf::Element(_, rest)) => 1 + rest.leaves(),
-            Cond::Leaf(_) => 1,
+            Cond::Leaf(Leaf::Element(_, rest)) | Cond::Not(Leaf::Element(_, rest)) => 1 + rest.leaves(),
+            Cond::Leaf(_) | Cond::Not(_) => 1,
         }
     }
 

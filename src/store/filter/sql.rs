@@ -3,7 +3,7 @@
 use super::cond::{Cond, Leaf, RowTest, Test, Which};
 use super::values::CUT_BYTES_MIN;
 use crate::domain::{Id, TenantKey};
-use crate::store::connection::{Bind, List};
+use crate::store::connection::{Bind, LISTED, List};
 use crate::store::statement::each;
 
 /// A statement in the making; values stay where they are. What a query starts from and what a condition
@@ -80,6 +80,12 @@ impl<'p> Sql<'p> {
         self.text(self.type_name)
     }
 
+    /// ` AND r.type = ?`, in words that no index knows where an id says which resource it is: before PostgreSQL has counted
+    /// any, all of a type look as few to it as the one that has the id.
+    pub(in crate::store) fn of_type(&mut self, has_id: bool) -> &mut Self {
+        self.push(if has_id { " AND r.type || '' = " } else { " AND r.type = " }).type_name()
+    }
+
     /// The rows of a table for each row before it: see [`crate::store::Conn::each`].
     pub(in crate::store) fn each(&mut self, table: &str, alias: &str, condition: &str) -> &mut Self {
         let join = each(self.postgres, table, alias, condition);
@@ -95,10 +101,11 @@ impl<'p> Sql<'p> {
         format!("{letter}{}", self.aliases)
     }
 
-    /// ` AND condition`, for each.
+    /// ` AND conditions`, if there are any.
     pub(in crate::store) fn and(&mut self, conds: impl IntoIterator<Item = &'p Cond>, scope: &Scope) {
-        for cond in conds {
-            self.push(" AND ").cond(cond, scope);
+        let conds: Vec<&Cond> = conds.into_iter().collect();
+        if !conds.is_empty() {
+            self.push(" AND ").joined(&conds, " AND ", scope);
         }
     }
 
@@ -107,10 +114,10 @@ impl<'p> Sql<'p> {
         match cond {
             Cond::True => drop(self.push("TRUE")),
             Cond::False => drop(self.push("FALSE")),
-            Cond::All(parts) => self.joined(parts, " AND ", scope),
-            Cond::Any(parts) => self.joined(parts, " OR ", scope),
-            Cond::Not(inner) => {
-                self.push("NOT (").cond(inner, scope);
+            Cond::All(parts) => self.joined(&parts.iter().collect::<Vec<_>>(), " AND ", scope),
+            Cond::Any(parts) => self.joined(&parts.iter().collect::<Vec<_>>(), " OR ", scope),
+            Cond::Not(leaf) => {
+                self.push("NOT (").leaf(leaf, scope);
                 self.push(")");
             }
             Cond::Leaf(leaf) => self.leaf(leaf, scope),
@@ -118,7 +125,7 @@ impl<'p> Sql<'p> {
     }
 
     /// In halves of halves: SQLite bounds the depth of an expression.
-    fn joined(&mut self, parts: &'p [Cond], between: &str, scope: &Scope) {
+    fn joined(&mut self, parts: &[&'p Cond], between: &str, scope: &Scope) {
         match parts {
             [] => {}
             [only] => self.cond(only, scope),
@@ -135,6 +142,9 @@ impl<'p> Sql<'p> {
         let key = scope.key.as_str();
         match leaf {
             Leaf::Id(ids) if scope.is_table => self.push("r.id").ids(ids),
+            Leaf::Id(ids) if ids.len() > 1 && self.postgres => {
+                self.push(key).push(" IN (SELECT t.key FROM ").each_id(ids, "t").push(")");
+            }
             Leaf::Id(ids) => {
                 self.push(key).push(" IN (SELECT key FROM resources WHERE tenant = ").tenant().push(" AND id").ids(ids);
                 self.push(")");
@@ -203,9 +213,24 @@ impl<'p> Sql<'p> {
 
     /// What an index row must be.
     pub(in crate::store) fn row(&mut self, alias: &str, row: &'p RowTest) {
+        self.place(alias, row);
+        self.test(&format!("{alias}.value"), &row.test, Some(alias));
+    }
+
+    fn place(&mut self, alias: &str, row: &'p RowTest) {
         self.push(alias).push(".tenant = ").tenant().push(" AND ");
         self.push(alias).push(".path = ").int(row.path.key.into());
-        self.test(&format!("{alias}.value"), &row.test, Some(alias));
+    }
+
+    /// ` FROM … WHERE …` of the index rows that have one of some values, for PostgreSQL. Value by value: with a list of
+    /// many it would rather read whatever else stands under the path.
+    pub(super) fn rows_of_each(&mut self, alias: &str, row: &'p RowTest, texts: &'p [String]) {
+        self.binds.push(Bind::List(List::texts(texts.iter().map(String::as_str))));
+        self.push(LISTED.trim_start_matches("FROM ")).push("CROSS JOIN LATERAL (SELECT * FROM resource_index ");
+        self.push(alias).push(" WHERE ").place(alias, row);
+        self.push(" AND ").push(alias).push(".value = list.value");
+        self.uncut(texts, Some(&format!("{alias}.cut")));
+        self.push(" OFFSET 0) AS ").push(alias).push(" WHERE TRUE");
     }
 
     pub(in crate::store) fn rest_of_element(&mut self, alias: &str, rest: Option<&'p Cond>) {
@@ -213,6 +238,15 @@ impl<'p> Sql<'p> {
             let (key, element) = (format!("{alias}.resource"), Some(format!("{alias}.element")));
             self.push(" AND ").cond(rest, &Scope { key, element, is_table: false });
         }
+    }
+
+    /// Resources by their ids, each looked up by itself: see [`LISTED`].
+    pub(super) fn each_id(&mut self, ids: &[Id], alias: &str) -> &mut Self {
+        self.binds.push(Bind::List(List::ids(ids)));
+        let own = format!("{alias}.tenant = ? AND {alias}.id = list.value");
+        self.push(LISTED.trim_start_matches("FROM ")).each("resources", alias, &own);
+        self.binds.push(Bind::Int(self.tenant.0));
+        self
     }
 
     fn ids(&mut self, ids: &'p [Id]) {
@@ -279,7 +313,11 @@ impl<'p> Sql<'p> {
             }
             self.push(")");
         }
-        // A shorter one is never what was left of a longer one.
+        self.uncut(texts, cut);
+    }
+
+    /// A shorter one is never what was left of a longer one.
+    fn uncut(&mut self, texts: &[String], cut: Option<&str>) {
         if let Some(cut) = cut.filter(|_| texts.iter().any(|text| text.len() >= CUT_BYTES_MIN)) {
             self.push(" AND ").push(cut).push(" = FALSE");
         }

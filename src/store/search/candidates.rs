@@ -128,11 +128,16 @@ impl<'q> Finder<'q> {
                 From::Row(row)
             }
             (Segment::Present(path, _), _) => From::Sorted(path, selective),
-            // Its own index serves the condition and the order.
-            (Segment::Column(..), Some(Cond::Leaf(Leaf::Time(..)))) => From::Table(None),
+            // Its own index serves the condition and the order; of one moment there are few, whatever the order.
+            (Segment::Column(column, _), Some(Cond::Leaf(Leaf::Time(clock, relation, _))))
+                if !postgres || relation.sql() != "=" || column.name() == clock.column() =>
+            {
+                From::Table(None)
+            }
             _ => match selective {
+                None => From::Table(None),
                 // The row itself says it.
-                None | Some(Cond::Leaf(Leaf::Id(_))) => From::Table(None),
+                Some(Cond::Leaf(Leaf::Id(ids))) if ids.len() == 1 || !postgres => From::Table(None),
                 Some(set) if postgres => From::Gathered(set),
                 set => From::Table(set),
             },
@@ -157,7 +162,8 @@ impl<'q> Finder<'q> {
                 }
             }
             From::Table(set) => {
-                sql.push("resources r WHERE r.tenant = ").tenant().push(" AND r.type = ").type_name();
+                let has_id = matches!(driver, Some(Cond::Leaf(Leaf::Id(_))));
+                sql.push("resources r WHERE r.tenant = ").tenant().of_type(has_id);
                 if let Some(set) = set {
                     driver = None;
                     sql.push(" AND r.key IN (").keys(set, &[]);

@@ -215,6 +215,26 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
         let expected = expected.map(|why| format!("{why}{}", on(why)));
         assert_eq!(first(whys), expected, "{text}");
     }
+    // What looks good while there is nothing goes on when there is much.
+    for (text, expected) in [
+        (
+            "SELECT version FROM resources WHERE tenant = $1 AND type = $2 AND id = $3",
+            "resources is searched by tenant, type, and not by resources_tenant_id_key",
+        ),
+        (
+            "SELECT name FROM resources r CROSS JOIN tenants t WHERE t.key = $1 AND r.tenant = t.key AND r.type = $2 \
+             AND r.modified = $3",
+            "r is searched by tenant, type, and not by resources_modified",
+        ),
+        (
+            "SELECT from_seq FROM memberships WHERE member_key = $1 AND nested = TRUE AND until_seq IS NULL",
+            "memberships is read whole",
+        ),
+    ] {
+        let Some(whys) = plans::on_full_postgres(text) else { return };
+        let last = whys.last().map(|why| why.lines().next().unwrap().to_owned());
+        assert_eq!(last, Some(format!("{expected} on PostgreSQL before there were rows")), "{text}");
+    }
 }
 
 #[test]

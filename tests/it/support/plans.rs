@@ -2,10 +2,11 @@
 //!
 //! [`watch`] collects the text of every statement, by diesel's own hook; [`check`], which the end of every story
 //! calls, asks both kinds of database how they would run those that are new. SQLite is asked on the story's own
-//! database, since its plans do not depend on what there is; PostgreSQL on two that are full: one that has
-//! counted its rows, and one that never has.
+//! database, since its plans do not depend on what there is; PostgreSQL on two that are full, one that has
+//! counted its rows and one that never has, on one that has no rows yet, and on one that counted a few.
 
 mod full;
+mod indexes;
 mod rules;
 
 use std::collections::HashSet;
@@ -56,6 +57,9 @@ pub fn unwatched<C: Connection>(url: &str) -> C {
     conn
 }
 
+/// What is longer says the same words again and again, and PostgreSQL takes minutes to explain it.
+const EXPLAINED_BYTES_MAX: usize = 16 << 10;
+
 fn note(event: &InstrumentationEvent<'_>) {
     let InstrumentationEvent::StartQuery { query, .. } = event else { return };
     let mut head = Head(String::new());
@@ -64,7 +68,8 @@ fn note(event: &InstrumentationEvent<'_>) {
     let Head(text) = head;
     let planned = ["SELECT ", "WITH ", "INSERT ", "UPDATE ", "DELETE "];
     // What names no value is about the installation, or a test's own.
-    if !planned.iter().any(|word| text.starts_with(word)) || !text.contains(['?', '$']) {
+    let is_long = text.len() > EXPLAINED_BYTES_MAX;
+    if !planned.iter().any(|word| text.starts_with(word)) || !text.contains(['?', '$']) || is_long {
         return;
     }
     let mut sent = sent();
@@ -147,12 +152,12 @@ struct Plan {
 fn on_postgres(full: &full::Full, texts: &[String]) -> Vec<String> {
     let look = |conn: &mut Conn| {
         let Ok(Db::Postgres(conn)) = conn.settled() else { return Ok(vec![]) };
-        Ok::<_, Error>(texts.iter().filter_map(|text| on_session(conn, full.state, text)).collect())
+        Ok::<_, Error>(texts.iter().filter_map(|text| on_session(conn, full, text)).collect())
     };
     full.store.read(look).unwrap()
 }
 
-fn on_session(conn: &mut PgConnection, state: &str, text: &str) -> Option<String> {
+fn on_session(conn: &mut PgConnection, full: &full::Full, text: &str) -> Option<String> {
     // For any values, as the server's own sessions plan it.
     if let Err(error) = conn.batch_execute(&format!("PREPARE looked_at AS {text}")) {
         return Some(unplanned(text, &error));
@@ -164,7 +169,8 @@ fn on_session(conn: &mut PgConnection, state: &str, text: &str) -> Option<String
     conn.batch_execute("DEALLOCATE looked_at").unwrap();
     let plan = plan.unwrap().plan;
     let parsed: serde_json::Value = serde_json::from_str(&plan).unwrap();
-    let offence = postgres_offence(text, &parsed[0]["Plan"])?;
+    let offence = postgres_offence(text, &parsed[0]["Plan"], &full.indexes)?;
+    let state = full.state;
     Some(format!("{offence} on PostgreSQL {state}\n{text}\n{}", rules::outline(&parsed[0]["Plan"])))
 }
 

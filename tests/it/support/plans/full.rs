@@ -1,4 +1,4 @@
-//! Two full databases, for as long as this process lives.
+//! Two full databases, one that has no rows and one that has few, for as long as this process lives.
 
 use std::sync::OnceLock;
 
@@ -6,13 +6,15 @@ use diesel::PgConnection;
 use diesel::connection::SimpleConnection;
 use keyroll::store::{Settings, Store};
 
+use super::indexes::Indexes;
 use super::unwatched;
 use crate::support::postgres;
 
-/// A database with people and groups, and whether it knows how many.
+/// A database with people and groups, or without, and whether it knows how many.
 pub struct Full {
     pub state: &'static str,
     pub store: Store,
+    pub indexes: Indexes,
 }
 
 /// Everybody is in a group of each of twenty chains; of everything else there is one for each person.
@@ -64,21 +66,29 @@ const NEVER_COUNT: &str = "DO $$ DECLARE t text; BEGIN
         EXECUTE format('ALTER TABLE %I SET (autovacuum_enabled = false)', t);
     END LOOP; END $$";
 
-/// The one that never counted its rows, and the one that has.
+/// The one that never counted its rows, the one that has, and two on which a server that was just set up plans what it
+/// goes on sending when the first directory is there: one that counted a dozen people, and one that counted nothing.
 pub fn databases() -> &'static [Full] {
     static FULL: OnceLock<Vec<Full>> = OnceLock::new();
     FULL.get_or_init(|| {
-        [("without statistics", NEVER_COUNT, "SELECT 1"), ("with statistics", "SELECT 1", "ANALYZE")]
-            .into_iter()
-            .filter_map(|(state, before, after)| {
-                let url = postgres::url()?;
-                let mut conn: PgConnection = unwatched(&url);
-                for sql in [before, FILL, after] {
-                    conn.batch_execute(sql).unwrap();
-                }
-                let store = Store::open(&Settings { url, readers: 1 }).unwrap();
-                Some(Full { state, store })
-            })
-            .collect()
+        let dozen = FILL.replace("4000", "8").replace("4200", "12").replace("key % 10", "key % 2");
+        [
+            ("without statistics", [NEVER_COUNT, FILL]),
+            ("with statistics", [FILL, "ANALYZE"]),
+            ("with statistics of a dozen", [&dozen, "ANALYZE"]),
+            ("before there were rows", [NEVER_COUNT, "SELECT 1"]),
+        ]
+        .into_iter()
+        .filter_map(|(state, made)| {
+            let url = postgres::url()?;
+            let mut conn: PgConnection = unwatched(&url);
+            for sql in made {
+                conn.batch_execute(sql).unwrap();
+            }
+            let indexes = Indexes::read(&mut conn);
+            let store = Store::open(&Settings { url, readers: 1 }).unwrap();
+            Some(Full { state, store, indexes })
+        })
+        .collect()
     })
 }

@@ -2,15 +2,16 @@
 
 use serde_json::Value;
 
+use super::indexes::Indexes;
+
 /// What names a part of a tenant that grows with it. A statement that is found by these alone goes through
 /// everything that the tenant has of a kind: a page of a list may, since it stops; what is asked for each of many
 /// rows, and what changes something, may not.
-const WIDE: [&str; 3] = ["tenant", "type", "path"];
+pub const WIDE: [&str; 3] = ["tenant", "type", "path"];
 
 /// What reads all of something on purpose: how its statement begins, and why.
 const EXCEPTIONS: &[(&str, &str)] = &[
     ("INSERT INTO tenants", "SQLite names where other tables refer to it, and goes to none of them"),
-    ("CROSS JOIN connections c CROSS JOIN external_ids e", "the connections of a tenant: a handful"),
     ("FROM catalogue WHERE tenant = ", "a policy is made of every role and mapping, and then kept"),
     ("ORDER BY log_records.seq DESC LIMIT", "the newest records, in order, which ends with the page"),
     ("ORDER BY r.id", "a list in the order of ids, of whatever type, which ends with the page"),
@@ -24,8 +25,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("principals.direct_grant IS NOT NULL", "grants of a version without mappings: when a server starts"),
 ];
 
-/// Tables of which there are few rows, whatever the directory holds.
-const SMALL: [&str; 2] = ["connections", "log_heads"];
+/// Tables of which there are few rows, whatever the directory holds; the last is diesel's own.
+const SMALL: [&str; 3] = ["connections", "log_heads", "__diesel_schema_migrations"];
 
 fn is_excepted(text: &str) -> bool {
     let text = text.replace(['`', '"'], "");
@@ -66,13 +67,17 @@ pub fn sqlite_offence(text: &str, steps: &[Step]) -> Option<String> {
         let mut words = step.detail.split(' ');
         let (verb, name) = (words.next()?, words.next()?);
         let columns: Vec<String> = match verb {
-            "SCAN" | "SEARCH" if SMALL.contains(&name) || !is_table(text, name) => return None,
+            "SCAN" | "SEARCH" if is_small(text, name) || !is_table(text, name) => return None,
             "SCAN" => vec![],
             "SEARCH" => searched(&step.detail),
             _ => return None,
         };
         judge(text, name, &columns, is_repeated(steps, step))
     })
+}
+
+fn is_small(text: &str, name: &str) -> bool {
+    SMALL.iter().any(|table| *table == name || text.contains(&format!("{table} {name} ")))
 }
 
 /// Whether a name in a plan is one of the tables, rather than a list or a subquery.
@@ -131,18 +136,23 @@ fn is_repeated(steps: &[Step], step: &Step) -> bool {
 }
 
 /// What is wrong with a plan of PostgreSQL, in the form of `EXPLAIN (FORMAT JSON)`.
-pub fn postgres_offence(text: &str, plan: &Value) -> Option<String> {
-    if is_excepted(text) { None } else { node(text, plan, false) }
+pub fn postgres_offence(text: &str, plan: &Value, indexes: &Indexes) -> Option<String> {
+    if is_excepted(text) { None } else { node(text, plan, indexes, false) }
 }
 
-fn node(text: &str, plan: &Value, repeated: bool) -> Option<String> {
+fn node(text: &str, plan: &Value, indexes: &Indexes, repeated: bool) -> Option<String> {
     let kind = plan["Node Type"].as_str().unwrap_or_default();
     let place = plan["Alias"].as_str().or(plan["Relation Name"].as_str()).unwrap_or("?");
     let found = match kind {
         _ if plan["Relation Name"].as_str().is_some_and(|name| SMALL.contains(&name)) => None,
         "Seq Scan" => judge(text, place, &[], repeated),
         "Index Scan" | "Index Only Scan" | "Bitmap Index Scan" => {
-            judge(text, place, &compared(plan["Index Cond"].as_str().unwrap_or_default()), repeated)
+            let gone_by = indexes.gone_by(plan);
+            let missed = || {
+                let better = indexes.missed(plan, &gone_by)?;
+                Some(format!("{place} is searched by {}, and not by {better}", gone_by.join(", ")))
+            };
+            judge(text, place, &gone_by, repeated).or_else(missed)
         }
         // Each row of one side against each of the other.
         "Nested Loop" if plan.get("Join Filter").is_some() && !is_looked_up(&plan["Plans"][1]) => {
@@ -160,11 +170,22 @@ fn node(text: &str, plan: &Value, repeated: bool) -> Option<String> {
                 ("Recursive Union", _) => n == 1,
                 (_, Some("SubPlan")) => {
                     let name = part["Subplan Name"].as_str().unwrap_or_default();
-                    !name.starts_with("CTE") && !plan.to_string().contains(&format!("hashed {name}"))
+                    !name.starts_with("CTE") && !is_hashed(plan, name)
                 }
                 _ => false,
             };
-            node(text, part, repeated || turns)
+            node(text, part, indexes, repeated || turns)
+        })
+    })
+}
+
+/// Whether the rows of a subquery are found once, and then looked up.
+fn is_hashed(plan: &Value, name: &str) -> bool {
+    let hashed = format!("hashed {name}");
+    plan.as_object().into_iter().flat_map(|plan| plan.values()).any(|value| {
+        value.as_str().is_some_and(|text| {
+            let after = |(at, _): (usize, &str)| text[at + hashed.len()..].chars().next();
+            text.match_indices(&hashed).any(|found| !after(found).is_some_and(|next| next.is_ascii_digit()))
         })
     })
 }
@@ -181,10 +202,11 @@ fn is_list_join(plan: &Value) -> bool {
     !text.contains("Relation Name")
 }
 
-/// `((tenant = $1) AND (resource_index.path = $2) AND (value > 'x'::text))`.
-fn compared(cond: &str) -> Vec<String> {
+/// `((tenant = $1) AND (resource_index.path = $2) AND (ROW(value, key) > ROW('x'::text, $3)))`; of a pair the first.
+pub fn compared(cond: &str) -> Vec<String> {
     let column = |term: &str| {
-        let term = term.trim_start_matches('(').split(' ').next().unwrap_or_default();
+        let term = term.trim_start_matches('(').trim_start_matches("ROW(");
+        let term = term.split([' ', ',']).next().unwrap_or_default();
         term.rsplit('.').next().unwrap_or_default().to_owned()
     };
     if cond.is_empty() { vec![] } else { cond.split(" AND ").map(column).collect() }
