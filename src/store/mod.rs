@@ -2,7 +2,7 @@
 //!
 //! Every function takes a connection and then the tenant. Without a tenant there are only:
 //! `tenants::all`, `tenants::by_name`, `credentials::holder`, `credentials::holder_or_other`, `log::heads` and `log::forked`; backups
-//! (`archive`) hold the rows of all.
+//! (`archive`) hold the rows of all, and `statistics` counts them.
 //!
 //! A [`Store`] lends connections: [`Store::read`] for reads, [`Store::write_for`] for work in a transaction. All writes of
 //! a tenant go through one writer that commits waiting ones together; on PostgreSQL their rows wait too, and are written
@@ -55,6 +55,7 @@ mod staged;
 mod staging;
 mod standby;
 mod statement;
+pub mod statistics;
 mod steps;
 mod swap;
 pub mod sweep;
@@ -227,6 +228,18 @@ impl Store {
         match &self.database {
             Database::Sqlite(sqlite) => sqlite.write_back(),
             Database::Postgres(_) => Ok(false),
+        }
+    }
+
+    /// Has the database count its rows, as far as it plans by such counts. It keeps nobody waiting.
+    ///
+    /// # Errors
+    /// If it cannot be done now.
+    pub fn analyze(&self) -> Result<()> {
+        match &self.database {
+            Database::Sqlite(sqlite) => sqlite.writer().write(None, statistics::optimize),
+            // Not by a writer: whoever waits for that would wait for all of it.
+            Database::Postgres(postgres) => postgres.read(&Interest::default(), statistics::analyze),
         }
     }
 

@@ -33,13 +33,14 @@ impl Step {
 }
 
 /// Every migration. Those of before there was this list were for all servers at once.
-const STEPS: [(&str, Step); 9] = [
+const STEPS: [(&str, Step); 10] = [
     ("0001", Step::Contract),
     ("0002", Step::Contract),
     ("0003", Step::Contract),
     ("0004", Step::Contract),
     ("0005", Step::Contract),
     ("0006", Step::Contract),
+    ("0007", Step::Expand),
     ("0008", Step::Expand),
     ("0009", Step::Expand),
     ("0010", Step::Expand),

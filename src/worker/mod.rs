@@ -4,12 +4,14 @@
 //! A job is a [`Job`]: its steps are short, and tests drive them without this thread. The [`Runner`] goes through the
 //! jobs, and keeps the failures of one from the others.
 
+mod analyze;
 mod runner;
 mod sweep;
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+pub use self::analyze::Analyze;
 pub use self::runner::{Job, Runner};
 pub use self::sweep::Sweep;
 use crate::service::Service;
@@ -25,7 +27,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Every job of a server.
 pub fn jobs(service: &Service) -> Vec<Box<dyn Job>> {
-    vec![Box::new(Sweep::new(service))]
+    vec![Box::new(Sweep::new(service)), Box::new(Analyze::new(service))]
 }
 
 /// The thread that works.

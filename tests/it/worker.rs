@@ -1,5 +1,6 @@
 //! What the server does by itself: one node at a time, in steps, and nothing while there is nothing to do.
 
+mod analyze;
 mod served;
 
 use std::sync::Arc;

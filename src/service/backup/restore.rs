@@ -10,6 +10,7 @@ use crate::domain::log::{self, Entry, Head, RequestRef};
 use crate::domain::{Caller, Id, Operation};
 use crate::service::backup::folder::Source;
 use crate::service::backup::{check, open};
+use crate::service::work::analyze;
 use crate::service::{Error, Settings};
 use crate::store::archive::{self, Present};
 use crate::store::{self, Conn};
@@ -35,7 +36,9 @@ pub fn restore(
     let mut source = Source::open(folder, &manifest)?;
     let restored =
         archive::restore(&settings.database_url, &manifest.migrations, &mut source.lines(), present, |conn| {
-            record(conn, now, entropy)
+            record(conn, now, entropy)?;
+            // What the first database had counted, this one has not.
+            Ok::<_, Error>(store::statistics::uncounted(conn, analyze::JOB)?)
         });
     // Why it failed, if they are others, is said by the hash and not by what the database made of them.
     if matches!(restored, Err(Error::Internal(_))) {

@@ -4,6 +4,7 @@
 //! that of each further one, and lets go of it in that of the last. So nothing is written while there is nothing to
 //! do, and whoever has lost the lease commits nothing.
 
+pub mod analyze;
 pub mod sweep;
 
 use std::time::Duration;

@@ -73,7 +73,7 @@ impl<'q> Finder<'q> {
         let mut sql = self.sql(tenant, !conn.is_embedded());
         let from = self.from(segment, sql.is_postgres());
         sql.push("SELECT count(*)");
-        self.body(&mut sql, segment, &from);
+        self.body(&mut sql, segment, &from, true);
         if let Some(place) = after {
             go_on(&mut sql, segment, key(&from), place, bytes.as_deref())?;
         }
@@ -103,7 +103,7 @@ impl<'q> Finder<'q> {
         sql.push("SELECT ").push(key(&from)).push(", ").push(value(segment, postgres)).push(", ");
         sql.push("CASE WHEN ").cond(&self.plan.sure, &scope(&from));
         sql.push(" THEN 1 ELSE 0 END");
-        self.body(&mut sql, segment, &from);
+        self.body(&mut sql, segment, &from, false);
         if let Some(place) = slice.after {
             go_on(&mut sql, segment, key(&from), place, bytes)?;
         }
@@ -144,8 +144,8 @@ impl<'q> Finder<'q> {
         }
     }
 
-    /// ` FROM … WHERE …`.
-    fn body<'s>(&self, sql: &mut Sql<'s>, segment: Segment, from: &From<'s>)
+    /// ` FROM … WHERE …`; `all` if no order says which index to go by.
+    fn body<'s>(&self, sql: &mut Sql<'s>, segment: Segment, from: &From<'s>, all: bool)
     where
         'q: 's,
     {
@@ -163,7 +163,12 @@ impl<'q> Finder<'q> {
             }
             From::Table(set) => {
                 let has_id = matches!(driver, Some(Cond::Leaf(Leaf::Id(_))));
-                sql.push("resources r WHERE r.tenant = ").tenant().of_type(has_id);
+                sql.push("resources r ");
+                // SQLite may know how many there are, and would read those of other types and tenants beside.
+                if all && set.is_none() && !has_id && !postgres {
+                    sql.push("INDEXED BY resources_type ");
+                }
+                sql.push("WHERE r.tenant = ").tenant().of_type(has_id);
                 if let Some(set) = set {
                     driver = None;
                     sql.push(" AND r.key IN (").keys(set, &[]);

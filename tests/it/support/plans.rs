@@ -2,7 +2,7 @@
 //!
 //! [`watch`] collects the text of every statement, by diesel's own hook; [`check`], which the end of every story
 //! calls, asks both kinds of database how they would run those that are new. SQLite is asked on the story's own
-//! database, since its plans do not depend on what there is; PostgreSQL on two that are full, one that has
+//! database, which has counted nothing, and on a full one that has; PostgreSQL on two that are full, one that has
 //! counted its rows and one that never has, on one that has no rows yet, and on one that counted a few.
 
 mod full;
@@ -105,10 +105,13 @@ pub fn check(url: &str) {
         let texts = std::mem::take(&mut sent().sqlite);
         let mut conn = unwatched::<SqliteConnection>(path);
         offences.extend(texts.iter().filter_map(|text| on_sqlite(&mut conn, text)));
+        let mut counted = full::counted();
+        let with = |offence| format!("with statistics: {offence}");
+        offences.extend(texts.iter().filter_map(|text| on_sqlite(&mut counted, text).map(with)));
     } else {
         let texts = std::mem::take(&mut sent().postgres);
         if !texts.is_empty() {
-            offences.extend(full::databases().iter().flat_map(|full| on_postgres(full, &texts)));
+            offences.extend(full::on_postgres().iter().flat_map(|full| on_postgres(full, &texts)));
         }
     }
     assert!(offences.is_empty(), "some test of this process sends what reads too much:\n\n{}", offences.join("\n\n"));
@@ -177,11 +180,11 @@ fn on_session(conn: &mut PgConnection, full: &full::Full, text: &str) -> Option<
 /// The same for a test of this guard; `None` if PostgreSQL is switched off.
 pub fn on_full_postgres(text: &str) -> Option<Vec<String>> {
     super::postgres::url()?;
-    Some(full::databases().iter().flat_map(|full| on_postgres(full, &[text.to_owned()])).collect())
+    Some(full::on_postgres().iter().flat_map(|full| on_postgres(full, &[text.to_owned()])).collect())
 }
 
 /// A store on a full database that never counted its rows; `None` if PostgreSQL is switched off.
 pub fn uncounted() -> Option<&'static Store> {
     super::postgres::url()?;
-    Some(&full::databases()[0].store)
+    Some(&full::on_postgres()[0].store)
 }

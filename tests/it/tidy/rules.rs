@@ -89,6 +89,7 @@ pub const NO_TENANT: &[&str] = &[
     "session",
     "sqlite",
     "standby",
+    "statistics",
     "steps",
     "writer",
 ];
