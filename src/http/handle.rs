@@ -3,7 +3,7 @@
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 
 use actix_web::http::Method;
 use actix_web::rt::task::yield_now;
@@ -109,7 +109,7 @@ async fn answer(
     if changes(operation) {
         return Ok(propagation::tell(shared, surface, noted.and_then(|noted| noted.reduced()), reply).await);
     }
-    if seen.is_none_or(Seen::is_fresh) {
+    if seen.is_none_or(|seen| seen.is_fresh(&shared.service)) {
         return Ok(reply);
     }
     // What it was answered by has grown old meanwhile: by now the caller may have left, or whom it asked about.
@@ -123,7 +123,7 @@ async fn answer(
     let head = extract::Head::read(request, target)?;
     let second = Call { operation, context, request: head, body, commit: commit(seen) };
     let reply = carry_out(request, shared, second, seen).await?;
-    if seen.is_none_or(Seen::is_fresh) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
+    if seen.is_none_or(|seen| seen.is_fresh(&shared.service)) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
 }
 
 /// The body, if it came with the head: what is asked of the database from here on is asked after the whole question
@@ -180,14 +180,18 @@ async fn carry_out(
     let is_quick = call.operation.place() == Place::Inline;
     let answer = operations::carry_out(request, shared, call);
     match seen.filter(|seen| seen.commit.is_some() && is_quick) {
-        Some(seen) => in_time(seen.asked, answer).await,
+        Some(seen) => in_time(&shared.service, seen.asked, answer).await,
         None => answer.await,
     }
 }
 
 /// Ends what takes longer than it may, from the first question on.
-async fn in_time<T>(asked: Instant, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    match timeout(ANSWER_TIMEOUT.saturating_sub(asked.elapsed()), work).await {
+async fn in_time<T>(
+    service: &Service,
+    asked: Duration,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    match timeout(ANSWER_TIMEOUT.saturating_sub(age(service, asked)), work).await {
         Ok(done) => done,
         Err(_) => Err(Error::Busy(SLOW)),
     }
@@ -199,13 +203,18 @@ struct Seen {
     /// What the database has told; `None` if it is asked on the way.
     commit: Option<CommitVersion>,
     /// When it was asked, or would have been.
-    asked: Instant,
+    asked: Duration,
 }
 
 impl Seen {
-    fn is_fresh(self) -> bool {
-        self.asked.elapsed() <= AGE_MAX
+    fn is_fresh(self, service: &Service) -> bool {
+        age(service, self.asked) <= AGE_MAX
     }
+}
+
+/// How long ago something was, by the clock that nobody sets.
+fn age(service: &Service, since: Duration) -> Duration {
+    service.monotonic().saturating_sub(since)
 }
 
 /// The caller; none where nobody is asked who it is. Discovery needs no key and still refuses a bad one.
@@ -224,7 +233,7 @@ async fn authenticate(
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
-    let asked = now();
+    let asked = shared.service.monotonic();
     // A database that is part of this process is asked on the way.
     let commit = if shared.service.is_embedded() { None } else { Some(commit_version(&shared.service).await?) };
     let seen = Seen { commit, asked };
@@ -233,6 +242,6 @@ async fn authenticate(
     }
     let enter = move |service: &Service| service.enter(&token, request);
     let entered = run_at(&shared.service, commit, Place::Inline, enter);
-    let context = if commit.is_some() { in_time(asked, entered).await? } else { entered.await? };
+    let context = if commit.is_some() { in_time(&shared.service, asked, entered).await? } else { entered.await? };
     Ok(Some((context, seen)))
 }

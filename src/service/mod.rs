@@ -39,6 +39,7 @@ pub mod work;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 
@@ -237,6 +238,11 @@ impl Service {
 
     pub(crate) fn now(&self) -> DateTime<Utc> {
         self.inner.clock.now()
+    }
+
+    /// The time since some moment, by a clock that nobody sets.
+    pub fn monotonic(&self) -> Duration {
+        self.inner.clock.monotonic()
     }
 
     /// A new id, for a request.

@@ -61,6 +61,29 @@ impl Listener {
     }
 }
 
+/// The same where the request may never get there: then the others run after it.
+pub fn run_if_reached<T: Send>(
+    database: &str,
+    text: &'static str,
+    request: impl FnOnce() -> T + Send,
+    others: impl FnOnce(),
+) -> T {
+    let ((reached, is_reached), (end, go_on)) = (channel(), channel::<()>());
+    stops().push(Stop { database: database.to_owned(), text, reached, go_on });
+    std::thread::scope(|scope| {
+        let request = scope.spawn(|| {
+            let answer = request();
+            stops().retain(|stop| stop.database != database);
+            answer
+        });
+        // An error is the end of a request that did not stand still.
+        let _ = is_reached.recv();
+        others();
+        drop(end);
+        request.join().unwrap()
+    })
+}
+
 /// Runs a request on a database; the others run once it has read what the first statement with this text reads.
 pub fn run<T: Send>(database: &str, text: &'static str, request: impl FnOnce() -> T + Send, others: impl FnOnce()) {
     let ((reached, is_reached), (end, go_on)) = (channel(), channel::<()>());

@@ -40,7 +40,19 @@ const PAGE: &str = "src/service/mod.rs";
 const OTHERS: &[(&str, &[&str])] = &[
     (
         "how it is opened, and what everything needs of it",
-        &["open", "settings", "is_embedded", "attended", "scim_base_url", "now", "mint", "entropy", "keyring", "read"],
+        &[
+            "open",
+            "settings",
+            "is_embedded",
+            "attended",
+            "scim_base_url",
+            "now",
+            "monotonic",
+            "mint",
+            "entropy",
+            "keyring",
+            "read",
+        ],
     ),
     ("what HTTP does before the operation is known", &["enter", "count_request", "tolerances"]),
     ("what HTTP asks without waiting", &["ask_commit_version", "at_commit", "cached"]),
