@@ -110,16 +110,17 @@ pub(super) fn left(
     Ok(elements)
 }
 
-/// Whether a filter chooses an element, by the type that it is given or by the only one that it can be of.
+/// Whether a filter chooses an element. One without a type is of the only one that it can be of.
 fn is_chosen(rows: &Attribute, bound: &Bound, element: &Map<String, Value>) -> bool {
-    let types = rows.sub("$ref").map(|reference| reference.reference_types.as_slice());
-    let typed = |name: &String| {
-        let mut element = element.clone();
-        element.insert(TYPE.to_owned(), name.as_str().into());
-        element
-    };
-    element_matches(bound, element)
-        || matches!(types, Some([one]) if rows.sub(TYPE).is_some() && element_matches(bound, &typed(one)))
+    let types = rows.sub("$ref").filter(|_| rows.sub(TYPE).is_some()).map(|one| one.reference_types.as_slice());
+    match types {
+        Some([one]) if !element.contains_key(TYPE) => {
+            let mut typed = element.clone();
+            typed.insert(TYPE.to_owned(), one.as_str().into());
+            element_matches(bound, &typed)
+        }
+        _ => element_matches(bound, element),
+    }
 }
 
 /// Whether an operation is beside who goes, if it cannot be done: it lets somebody in, or is about what a member is

@@ -164,6 +164,34 @@ fn a_whole_job_that_is_odd_is_recorded() {
 }
 
 #[test]
+fn of_a_job_of_any_size_few_names_are_looked_up() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let (who, other) = (hire(app, &idp, "mira"), hire(app, &idp, "tom"));
+        let made = |name: &str| json!({"method": "POST", "path": "/Users", "bulkId": name, "data": and(user(name), json!({"active": false}))});
+        let strangers = |count: usize| (0..count).map(|n| made(&format!("n{n}")));
+        let over = strangers(1_000).chain([json!({"method": "DELETE", "path": other.path})]);
+        for (job, recorded_at) in [
+            (
+                strangers(99).chain([made(&who.name)]).chain(strangers(1_000)).collect::<Value>(),
+                Some((&who, "user.created")),
+            ),
+            // An id is found wherever it stands.
+            (over.collect(), Some((&other, "user.deleted"))),
+            (strangers(100).chain([made(&who.name)]).chain(strangers(1_000)).collect(), None),
+        ] {
+            let records = app.log().len();
+            assert_eq!(idp.post("/Bulk", bulk(job)).status, 413);
+            match recorded_at {
+                Some((who, attempted)) => recorded(app, who, attempted, "a large job"),
+                None => assert_eq!(app.log().len(), records),
+            }
+            app.clock.advance(TimeDelta::hours(1));
+        }
+    });
+}
+
+#[test]
 fn a_no_beside_an_operation_or_a_job_is_never_dropped() {
     for_each_app(|app| {
         for dialect in LENIENT.into_iter().chain(EXACT) {

@@ -81,6 +81,8 @@ fn a_member_may_be_named_by_its_type_its_url_or_an_id() {
                     (remove(&format!("{attribute}[value eq \"{id}\" and type eq \"User\"]")), vec![ids[1].as_str()]),
                     (remove(&format!("{attribute}[type eq \"User\"]")), vec![]),
                     (remove(&format!("{attribute}[type eq \"Group\"]")), vec![ids[0].as_str(), ids[1].as_str()]),
+                    (remove(&format!("{attribute}[type ne \"User\"]")), vec![ids[0].as_str(), ids[1].as_str()]),
+                    (remove(&format!("{attribute}[not (type eq \"Group\")]")), vec![]),
                     (remove(&format!("{attribute}[$ref eq \"../Users/{id}\"]")), vec![ids[1].as_str()]),
                     (remove(&format!("{attribute}[$ref eq \"https://x/Users/{id}/\"]")), vec![ids[1].as_str()]),
                     (patch(json!([{"op": "remove", "path": attribute, "value": [{"id": id}]}])), vec![ids[1].as_str()]),

@@ -1,6 +1,8 @@
 //! Jobs and operations that are refused: whom they would have made leave is looked for in what was sent, however odd
 //! it is, so that the refusal is recorded all the same.
 
+use std::cell::Cell;
+
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -27,6 +29,8 @@ const LIMITS: Limits = Limits {
 /// The members of a job, and of an operation.
 const OF_JOB: [&str; 3] = ["schemas", "failOnErrors", "Operations"];
 const OF_OPERATION: [&str; 5] = ["method", "bulkId", "version", "path", "data"];
+/// Names that are looked up for one refusal: a job may have any number of them.
+const LOOKUPS_MAX: usize = 100;
 /// Methods that change nothing.
 const READS: [&str; 2] = ["GET", "HEAD"];
 
@@ -54,7 +58,7 @@ struct Lost {
 pub(in crate::service::directory::bulk) fn record(known: Known<'_>, bytes: &[u8], error: Error) -> Error {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let found = match json::parse::<Value>(bytes, &LIMITS) {
-        Ok(job) => in_job(known, &job),
+        Ok(job) => Search { known, lookups: Cell::new(0) }.job(&job, known.says),
         Err(_) => Ok(in_text(&String::from_utf8_lossy(bytes))),
     };
     match found {
@@ -67,49 +71,69 @@ pub(in crate::service::directory::bulk) fn record(known: Known<'_>, bytes: &[u8]
     }
 }
 
-/// The first operation of a job by which somebody stays; what is no job is one operation, or several. Some clients send JSON
-/// in a text.
-fn in_job(known: Known<'_>, job: &Value) -> Result<Option<Lost>, Error> {
-    match job {
-        Value::Array(items) => items.iter().find_map(|item| in_job(known, item).transpose()).transpose(),
-        Value::String(text) => match json::parse::<Value>(text.as_bytes(), &LIMITS) {
-            Ok(job) => in_job(known, &job),
-            Err(_) => Ok(in_text(text)),
-        },
-        Value::Object(members) => match member(members, "Operations") {
-            Some(operations) => in_job(Known { says: known.says || says(members, &OF_JOB), ..known }, operations),
-            None => in_operation(known, members),
-        },
-        _ => Ok(None),
-    }
+/// Looks for whom a job would have made leave.
+struct Search<'k> {
+    known: Known<'k>,
+    lookups: Cell<usize>,
 }
 
-/// What an operation does to whom, if somebody may stay by its refusal.
-fn in_operation(known: Known<'_>, members: &Map<String, Value>) -> Result<Option<Lost>, Error> {
-    let text = |name: &str| member(members, name).and_then(Value::as_str).unwrap_or_default().trim();
-    let mut path = text("path").to_owned();
-    references::resolve_path(&mut path, known.ids);
-    let (word, data) = (text("method"), member(members, "data"));
-    let Some((resource_type, in_path)) = place(&percent_decode_str(&path).decode_utf8_lossy()) else {
-        return Ok(None);
-    };
-    let method = BulkMethod::named(word);
-    let operation = method.map_or(Operation::Patch, named);
-    let asked = match (method, in_path) {
-        _ if known.says || says(members, &OF_OPERATION) => Asked::Leaving,
-        (None, _) if READS.iter().any(|read| word.eq_ignore_ascii_case(read)) => Asked::Nothing,
-        (Some(BulkMethod::Post), Some(_)) => Asked::of(Operation::Patch, resource_type, data),
-        _ => Asked::of(operation, resource_type, data),
-    };
-    if asked == Asked::Nothing {
-        return Ok(None);
+impl Search<'_> {
+    /// The first operation of a job by which somebody stays; what is no job is one operation, or several. Some clients send
+    /// JSON in a text. `says_so`: what stands beside it says that somebody leaves.
+    fn job(&self, job: &Value, says_so: bool) -> Result<Option<Lost>, Error> {
+        match job {
+            Value::Array(items) => items.iter().find_map(|item| self.job(item, says_so).transpose()).transpose(),
+            Value::String(text) => match json::parse::<Value>(text.as_bytes(), &LIMITS) {
+                Ok(job) => self.job(&job, says_so),
+                Err(_) => Ok(in_text(text)),
+            },
+            Value::Object(members) => match member(members, "Operations") {
+                Some(operations) => self.job(operations, says_so || says(members, &OF_JOB)),
+                None => self.operation(members, says_so),
+            },
+            _ => Ok(None),
+        }
     }
-    let within = || data.and_then(|data| member(data.as_object()?, "id")?.as_str());
-    let id = match in_path.or_else(|| Id::parse(&plain(within()?))) {
-        Some(id) => Some(id),
-        None => data.map_or(Ok(None), |data| called(known.service, known.context, resource_type, data))?,
-    };
-    Ok(id.map(|id| Lost { operation, asked, resource_type, id }))
+
+    /// What an operation does to whom, if somebody may stay by its refusal.
+    fn operation(&self, members: &Map<String, Value>, says_so: bool) -> Result<Option<Lost>, Error> {
+        let text = |name: &str| member(members, name).and_then(Value::as_str).unwrap_or_default().trim();
+        let mut path = text("path").to_owned();
+        references::resolve_path(&mut path, self.known.ids);
+        let (word, data) = (text("method"), member(members, "data"));
+        let Some((resource_type, in_path)) = place(&percent_decode_str(&path).decode_utf8_lossy()) else {
+            return Ok(None);
+        };
+        let method = BulkMethod::named(word);
+        let operation = method.map_or(Operation::Patch, named);
+        let asked = match (method, in_path) {
+            _ if says_so || says(members, &OF_OPERATION) => Asked::Leaving,
+            (None, _) if READS.iter().any(|read| word.eq_ignore_ascii_case(read)) => Asked::Nothing,
+            (Some(BulkMethod::Post), Some(_)) => Asked::of(Operation::Patch, resource_type, data),
+            _ => Asked::of(operation, resource_type, data),
+        };
+        if asked == Asked::Nothing {
+            return Ok(None);
+        }
+        let id = match in_path {
+            Some(id) => Some(id),
+            None => self.within(resource_type, data)?,
+        };
+        Ok(id.map(|id| Lost { operation, asked, resource_type, id }))
+    }
+
+    /// Whom a body names, by an id or by its name.
+    fn within(&self, resource_type: &'static ResourceType, data: Option<&Value>) -> Result<Option<Id>, Error> {
+        let Some(data) = data else { return Ok(None) };
+        let id = data.as_object().and_then(|members| member(members, "id")?.as_str());
+        if let Some(id) = id.and_then(|id| Id::parse(&plain(id))) {
+            return Ok(Some(id));
+        }
+        if self.lookups.replace(self.lookups.get() + 1) >= LOOKUPS_MAX {
+            return Ok(None);
+        }
+        called(self.known.service, self.known.context, resource_type, data)
+    }
 }
 
 /// The same of what nobody can read: the first resource that its text names.
