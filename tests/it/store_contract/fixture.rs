@@ -31,7 +31,10 @@ pub fn refused<T: std::fmt::Debug>(done: Result<T, Error>) -> &'static str {
     match done.unwrap_err() {
         Error::Database(Diesel::NotFound) => "not found",
         Error::Database(Diesel::DatabaseError(Kind::UniqueViolation, _)) => "taken",
-        Error::Database(Diesel::DatabaseError(Kind::ForeignKeyViolation, _)) => "a reference is missing",
+        // PostgreSQL 18 tells apart what ON DELETE RESTRICT refuses.
+        Error::Database(Diesel::DatabaseError(Kind::ForeignKeyViolation | Kind::RestrictViolation, _)) => {
+            "a reference is missing"
+        }
         // SQLite, where the statement does not say which row is meant.
         Error::Database(Diesel::DatabaseError(Kind::Unknown, about))
             if about.message() == "FOREIGN KEY constraint failed" =>
