@@ -1,9 +1,10 @@
 //! Searches: filtered, sorted, a page at a time.
 //!
 //! The order of an answer is that of the sort key and then of the surrogate key, so a page can go on
-//! where another one ended, whatever was inserted or deleted in between. Resources without a value to sort
-//! by come last, and first in descending order; the surrogate key ascends in both. Sort keys are compared
-//! by their first 512 bytes. One order may go through several types.
+//! where another one ended, whatever was inserted or deleted in between. Both descend together: an index is gone
+//! through backwards then, and nothing is sorted for a page. Resources without a value to sort by come last, and
+//! first in descending order; their surrogate keys ascend in both. Sort keys are compared by their first 512 bytes.
+//! One order may go through several types.
 //!
 //! A filter that the index answers ([`needs_scan`] says no) reads documents of the page alone. Any other one
 //! reads candidates in chunks: each statement is short, and no more than a chunk is held.

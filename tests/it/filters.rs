@@ -70,14 +70,9 @@ impl Question<'_> {
             directory::sort_text(sort.by, &self.directory.view(entry, self.query.connection.is_some()))
         };
         let found = self.directory.entries.iter().filter(of_type).filter(matches);
-        // No value comes after every value.
-        let mut found: Vec<_> = found.map(|entry| (sort_text(entry), entry.key)).collect();
-        let descending = self.query.sort.is_some_and(|sort| sort.descending);
-        found.sort_by(|(a, a_key), (b, b_key)| {
-            let order = (a.is_none(), a).cmp(&(b.is_none(), b));
-            (if descending { order.reverse() } else { order }).then(a_key.cmp(b_key))
-        });
-        found.into_iter().map(|(_, key)| key).collect()
+        let found = found.map(|entry| (sort_text(entry), entry.key)).collect();
+        let (descending, by) = self.query.sort.map(|sort| (sort.descending, sort.by.to_string())).unwrap_or_default();
+        directory::in_order(found, descending, by == "meta.resourceType")
     }
 
     /// Everything that can be asked gives the same answer as brute force.

@@ -243,8 +243,8 @@ fn order(segment: Segment, key: &str) -> String {
     let descending = |direction| if direction == Direction::Descending { " DESC" } else { "" };
     match segment {
         Segment::Key | Segment::Missing(_) => key.to_owned(),
-        Segment::Present(_, direction) => format!("s.value{}, {key}", descending(direction)),
-        Segment::Column(column, direction) => format!("r.{}{}, {key}", column.name(), descending(direction)),
+        Segment::Present(_, direction) => format!("s.value{0}, {key}{0}", descending(direction)),
+        Segment::Column(column, direction) => format!("r.{}{1}, {key}{1}", column.name(), descending(direction)),
     }
 }
 
@@ -264,7 +264,7 @@ fn go_on<'p>(sql: &mut Sql<'p>, segment: Segment, key: &str, place: &'p Place, b
     bind(sql, segment, place, bytes)?;
     sql.push(" AND (").push(&column).push(" ").push(beyond).push(" ");
     bind(sql, segment, place, bytes)?;
-    sql.push(" OR ").push(key).push(" > ").int(place.key.0).push(")");
+    sql.push(" OR ").push(key).push(" ").push(beyond).push(" ").int(place.key.0).push(")");
     Ok(())
 }
 

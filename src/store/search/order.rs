@@ -167,7 +167,12 @@ impl Order {
                 Some(SortValue::Text(String::new()))
             }
         };
-        Position { sort, last: i64::MIN }
+        let last = match self {
+            Order::Column(_, Direction::Descending)
+            | Order::Path(SortPath { is_required: true, .. }, Direction::Descending) => i64::MAX,
+            _ => i64::MIN,
+        };
+        Position { sort, last }
     }
 
     /// The segment that goes on behind a position, and the place in it to begin behind, if it is not all
@@ -214,7 +219,9 @@ impl Order {
             }
             (_, a, b) => self.direction().compare(a, b),
         };
-        values.then(a.key.cmp(&b.key))
+        // What all have is walked by key alone.
+        let direction = if let Order::Fixed(..) = self { Direction::Ascending } else { self.direction() };
+        values.then_with(|| direction.ties(a, b))
     }
 
     fn direction(self) -> Direction {
@@ -246,6 +253,12 @@ impl Direction {
             (None, None) => Ordering::Equal,
         };
         self.turn(ascending)
+    }
+
+    /// Orders two places with the same sort key, so that an index of it has the order whichever way it is gone through.
+    pub(super) fn ties(self, a: &Place, b: &Place) -> Ordering {
+        let keys = a.key.cmp(&b.key);
+        if a.value.is_some() { self.turn(keys) } else { keys }
     }
 
     fn turn(self, ascending: Ordering) -> Ordering {

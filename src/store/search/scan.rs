@@ -29,7 +29,7 @@ struct Ranked {
 impl Ord for Ranked {
     fn cmp(&self, other: &Self) -> Ordering {
         let values = self.direction.compare(self.place.value.as_deref(), other.place.value.as_deref());
-        values.then(self.place.key.cmp(&other.place.key))
+        values.then_with(|| self.direction.ties(&self.place, &other.place))
     }
 }
 

@@ -268,6 +268,17 @@ impl Directory {
     }
 }
 
+/// No value comes after every value; of the same value the first comes first, and the last in descending order, unless
+/// it is a value that all of a type have.
+pub fn in_order(mut found: Vec<(Option<String>, ResourceKey)>, descending: bool, is_fixed: bool) -> Vec<ResourceKey> {
+    found.sort_by(|(a, a_key), (b, b_key)| {
+        let (values, keys) = ((a.is_none(), a).cmp(&(b.is_none(), b)), a_key.cmp(b_key));
+        let turn = |order: std::cmp::Ordering, turned: bool| if turned { order.reverse() } else { order };
+        turn(values, descending).then(turn(keys, descending && a.is_some() && !is_fixed))
+    });
+    found.into_iter().map(|(_, key)| key).collect()
+}
+
 /// The text that a view is sorted by: its first 512 bytes count.
 pub fn sort_text(by: AttrRef, view: &Map<String, Value>) -> Option<String> {
     let elements = match by.find(view)? {

@@ -67,13 +67,8 @@ impl<'f> Asked<'f> {
             let text = self.attribute(&entry.type_name).and_then(|by| directory::sort_text(by, &view));
             is_match.then_some((text, entry.key))
         });
-        // No value comes after every value.
-        let mut found: Vec<_> = found.collect();
-        found.sort_by(|(a, a_key), (b, b_key)| {
-            let order = (a.is_none(), a).cmp(&(b.is_none(), b));
-            (if self.descending { order.reverse() } else { order }).then(a_key.cmp(b_key))
-        });
-        found.into_iter().map(|(_, key)| key).collect()
+        let is_fixed = self.by == "meta.resourceType";
+        directory::in_order(found.collect(), self.descending, is_fixed)
     }
 
     /// Pages of both kinds give the same answer as brute force.

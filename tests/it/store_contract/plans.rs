@@ -230,6 +230,10 @@ fn statements_that_go_through_a_whole_tenant_are_found() {
             "SELECT from_seq FROM memberships WHERE member_key = $1 AND nested = TRUE AND until_seq IS NULL",
             "memberships is read whole",
         ),
+        (
+            "SELECT resource FROM resource_index WHERE tenant = $1 AND path = $2 ORDER BY value DESC, resource LIMIT 9",
+            "resource_index is searched by what is wide, and then sorted by [\"value COLLATE \\\"C\\\" DESC\",\"resource\"]",
+        ),
     ] {
         let Some(whys) = plans::on_full_postgres(text) else { return };
         let last = whys.last().map(|why| why.lines().next().unwrap().to_owned());

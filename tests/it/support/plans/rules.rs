@@ -156,6 +156,9 @@ fn node(text: &str, plan: &Value, indexes: &Indexes, repeated: bool) -> Option<S
             };
             judge(text, place, &gone_by, repeated).or_else(missed)
         }
+        // What a page would stop at is read to the end first.
+        "Sort" | "Incremental Sort" => walked(plan, indexes)
+            .map(|place| format!("{place} is searched by what is wide, and then sorted by {}", plan["Sort Key"])),
         // Each row of one side against each of the other.
         "Nested Loop" if plan.get("Join Filter").is_some() && !is_looked_up(&plan["Plans"][1]) => {
             Some(format!("rows are compared with rows: {}", plan["Join Filter"]))
@@ -178,6 +181,22 @@ fn node(text: &str, plan: &Value, indexes: &Indexes, repeated: bool) -> Option<S
             };
             node(text, part, indexes, repeated || turns)
         })
+    })
+}
+
+/// What is walked through as a whole for the rows of a plan, if anything is.
+fn walked(plan: &Value, indexes: &Indexes) -> Option<String> {
+    plan["Plans"].as_array()?.iter().find_map(|part| {
+        let name = part["Relation Name"].as_str().unwrap_or_default();
+        let is_asked = matches!(part["Parent Relationship"].as_str(), Some("SubPlan" | "InitPlan"));
+        if is_asked || SMALL.contains(&name) {
+            return None;
+        }
+        let is_search = part["Node Type"].as_str().is_some_and(|kind| kind.starts_with("Index"));
+        if is_search && indexes.gone_by(part).iter().all(|column| WIDE.contains(&column.as_str())) {
+            return part["Alias"].as_str().map(str::to_owned);
+        }
+        walked(part, indexes)
     })
 }
 
