@@ -50,7 +50,10 @@ const STEPS: [(&str, Step); 10] = [
 const OWN: &str = env!("CARGO_PKG_VERSION");
 
 /// The newest step that this program knows.
-pub(super) const NEWEST: &str = STEPS[STEPS.len() - 1].0;
+pub(super) const NEWEST: &str = match STEPS.last() {
+    Some((version, _)) => version,
+    None => "",
+};
 
 /// After how long a silent node does not count any more, in milliseconds.
 const GONE_MILLIS: i64 = 60_000;
