@@ -50,6 +50,7 @@ pub mod schema;
 pub mod search;
 mod server;
 mod session;
+mod socket;
 mod sqlite;
 mod staged;
 mod staging;

@@ -12,6 +12,7 @@ use diesel::{Connection, ConnectionError};
 use super::connection::{Conn, ended};
 use super::error::{Error, FOREIGN, Kind, OUTDATED, OVERTAKEN, Result, STANDBY};
 pub(super) use super::reach::connect;
+use super::socket::{Socket, Sockets};
 use super::steps;
 
 /// What every session sets. Waiting ends as it does on SQLite, a node that hangs holds no lock for longer than
@@ -52,6 +53,8 @@ pub(super) struct ServerState {
     timeline: AtomicI64,
     /// What the server's clock said at the last look, in milliseconds; 0 before the first.
     pub(super) told_millis: AtomicI64,
+    /// Where they wait for their servers.
+    sockets: Sockets,
 }
 
 /// How sessions are made and judged.
@@ -74,6 +77,8 @@ pub(super) struct Session {
     given_up_at: i64,
     timeline: i64,
     met: Arc<Met>,
+    /// As long as there is the session, it can be ended from elsewhere.
+    socket: Option<Arc<Socket>>,
 }
 
 /// What a session has met since it was last lent.
@@ -111,6 +116,7 @@ impl Server {
             recovered: AtomicI64::new(0),
             timeline: AtomicI64::new(0),
             told_millis: AtomicI64::new(0),
+            sockets: Sockets::default(),
         };
         Server { url: url.to_owned(), settings: "", known: Arc::new(known), given_up: Arc::default() }
     }
@@ -133,8 +139,10 @@ impl Server {
         self.watch(&mut connection, made_at, Arc::clone(&met));
         let mut conn = Conn::from(connection);
         let backend = conn.load_sql::<Integer, i32>("SELECT pg_backend_pid()", &[])?.pop().unwrap_or_default();
-        let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met };
+        let socket = Socket::of(&mut conn).map(Arc::new);
+        let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met, socket: socket };
         session.timeline = session.look(&self.known)?.0;
+        session.socket.iter().for_each(|socket| self.known.sockets.add(session.timeline, socket));
         steps::check_running(&mut session.conn)?;
         self.known.made.fetch_add(1, Ordering::AcqRel);
         if self.known.recovered.fetch_max(made_at, Ordering::AcqRel) < made_at {
@@ -249,7 +257,11 @@ impl Session {
         }
         let unclear = || Error::Unavailable("the database does not say what it has seen".to_owned());
         let timeline = i64::from_str_radix(&timeline, 16).map_err(|_| unclear())?;
-        if known.timeline.fetch_max(timeline, Ordering::AcqRel) > timeline {
+        let newest = known.timeline.fetch_max(timeline, Ordering::AcqRel);
+        if newest < timeline {
+            known.sockets.cut_before(timeline);
+        }
+        if newest > timeline {
             self.met.is_over.store(true, Ordering::Relaxed);
             return Err(Error::Unavailable(OVERTAKEN.to_owned()));
         }

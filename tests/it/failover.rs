@@ -107,6 +107,37 @@ fn a_node_leaves_a_primary_that_stands_still() {
 }
 
 #[test]
+fn what_waits_for_a_primary_that_stands_still_is_ended_once_it_is_overtaken() {
+    let Some(first) = Machine::primary() else { return };
+    let second = first.standby();
+    // Addresses of this machine that no other run has.
+    let own = std::process::id();
+    let [at, other] = [1, 2].map(|n| format!("127.{}.{}.{n}", 64 + own / 256 % 128, own % 256));
+    first.listen_at(&at);
+    second.listen_at(&other);
+    let place = Installation::on(format!("postgres://keyroll@{at},{other}/keyroll"));
+    let node = place.serve(&[]);
+    let [mira, nora] = ["mira@ex.test", "nora@ex.test"].map(|name| person(&place, &node, name));
+    await_key(&second);
+    let mut conn = PgConnection::establish(&Machine::url(&[&first])).unwrap();
+    conn.batch_execute("BEGIN; LOCK TABLE log_heads IN EXCLUSIVE MODE").unwrap();
+    // Readers pass, and whoever writes waits.
+    let suspend = |id: &str| node.admin().post(&format!("/v1/users/{id}/suspend"), &json!({}));
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| suspend(&mira.0).status);
+        wait_for_a_lock(&mut conn, 0);
+        first.signal("STOP");
+        second.promote();
+        // The next change of the tenant does not wait behind the one before, nor does that one.
+        let status = until(|| Some(suspend(&nora.0).status).filter(|status| *status != 503));
+        assert_eq!((status, verdict(&node, &nora.1)), (200, Some(json!("OWNER_INACTIVE"))));
+        let status = waiting.join().unwrap();
+        assert!(status == 200 || status == 503, "{status}");
+    });
+    first.signal("CONT");
+}
+
+#[test]
 fn a_node_on_a_standby_knows_that_it_cannot_know() {
     let Some(machine) = Machine::primary() else { return };
     let place = Installation::on(format!("{}&target_session_attrs=any", Machine::url(&[&machine])));

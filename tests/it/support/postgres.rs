@@ -137,6 +137,23 @@ impl Machine {
         self.control(&["stop", "--mode=immediate"]);
     }
 
+    /// The same where it can be reached over TCP, at an address of its own.
+    pub fn listen_at(&self, address: &str) {
+        self.stop();
+        self.start_with(&format!("-c listen_addresses={address}"));
+    }
+
+    /// Has every process of it stand still, or go on: its machine still acknowledges what it is sent.
+    pub fn signal(&self, name: &str) {
+        let file = fs::read_to_string(self.folder.join("data/postmaster.pid")).unwrap();
+        let first = file.lines().next().unwrap();
+        let signal = |process: &str| Command::new("kill").arg(format!("-{name}")).arg(process).status().unwrap();
+        assert!(signal(first).success(), "kill -{name}");
+        // It starts none any more; one may have ended by itself.
+        let others = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
+        others.split_whitespace().for_each(|process| drop(signal(process)));
+    }
+
     /// Makes a standby a primary, on a timeline of its own.
     pub fn promote(&self) {
         self.control(&["promote", "--wait"]);
@@ -187,7 +204,7 @@ impl Machine {
 /// Stops the cluster and deletes its folder once nobody holds the other end of its standard input. In a
 /// process group of its own, since Ctrl-C would end it before that.
 fn watchdog(folder: &Path, owner: Option<(u32, u32)>) -> Child {
-    let script = r#"cat >/dev/null; "$1" stop -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
+    let script = r#"cat >/dev/null; kill -CONT "$(head -n 1 "$2/data/postmaster.pid")" 2>/dev/null; "$1" stop -m immediate -D "$2/data" >/dev/null 2>&1; rm -rf "$2""#;
     let mut command = as_owner(Command::new("sh"), owner);
     command.args(["-c", script, "sh"]).arg(binary("pg_ctl")).arg(folder).stdin(Stdio::piped());
     command.stdout(Stdio::null()).stderr(Stdio::null()).current_dir("/").process_group(0).spawn().unwrap()
