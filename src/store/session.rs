@@ -140,7 +140,7 @@ impl Server {
         let mut conn = Conn::from(connection);
         let backend = conn.load_sql::<Integer, i32>("SELECT pg_backend_pid()", &[])?.pop().unwrap_or_default();
         let socket = Socket::of(&mut conn).map(Arc::new);
-        let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met, socket: socket };
+        let mut session = Session { conn, backend, made_at, given_up_at, timeline: 0, met, socket };
         session.timeline = session.look(&self.known)?.0;
         session.socket.iter().for_each(|socket| self.known.sockets.add(session.timeline, socket));
         steps::check_running(&mut session.conn)?;

@@ -151,7 +151,9 @@ impl Machine {
         assert!(signal(first).success(), "kill -{name}");
         // It starts none any more; one may have ended by itself.
         let others = fs::read_to_string(format!("/proc/{first}/task/{first}/children")).unwrap();
-        others.split_whitespace().for_each(|process| drop(signal(process)));
+        for other in others.split_whitespace() {
+            signal(other);
+        }
     }
 
     /// Makes a standby a primary, on a timeline of its own.

@@ -87,6 +87,7 @@ pub const NO_TENANT: &[&str] = &[
     "rehearse",
     "server",
     "session",
+    "socket",
     "sqlite",
     "standby",
     "statistics",
