@@ -72,7 +72,8 @@ def verdict(faults, ends, options):
     lines.append(f"{max(lates, default=0):6} ms after an end was acknowledged the last question that was answered yes")
     holds = not any(wrong.values()) and back <= P95_SECONDS and behind <= behind_max
     if options.asynchronous:
-        lines.append("asynchronous: what was lost is measured, and no bound")
+        forks = sum(len(one.get("forked_after", [])) for one in faults)
+        lines.append(f"asynchronous: what was lost is measured, and no bound; {forks} forks of the log were found and accepted")
         holds = hands == 0
     return lines, holds
 

@@ -97,7 +97,7 @@ class Stage:
     def play(self, number, kind):
         """One fault from begin to end: what there is to say of it."""
         processes.until(HEALTHY_SECONDS, lambda: self.database.is_whole() and self.all_write(net.KEYROLL, 0.0), 0.5)
-        found, changes = len(self.people.findings), self.people.changes
+        found, changes, self.accepted = len(self.people.findings), self.people.changes, []
         for sampler in self.samplers:
             sampler.slowest, sampler.lates, sampler.statuses = 0.0, [], {}
         start = time.monotonic()
@@ -117,6 +117,7 @@ class Stage:
         findings = self.people.findings[found:]
         said |= {
             "number": number, "changes": self.people.changes - changes, "looked_at": looked, "hands": hands,
+            "forked_after": self.accepted,
             "healthy": round(healthy - heal, 2), "ready": round(end - healthy, 2),
             "findings": self.counted(findings), "texts": [one["text"] for one in findings][:10],
         }
@@ -138,13 +139,24 @@ class Stage:
     def wait_for_nodes(self):
         """The nodes that do not come back by themselves once the database is whole."""
         since, hands = time.monotonic(), []
-        processes.until(READY_SECONDS, lambda: self.all_write(net.KEYROLL, since), 0.1)
+        processes.until(READY_SECONDS, lambda: self.accept_forks() and self.all_write(net.KEYROLL, since), 0.1)
         for name in net.KEYROLL:
             ready, said = self.nodes.is_ready(name)
             if not ready or not any(begun > since for begun, _ in self.acks[name][-5:]):
                 troubles = {writer.trouble for writer in self.writers if writer.machine == name}
                 hands.append(f"{name}: {said}, writes {self.acks[name][-1:]}, {troubles}")
         return hands
+
+    def accept_forks(self):
+        """Accepts, where standbys may lack what was acknowledged, that it is lost, as the host of a node would."""
+        if self.options.asynchronous:
+            for name in net.KEYROLL:
+                ready, said = self.nodes.is_ready(name)
+                if not ready and isinstance(said, dict) and "log_forked" in said:
+                    print(f"    {name}: the log forked after record {said['log_forked']}", flush=True)
+                    self.nodes.run(name, "log", "accept-fork", "--at", str(said["log_forked"]))
+                    self.accepted.append(said["log_forked"])
+        return True
 
     def outcome(self, fault, start, heal, end, kind):
         """How long nobody could write."""
