@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
+use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
 use super::db::Db;
@@ -119,6 +119,54 @@ pub fn lock_head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
 /// [`diesel::result::Error::NotFound`] if the tenant has no log.
 pub fn head(conn: &mut Conn, tenant: TenantKey) -> Result<Head> {
     on!(conn, |c| log_heads::table.find(tenant.0).select(HeadRow::as_select()).get_result::<HeadRow>(c))?.into_domain()
+}
+
+/// What a record says to whoever remembers something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub seq: i64,
+    /// What happened.
+    pub action: String,
+    /// The type of its subject.
+    pub subject_kind: String,
+    /// The id of its subject.
+    pub subject_id: String,
+    /// Of its bytes.
+    pub hash: [u8; 32],
+}
+
+/// The head of a tenant's log, and what the records say from a number on, as many as there may be in one statement: who
+/// follows a log asks for both each time. `None` if the tenant has no log.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn follow(conn: &mut Conn, tenant: TenantKey, from: i64, limit: i64) -> Result<Option<(Head, Vec<Step>)>> {
+    type Own = (i64, Vec<u8>, i64, i64, i64, Option<i64>, Option<i64>);
+    type SqlOwn = (BigInt, Binary, BigInt, BigInt, BigInt, Nullable<BigInt>, Nullable<BigInt>);
+    type Said = Option<String>;
+    type SqlSaid = Nullable<Text>;
+    type Row = (Own, (Option<i64>, Said, Said, Said, Option<Vec<u8>>));
+    type SqlRow = (SqlOwn, (Nullable<BigInt>, SqlSaid, SqlSaid, SqlSaid, Nullable<Binary>));
+    const SQL: &str = "SELECT h.next_seq, h.hash, h.time, h.policy_seq, h.policy_epoch, h.forked_after, h.fork_accepted, \
+         r.seq, r.action, r.subject_kind, r.subject_id, r.hash \
+         FROM log_heads h LEFT JOIN log_records r ON r.tenant = h.tenant AND r.seq >= ? AND r.seq < ? WHERE h.tenant = ?";
+    let binds = [Bind::Int(from), Bind::Int(from.saturating_add(limit)), Bind::Int(tenant.0)];
+    let rows = conn.load_sql::<SqlRow, Row>(SQL, &binds)?;
+    let Some(((next_seq, hash, time, policy_seq, policy_epoch, forked_after, fork_accepted), _)) =
+        rows.first().cloned()
+    else {
+        return Ok(None);
+    };
+    let head = HeadRow { next_seq, hash, time, policy_seq, policy_epoch, forked_after, fork_accepted }.into_domain()?;
+    let step = |row: Row| {
+        let (Some(seq), Some(action), Some(subject_kind), Some(subject_id), Some(hash)) = row.1 else { return None };
+        let hash = Column("log_records", "hash").hash(&hash);
+        Some(hash.map(|hash| Step { seq, action, subject_kind, subject_id, hash }))
+    };
+    let mut steps = rows.into_iter().filter_map(step).collect::<Result<Vec<Step>>>()?;
+    steps.sort_unstable_by_key(|step| step.seq);
+    Ok(Some((head, steps)))
 }
 
 /// Appends records and moves the head, which the transaction has locked.

@@ -1,11 +1,11 @@
 //! What is forgotten, and when.
 
-use crate::domain::log::{Head, Record};
+use crate::domain::log::Head;
 use crate::domain::{Id, TenantKey};
 use crate::service::memory::tenant::State;
 use crate::service::memory::{Cache, Stamp, past};
 use crate::service::{Error, Service, clocks};
-use crate::store::{self, credentials::Holder};
+use crate::store::{self, credentials::Holder, log::Step};
 
 /// What is said to whoever was overtaken while reading what has changed.
 const SLOW: &str = "the database did not answer in time";
@@ -90,16 +90,22 @@ pub(in crate::service) fn catch_up(
     if let Some(stamp) = followed(service, tenant, commit) {
         return Ok(stamp);
     }
-    let (before, past) = {
-        let state = following.state();
-        (state.end.clone(), state.past.clone())
-    };
-    let end = end(service, tenant)?;
-    let records = match (&before, &end) {
-        (Some(before), Some(end)) => match grown(service, tenant, before, end)? {
-            Grown::By(records) => Some(records),
+    let before = following.state().end.clone();
+    // The last record that was known is read once more: all that went before hangs on its hash.
+    let from = before.as_ref().map_or(i64::MAX, |known| (known.next_seq - 1).max(0));
+    let found = service.read(|conn| Ok(store::log::follow(conn, tenant, from, RECORDS_MAX + 1)?))?;
+    let (end, steps) = found.map_or((None, vec![]), |(end, steps)| (Some(end), steps));
+    // Nobody is answered by a log that has lost what servers knew, until somebody on the host has accepted that: a key
+    // that was revoked last may be alive in it.
+    if let Some(after) = end.as_ref().and_then(|end| end.fork.after) {
+        return Err(Error::Forked(after));
+    }
+    let steps = match (&before, &end) {
+        (Some(before), Some(end)) => match grown(before, end, steps) {
+            Grown::By(steps) => Some(steps),
             Grown::Much => None,
             Grown::Otherwise => {
+                let past = following.state().past.clone();
                 past::find_fork(service, tenant, before, past)?.map_or(Ok(None), |seq| Err(Error::Forked(seq)))?
             }
         },
@@ -113,15 +119,15 @@ pub(in crate::service) fn catch_up(
         drop(state);
         return followed(service, tenant, commit).ok_or(Error::Busy(SLOW));
     }
-    match (&records, &end) {
-        (Some(records), _) if before.is_some() => {
-            records.iter().for_each(|record| forget(cache, &mut state, tenant, record));
-            records.iter().for_each(|record| state.past.push(record.seq, record.hash));
+    match (&steps, &end) {
+        (Some(steps), _) if before.is_some() => {
+            steps.iter().for_each(|step| forget(cache, &mut state, tenant, step));
+            steps.iter().for_each(|step| state.past.push(step.seq, step.hash));
         }
         (_, Some(end)) => state.past.begin(end),
         (_, None) => {}
     }
-    if records.is_none() {
+    if steps.is_none() {
         state.forget(cache);
     }
     (state.version, state.world, state.end) = (Some(commit.version), world, end);
@@ -129,53 +135,37 @@ pub(in crate::service) fn catch_up(
     Ok(Stamp { at: state.followed_at })
 }
 
-/// Where a log ends. Nobody is answered by one that has lost what servers knew, until somebody on the host has accepted
-/// that: a key that was revoked last may be alive in it.
-fn end(service: &Service, tenant: TenantKey) -> Result<Option<Head>, Error> {
-    let end = service.read(|conn| match store::log::head(conn, tenant) {
-        Err(error) if error.is_not_found() => Ok(None),
-        found => Ok(Some(found?)),
-    })?;
-    match end.as_ref().and_then(|end| end.fork.after) {
-        Some(after) => Err(Error::Forked(after)),
-        None => Ok(end),
-    }
-}
-
 /// What a log has become since its end was another.
 enum Grown {
     /// It has these records more.
-    By(Vec<Record>),
+    By(Vec<Step>),
     /// It has more than is worth reading.
     Much,
     /// It is not the log that it was, whatever its numbers.
     Otherwise,
 }
 
-fn grown(service: &Service, tenant: TenantKey, known: &Head, end: &Head) -> Result<Grown, Error> {
+fn grown(known: &Head, end: &Head, steps: Vec<Step>) -> Grown {
     if known == end {
-        return Ok(Grown::By(vec![]));
+        return Grown::By(vec![]);
     }
     let by = end.next_seq - known.next_seq;
-    if by < 0 {
-        return Ok(Grown::Otherwise);
+    let mut steps = steps.into_iter();
+    // Of an empty log there is none to stand.
+    let stands = known.next_seq == 0 || steps.next().is_some_and(|last| last.hash == known.hash);
+    match by {
+        _ if !stands || by < 0 => Grown::Otherwise,
+        ..=RECORDS_MAX => Grown::By(steps.take(usize::try_from(by).unwrap_or(0)).collect()),
+        _ => Grown::Much,
     }
-    // The last record that was known is read once more: all that went before hangs on its hash.
-    let from = (known.next_seq - 1).max(0);
-    let count = if by > RECORDS_MAX { 1 } else { end.next_seq - from };
-    let mut records = service.read(|conn| Ok(store::log::records(conn, tenant, from, count)?))?.into_iter();
-    if known.next_seq > 0 && records.next().is_none_or(|last| last.hash != known.hash) {
-        return Ok(Grown::Otherwise);
-    }
-    Ok(if by > RECORDS_MAX { Grown::Much } else { Grown::By(records.collect()) })
 }
 
-fn forget(cache: &Cache, state: &mut State, tenant: TenantKey, record: &Record) {
-    let id = Id::parse(&record.subject_id);
-    if record.action.starts_with("principal.") || record.action.ends_with(".deleted") {
+fn forget(cache: &Cache, state: &mut State, tenant: TenantKey, step: &Step) {
+    let id = Id::parse(&step.subject_id);
+    if step.action.starts_with("principal.") || step.action.ends_with(".deleted") {
         state.lives = cache.next_number();
     }
-    match (record.subject_kind.as_str(), id) {
+    match (step.subject_kind.as_str(), id) {
         // The state of roles and mappings has a number of its own.
         ("api" | "role" | "mapping", _) => {}
         ("credential", Some(id)) => cache.forget_callers(|holder| holder.stored.credential.id == id),
