@@ -4,121 +4,49 @@
 //! Unknown names are dropped by the lenient dialects; dropping one of these would swallow the leaving itself.
 
 mod asked;
+mod meant;
 
 use serde_json::{Map, Value};
 
+use meant::{ACTIVE, Meant, word};
+
+pub(super) use meant::{GONE, HERE, NO, YES};
+
 pub use asked::{is_asked, is_asked_anew, lessens};
-
-/// Yes and no in other words than JSON's.
-pub(super) const YES: [&str; 6] = ["true", "1", "yes", "y", "t", "on"];
-pub(super) const NO: [&str; 6] = ["false", "0", "no", "n", "f", "off"];
-/// States of whoever is there.
-pub(super) const HERE: [&str; 2] = ["active", "enabled"];
-/// States of whoever leaves or has left; as names they say it by a yes.
-pub(super) const GONE: [&str; 25] = [
-    "inactive",
-    "disabled",
-    "suspended",
-    "terminated",
-    "deprovisioned",
-    "deactivated",
-    "blocked",
-    "locked",
-    "lockedout",
-    "expired",
-    "revoked",
-    "closed",
-    "ended",
-    "deleted",
-    "removed",
-    "archived",
-    "left",
-    "leaver",
-    "departed",
-    "offboarded",
-    "resigned",
-    "retired",
-    "dismissed",
-    "quit",
-    "former",
-];
-
-/// Names that say it by a no, or by a state.
-const ACTIVE: [&str; 7] = ["active", "enabled", "employed", "login", "logon", "signin", "signon"];
-/// Names that say it by a no behind one of [`BEFORE`]: alone they may be about anything.
-const RIGHTS: [&str; 3] = ["access", "allowed", "permitted"];
-/// Names that say it by a state, or by `false`.
-const STATES: [&str; 2] = ["status", "state"];
-/// What may stand before any of them: `isActive`, `userStatus`, `isAccountDisabled`, `canLogin`, `isSoftDeleted`. A name
-/// with another word in it is about something else: `passwordLoginAllowed`, `passwordExpired`.
-const BEFORE: [&str; 17] = [
-    "is",
-    "has",
-    "can",
-    "may",
-    "allow",
-    "account",
-    "user",
-    "login",
-    "logon",
-    "signin",
-    "signon",
-    "access",
-    "employment",
-    "employee",
-    "person",
-    "soft",
-    "hard",
-];
 
 /// Members by which an object says what its `value` is of: `{"name": "active", "value": false}`.
 const NAMING: [&str; 6] = ["path", "name", "attribute", "key", "field", "property"];
-/// Parts that are what they stand in: `status.value`, `{"status": {"code": "inactive"}}`.
-const ITSELF: [&str; 6] = ["value", "code", "key", "name", "label", "type"];
-
-/// Letters of a name that are looked at: enough for the longest of these with all that is likely before it.
-const WORD_MAX: usize = 32;
+/// The member whose meaning they say.
+const VALUE: &str = "value";
 
 /// Where an unknown name or what lies in its value says that somebody leaves: the path, without the value.
 pub(super) fn found(name: &str, value: &Value) -> Option<String> {
-    let words = if is_path(name) { vec![] } else { name.split(|c: char| !c.is_alphabetic()).collect() };
-    let words = words.into_iter().map(str::to_lowercase).chain([word(name, "")]);
-    words.into_iter().find_map(|word| within(&word, value)).map(|inner| format!("{name}{inner}"))
+    within(Meant::by(name, Meant::default()), value).map(|inner| format!("{name}{inner}"))
 }
 
-/// Whether a name has the form of a PATCH path (RFC 7644 §3.5.2 Figure 7). Of one that has not, nobody knows which
-/// word is what it names: any may be.
-fn is_path(name: &str) -> bool {
-    let is_plain = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-$.:/#".contains(c));
-    match (name.split_once('['), name.rsplit_once(']')) {
-        (Some((head, _)), Some((_, tail))) => {
-            let (head, tail) = (head.trim(), tail.trim());
-            !head.is_empty() && is_plain(head) && is_plain(tail)
-        }
-        _ => is_plain(name),
-    }
-}
-
-/// `word` is what the value is called. Each name is read once, however much lies under it.
-fn within(word: &str, value: &Value) -> Option<String> {
+/// `meant` is what the value is called. Each name and each value is read once, whatever lies around it: a client may nest
+/// them, and have as many words in a name as it likes.
+fn within(meant: Meant, value: &Value) -> Option<String> {
     let says = match value {
-        Value::Array(items) => return items.iter().find_map(|item| within(word, item)),
+        Value::Array(items) => return items.iter().find_map(|item| within(meant, item)),
         Value::Object(members) => {
             // An operation in the place of a value says it by its path.
-            if let Some(inner) = by_name(members) {
-                return Some(format!(".value{inner}"));
-            }
+            let named = Meant::by_any(named(members));
             return members.iter().find_map(|(name, member)| {
-                within(&self::word(name, word), member).map(|inner| format!(".{name}{inner}"))
+                let own = Meant::by(name, meant);
+                match name.eq_ignore_ascii_case(VALUE) {
+                    true => within(own.or(named), member).map(|inner| format!(".{VALUE}{inner}")),
+                    false => within(own, member).map(|inner| format!(".{name}{inner}")),
+                }
             });
         }
         Value::Null => false,
-        Value::Bool(value) => says(word, if *value { "true" } else { "false" }),
-        Value::Number(number) => says(word, whole(&number.to_string())),
+        Value::Bool(value) => meant.says(if *value { "true" } else { "false" }),
+        Value::Number(number) => meant.says(whole(&number.to_string())),
         // What cannot be kept of a text stands in no word.
         Value::String(text) => {
             let text: String = text.chars().filter(|c| *c != '\0').collect();
-            says(word, whole(text.trim()))
+            meant.says(whole(text.trim()))
         }
     };
     says.then(String::new)
@@ -126,15 +54,19 @@ fn within(word: &str, value: &Value) -> Option<String> {
 
 /// Where an object says that somebody leaves by its `value`, of which another member says what it is of.
 pub(super) fn by_name(members: &Map<String, Value>) -> Option<String> {
-    named(members).find_map(|(name, value)| within(&word(name, ""), value))
+    within(Meant::by_any(named(members)), called_value(members)?).map(|inner| format!(".{VALUE}{inner}"))
 }
 
-/// What an object says its `value` is of, and that value.
-pub(super) fn named(members: &Map<String, Value>) -> impl Iterator<Item = (&str, &Value)> {
-    let is = |name: &str, wanted: &str| name.eq_ignore_ascii_case(wanted);
-    let value = members.iter().find(|(name, _)| is(name, "value")).map(|(_, value)| value);
-    let naming = members.iter().filter(move |(name, _)| NAMING.iter().any(|own| is(name, own)));
-    naming.filter_map(move |(_, name)| Some((name.as_str()?, value?)))
+/// What an object says its `value` is of, if it has one.
+pub(super) fn named(members: &Map<String, Value>) -> impl Iterator<Item = &str> {
+    let has_value = called_value(members).is_some();
+    let is_naming = move |name: &str| has_value && NAMING.iter().any(|own| name.eq_ignore_ascii_case(own));
+    members.iter().filter(move |(name, _)| is_naming(name)).filter_map(|(_, name)| name.as_str())
+}
+
+/// The `value` of an object.
+pub(super) fn called_value(members: &Map<String, Value>) -> Option<&Value> {
+    members.iter().find(|(name, _)| name.eq_ignore_ascii_case(VALUE)).map(|(_, value)| value)
 }
 
 /// Whether a verb that PATCH does not have says that somebody leaves: `deactivate`, `suspend`.
@@ -150,45 +82,7 @@ pub(super) fn whole(number: &str) -> &str {
 
 /// Whether a path's last segment is `active`, whatever stands before it and around it.
 pub(super) fn names_active(path: &str) -> bool {
-    word(path, "") == ACTIVE[0]
-}
-
-fn says(word: &str, text: &str) -> bool {
-    let is_in = |words: &[&str]| words.iter().any(|own| text.eq_ignore_ascii_case(own));
-    let (whole, mut word) = (word, word);
-    loop {
-        let says = match word {
-            word if ACTIVE.contains(&word) => is_in(&NO) || is_in(&GONE),
-            // The number of a status may mean anything.
-            word if STATES.contains(&word) => is_in(&GONE) || is_in(&["false"]),
-            word if RIGHTS.contains(&word) => word != whole && is_in(&NO),
-            word => GONE.contains(&word) && is_in(&YES),
-        };
-        if says {
-            return true;
-        }
-        match BEFORE.iter().find_map(|before| word.strip_prefix(before)) {
-            Some(rest) => word = rest,
-            None => return false,
-        }
-    }
-}
-
-/// The letters of a path's last segment, in lower case. `value` is the value of what is before it.
-fn word(path: &str, outer: &str) -> String {
-    let (head, tail) = match (path.split_once('['), path.rsplit_once(']')) {
-        (Some((head, _)), Some((_, tail))) => (head, tail),
-        _ => (path, ""),
-    };
-    let segments = [head, tail].into_iter().flat_map(|part| part.split(['.', ':', '/', '#']));
-    let letters = |segment: &str| -> String {
-        segment.chars().filter(|c| c.is_alphabetic()).take(WORD_MAX + 1).flat_map(char::to_lowercase).collect()
-    };
-    let mut words = segments.rev().map(letters).filter(|word| !word.is_empty());
-    match words.next() {
-        Some(last) if ITSELF.contains(&&*last) => words.next().unwrap_or_else(|| outer.to_owned()),
-        last => last.unwrap_or_default(),
-    }
+    word(path).is_some_and(|word| word == ACTIVE[0])
 }
 
 #[cfg(test)]
@@ -336,7 +230,22 @@ mod tests {
     }
 
     #[test]
+    fn names_and_values_are_read_once_however_they_lie_in_each_other() {
+        let nested = |innermost: Value| {
+            (0..30)
+                .fold(innermost, |value, _| json!({"name": "x", "Name": "x", "path": "x", "key": "x", "value": value}))
+        };
+        check("urn:x", nested(json!({"active": true})), None);
+        check("urn:x", nested(json!({"active": false})), Some(&format!("urn:x{}.active", ".value".repeat(30))));
+        let words = "a ".repeat(100_000);
+        check(&words, json!(vec![0; 100_000]), None);
+        let name = format!("{words}active");
+        check(&name, json!(vec![0; 100_000]), Some(&name));
+    }
+
+    #[test]
     fn wherever_it_lies() {
+        check("urn:x", json!({"[active]": false}), Some("urn:x.[active]"));
         check("urn:x", json!({"a": {"b": [1, {"Status": "inactive"}]}}), Some("urn:x.a.b.Status"));
         check("urn:x", json!({"a": {"b": [1, {"Status": "active"}]}}), None);
         check("accountEnabled", json!(["false"]), Some("accountEnabled"));

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ACTIVE, HERE, YES, found, is_verb, named, names_active, whole};
+use super::{ACTIVE, HERE, YES, called_value, found, is_verb, named, names_active, whole};
 use crate::scim::members::any_goes;
 use crate::scim::people::is_spoken_of;
 use crate::scim::schema::ResourceType;
@@ -116,7 +116,7 @@ fn doubts(value: &Value) -> bool {
         Value::Object(members) => {
             let is_no = |name: &str, value: &Value| names_active(name) && !is_yes(value);
             members.iter().any(|(name, member)| is_no(name, member) || doubts(member))
-                || named(members).any(|(name, value)| is_no(name, value))
+                || named(members).any(names_active) && called_value(members).is_some_and(|value| !is_yes(value))
         }
         _ => false,
     }
@@ -190,6 +190,10 @@ mod tests {
             json!({"op": "replace", "path": 7, "value": false}),
         ] {
             assert!(one(odd.clone()), "{odd}");
+        }
+        for name in ["[active]", "active;title", "active eq true"] {
+            assert!(one(json!({"op": "replace", "value": {name: false}})), "{name}");
+            assert!(asks(json!({"userName": "x", name: "False"})), "{name}");
         }
         assert!(one(json!("x")) && asks(json!([])) && asks(json!("x")));
         assert!(!one(json!({"op": "replace", "path": "title", "value": 7})));

@@ -179,8 +179,7 @@ impl<'r> Reader<'r> {
     fn of_operation(&self, members: &Map<String, Value>) -> Option<Says> {
         let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
         let path = path.and_then(|(_, path)| path.as_str());
-        let named = leaving::named(members).map(|(name, _)| name);
-        path.into_iter().chain(named).find_map(|path| says(self.rtype, path))
+        path.into_iter().chain(leaving::named(members)).find_map(|path| says(self.rtype, path))
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::Target;
-use crate::support::server::{Installation, USER, connect, is_silent};
+use crate::support::server::{Installation, PATCH, USER, connect, is_silent};
 
 #[test]
 fn a20_json_bombs_are_refused_where_they_stand() {
@@ -65,6 +65,25 @@ fn a20_many_small_objects_stay_small() {
     let refused = "400 invalidSyntax: malformed JSON: its values take more than 67108864 bytes";
     assert!(error.starts_with(refused), "{error}");
     target.survives(112);
+}
+
+#[test]
+fn a20_names_and_values_are_read_once_however_they_lie_in_each_other() {
+    let target = Target::new(Installation::sqlite());
+    let path = format!("/scim/v2/Users/{}", target.ann);
+    let nested =
+        (0..26).fold("1".to_owned(), |value, _| format!(r#"{{"name":"x","path":"y","key":"z","value":{value}}}"#));
+    let wide = format!("[{}0]", "0,".repeat(100_000));
+    for (name, value) in [("x", &nested), (&*"a ".repeat(100_000), &wide)] {
+        let put = format!(r#"{{"schemas":["{USER}"],"userName":"ann","{name}":{value}}}"#);
+        let operation = format!(r#"{{"op":"replace","path":"{name}","value":{value}}}"#);
+        let patch = format!(r#"{{"schemas":["{PATCH}"],"Operations":[{operation}]}}"#);
+        for (method, body) in [("PUT", put), ("PATCH", patch)] {
+            let done = target.idp.send(method, &path, &[], &body).unwrap().expect(200).json();
+            assert_eq!(done["userName"], "ann", "{method}");
+        }
+    }
+    target.survives(64);
 }
 
 #[test]
