@@ -8,6 +8,9 @@ use super::refused::refused;
 use super::{EXACT, Hired, LENIENT, hire, off, speaking};
 use crate::support::app::*;
 
+/// Puts an operation where none is expected.
+type Wrap = fn(Value) -> Value;
+
 /// A record of a refusal is there that was not there before: what was attempted, and why it was refused.
 #[track_caller]
 fn recorded(app: &TestApp, who: &Hired, attempted: &str, odd: &str) {
@@ -31,6 +34,7 @@ fn an_operation_whose_place_is_odd_is_recorded() {
                 "/api/v2/scim/users/ID/",
                 "../Users/ID",
                 "[/Users/ID]",
+                "/User/ID",
             ]
             .into_iter()
             .enumerate()
@@ -46,6 +50,29 @@ fn an_operation_whose_place_is_odd_is_recorded() {
                     assert_eq!(done.expect(200)["Operations"][0]["status"], json!("400"), "{path}");
                     recorded(app, &who, attempted, &path);
                 }
+            }
+        }
+    });
+}
+
+#[test]
+fn an_operation_that_stands_in_something_else_is_recorded() {
+    for_each_app(|app| {
+        for dialect in LENIENT.into_iter().chain(EXACT) {
+            let idp = speaking(app, dialect);
+            let of = |who: &Hired| json!({"method": "DELETE", "path": who.path});
+            let odd: [(&str, Wrap); 5] = [
+                ("numbered", |one| json!({"0": one})),
+                ("named", |one| json!([{"operation": one}])),
+                ("listed", |one| json!({"Operation": [one]})),
+                ("path", |one| json!([and(one.clone(), json!({"path": [one["path"]]}))])),
+                ("method", |one| json!([and(one, json!({"method": ["DELETE"]}))])),
+            ];
+            for (name, job) in odd {
+                let who = hire(app, &idp, &format!("{}-{name}", dialect.name()));
+                let answer = idp.post("/Bulk", bulk(job(of(&who))));
+                assert!([200, 400].contains(&answer.status), "{name}");
+                recorded(app, &who, "user.deleted", name);
             }
         }
     });

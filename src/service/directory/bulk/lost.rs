@@ -89,6 +89,10 @@ impl Search<'_> {
             },
             Value::Object(members) => match member(members, "Operations") {
                 Some(operations) => self.job(operations, says_so || says(members, &OF_JOB)),
+                // What operations stand in under other names: `{"0": {…}}`, `{"operation": {…}}`.
+                None if ["path", "method"].iter().all(|own| member(members, own).is_none()) => {
+                    members.values().find_map(|value| self.job(value, says_so).transpose()).transpose()
+                }
                 None => self.operation(members, says_so),
             },
             _ => Ok(None),
@@ -97,7 +101,11 @@ impl Search<'_> {
 
     /// What an operation does to whom, if somebody may stay by its refusal.
     fn operation(&self, members: &Map<String, Value>, says_so: bool) -> Result<Option<Lost>, Error> {
-        let text = |name: &str| member(members, name).and_then(Value::as_str).unwrap_or_default().trim();
+        let text = |name: &str| {
+            let found = member(members, name);
+            let one = found.and_then(Value::as_array).and_then(|list| list.first()).or(found);
+            one.and_then(Value::as_str).unwrap_or_default().trim()
+        };
         let mut path = text("path").to_owned();
         references::resolve_path(&mut path, self.known.ids);
         let (word, data) = (text("method"), member(members, "data"));
@@ -148,12 +156,13 @@ fn place(path: &str) -> Option<(&'static ResourceType, Option<Id>)> {
     resource(path).map(|(resource_type, id)| (resource_type, Some(id))).or_else(|| Some((endpoint()?, None)))
 }
 
-/// The first endpoint in a text behind which an id stands.
+/// The first endpoint, or name of a type (`/User/…`), in a text behind which an id stands.
 fn resource(text: &str) -> Option<(&'static ResourceType, Id)> {
     let pairs = words(text).zip(words(text).skip(1));
     pairs.into_iter().find_map(|(endpoint, id)| {
         let id = Id::parse(&id.to_ascii_lowercase())?;
-        Some((registry().by_endpoint(endpoint)?, id))
+        let resource_type = registry().by_endpoint(endpoint).or_else(|| registry().by_name(endpoint))?;
+        Some((resource_type, id))
     })
 }
 
