@@ -75,10 +75,18 @@ pub(super) fn check_parts(
     })
 }
 
-/// Whether a member of an element says that whoever it names is to go, as SCIM 1.1 has it: `"operation": "delete"`.
+/// Whether a member of an element says that whoever it names is to go, as SCIM 1.1 has it: `"operation": "delete"`. Others
+/// call it `$op` or `_action`, or have a mark of its own: `"delete": true`, `"@removed": {…}`, `"isMember": false`.
 fn says_goes(name: &str, value: &Value) -> bool {
-    let is_in = |words: &[&str], text: &str| words.iter().any(|word| text.trim().eq_ignore_ascii_case(word));
-    is_in(&["operation", "op", "action"], name) && value.as_str().is_some_and(|word| is_in(&["delete", "remove"], word))
+    const WORDS: [&str; 6] = ["delete", "deleted", "remove", "removed", "unassign", "unassigned"];
+    let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
+    let is_word = |text: &str| WORDS.contains(&&*letters(text));
+    match &*letters(name) {
+        "operation" | "op" | "action" => value.as_str().is_some_and(is_word),
+        "ismember" | "member" => value == &Value::Bool(false),
+        own if WORDS.contains(&own) => matches!(value, Value::Bool(true) | Value::Object(_)),
+        _ => false,
+    }
 }
 
 /// Whether any element in a value says so.
@@ -134,7 +142,8 @@ fn text<'e>(value: &'e Value, tolerances: &mut Tolerances) -> Option<&'e str> {
 /// An id as it stands here: some clients turn ours into upper case or into their own form, or name a resource by its URL.
 /// What cannot be kept of a text stands in no id.
 pub fn plain(text: &str) -> String {
-    let text = text.replace('\0', "").trim().to_ascii_lowercase();
+    let is_around = |c: char| c.is_whitespace() || "\"'<>\u{200b}\u{feff}".contains(c);
+    let text = text.replace('\0', "").trim_matches(is_around).to_ascii_lowercase();
     let last = text.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
     let last = last.strip_prefix("urn:uuid:").unwrap_or(last);
     last.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')).unwrap_or(last).to_owned()
@@ -153,7 +162,7 @@ fn reference(object: &Map<String, Value>) -> Option<&str> {
     (!id.is_empty()).then_some(id)
 }
 
-/// Whether an element names nobody: its value is empty or not there, and nothing else says who it is.
+/// Whether an element names nobody: its value is empty or not there, and nothing else says who it is, under whatever name.
 fn is_nobody(element: &Value) -> bool {
     fn is_blank(value: &Value) -> bool {
         match value {
@@ -163,10 +172,11 @@ fn is_nobody(element: &Value) -> bool {
         }
     }
     match element {
-        Value::Object(object) => {
-            let is_none = |name: &str| member(object, name).is_none_or(is_blank);
-            ["value", "$ref", "display", ID].into_iter().all(is_none)
-        }
+        Value::Object(object) => object.iter().all(|(name, value)| {
+            let is_own = ["value", "$ref", "display", ID].iter().any(|own| name.eq_ignore_ascii_case(own));
+            let may_name = is_own || matches!(value, Value::String(_) | Value::Array(_) | Value::Object(_));
+            !may_name || is_blank(value) || name.eq_ignore_ascii_case("type")
+        }),
         other => is_blank(other),
     }
 }

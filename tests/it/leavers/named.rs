@@ -201,6 +201,73 @@ fn a_member_with_an_operation_of_its_own_does_not_come() {
 }
 
 #[test]
+fn a_mark_of_an_element_says_that_it_goes_whatever_it_is_called() {
+    for_each_app(|app| {
+        let idp = speaking(app, Dialect::Auto);
+        let ids = people(&idp, "auto");
+        let marks = [
+            json!({"_action": "delete"}),
+            json!({"$op": "Remove"}),
+            json!({"operation": "unassign"}),
+            json!({"delete": true}),
+            json!({"isMember": false}),
+            json!({"@removed": {"reason": "deleted"}}),
+        ];
+        for (path, attribute) in places(&idp, "auto", &ids) {
+            for mark in &marks {
+                let list = json!([and(json!({"value": ids[0]}), mark.clone()), {"value": ids[1]}]);
+                let (status, .., answer) = send(&idp, "alone", "PATCH", &path, &replace(attribute, list));
+                let name = mark.as_object().unwrap().keys().next().unwrap();
+                let detail = answer["detail"].as_str().unwrap_or_default();
+                assert!(status == 400 && detail.contains(&format!("[0].{name}: ")), "{mark} {answer}");
+                assert_eq!(left(&idp, &path, attribute), ids, "{mark}");
+            }
+            // What only sounds like it is left out and named.
+            let list = json!([{"value": ids[0], "isMember": true, "delete": false, "operation": "add"}]);
+            let (status, ..) = send(&idp, "alone", "PATCH", &path, &add(attribute, list));
+            assert_eq!((status, left(&idp, &path, attribute)), (200, ids.clone()));
+        }
+    });
+}
+
+#[test]
+fn whoever_is_to_go_by_other_words_than_an_id_is_not_passed_over() {
+    for_each_app(|app| {
+        let idp = speaking(app, Dialect::Auto);
+        let ids = people(&idp, "auto");
+        for (path, attribute) in places(&idp, "auto", &ids) {
+            let id = path.rsplit('/').next().unwrap();
+            let kind = if attribute == "members" { "group" } else { "agent" };
+            for element in [
+                json!({"memberId": ids[0]}),
+                json!({"userName": "a@example.com"}),
+                json!({"externalId": "7", "type": "User"}),
+                json!({attribute: [{"value": ids[0]}]}),
+            ] {
+                let body = patch(json!([{"op": "remove", "path": attribute, "value": [element]}]));
+                let (status, .., answer) = send(&idp, "alone", "PATCH", &path, &body);
+                assert_eq!(status, 400, "{body} {answer}");
+                assert_eq!(left(&idp, &path, attribute), ids, "{body}");
+                let own = refused(app, &format!("{kind}.refused")).into_iter().rfind(|one| one[0] == id);
+                assert_eq!(own.unwrap()[2]["attempted"], json!(format!("{kind}.patched")), "{body}");
+                app.clock.advance(TimeDelta::hours(1));
+            }
+            // An id in signs that are none of it is that id.
+            for (n, around) in ["'_'", "<_>", "\u{feff}_", "\u{200b}_"].into_iter().enumerate() {
+                let one = &ids[n % ids.len()];
+                let value = json!([{"value": around.replace('_', one)}]);
+                let body = patch(json!([{"op": "remove", "path": attribute, "value": value}]));
+                assert_eq!(send(&idp, "alone", "PATCH", &path, &body).0, 200, "{body}");
+                let rest: Vec<String> = ids.iter().filter(|id| *id != one).cloned().collect();
+                assert_eq!(left(&idp, &path, attribute), rest, "{body}");
+                let back = json!([{"value": one}]);
+                assert_eq!(send(&idp, "alone", "PATCH", &path, &add(attribute, back)).0, 200);
+            }
+        }
+    });
+}
+
+#[test]
 fn what_cannot_be_kept_of_a_groups_name_is_named_in_the_log() {
     for_each_app(|app| {
         for dialect in LENIENT {
