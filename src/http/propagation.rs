@@ -42,7 +42,9 @@ pub(super) async fn tell(shared: &Shared, surface: Surface, reduced: Option<i64>
     let started = now();
     let mut spreading = shared.service.spread();
     // Those that did not answer in time are counted as they were known.
-    drop(timeout(WAIT, spread(&shared.service, &mut spreading)).await);
+    if !spreading.reach().is_over {
+        drop(timeout(WAIT, spread(&shared.service, &mut spreading)).await);
+    }
     let Reach { nodes, acked, .. } = spreading.reach();
     let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     let propagation = Propagation { seq, nodes, acked, ms };

@@ -38,6 +38,7 @@ pub mod tenants;
 pub mod work;
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -167,6 +168,8 @@ struct Inner {
     standing: caller::standing::Standing,
     /// What this process is called among others, once it is one of them.
     node: OnceLock<Id>,
+    /// Whether the last beat has found nobody else.
+    is_alone: AtomicBool,
 }
 
 impl Service {
@@ -209,6 +212,7 @@ impl Service {
             snapshots: catalogue::snapshot::Snapshots::default(),
             standing: caller::standing::Standing::default(),
             node: OnceLock::new(),
+            is_alone: AtomicBool::new(false),
         };
         let interest = Interest::default();
         let service = Service { inner: Arc::new(inner), commit: None, interest, turn: None };

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::server::{Answer, BULK, Client, GROUP, Installation, PATCH, Server, USER};
+use crate::support::until;
 
 /// What the header tells: seq, nodes, acked, ms.
 #[track_caller]
@@ -91,6 +92,14 @@ fn nodes_answer_each_other_until_one_falls_silent_or_takes_leave() {
         let [_, nodes, acked, ms] = told(&patch(&server.idp(), &ids[n], "active", json!(false)));
         (nodes, acked, ms)
     };
+    // A node that was alone a moment ago learns of another one within its next beats.
+    let suspend = || a.admin().post(&format!("/v1/users/{}/suspend", ids[0]), &json!({})).expect(200).json();
+    let activate = || drop(a.admin().post(&format!("/v1/users/{}/activate", ids[0]), &json!({})).expect(200));
+    until("it knows the other", || {
+        activate();
+        (suspend()["propagation"]["nodes"] == 2).then_some(())
+    });
+    activate();
     let (nodes_there, acked, ms) = leave(&a, 0);
     assert_eq!((nodes_there, acked), (2, 2), "{ms}");
     assert_eq!((leave(&b, 1).0, leave(&b, 2).1), (2, 2));

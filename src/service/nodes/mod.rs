@@ -3,11 +3,12 @@
 mod spreading;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use self::spreading::WAITED_MILLIS;
 pub use self::spreading::{Propagation, Reach, Spreading};
+use self::spreading::{WAITED_MILLIS, others};
 use crate::domain::log::render_time;
 use crate::domain::{Id, Operation};
 use crate::service::{Context, Error, Service, caller};
@@ -75,16 +76,26 @@ impl Service {
         self.inner.store.write(move |conn| Ok(store::nodes::leave(conn, &id)?))
     }
 
-    /// Asks the other nodes for a change that has been made.
+    /// Asks the other nodes for a change that has been made. Whoever has come since the last beat, which found nobody,
+    /// knows nothing from before.
     pub fn spread(&self) -> Spreading {
-        let last = Reach { nodes: 1, acked: 1, is_over: false };
-        Spreading { own: self.inner.node.get().copied(), question: self.inner.store.ask_nodes(), number: None, last }
+        let is_alone = self.inner.is_alone.load(Ordering::Acquire);
+        let last = Reach { nodes: 1, acked: 1, is_over: is_alone };
+        let question = if is_alone { 0 } else { self.inner.store.ask_nodes() };
+        Spreading { own: self.inner.node.get().copied(), question, number: None, last }
     }
 
     /// One beat of this node: who is there, and how far each has come. `then` is given it, perhaps on another thread,
     /// where it hands it on and does nothing else.
     pub fn beat(&self, then: impl FnOnce(Result<Option<Arc<Beat>>, Error>) + Send + 'static) {
-        self.inner.store.tell_nodes(|told| then(told.map_err(Error::from)));
+        let service = self.clone();
+        self.inner.store.tell_nodes(move |told| {
+            if let Ok(Some(beat)) = &told {
+                let own = service.inner.node.get();
+                service.inner.is_alone.store(others(beat, own).next().is_none(), Ordering::Release);
+            }
+            then(told.map_err(Error::from));
+        });
     }
 
     /// Every node, for the host.

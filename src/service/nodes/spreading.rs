@@ -65,8 +65,7 @@ impl Spreading {
         if beat.asked.question >= self.question {
             self.number.get_or_insert(beat.asked.number);
         }
-        let counted = |node: &&Node| Some(node.id) != self.own && node.silent_millis < COUNTED_MILLIS;
-        let others: Vec<&Node> = beat.nodes.iter().filter(counted).collect();
+        let others: Vec<&Node> = others(beat, self.own.as_ref()).collect();
         let knows = |node: &&&Node| self.number.is_some_and(|number| node.applied >= number);
         let acked = 1 + others.iter().filter(knows).count();
         let is_waited_for = |node: &&Node| node.silent_millis < WAITED_MILLIS && !knows(&node);
@@ -75,10 +74,15 @@ impl Spreading {
         self.last
     }
 
-    /// What the last beat has told.
+    /// How far it has come as far as is known.
     pub fn reach(&self) -> Reach {
         self.last
     }
+}
+
+/// The nodes beside one's own that are there, or have ended without a word a moment ago.
+pub(super) fn others<'b>(beat: &'b Beat, own: Option<&Id>) -> impl Iterator<Item = &'b Node> {
+    beat.nodes.iter().filter(move |node| Some(&node.id) != own && node.silent_millis < COUNTED_MILLIS)
 }
 
 #[cfg(test)]
