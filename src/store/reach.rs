@@ -110,7 +110,7 @@ fn failed(text: String) -> ConnectionError {
 
 /// The URL of each machine that a URL names, in any order: nodes shall not all ask the same one first. Machines that
 /// are named in its query stay together, for libpq.
-fn apart(url: &str) -> Vec<String> {
+pub(super) fn apart(url: &str) -> Vec<String> {
     let parts = url.split_once("://").and_then(|(scheme, rest)| {
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (place, rest) = rest.split_at_checked(end)?;

@@ -11,6 +11,7 @@ use diesel::{Connection, ConnectionError};
 
 use super::connection::{Conn, ended};
 use super::error::{Error, FOREIGN, Kind, OUTDATED, OVERTAKEN, Result, STANDBY};
+use super::reach;
 pub(super) use super::reach::connect;
 use super::socket::{Socket, Sockets};
 use super::steps;
@@ -130,10 +131,19 @@ impl Server {
         &self.known
     }
 
-    /// Makes a session on a primary.
+    /// Makes a session on a primary. One that another has overtaken takes sessions as well: then each machine of the URL
+    /// is asked by itself.
     pub(super) fn open(&self) -> Result<Session> {
+        let overtaken = match self.open_at(&self.url) {
+            Err(Error::Unavailable(why)) if why == OVERTAKEN => Error::Unavailable(why),
+            done => return done,
+        };
+        reach::apart(&self.url).iter().find_map(|url| self.open_at(url).ok()).ok_or(overtaken)
+    }
+
+    fn open_at(&self, url: &str) -> Result<Session> {
         let (made_at, given_up_at) = (self.known.losses.load(Ordering::Acquire), self.given_up.load(Ordering::Acquire));
-        let mut connection = connect(&self.url)?;
+        let mut connection = connect(url)?;
         connection.batch_execute(&[SETTINGS, self.settings].concat())?;
         let met = Arc::new(Met::default());
         self.watch(&mut connection, made_at, Arc::clone(&met));

@@ -134,7 +134,13 @@ fn what_waits_for_a_primary_that_stands_still_is_ended_once_it_is_overtaken() {
         let status = waiting.join().unwrap();
         assert!(status == 200 || status == 503, "{status}");
     });
+    // It goes on as the primary that it was: sessions that are lost are made anew on the other one all the same.
     first.signal("CONT");
+    for _ in 0..8 {
+        second.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = 'keyroll'");
+        assert_eq!(verdict(&node, &nora.1), Some(json!("OWNER_INACTIVE")));
+        suspend(&nora.0).expect(200);
+    }
 }
 
 #[test]
