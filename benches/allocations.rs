@@ -44,7 +44,7 @@ fn installation() -> Installation {
         "emails": [{"value": "mira@mail.north.example", "type": "work", "primary": true}],
     });
     let users = registry().by_name("User").unwrap();
-    let made = service.create_resource(&idp, users, mira, &Wanted::default()).unwrap();
+    let made = service.create_resource(&idp, users, mira.to_string().as_bytes(), &Wanted::default()).unwrap();
     let user = made.location.rsplit('/').next().unwrap().to_owned();
     let asked: Value = json!({"name": "bench", "owner": {"type": "user", "id": user}});
     let key = service.issue_key(&admin, &request::read_value(&asked).unwrap()).unwrap().key;

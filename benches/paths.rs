@@ -45,7 +45,7 @@ fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
     let users = registry().by_name("User").unwrap();
     let mut ids = vec![];
     for n in 0..USERS {
-        let answer = service.create_resource(&idp, users, user(n), &Wanted::default()).unwrap();
+        let answer = service.create_resource(&idp, users, user(n).to_string().as_bytes(), &Wanted::default()).unwrap();
         ids.push(answer.location.rsplit('/').next().unwrap().to_owned());
     }
     (folder, service, idp, admin, ids)

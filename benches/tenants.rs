@@ -27,7 +27,7 @@ fn tenant(service: &Service, name: &str) -> (String, String, String) {
     let key = |name: &str| made[name].as_str().unwrap().to_owned();
     let idp = service.enter(&key("provisioning_key"), RequestRef::default()).unwrap();
     let users = registry().by_name("User").unwrap();
-    let answer = service.create_resource(&idp, users, user(0), &Wanted::default()).unwrap();
+    let answer = service.create_resource(&idp, users, user(0).to_string().as_bytes(), &Wanted::default()).unwrap();
     (key("provisioning_key"), key("admin_key"), answer.location.rsplit('/').next().unwrap().to_owned())
 }
 
@@ -46,7 +46,9 @@ fn beside_a_writer(c: &mut Criterion) {
                         break;
                     }
                     let context = service.enter(key, RequestRef::default()).unwrap();
-                    service.create_resource(&context, users, user(n), &Wanted::default()).unwrap();
+                    service
+                        .create_resource(&context, users, user(n).to_string().as_bytes(), &Wanted::default())
+                        .unwrap();
                 }
             });
             c.bench_function(&format!("beside {others}/read"), |b| {

@@ -12,7 +12,7 @@ use super::Shared;
 use super::respond::Reply;
 use super::run::now;
 use crate::domain::operation::Surface;
-use crate::service::nodes::{Beat, Propagation, Reach, Spreading};
+use crate::service::nodes::{self, Beat, Propagation, Reach, Spreading};
 use crate::service::{Error, Service};
 
 /// What tells it where the answer has no member for it.
@@ -30,8 +30,9 @@ const ALONE: Duration = Duration::from_millis(250);
 /// Tells others that this node is there, and how far it has come, as long as the server runs.
 pub(super) async fn beat(shared: Shared) {
     loop {
-        let others = matches!(told(&shared.service).await, Ok(Some(beat)) if beat.nodes.len() > 1);
-        sleep(if others { BEAT } else { ALONE }).await;
+        // What keeps a beat from being told is told by who waits for the database.
+        drop(told(&shared.service).await);
+        sleep(if nodes::is_alone(&shared.service) { ALONE } else { BEAT }).await;
     }
 }
 

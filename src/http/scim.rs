@@ -19,7 +19,7 @@ use crate::scim::message::SearchRequest;
 use crate::scim::{self, ResourceType, discovery};
 use crate::service::body::Body;
 use crate::service::directory::refusals::{self, Asked};
-use crate::service::directory::resources::{Answer, Wanted, read_body, refused_creation};
+use crate::service::directory::resources::{Answer, Wanted, read_body};
 use crate::service::directory::search::SearchAnswer;
 use crate::service::{Cached, Context, Error, Service, registry};
 
@@ -77,10 +77,7 @@ fn represent(answer: Answer, status: u16) -> Reply {
 pub(super) fn create(service: &Service, call: &Call) -> Result<Reply, Error> {
     let (resource_type, wanted) = shaped(service, call)?;
     let context = call.context()?;
-    let body = read_body(service, context, &call.body)?;
-    let answer = service.create_resource(context, resource_type, body, &wanted);
-    let refused = |error| refused_creation(service, context, resource_type, &call.body, error);
-    Ok(represent(answer.map_err(refused)?, 201))
+    Ok(represent(service.create_resource(context, resource_type, &call.body, &wanted)?, 201))
 }
 
 pub(super) fn read(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -181,7 +181,8 @@ fn is_nobody(element: &Value) -> bool {
     }
 }
 
-pub(super) fn member<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o Value> {
+/// A member by its name, in any letter case.
+pub fn member<'o>(object: &'o Map<String, Value>, name: &str) -> Option<&'o Value> {
     object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
 }
 

@@ -15,7 +15,7 @@ use super::looks::Looks;
 use super::nodes::Member;
 use super::pulse::Pulse;
 use super::risks::Risks;
-use super::session::{self, Quiet, Server, ServerState, Session};
+use super::session::{self, Quiet, Server, Session};
 use super::writer::{OnServer, Rounds, Writer};
 use super::{installation, migrate, rehearse, server};
 use crate::domain::Id;
@@ -48,7 +48,6 @@ pub(super) struct Postgres {
     /// Where this process is a node among others: see [`Postgres::join`].
     pulse: OnceLock<Pulse>,
     server: Server,
-    known: Arc<ServerState>,
     risks: Risks,
 }
 
@@ -75,8 +74,6 @@ impl Postgres {
             let mut session = own.get()?;
             session.conn.load_sql::<Bool, bool>("SELECT pg_cancel_backend(CAST(? AS integer))", &binds).map(|_| ())
         })?;
-        // At once, so that others know of this process before anybody asks it for anything.
-        let known = Arc::clone(server.known());
         let looking = server.beside("");
         let looks = Looks::start(move || {
             let (server, mut own) = (looking.beside(""), None);
@@ -85,7 +82,7 @@ impl Postgres {
         let rounds = Arc::new(OnServer::new(writers));
         let writer = Writer::start((0..WRITERS).map(|_| Box::new(Arc::clone(&rounds)) as Box<dyn Rounds>).collect())?;
         let pulse = OnceLock::new();
-        Ok(Postgres { readers, writer, rounds, looks, cancels, pulse, server, known, risks })
+        Ok(Postgres { readers, writer, rounds, looks, cancels, pulse, server, risks })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -139,7 +136,7 @@ impl Postgres {
 
     /// See [`super::Store::told_time`].
     pub(super) fn told_time(&self) -> Option<DateTime<Utc>> {
-        let millis = self.known.told_millis.load(Ordering::Acquire);
+        let millis = self.server.known().told_millis.load(Ordering::Acquire);
         DateTime::from_timestamp_millis(millis).filter(|_| millis != 0)
     }
 

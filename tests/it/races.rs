@@ -276,8 +276,8 @@ fn who_was_let_in_before_its_key_died_writes_nothing_after() {
             let context = app.service.enter(&key, RequestRef::default()).unwrap();
             let mut write = || {
                 number += 1;
-                let body = user(&format!("u{number}@example.com"));
-                let made = app.service.create_resource(&context, users, body, &Wanted::default());
+                let body = user(&format!("u{number}@example.com")).to_string();
+                let made = app.service.create_resource(&context, users, body.as_bytes(), &Wanted::default());
                 made.map_or_else(|error| error.status(), |_| 201)
             };
             // The second finds what the first looked up.

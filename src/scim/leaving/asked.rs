@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ACTIVE, HERE, YES, called_value, found, is_verb, named, names_active, whole};
-use crate::scim::members::any_goes;
+use crate::scim::members::{self, any_goes};
 use crate::scim::people::is_spoken_of;
 use crate::scim::schema::ResourceType;
 
@@ -142,9 +142,9 @@ fn text(object: &Value, name: &str) -> String {
     }
 }
 
-/// A member by its name, in any letter case.
+/// A member of what may be an object.
 fn member<'v>(object: &'v Value, name: &str) -> Option<&'v Value> {
-    object.as_object()?.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    members::member(object.as_object()?, name)
 }
 
 #[cfg(test)]

@@ -56,6 +56,11 @@ pub enum NodeStatus {
     Silent,
 }
 
+/// Whether the last beat of this node has found nobody else.
+pub fn is_alone(service: &Service) -> bool {
+    service.inner.is_alone.load(Ordering::Acquire)
+}
+
 impl Service {
     /// Makes this process a node among others, which know of it from now on.
     ///
@@ -79,7 +84,7 @@ impl Service {
     /// Asks the other nodes for a change that has been made. Whoever has come since the last beat, which found nobody,
     /// knows nothing from before.
     pub fn spread(&self) -> Spreading {
-        let is_alone = self.inner.is_alone.load(Ordering::Acquire);
+        let is_alone = is_alone(self);
         let last = Reach { nodes: 1, acked: 1, is_over: is_alone };
         let question = if is_alone { 0 } else { self.inner.store.ask_nodes() };
         Spreading { own: self.inner.node.get().copied(), question, number: None, last }

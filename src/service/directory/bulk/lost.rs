@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::{Id, Operation};
 use crate::scim::json::{self, Limits};
-use crate::scim::members::plain;
+use crate::scim::members::{self, plain};
 use crate::scim::message::BulkMethod;
 use crate::scim::{ResourceType, leaving};
 use crate::service::directory::bulk::operation::named;
@@ -177,7 +177,7 @@ fn says(members: &Map<String, Value>, own: &[&str]) -> bool {
     leaving::is_asked_anew(&others.map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
+/// A member that is not null.
 fn member<'v>(members: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
-    let found = members.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value);
-    found.filter(|value| !value.is_null())
+    members::member(members, name).filter(|value| !value.is_null())
 }

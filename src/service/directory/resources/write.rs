@@ -23,7 +23,7 @@ use crate::store;
 const ECHOED_MEMBERS_MAX: i64 = 100;
 
 impl Service {
-    /// Creates a resource.
+    /// Creates a resource. A refusal by which somebody stays is recorded.
     ///
     /// # Errors
     /// 400 for a body that breaks the schema, 409 for a value that is taken.
@@ -31,17 +31,17 @@ impl Service {
         &self,
         context: &Context,
         resource_type: &'static ResourceType,
-        body: Value,
+        body: &[u8],
         wanted: &Wanted,
     ) -> Result<Answer, Error> {
-        write(
-            self,
-            context,
-            (Operation::Create, resource_type),
-            wanted,
-            |tolerances| ready(validate::document(body, resource_type, tolerances)?, resource_type),
-            move |change, ready, tolerances| create(change, resource_type, ready, tolerances),
-        )
+        let read = |tolerances: &mut Tolerances| {
+            ready(validate::document(read_body(self, context, body)?, resource_type, tolerances)?, resource_type)
+        };
+        let save = move |change: &mut Change<'_>, ready: &Ready, tolerances: &mut Tolerances| {
+            create(change, resource_type, ready, tolerances)
+        };
+        let done = write(self, context, (Operation::Create, resource_type), wanted, read, save);
+        done.map_err(|error| refused_creation(self, context, resource_type, body, error))
     }
 
     /// Replaces a resource (RFC 7644 §3.5.1): what the body leaves out is cleared, except `active`. A refusal by which
@@ -125,7 +125,7 @@ pub fn read_body(service: &Service, context: &Context, body: &[u8]) -> Result<Va
 
 /// The refusal of a creation, recorded if by it somebody stays who has that name already: some providers say so that
 /// somebody leaves whom they take for a new one.
-pub fn refused_creation(
+fn refused_creation(
     service: &Service,
     context: &Context,
     resource_type: &'static ResourceType,
