@@ -38,7 +38,7 @@ pub(super) enum Command {
     },
     /// List keys, each with its owner and the status that verification would tell
     List {
-        /// Only those of this owner: an id, a userName, an agent's name, or operator
+        /// Only those of this owner: an id, a userName, the name of an agent or of a connection, or operator
         #[arg(long, value_name = "ID|NAME|operator")]
         owner: Option<String>,
         /// Only those of people (u), of agents (s), or of connections (p)

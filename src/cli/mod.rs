@@ -164,12 +164,7 @@ fn run(cli: Cli, config: &Config) -> Result<ExitCode, Error> {
 
 /// Opens the data folder and the database beside whatever server runs on them. A question makes neither.
 fn open(config: &Config) -> Result<Service, Error> {
-    if let Some(path) = config.database_url.strip_prefix("sqlite:")
-        && !std::path::Path::new(path).exists()
-    {
-        return Err(Error::Refused(format!("there is no database at {path}: run keyroll init, or keyroll serve")));
-    }
-    service(config, config.public_url_at(config.listen))
+    Service::open_present(settings(config), Arc::new(SystemClock), Arc::new(SystemEntropy))
 }
 
 fn service(config: &Config, public_url: String) -> Result<Service, Error> {

@@ -1,6 +1,6 @@
-//! What the server does by itself: once a minute it brings the file of the embedded database up to date, and tells how
-//! many failures of authentication there were besides those that it told; at its start and once a day it tells which
-//! provisioning keys end.
+//! What the server does by itself: every few seconds it brings the file of the embedded database up to date; once a
+//! minute it tells how many failures of authentication there were besides those that it told; at its start and once a
+//! day it tells which provisioning keys end.
 
 use std::time::Duration;
 
@@ -16,6 +16,9 @@ use crate::service::Service;
 use crate::service::keys::expiring::ExpiringKey;
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// How old the file of the embedded database may be by itself. Whoever copies it alone has a state of so long ago, in
+/// which keys work that were revoked since.
+const FILE_AGE: Duration = Duration::from_secs(5);
 /// So often it is looked whether time has passed in which nothing was done.
 const STEP: Duration = Duration::from_secs(1);
 
@@ -37,14 +40,14 @@ pub(super) async fn pass(shared: Shared) {
     }
 }
 
-/// Keeps the file of the embedded database no older than a minute, as long as the server runs.
+/// Keeps the file of the embedded database no older than [`FILE_AGE`], as long as the server runs.
 pub(super) async fn write_back(shared: Shared) {
-    let mut minutes = interval(MINUTE);
+    let mut times = interval(FILE_AGE);
     let mut failing = Failing::default();
     // The first is at once.
-    minutes.tick().await;
+    times.tick().await;
     loop {
-        minutes.tick().await;
+        times.tick().await;
         let done = run(&shared.service, Place::Blocking, Service::write_back).await;
         if failing.changes(done.is_err()) {
             match done {

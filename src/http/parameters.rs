@@ -124,7 +124,7 @@ pub(super) const CURSOR: Parameter = Parameter {
 };
 pub(super) const OWNER: Parameter = Parameter {
     name: "owner",
-    summary: "Keys of this owner alone: an id, a userName, an agent's name, or `operator`.",
+    summary: "Keys of this owner alone: an id, a userName, the name of an agent or of a connection, or `operator`.",
     example: Some("mira@example.com"),
     values: Values::Text,
 };

@@ -45,6 +45,14 @@ pub(in crate::service) fn check_key_is_there(data_dir: &Path, database: &store::
     Err(missing(ROOT_KEY, data_dir))
 }
 
+/// The installation that `root.key` says it is of, if the file is there and says so.
+///
+/// # Errors
+/// If the file cannot be read or does not hold a key.
+pub(in crate::service) fn expected(data_dir: &Path) -> Result<Option<Id>, Error> {
+    Ok(read(&data_dir.join(ROOT_KEY))?.and_then(|(_, installation)| installation))
+}
+
 /// What `root.key` holds: 32 bytes, and behind them the id of the installation, once a database has it.
 pub(in crate::service) struct RootKey {
     key: [u8; KEY_BYTES],

@@ -220,6 +220,20 @@ impl Service {
         Ok(service)
     }
 
+    /// The same if there is an installation: who only asks, or changes what is there, makes none.
+    ///
+    /// # Errors
+    /// As [`Service::open`].
+    pub fn open_present(
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Service, Error> {
+        let database = store::Settings { url: settings.database_url.clone(), readers: settings.readers };
+        Store::must_be_in(&database, installation::expected(&settings.data_dir)?)?;
+        Service::open(settings, clock, entropy)
+    }
+
     /// The settings that it was opened with.
     pub fn settings(&self) -> &Settings {
         &self.inner.settings

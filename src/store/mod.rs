@@ -135,6 +135,22 @@ impl Store {
         Ok(Store { database })
     }
 
+    /// Refuses a database that holds no installation, and makes and changes nothing there. `installation` is the one
+    /// that should be in it, as far as that is known.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with what may have happened and what to do.
+    pub fn must_be_in(settings: &Settings, installation: Option<Id>) -> Result<()> {
+        let url = settings.url.as_str();
+        let lack = match url.strip_prefix("sqlite:") {
+            Some(path) => sqlite::lack(path)?,
+            None => postgres::lack(url)?,
+        };
+        let Some(lack) = lack else { return Ok(()) };
+        installation::refuse_nothing(installation)?;
+        Err(Error::Refused(format!("{lack}: run keyroll init, or keyroll serve")))
+    }
+
     /// Runs reads, each by itself; [`snapshot`] makes several agree. If their session ends under them, they are
     /// run again on another.
     ///

@@ -214,6 +214,16 @@ pub(super) fn alone(url: &str) -> Result<Conn> {
     if locked == [true] { Ok(conn) } else { Err(Error::Refused(super::swap::IN_USE.to_owned())) }
 }
 
+/// What is there instead of an installation; `None` if it is there.
+///
+/// # Errors
+/// If there is no primary at the URL.
+pub(super) fn lack(url: &str) -> Result<Option<String>> {
+    refuse_tls(url)?;
+    let is_used = installation::is_used(&mut Conn::from(session::connect(&with_defaults(url))?))?;
+    Ok((!is_used).then(|| "the database holds no installation".to_owned()))
+}
+
 /// Says early what libpq without TLS would say on every connection.
 fn refuse_tls(url: &str) -> Result<()> {
     let wanted = ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"];

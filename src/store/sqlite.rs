@@ -58,6 +58,18 @@ struct Idle {
     lent: u32,
 }
 
+/// What is there instead of an installation; `None` if it is there.
+///
+/// # Errors
+/// If something else is there.
+pub(super) fn lack(path: &str) -> Result<Option<String>> {
+    if !Path::new(path).exists() {
+        return Ok(Some(format!("there is no database at {path}")));
+    }
+    let is_ours = place::look(&place::absolute(path)?)? == FileKind::Ours;
+    Ok((!is_ours).then(|| format!("the database at {path} is empty")))
+}
+
 impl Drop for Sqlite {
     fn drop(&mut self) {
         // Before the first connection ends.

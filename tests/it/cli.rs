@@ -11,6 +11,8 @@ mod serve;
 mod settings;
 
 use std::collections::BTreeSet;
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use serde_json::{Value, json};
 
@@ -48,6 +50,41 @@ fn init_prints_the_keys_once_and_a_second_one_changes_nothing() {
         server.client(made["provisioning_key"].as_str().unwrap()).get("/scim/v2/Users").expect(200);
         server.client(made["admin_key"].as_str().unwrap()).get("/v1/keys").expect(200);
         assert!(state()[0].contains(&made["admin_key"].as_str().unwrap()[..8]) && !state()[0].contains("\"key\":"));
+    }
+}
+
+#[test]
+fn a_question_makes_no_installation() {
+    for place in Installation::each() {
+        let path = place.data_dir().join("keyroll.db");
+        let said = match place.is_embedded() {
+            true => {
+                // As somebody else has left it.
+                std::fs::create_dir(place.data_dir()).unwrap();
+                std::fs::write(&path, "").unwrap();
+                std::fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+                format!("the database at {} is empty", path.display())
+            }
+            false => "the database holds no installation".to_owned(),
+        };
+        for command in [&["key", "list"][..], &["nodes"], &["backup", "copy"], &["role", "list"]] {
+            let output = place.run(command);
+            let said = format!("keyroll: {said}: run keyroll init, or keyroll serve\n");
+            assert_eq!((output.code, output.stderr), (1, said), "{command:?}");
+        }
+        assert!(!place.data_dir().join("root.key").exists());
+        if let Ok(about) = std::fs::metadata(&path) {
+            assert_eq!((about.len(), about.mode() & 0o777), (0, 0o644));
+        }
+        // Where an installation should be, it says what may have become of it.
+        place.run(&["init"]).expect(0);
+        let other = Installation::each().find(|one| one.is_embedded() == place.is_embedded()).unwrap();
+        if !other.data_dir().exists() {
+            std::fs::create_dir(other.data_dir()).unwrap();
+        }
+        std::fs::copy(place.data_dir().join("root.key"), other.data_dir().join("root.key")).unwrap();
+        let lost = other.run(&["key", "list"]).expect(1).stderr;
+        assert!(lost.starts_with("keyroll: root.key is of the installation "), "{lost}");
     }
 }
 

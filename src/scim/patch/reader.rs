@@ -15,6 +15,7 @@ use super::super::people::{Says, says};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
+use super::super::validate::is_one;
 use super::parts::{is_one_object, is_void, members, said};
 use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
@@ -297,6 +298,9 @@ impl<'r> Reader<'r> {
             Value::Array(list) if list.is_empty() => return self.drop_extension(extension),
             Value::String(text) if text.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => {
                 return self.drop_extension(extension);
+            }
+            Value::Array(mut list) if is_one(&list) && self.tolerances.allow(Tolerance::ComplexBare) => {
+                return self.container(op, schema, list.pop().unwrap_or_default(), seen);
             }
             _ => return self.spare(&schema.id, Err(Error::value(format!("{}: expected an object", schema.id)))),
         };

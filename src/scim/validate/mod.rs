@@ -20,7 +20,7 @@ use super::unknown;
 pub use limit::{UNMADE, fits, within_limit};
 pub use order::{ordered, schemas_of};
 pub use state::{complete, immutable};
-pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, is_label, is_labels, value};
+pub use value::{ELEMENTS_MAX, ROWS_MAX, element, elements_max, is_label, is_labels, is_one, value};
 
 /// The body of a POST or PUT, made canonical.
 #[derive(Clone, Debug, PartialEq)]
@@ -143,6 +143,9 @@ impl Reader<'_> {
             Value::Null => Map::new(),
             Value::Array(list) if list.is_empty() => Map::new(),
             Value::String(s) if s.is_empty() && self.tolerances.allow(Tolerance::EmptyText) => Map::new(),
+            Value::Array(mut list) if is_one(&list) && self.tolerances.allow(Tolerance::ComplexBare) => {
+                return self.container(schema, list.pop().unwrap_or_default());
+            }
             other => {
                 let detail = format!("{}: expected an object, got {}", schema.id, simple::kind_of(&other));
                 return self.tolerances.spare(Error::value(detail), &schema.id);
@@ -312,6 +315,14 @@ mod tests {
             r#"{"schemas":["{U}"],"{E}":{"division":"d"}}"#,
             r#"{"schemas":["{U}","{E}"],"{E}":{"division":"d"}}"#,
         );
+    }
+
+    #[test]
+    fn an_extension_in_a_list_of_one_is_that_extension() {
+        let d = r#"{"schemas":["{U}","{E}"],"{E}":{"division":"d"}} | entra-006"#;
+        check(Auto, r#"{"schemas":["{U}"],"{E}":[{"division":"d"}]}"#, d);
+        check(Auto, r#"{"schemas":["{U}"],"{E}":[""]}"#, r#"{"schemas":["{U}"]} - {E} | entra-006, entra-007"#);
+        check(Rfc, r#"{"schemas":["{U}"],"{E}":[""]}"#, "{E}: expected an object, got an array");
     }
 
     #[test]

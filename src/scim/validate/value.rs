@@ -131,7 +131,12 @@ fn single(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolera
 
 /// Some clients wrap every value in a list.
 fn is_one_scalar(list: &[Value]) -> bool {
-    matches!(list, [one] if !one.is_array() && !one.is_object())
+    is_one(list) && !list.iter().any(Value::is_object)
+}
+
+/// The same of an object.
+pub fn is_one(list: &[Value]) -> bool {
+    matches!(list, [one] if !one.is_array())
 }
 
 fn complex(attribute: &Attribute, value: Value, at: &str, tolerances: &mut Tolerances) -> Result<Option<Value>, Error> {

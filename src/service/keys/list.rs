@@ -28,7 +28,7 @@ const READ_MAX: usize = 10_000;
 /// Which keys are asked for; each part narrows the list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Filter<'q> {
-    /// Of this owner: an id, a userName, an agent's name, or `operator`.
+    /// Of this owner: an id, a userName, the name of an agent or of a connection, or `operator`.
     pub owner: Option<&'q str>,
     /// Of this class: `u`, `s` or `p`.
     pub class: Option<&'q str>,
@@ -238,11 +238,14 @@ impl Wanted {
         });
         let before = filter.expires_before.map(|text| instant(text, now).ok_or_else(|| refused("expires_before", END)));
         let (class, status, before) = (class.transpose()?, status.transpose()?, before.transpose()?);
-        let owner = filter.owner.map(|name| {
-            people::find(conn, tenant, name).map_err(|error| match error {
-                Error::NotFound => refused("owner", "nobody has this id or name"),
-                other => other,
-            })
+        let owner = filter.owner.map(|name| match people::find(conn, tenant, name) {
+            Err(Error::NotFound) => {
+                // A provisioning key is shown with the name of its connection, whose agent owns it.
+                let connection = store::connections::by_name(conn, tenant, name)?;
+                let agent = connection.map(|connection| connection.agent);
+                agent.ok_or_else(|| refused("owner", "nobody has this id or name"))
+            }
+            found => found,
         });
         Ok(Wanted { owner: owner.transpose()?, class, status, before: before.map(|time| time.timestamp_millis()) })
     }

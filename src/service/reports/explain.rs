@@ -206,7 +206,7 @@ fn possible(conn: &mut Conn, tenant: TenantKey, standing: &Standing) -> Result<V
     Ok(groups.chain([person]).collect())
 }
 
-/// That no mapping could give a role, and which one could be made.
+/// That no mapping that is there gives a role, and which one could be made.
 fn render_possible(
     conn: &mut Conn,
     tenant: TenantKey,
@@ -221,7 +221,7 @@ fn render_possible(
         });
     }
     let could = if names.is_empty() { String::new() } else { format!(": map {} to it", names.join(" or ")) };
-    Ok(format!("would need role {role}; no mapping could give it{could}"))
+    Ok(format!("would need role {role}; no mapping gives it{could}"))
 }
 
 fn render_nearest(found: &Nearest<'_>, could_map: Vec<PossibleSource>) -> NearestRole {

@@ -160,7 +160,7 @@ pub struct NearestRole {
     pub role: String,
     /// The mappings that give it to others.
     pub by: Vec<Way>,
-    /// Where no mapping could give it: sources of mappings that somebody could make for this principal.
+    /// Where no mapping gives it: sources of mappings that somebody could make for this principal.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub could_map: Vec<PossibleSource>,
     /// Set if there are more mappings than are listed.

@@ -31,7 +31,7 @@ fn yes_and_no_say_why() {
         billing(app);
         let idp = app.idp();
         let mira = idp.post("/Users", user("mira@example.com")).expect(201).id();
-        let missing = "would need role billing.viewer; no mapping could give it";
+        let missing = "would need role billing.viewer; no mapping gives it";
         assert_eq!(detail(app, &mira, READ), format!("{missing}: map the user alone to it"));
         app.admin().post("/v1/roles", json!({"name": "clerk", "includes": ["billing.viewer"]})).expect(201);
         map(app, "billing.viewer", json!({"rule": "userType eq \"Employee\""}));
@@ -99,7 +99,7 @@ fn a_mapping_that_could_be_made_is_named() {
         idp.post("/Groups", group("Finance", &[&inner])).expect(201);
         idp.post("/Groups", group("Sales", &[&mira])).expect(201);
         let answer = ask(app, &mira, READ);
-        let detail = "would need role billing.viewer; no mapping could give it: \
+        let detail = "would need role billing.viewer; no mapping gives it: \
                       map group Berlin or group Sales or the user alone to it";
         assert_eq!(answer["detail"], json!(detail));
         let person = json!({"person": {"type": "user", "id": mira}});
@@ -131,12 +131,12 @@ fn the_past_is_explained() {
         };
         let no = |detail: &str| (json!(false), detail.to_owned());
         // Nothing could be mapped any more.
-        assert_eq!(then("2026-01-05T09:00:30Z"), no("would need role billing.viewer; no mapping could give it"));
+        assert_eq!(then("2026-01-05T09:00:30Z"), no("would need role billing.viewer; no mapping gives it"));
         assert_eq!(then("2026-01-05T09:01:00Z"), (json!(true), "given by role billing.viewer".to_owned()));
         // A date is its end.
         assert_eq!(then("2026-01-05"), (json!(true), "given by role billing.viewer".to_owned()));
         assert_eq!(then("2026-01-06T09:01:30Z"), no("is not live: it is not active"));
-        let gone = "is not live: it was deleted; would need role billing.viewer; no mapping could give it";
+        let gone = "is not live: it was deleted; would need role billing.viewer; no mapping gives it";
         assert_eq!(then("2026-01-06"), no(gone));
         let body = |at: &str| json!({"principal": {"type": "user", "id": mira}, "permission": READ, "at": at});
         for bad in ["yesterday", "2025-12-31"] {
@@ -187,7 +187,7 @@ fn who_is_not_live_is_told_so_first() {
         idp.delete(&format!("/Users/{tom}")).expect(204);
         assert_eq!(
             detail(app, &tom, READ),
-            "is not live: it was deleted; would need role billing.viewer; no mapping could give it"
+            "is not live: it was deleted; would need role billing.viewer; no mapping gives it"
         );
         let bot = idp.post("/Agents", agent("bot")).expect(201).id();
         let body = json!({"principal": {"type": "agent", "id": bot}, "permission": READ});

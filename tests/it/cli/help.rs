@@ -259,7 +259,7 @@ fn help_of_agents() {
     Usage: keyroll key list [OPTIONS]
 
     Options:
-          --owner <ID|NAME|operator>        Only those of this owner: an id, a userName, an agent's name, or operator
+          --owner <ID|NAME|operator>        Only those of this owner: an id, a userName, the name of an agent or of a connection, or operator
           --class <u|s|p>                   Only those of people (u), of agents (s), or of connections (p)
           --status <STATUS>                 Only those with this status [possible values: active, suspended, owner_inactive, expired, revoked, tampered]
           --expires-before <DATE|DURATION>  Only those that end before a date, a time, or a duration from now, such as P14D; the first to end first

@@ -279,6 +279,8 @@ fn keys_are_listed_by_what_is_asked_for() {
         assert_eq!(list(&["--expires-before", "P14D", "--status", "active"]), [short["id"].clone()]);
         assert_eq!(list(&["--owner", "operator", "--class", "u"]).len(), 2);
         assert_eq!((list(&["--class", "p"]).len(), list(&["--class", "s"]).len()), (1, 0));
+        // A provisioning key is asked for as it is shown: by its connection.
+        assert_eq!(list(&["--owner", "default"]), list(&["--class", "p"]));
         assert_eq!(list(&["--status", "revoked"]).len(), 0);
         let table = place.run(&["key", "list", "--expires-before", "P14D"]).expect(0).stdout;
         let header: Vec<&str> = table.lines().next().unwrap().split_whitespace().collect();

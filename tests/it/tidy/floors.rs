@@ -42,6 +42,7 @@ const OTHERS: &[(&str, &[&str])] = &[
         "how it is opened, and what everything needs of it",
         &[
             "open",
+            "open_present",
             "settings",
             "is_embedded",
             "attended",
