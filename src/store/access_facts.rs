@@ -15,7 +15,7 @@ use crate::domain::facts::{Edge, GroupFacts};
 use crate::domain::{Id, Principal, TenantKey};
 
 /// Some principals, and what is around them.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct AccessFacts {
     /// The state of roles and mappings at that moment: see [`crate::domain::log::Head::policy_epoch`].
     pub policy_epoch: i64,
@@ -30,7 +30,7 @@ pub struct AccessFacts {
 }
 
 /// A principal's resource.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Own {
     /// Its surrogate key.
     pub key: i64,
@@ -108,12 +108,36 @@ pub const AT_ONCE: usize = CHUNK;
 /// # Errors
 /// If the database cannot be read.
 pub fn read(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<AccessFacts> {
-    let mut found = gathered(conn, tenant, ids, groups)?;
+    let mut found = match ids {
+        [id] => of_one(conn, tenant, *id, groups)?,
+        ids => gathered(conn, tenant, ids, groups)?,
+    };
     if found.apply_staged(conn, tenant, ids, groups) {
         return Ok(found);
     }
     conn.settled().map_err(Error::from)?;
     gathered(conn, tenant, ids, groups)
+}
+
+/// What was read ahead of one principal.
+struct Around {
+    groups: Groups,
+    found: AccessFacts,
+}
+
+/// Where others of this round may live or not as well, what is around all of them is read at once.
+fn of_one(conn: &mut Conn, tenant: TenantKey, id: Id, groups: Groups) -> Result<AccessFacts> {
+    let together = conn.unit.ahead.take_lives(id);
+    if together.len() > 1 {
+        let all = gathered(conn, tenant, &together, groups)?;
+        for one in &together {
+            conn.unit.ahead.put(*one, Around { groups, found: all.about(*one) });
+        }
+    }
+    match conn.unit.ahead.get::<Around>(id).filter(|around| around.groups == groups) {
+        Some(around) => Ok(around.found.clone()),
+        None => gathered(conn, tenant, &[id], groups),
+    }
 }
 
 fn gathered(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> Result<AccessFacts> {
@@ -176,6 +200,24 @@ fn statement(conn: &mut Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> 
 }
 
 impl AccessFacts {
+    /// What of it is about one of the principals: all that can be reached from its resource.
+    fn about(&self, id: Id) -> AccessFacts {
+        let principals = self.principals.iter().filter(|(principal, _)| principal.id == id).cloned().collect();
+        let resources: Vec<Own> = self.resources.iter().filter(|own| own.id == id).cloned().collect();
+        let mut found =
+            AccessFacts { policy_epoch: self.policy_epoch, principals, resources, ..AccessFacts::default() };
+        let mut members: Vec<i64> = found.resources.iter().map(|own| own.key).collect();
+        while let Some(member) = members.pop() {
+            let Some(edges) = self.edges.get(&member).filter(|_| !found.edges.contains_key(&member)) else { continue };
+            for Edge { group, .. } in edges {
+                members.push(*group);
+                found.groups.extend(self.groups.get(group).map(|facts| (*group, facts.clone())));
+            }
+            found.edges.insert(member, edges.clone());
+        }
+        found
+    }
+
     /// Looks past what waits to be written, and puts in what a change of somebody has staged of them; gives whether that is
     /// all that waits and matters here.
     fn apply_staged(&mut self, conn: &Conn, tenant: TenantKey, ids: &[Id], groups: Groups) -> bool {

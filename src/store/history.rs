@@ -186,6 +186,9 @@ pub fn keys_of(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id
     Ok(found)
 }
 
+/// The wrapped key of a subject as it was read ahead.
+pub(super) struct WrappedKey(pub(super) Option<Vec<u8>>);
+
 /// The wrapped key of a subject.
 ///
 /// # Errors
@@ -194,6 +197,9 @@ pub fn subject_key(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option
     let key = [tenant.0.into(), id.as_bytes()[..].into()];
     if let Some(Op::Insert(row)) = conn.staged(&SUBJECT_KEYS, &key) {
         return Ok(row.first().and_then(Cell::bytes).map(<[u8]>::to_vec));
+    }
+    if let (Some(WrappedKey(found)), None) = (conn.unit.ahead.get(*id), conn.staged(&SUBJECT_KEYS, &key)) {
+        return Ok(found.clone());
     }
     let query = subject_keys::table.find((tenant.0, &id.as_bytes()[..])).select(subject_keys::wrapped);
     Ok(row_of!(conn, &SUBJECT_KEYS, &key, |c| query.get_result::<Vec<u8>>(c).optional())?)

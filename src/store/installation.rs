@@ -61,12 +61,19 @@ pub fn set_id(conn: &mut Conn, id: &Id) -> Result<()> {
 /// # Errors
 /// If the database cannot be read.
 pub(super) fn is_used(conn: &mut Conn) -> Result<bool> {
+    Ok(has_tables(conn)? && fingerprint(conn, ROOT)?.is_some())
+}
+
+/// Whether a database has tables of Keyroll.
+///
+/// # Errors
+/// If the database cannot be read.
+pub(super) fn has_tables(conn: &mut Conn) -> Result<bool> {
     let exists = match &conn.db {
         Db::Sqlite(_) => "SELECT COUNT(*) FROM sqlite_master WHERE name = 'installation'",
         Db::Postgres(_) => "SELECT COUNT(*) FROM pg_class WHERE oid = to_regclass('installation')",
     };
-    let exists = conn.load_sql::<BigInt, i64>(exists, &[])?.pop() == Some(1);
-    Ok(exists && fingerprint(conn, ROOT)?.is_some())
+    Ok(conn.load_sql::<BigInt, i64>(exists, &[])?.pop() == Some(1))
 }
 
 /// Refuses a database, whose tables may not be there yet, that does not hold the installation it should.

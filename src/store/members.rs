@@ -8,6 +8,8 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Nullable, Text};
 
 use self::few::LISTED_MEMBER;
+pub use self::few::among;
+pub(super) use self::few::foresee;
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter};
 use super::error::Result;
 pub use super::nesting::{GroupRef, circles, direct_groups, groups_of};
@@ -85,26 +87,6 @@ pub fn remove(
         removed.extend(conn.load_sql::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
     }
     Ok(removed)
-}
-
-/// Those of some resources that are members.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn among(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    group: ResourceKey,
-    resources: &[ResourceKey],
-) -> Result<Vec<ResourceKey>> {
-    few::settle(conn, tenant, group, resources)?;
-    let sql = format!("SELECT m.member_key {LISTED}{}", conn.each("memberships", "m", LISTED_MEMBER));
-    let mut found = vec![];
-    for chunk in resources.chunks(CHUNK) {
-        let binds = [Bind::List(List::keys(chunk)), Bind::Int(group.0), Bind::Int(tenant.0)];
-        found.extend(conn.load_unsettled::<BigInt, i64>(&sql, &binds)?.into_iter().map(ResourceKey));
-    }
-    Ok(found)
 }
 
 /// Removes all members; gives their number.

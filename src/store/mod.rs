@@ -9,6 +9,7 @@
 //! in few statements. Inside, both databases look the same.
 
 pub mod access_facts;
+pub mod ahead;
 mod anchor;
 pub mod archive;
 pub mod candidates;
@@ -77,6 +78,7 @@ pub use connection::{Conn, data_version, snapshot};
 pub use db::Db;
 pub use error::{Error, Result};
 pub use interest::Interest;
+pub use staged::Foreseen;
 pub use types::ResourceKey;
 
 use crate::domain::{Id, TenantKey};
@@ -187,27 +189,29 @@ impl Store {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.writer().write(None, work)
+        self.writer().write(None, vec![], work)
     }
 
     /// The same for work that locks a tenant's log: it takes turns with other such work, and waits for no other tenant's.
+    /// What it will look up may be read with what others will, by [`ahead::read`].
     ///
     /// # Errors
     /// As [`Store::write`].
     pub fn write_for<T, E>(
         &self,
         tenant: TenantKey,
+        foreseen: Vec<Foreseen>,
         work: impl Fn(&mut Conn) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.writer().write(Some(tenant), work)
+        self.writer().write(Some(tenant), foreseen, work)
     }
 
     /// The same for several pieces of work, each of which succeeds or fails by itself.
-    pub fn write_each<T, E, F>(&self, tenant: TenantKey, work: Vec<F>) -> Vec<Result<T, E>>
+    pub fn write_each<T, E, F>(&self, tenant: TenantKey, work: Vec<(Vec<Foreseen>, F)>) -> Vec<Result<T, E>>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -254,7 +258,7 @@ impl Store {
     /// If it cannot be done now.
     pub fn analyze(&self) -> Result<()> {
         match &self.database {
-            Database::Sqlite(sqlite) => sqlite.writer().write(None, statistics::optimize),
+            Database::Sqlite(sqlite) => sqlite.writer().write(None, vec![], statistics::optimize),
             // Not by a writer: whoever waits for that would wait for all of it.
             Database::Postgres(postgres) => postgres.read(&Interest::default(), statistics::analyze),
         }

@@ -113,7 +113,7 @@ impl Postgres {
 
     /// A write of this store's own.
     fn write<T: Send + 'static>(&self, work: impl Fn(&mut Conn) -> Result<T> + Send + 'static) -> Result<T> {
-        self.writer.write(None, work)
+        self.writer.write(None, vec![], work)
     }
 
     /// See [`super::Store::data_version`].
@@ -220,8 +220,8 @@ pub(super) fn alone(url: &str) -> Result<Conn> {
 /// If there is no primary at the URL.
 pub(super) fn lack(url: &str) -> Result<Option<String>> {
     refuse_tls(url)?;
-    let is_used = installation::is_used(&mut Conn::from(session::connect(&with_defaults(url))?))?;
-    Ok((!is_used).then(|| "the database holds no installation".to_owned()))
+    let has_tables = installation::has_tables(&mut Conn::from(session::connect(&with_defaults(url))?))?;
+    Ok((!has_tables).then(|| "the database holds no installation".to_owned()))
 }
 
 /// Says early what libpq without TLS would say on every connection.

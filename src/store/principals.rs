@@ -2,6 +2,7 @@
 
 use diesel::dsl::SqlTypeOf;
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on, row_of};
 use super::error::Result;
@@ -11,7 +12,7 @@ use super::types::{Column, millis_opt};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Principal, TenantKey};
 
-#[derive(Queryable, Selectable)]
+#[derive(Clone, Queryable, Selectable)]
 #[diesel(table_name = principals)]
 pub(super) struct Row {
     pub(super) id: Vec<u8>,
@@ -37,6 +38,39 @@ impl Row {
             suspended_at: Column("principals", "suspended_at").time_opt(self.suspended_at)?,
             deleted_at: Column("principals", "deleted_at").time_opt(self.deleted_at)?,
         })
+    }
+}
+
+/// The columns of the row of a resource's principal, which may not be there.
+pub(super) const JOINED: &str = "principals.kind, principals.local, principals.name, principals.active, \
+     principals.admin_hold, principals.suspended_at, principals.deleted_at";
+pub(super) type SqlJoined = (
+    Nullable<Text>,
+    Nullable<Bool>,
+    Nullable<Text>,
+    Nullable<Bool>,
+    Nullable<Bool>,
+    Nullable<BigInt>,
+    Nullable<BigInt>,
+);
+pub(super) type Joined =
+    (Option<String>, Option<bool>, Option<String>, Option<bool>, Option<bool>, Option<i64>, Option<i64>);
+
+/// A principal's row as it was read ahead.
+pub(super) struct Known(Option<Row>);
+
+impl Known {
+    pub(super) fn joined(id: Id, (kind, local, name, active, admin_hold, suspended_at, deleted_at): Joined) -> Known {
+        Known(kind.map(|kind| Row {
+            id: id.as_bytes().to_vec(),
+            kind,
+            local: local.unwrap_or_default(),
+            name: name.unwrap_or_default(),
+            active: active.unwrap_or_default(),
+            admin_hold: admin_hold.unwrap_or_default(),
+            suspended_at,
+            deleted_at,
+        }))
     }
 }
 
@@ -70,6 +104,9 @@ fn state(principal: &Principal) -> [Cell<'_>; 7] {
 /// If the database cannot be read.
 pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Principal>> {
     let key = [tenant.0.into(), id.as_bytes()[..].into()];
+    if let (Some(Known(found)), None) = (conn.unit.ahead.get(*id), conn.staged(&PRINCIPALS, &key)) {
+        return found.clone().map(Row::into_domain).transpose();
+    }
     let found = row_of!(conn, &PRINCIPALS, &key, |c| principals::table
         .find((tenant.0, &id.as_bytes()[..]))
         .select(Row::as_select())

@@ -11,13 +11,14 @@ use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 
 use self::count::add_to_count;
 pub use self::count::count;
+pub(super) use self::many::Named;
 pub use self::many::{by_ids, by_keys, first_by_keys, id_of, of_ids, of_type, without_connection};
 use super::connection::{Bind, Conn};
 use super::db::{Db, with};
 use super::error::Result;
 use super::row::{list, row};
 use super::schema::resources;
-use super::staged::{Cell, EXTERNAL_IDS, Op, RESOURCES, TOUCHED};
+use super::staged::{Cell, EXTERNAL_IDS, MEMBERSHIPS, Op, RESOURCES, TOUCHED};
 use super::types::{Column, ResourceKey, millis};
 use crate::domain::{Id, TenantKey};
 
@@ -75,11 +76,29 @@ row! {
     }
 }
 
+/// A row as it was read ahead, with what a connection calls it.
+#[derive(Clone)]
+pub(super) struct Called {
+    pub(super) row: Row,
+    pub(super) is_member: bool,
+    pub(super) connection: i64,
+    pub(super) called: Option<String>,
+}
+
+/// The columns of a row.
+pub(super) fn columns(of: &str) -> String {
+    list(COLUMNS, |name| format!("{of}.{name}"))
+}
+
 impl Row {
+    pub(super) fn id(&self) -> Result<Id> {
+        Column("resources", "id").id(&self.id)
+    }
+
     fn into_resource(self) -> Result<Resource> {
         Ok(Resource {
             key: ResourceKey(self.key),
-            id: Column("resources", "id").id(&self.id)?,
+            id: self.id()?,
             type_name: self.type_name,
             connection: self.connection,
             display: self.display,
@@ -118,7 +137,10 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, new: &NewResource<'_>) -> Resu
 /// # Errors
 /// If the database cannot be read.
 pub fn find(conn: &mut Conn, tenant: TenantKey, type_name: &str, id: &Id) -> Result<Option<Resource>> {
-    let mut found = by_id(conn.unsettled(), tenant, type_name, id)?;
+    let mut found = match conn.unit.ahead.get::<Called>(*id) {
+        Some(ahead) => Some(ahead.row.clone()).filter(|row| row.type_name == type_name),
+        None => by_id(conn.unsettled(), tenant, type_name, id)?,
+    };
     // Another row may wait for its turn, or the only one: the key of what waits is not known by its id.
     let is_old = match &found {
         Some(row) => [&RESOURCES, &TOUCHED].iter().any(|table| conn.staged(table, &place(tenant, row.key)).is_some()),
@@ -153,8 +175,11 @@ pub fn find_called(
     connection: i64,
 ) -> Result<Option<(Resource, Option<String>)>> {
     let binds = [Bind::Int(connection), Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..])];
-    type Called = (Row, Option<String>);
-    let mut found = conn.load_unsettled::<(SqlRow, Nullable<Text>), Called>(&CALLED, &binds)?.pop();
+    type Found = (Row, Option<String>);
+    let mut found = match conn.unit.ahead.get::<Called>(*id).filter(|ahead| ahead.connection == connection) {
+        Some(Called { row, called, .. }) => Some((row.clone(), called.clone())),
+        None => conn.load_unsettled::<(SqlRow, Nullable<Text>), Found>(&CALLED, &binds)?.pop(),
+    };
     let is_old = match &found {
         Some((row, _)) => {
             [&RESOURCES, &TOUCHED].iter().any(|table| conn.staged(table, &place(tenant, row.key)).is_some())
@@ -163,16 +188,26 @@ pub fn find_called(
         None => conn.waits_in(&RESOURCES),
     };
     if is_old {
-        found = conn.load_sql::<(SqlRow, Nullable<Text>), Called>(&CALLED, &binds)?.pop();
+        found = conn.load_sql::<(SqlRow, Nullable<Text>), Found>(&CALLED, &binds)?.pop();
     }
     // See `by_id`.
     let found = found.filter(|(row, _)| row.type_name == type_name);
     found.map(|(row, called)| Ok((row.into_resource()?, called))).transpose()
 }
 
+/// The key of a resource that was read ahead.
+pub(super) fn known_key(conn: &Conn, id: Id) -> Option<ResourceKey> {
+    conn.unit.ahead.get::<Called>(id).map(|ahead| ResourceKey(ahead.row.key))
+}
+
+/// Whether a resource that is being changed may be a member of any group; who renders it finds out then.
+pub fn may_be_member(conn: &Conn, id: &Id) -> bool {
+    conn.unit.ahead.get::<Called>(*id).is_none_or(|ahead| ahead.is_member) || conn.waits_in(&MEMBERSHIPS)
+}
+
 /// The statement of [`find_called`].
 static CALLED: LazyLock<String> = LazyLock::new(|| {
-    let columns = list(COLUMNS, |name| format!("r.{name}"));
+    let columns = columns("r");
     format!(
         "SELECT {columns}, x.value FROM resources r \
          LEFT JOIN external_ids x ON x.connection = ? AND x.resource = r.key WHERE r.tenant = ? AND r.id = ?"
@@ -220,7 +255,7 @@ pub fn view(
 
 /// The statement of [`view`].
 static SEEN: LazyLock<String> = LazyLock::new(|| {
-    let columns = list(COLUMNS, |name| format!("r.{name}"));
+    let columns = columns("r");
     format!(
         "SELECT {columns}, x.value, CASE WHEN EXISTS (SELECT 1 FROM memberships m WHERE m.member_key = r.key \
          AND m.until_seq IS NULL) THEN 1 ELSE 0 END \

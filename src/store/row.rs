@@ -3,12 +3,12 @@
 /// Declares `Row`, `SqlRow` and `COLUMNS` of a table: fields, their types in SQL and their names, in one order.
 macro_rules! row {
     ($table:ident { $($column:ident: $kind:ty,)* }) => {
-        #[derive(diesel::Queryable, diesel::Selectable)]
+        #[derive(Clone, diesel::Queryable, diesel::Selectable)]
         #[diesel(table_name = $table)]
-        struct Row { $($column: $kind,)* }
+        pub(super) struct Row { $($column: $kind,)* }
 
         /// The types of a row's columns.
-        type SqlRow = diesel::dsl::SqlTypeOf<($($table::$column,)*)>;
+        pub(super) type SqlRow = diesel::dsl::SqlTypeOf<($($table::$column,)*)>;
 
         /// The names of a row's columns.
         const COLUMNS: &[&str] = &[$(<$table::$column as diesel::Column>::NAME,)*];

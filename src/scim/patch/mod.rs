@@ -18,9 +18,11 @@ use serde_json::{Map, Value};
 
 use super::error::Error;
 use super::filter::Bound;
+use super::schema::ResourceType;
 
 pub use apply::apply;
 pub use envelope::{PATCH_URN, parse, parse_within};
+pub use rows::people;
 pub use target::Target;
 
 /// How much one PATCH may hold.
@@ -60,6 +62,11 @@ pub struct Operation {
     pub value: Option<Value>,
     /// Whether it comes from a path-less value, where read-only attributes are left alone.
     pub pathless: bool,
+}
+
+/// Whether any of these operations says who has access: see [`ResourceType::decides`].
+pub fn decides(operations: &[Operation], resource_type: &'static ResourceType) -> bool {
+    operations.iter().any(|operation| operation.target.decides(resource_type))
 }
 
 /// What a patch makes of a document.

@@ -57,6 +57,25 @@ pub(super) fn change(
     }
 }
 
+/// Whom these operations let in or take out by their ids, as far as they name them.
+pub fn people(operations: &[Operation], resource_type: &'static ResourceType) -> Vec<String> {
+    operations.iter().flat_map(|operation| named_in(operation, resource_type)).collect()
+}
+
+/// Whom an operation names, if it is about people: ids as they are spelt.
+fn named_in(operation: &Operation, rtype: &'static ResourceType) -> Vec<String> {
+    if !operation.target.names_people(rtype) {
+        return vec![];
+    }
+    let text = |value: &Value| value.get(VALUE).unwrap_or(value).as_str().map(str::to_owned);
+    match (&operation.target, &operation.value) {
+        (Target::Elements { written, .. }, _) => listed_ids(written).unwrap_or_default(),
+        (_, Some(Value::Array(list))) => list.iter().filter_map(text).collect(),
+        (_, Some(one)) => text(one).into_iter().collect(),
+        (_, None) => vec![],
+    }
+}
+
 /// Whether an operation takes people out of an attribute that names them, and not a part away of what they are called.
 pub(super) fn takes_out(operation: &Operation) -> bool {
     let sub = match &operation.target {

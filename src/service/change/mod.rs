@@ -13,7 +13,7 @@ use crate::domain::log::{self, Entry, Fork, Head};
 use crate::domain::{Id, Operation, Policy, Tenant, TenantKey};
 use crate::service::access::policy;
 use crate::service::caller::standing;
-pub(in crate::service) use crate::service::change::perform::{perform, perform_each};
+pub(in crate::service) use crate::service::change::perform::{perform, perform_each, perform_on};
 use crate::service::{Context, Error, Service, memory};
 use crate::store::{self, Conn};
 

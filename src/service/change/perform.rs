@@ -9,12 +9,13 @@ use crate::service::caller::standing;
 use crate::service::change::Recorded;
 use crate::service::change::refusals::Refused;
 use crate::service::{Change, Context, Error, Service, authorize, clocks, memory};
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, Foreseen};
 
 /// A change that waits for its transaction.
 pub(crate) struct Work<T> {
     operation: Operation,
     resource_type: &'static ResourceType,
+    foreseen: Option<Foreseen>,
     change: Box<ChangeFn<T>>,
 }
 
@@ -24,9 +25,10 @@ impl<T> Work<T> {
     pub(crate) fn new(
         operation: Operation,
         resource_type: &'static ResourceType,
+        foreseen: Option<Foreseen>,
         change: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
     ) -> Work<T> {
-        Work { operation, resource_type, change: Box::new(change) }
+        Work { operation, resource_type, foreseen, change: Box::new(change) }
     }
 }
 
@@ -42,9 +44,24 @@ pub(crate) fn perform<T: Send + 'static>(
     resource_type: Option<&'static ResourceType>,
     f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
+    perform_on(service, context, (operation, resource_type), None, f)
+}
+
+/// The same of a resource that is known before: it is looked up together with those of others that wait.
+///
+/// # Errors
+/// As [`perform`].
+pub(crate) fn perform_on<T: Send + 'static>(
+    service: &Service,
+    context: &Context,
+    (operation, resource_type): (Operation, Option<&'static ResourceType>),
+    foreseen: Option<Foreseen>,
+    f: impl Fn(&mut Change<'_>) -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     authorize(&context.caller, operation, resource_type)?;
     let (inside, own) = (service.clone(), context.clone());
-    let done = service.inner.store.write_for(context.caller.tenant.key, move |conn| {
+    let foreseen = foreseen.into_iter().collect();
+    let done = service.inner.store.write_for(context.caller.tenant.key, foreseen, move |conn| {
         perform_in(&inside, conn, &own, (operation, resource_type), &f)
     });
     keep_refusal(service, context, operation, resource_type, noted(context, done))
@@ -80,7 +97,7 @@ fn keep_refusal<T>(
         change.record(entry.clone());
         Ok(())
     };
-    let recorded = service.inner.store.write_for(context.caller.tenant.key, move |conn| {
+    let recorded = service.inner.store.write_for(context.caller.tenant.key, vec![], move |conn| {
         perform_in(&inside, conn, &own, (operation, resource_type), &record)
     });
     let recorded = noted(context, recorded);
@@ -108,6 +125,7 @@ fn perform_in<T>(
     if let Some(after) = head.fork.after.filter(|_| operation != Operation::LogAcceptFork) {
         return Err(Error::Forked(after));
     }
+    store::ahead::read(conn, context.caller.tenant.key)?;
     let caller = standing::refresh_at(service, conn, &context.caller, &head)?;
     authorize(&caller, operation, resource_type)?;
     let (request, noted) = (context.request.clone(), Arc::clone(&context.noted));
@@ -126,9 +144,9 @@ pub(crate) fn perform_each<T: Send + 'static>(
     let kinds: Vec<_> = work.iter().map(|work| (work.operation, work.resource_type)).collect();
     let inside = |work: Work<T>| {
         let (service, own) = (service.clone(), context.clone());
-        move |conn: &mut Conn| {
-            perform_in(&service, conn, &own, (work.operation, Some(work.resource_type)), &work.change)
-        }
+        let Work { operation, resource_type, foreseen, change } = work;
+        let run = move |conn: &mut Conn| perform_in(&service, conn, &own, (operation, Some(resource_type)), &change);
+        (foreseen.into_iter().collect(), run)
     };
     let done = service.inner.store.write_each(context.caller.tenant.key, work.into_iter().map(inside).collect());
     let keep = |(done, (operation, resource_type)): (_, (Operation, &'static ResourceType))| {

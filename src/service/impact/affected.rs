@@ -55,6 +55,9 @@ impl Affected {
     /// What it concerns that a principal comes to life, or ceases to live: every mapping that applies to it.
     pub(in crate::service) fn by_life(change: &mut Change<'_>, id: Id) -> Result<Affected, Error> {
         let (mut affected, policy) = (Affected::default(), change.policy()?);
+        if policy.mappings().next().is_none() {
+            return Ok(affected);
+        }
         let tenant = change.key();
         let (facts, groups) = facts::of(change.service, change.conn, tenant, &policy, &[id], None)?;
         for facts in &facts {

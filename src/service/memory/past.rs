@@ -64,7 +64,7 @@ pub(in crate::service::memory) fn find_fork(
     past: Past,
 ) -> Result<Option<i64>, Error> {
     let accepted = known.fork.accepted;
-    let found = service.inner.store.write_for(tenant, move |conn| mark(conn, tenant, &past, accepted))?;
+    let found = service.inner.store.write_for(tenant, vec![], move |conn| mark(conn, tenant, &past, accepted))?;
     if let Some(after) = found {
         let fix = "what was acknowledged after it is lost: see docs/nodes.md, and keyroll log accept-fork";
         log::error!(seq = after; "the log is not the one that this server knew, beyond this record: {fix}");

@@ -18,11 +18,21 @@ use crate::store::types::{Column, ResourceKey};
 /// What a resource of a list of ids is.
 const OF_IDS: &str = "r.tenant = ? AND r.id = list.value";
 
+/// What is known of a resource that was read ahead.
+pub(in crate::store) struct Named {
+    pub(in crate::store) key: ResourceKey,
+    pub(in crate::store) type_name: String,
+}
+
 /// The keys and types of those of the ids that there are, in no order.
 ///
 /// # Errors
 /// If the database cannot be read.
 pub fn by_ids(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<(Id, ResourceKey, String)>> {
+    let known = |id: &Id| conn.unit.ahead.get::<Named>(*id).map(|one| (*id, one.key, one.type_name.clone()));
+    if let Some(found) = ids.iter().map(known).collect::<Option<Vec<_>>>().filter(|_| !ids.is_empty()) {
+        return Ok(found);
+    }
     let mut found = keys_of(conn, tenant, ids)?;
     // Who is not there may have come by a change that waits.
     if found.len() < ids.len() && conn.waits_in(&RESOURCES) {

@@ -8,6 +8,7 @@
 //! A transaction carries out several pieces of work, one after the other ([`super::writer`]). What the one at hand has
 //! staged is kept apart until it is done, so that its failure takes back its own alone.
 
+mod ahead;
 mod merge;
 mod rows;
 mod statements;
@@ -17,6 +18,8 @@ use std::collections::HashMap;
 
 use diesel::QueryResult;
 
+use self::ahead::Ahead;
+pub use self::ahead::Foreseen;
 use self::rows::Rows;
 pub(super) use self::rows::{Cell, Op};
 pub(super) use self::tables::{
@@ -78,6 +81,8 @@ pub(super) struct Unit {
     keys: Vec<i64>,
     /// How many may be wanted.
     expected: usize,
+    /// What was read of the database as it is without all that waits.
+    pub(super) ahead: Ahead,
 }
 
 impl Unit {
@@ -138,6 +143,7 @@ impl Unit {
 
     /// The work at hand writes something that taking back its rows would leave there.
     pub(super) fn has_written(&mut self) {
+        self.ahead.forget();
         self.has_written = true;
     }
 
@@ -193,6 +199,7 @@ impl Unit {
         if self.own.rows + self.done.rows == 0 {
             return Ok(());
         }
+        self.ahead.forget();
         let has_written = self.has_written || self.own.rows > 0;
         // What was staged later may change what was staged before.
         let heads = std::mem::take(&mut self.own_heads);

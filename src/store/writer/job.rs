@@ -5,6 +5,7 @@ use std::sync::mpsc::SyncSender;
 
 use crate::store::connection::Conn;
 use crate::store::error::{Error, Result};
+use crate::store::staged::Foreseen;
 
 /// Why nothing of a round was kept.
 #[derive(Clone, Debug)]
@@ -39,19 +40,23 @@ pub(in crate::store) trait Job: Send {
     /// are written at once.
     fn run(&mut self, conn: &mut Conn, alone: bool) -> bool;
 
+    /// What it will look up.
+    fn foreseen(&self) -> &[Foreseen];
+
     /// Answers with the outcome, or with the reason why nothing was kept.
     fn reply(self: Box<Self>, failure: Option<&Failure>);
 }
 
 pub(super) struct Work<F, T, E> {
+    foreseen: Vec<Foreseen>,
     work: F,
     outcome: Option<Result<T, E>>,
     reply: SyncSender<Result<T, E>>,
 }
 
 impl<F, T, E> Work<F, T, E> {
-    pub(super) fn new(work: F, reply: SyncSender<Result<T, E>>) -> Work<F, T, E> {
-        Work { work, outcome: None, reply }
+    pub(super) fn new(foreseen: Vec<Foreseen>, work: F, reply: SyncSender<Result<T, E>>) -> Work<F, T, E> {
+        Work { foreseen, work, outcome: None, reply }
     }
 }
 
@@ -73,6 +78,10 @@ where
         let is_done = outcome.is_ok();
         self.outcome = Some(outcome);
         is_done
+    }
+
+    fn foreseen(&self) -> &[Foreseen] {
+        &self.foreseen
     }
 
     fn reply(self: Box<Self>, failure: Option<&Failure>) {

@@ -19,6 +19,7 @@ pub(super) use self::queue::{More, Queue};
 pub(super) use self::server::OnServer;
 use super::connection::Conn;
 use super::error::{Error, Result};
+use super::staged::Foreseen;
 use crate::domain::TenantKey;
 
 /// The most jobs in one commit, so that the first of them does not wait for ever.
@@ -52,6 +53,7 @@ impl Writer {
     pub(super) fn write<T, E>(
         &self,
         tenant: Option<TenantKey>,
+        foreseen: Vec<Foreseen>,
         work: impl Fn(&mut Conn) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -59,11 +61,15 @@ impl Writer {
         E: From<Error> + Send + 'static,
     {
         let unanswered = || Err(Error::Unavailable("the writer has stopped".to_owned()).into());
-        self.write_each(tenant, vec![work]).pop().unwrap_or_else(unanswered)
+        self.write_each(tenant, vec![(foreseen, work)]).pop().unwrap_or_else(unanswered)
     }
 
     /// The same for several, in their order; each succeeds or fails by itself.
-    pub(super) fn write_each<T, E, F>(&self, tenant: Option<TenantKey>, work: Vec<F>) -> Vec<Result<T, E>>
+    pub(super) fn write_each<T, E, F>(
+        &self,
+        tenant: Option<TenantKey>,
+        work: Vec<(Vec<Foreseen>, F)>,
+    ) -> Vec<Result<T, E>>
     where
         T: Send + 'static,
         E: From<Error> + Send + 'static,
@@ -72,9 +78,9 @@ impl Writer {
         let stopped = || Err(Error::Unavailable("the writer has stopped".to_owned()).into());
         let mut answers = Vec::with_capacity(work.len());
         let mut jobs: Vec<Box<dyn Job>> = Vec::with_capacity(work.len());
-        for work in work {
+        for (foreseen, work) in work {
             let (reply, answer) = sync_channel(1);
-            jobs.push(Box::new(Work::new(work, reply)));
+            jobs.push(Box::new(Work::new(foreseen, work, reply)));
             answers.push(answer);
         }
         self.queue.put(tenant, jobs);

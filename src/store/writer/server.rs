@@ -141,6 +141,7 @@ impl OnServer {
         let failed = |error: diesel::result::Error| Broken::Transaction(error.into());
         let started = now();
         session.conn.unit = Unit::begin(self.turns.fetch_add(1, Ordering::Relaxed));
+        foresee(session, jobs);
         session.conn.begin("BEGIN IMMEDIATE", "BEGIN").map_err(failed)?;
         let (mut done, mut kept) = (0, false);
         while let (left, Some(job)) = (jobs.len() - done, jobs.get_mut(done)) {
@@ -163,6 +164,7 @@ impl OnServer {
             }
             if let Some(more) = more.filter(|_| done == jobs.len() && done < TOGETHER && started.elapsed() < LONG) {
                 jobs.extend(more(TOGETHER - done));
+                foresee(session, jobs.get(done..).unwrap_or_default());
             }
         }
         if !kept {
@@ -211,6 +213,11 @@ impl OnServer {
             (_, None) => Failure::Other("a statement failed".to_owned()),
         }
     }
+}
+
+/// Notes what jobs will look up.
+fn foresee(session: &mut PooledConnection<Server>, jobs: &[Box<dyn Job>]) {
+    jobs.iter().for_each(|job| session.conn.unit.ahead.expect(job.foreseen()));
 }
 
 /// Waits up to the longest pause, the longer the more often it happened.

@@ -141,7 +141,7 @@ fn opposite_edges_do_not_close_a_circle() {
             let (a, b) =
                 (resource(store, tenant, "Group", 100 + round * 2), resource(store, tenant, "Group", 101 + round * 2));
             let put = |group, member| {
-                let done = store.write_for(tenant, move |conn| {
+                let done = store.write_for(tenant, vec![], move |conn| {
                     if !members::circles(conn, tenant, group, &[member])?.is_empty() {
                         return Ok(false);
                     }

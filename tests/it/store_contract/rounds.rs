@@ -5,7 +5,11 @@ use std::thread;
 
 use keyroll::domain::log::{Fork, Head, NO_HASH};
 use keyroll::domain::{Id, TenantKey};
-use keyroll::store::{Conn, Error, ResourceKey, Store, external_ids, log, members, principals, resources, unique};
+use keyroll::store::access_facts::{self, Groups};
+use keyroll::store::{
+    Conn, Error, Foreseen, ResourceKey, Store, ahead, external_ids, history, log, members, principals, resources,
+    unique,
+};
 
 use super::fixture::{add, at, connection, id, principal, read, refused, resource, tenant, write};
 use crate::support::for_each_database;
@@ -23,7 +27,7 @@ fn claimed(store: &Store, tenant: TenantKey, numbers: &'static [u64], name: fn(u
             }
         }
     };
-    store.write_each(tenant, numbers.iter().copied().map(make).collect())
+    store.write_each(tenant, numbers.iter().copied().map(|number| (vec![], make(number))).collect())
 }
 
 #[test]
@@ -118,8 +122,11 @@ fn each_change_stands_on_the_one_before_it() {
                 if number % 3 == 0 { Err(Error::Refused("no".to_owned())) } else { Ok(before.next_seq) }
             }
         };
-        let done: Vec<Option<i64>> =
-            store.write_each(tenant, (0..7).map(change).collect()).into_iter().map(Result::ok).collect();
+        let done: Vec<Option<i64>> = store
+            .write_each(tenant, (0..7).map(|n| (vec![], change(n))).collect())
+            .into_iter()
+            .map(Result::ok)
+            .collect();
         assert_eq!(done, [None, Some(0), Some(1), None, Some(2), Some(3), None]);
         let head = read(store, |conn| log::head(conn, tenant));
         assert_eq!((head.next_seq, head.policy_seq), (4, 5));
@@ -139,7 +146,7 @@ fn a_tenant_waits_for_no_other() {
         let ends = std::sync::Mutex::new(ends);
         let slow = store.clone();
         let slow = thread::spawn(move || {
-            slow.write_for(tenants[0], move |_: &mut Conn| {
+            slow.write_for(tenants[0], vec![], move |_: &mut Conn| {
                 begun.send(()).unwrap();
                 ends.lock().unwrap().recv().unwrap();
                 Ok::<_, Error>(())
@@ -147,9 +154,118 @@ fn a_tenant_waits_for_no_other() {
         });
         begins.recv().unwrap();
         let made: Result<Id, Error> =
-            store.write_for(tenants[1], move |conn| add(conn, tenants[1], "User", 10).map(|_| id(10)));
+            store.write_for(tenants[1], vec![], move |conn| add(conn, tenants[1], "User", 10).map(|_| id(10)));
         assert_eq!(made.unwrap(), id(10));
         end.send(()).unwrap();
         slow.join().unwrap().unwrap();
+    });
+}
+
+/// What a piece of work finds of a user by every look-up that may have been read ahead.
+fn found(conn: &mut Conn, tenant: TenantKey, from: i64, group: ResourceKey) -> Result<String, Error> {
+    ahead::read(conn, tenant)?;
+    let id = id(10);
+    let (user, called) = resources::find_called(conn, tenant, "User", &id, from)?.expect("the user");
+    assert_eq!(resources::find(conn, tenant, "User", &id)?.as_ref(), Some(&user));
+    assert_eq!(resources::find(conn, tenant, "Group", &id)?, None);
+    let principal = principals::find(conn, tenant, &id)?.expect("the principal");
+    let around = access_facts::read(conn, tenant, &[id], Groups::Names)?;
+    let (of_access, _) = around.principals.first().expect("the principal");
+    assert_eq!((of_access, around.edges.len()), (&principal, around.groups.len()));
+    let key = history::subject_key(conn, tenant, &id)?;
+    let groups: Vec<&str> = around.groups.values().filter_map(|group| group.display.as_deref()).collect();
+    assert_eq!(resources::by_ids(conn, tenant, &[id])?, [(id, user.key, "User".to_owned())]);
+    let among = members::among(conn, tenant, group, &[user.key])?;
+    assert_eq!(among.len(), groups.len());
+    let is_member = resources::may_be_member(conn, &id);
+    assert!(is_member || groups.is_empty());
+    let called = called.as_deref().unwrap_or("-");
+    Ok(format!("v{} {called} {} {key:?} {groups:?}", user.version, principal.active))
+}
+
+#[test]
+fn what_was_read_ahead_is_what_a_look_up_finds() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        let from = connection(store, tenant, 50).key;
+        let group = resource(store, tenant, "Group", 1);
+        let head =
+            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
+        write(store, move |conn| log::start(conn, tenant, &head));
+        write(store, move |conn| {
+            for number in [10, 11] {
+                add(conn, tenant, "User", number)?;
+                principals::insert(conn, tenant, &principal(number), 3)?;
+            }
+            Ok(())
+        });
+        let user = read(store, |conn| resources::find(conn, tenant, "User", &id(10))).unwrap().key;
+        let passive = || keyroll::domain::Principal { active: false, ..principal(10) };
+        // Each changes something, some of them at once, and finds what those before it have left.
+        let step = move |number: i64| {
+            move |conn: &mut Conn| {
+                log::lock_head(conn, tenant)?;
+                let before = found(conn, tenant, from, group)?;
+                match number {
+                    0 => resources::touch(conn, tenant, user, at(1))?,
+                    1 => external_ids::set(conn, tenant, from, "User", user, Some("hr-1"))?,
+                    2 => principals::update(conn, tenant, &passive())?,
+                    3 => history::set_subject_key(conn, tenant, &id(10), &[7])?,
+                    4 => drop(members::add(conn, tenant, group, &[user], 5)?),
+                    // Everything before is written by this.
+                    5 => drop(members::clear(conn, tenant, group, 6)?),
+                    6 => resources::update(conn, tenant, user, "{}", None, at(2))?,
+                    7 => drop(conn.settled()?),
+                    _ => {}
+                }
+                Ok::<_, Error>(before)
+            }
+        };
+        let foreseen = |number: u64| {
+            let members = if number == 1 { vec![id(10), id(11)] } else { vec![] };
+            Foreseen { id: id(number), connection: Some(from), lives: number != 1, members }
+        };
+        let foreseen = [1, 10, 11, 99].map(foreseen);
+        let work = (0..10).map(|number| (foreseen.to_vec(), step(number))).collect();
+        let told: Vec<String> = store.write_each(tenant, work).into_iter().map(Result::unwrap).collect();
+        let expected = [
+            "v1 - true None []",
+            "v2 - true None []",
+            "v2 hr-1 true None []",
+            "v2 hr-1 false None []",
+            "v2 hr-1 false Some([7]) []",
+            "v2 hr-1 false Some([7]) [\"Group 1\"]",
+            "v2 hr-1 false Some([7]) []",
+            "v3 hr-1 false Some([7]) []",
+            "v3 hr-1 false Some([7]) []",
+            "v3 hr-1 false Some([7]) []",
+        ];
+        assert_eq!(told, expected);
+    });
+}
+
+#[test]
+fn what_was_read_ahead_is_forgotten_by_what_is_written_at_once() {
+    for_each_database(|store| {
+        let tenant = tenant(store, 1).key;
+        let head =
+            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
+        write(store, move |conn| log::start(conn, tenant, &head));
+        resource(store, tenant, "User", 11);
+        let foreseen = [Foreseen { id: id(11), connection: None, lives: false, members: vec![] }];
+        let delete = |is_first: bool| {
+            move |conn: &mut Conn| {
+                log::lock_head(conn, tenant)?;
+                ahead::read(conn, tenant)?;
+                let user = resources::find(conn, tenant, "User", &id(11))?;
+                if let (true, Some(user)) = (is_first, &user) {
+                    resources::delete(conn, tenant, user)?;
+                }
+                Ok::<_, Error>(user.is_some())
+            }
+        };
+        let work = [true, false].map(|is_first| (foreseen.to_vec(), delete(is_first))).into();
+        let told: Vec<bool> = store.write_each(tenant, work).into_iter().map(Result::unwrap).collect();
+        assert_eq!(told, [true, false]);
     });
 }

@@ -13,7 +13,7 @@ use crate::service::directory::bulk::lost::{self, Known};
 use crate::service::directory::bulk::operation::{BulkTarget, Outcome, named};
 use crate::service::directory::bulk::plan::{Plan, Step};
 use crate::service::directory::bulk::references::{self, Ids};
-use crate::service::directory::refusals;
+use crate::service::directory::{refusals, resources};
 use crate::service::{Context, Error, Service, Work, authorize, change};
 
 /// Operations in one commit at most.
@@ -147,7 +147,9 @@ impl Job<'_> {
         let (kind, resource_type) = (named(operation.method), target.resource_type);
         authorize(&self.context.caller, kind, Some(resource_type))?;
         let known = self.tolerances.fresh();
-        Ok(Work::new(kind, resource_type, move |change| {
+        let lives = operation.data.as_ref().is_some_and(|data| refusals::leaves(resource_type, data));
+        let foreseen = target.id.as_deref().and_then(|id| resources::foreseen(self.context, id, lives));
+        Ok(Work::new(kind, resource_type, foreseen, move |change| {
             let mut tolerances = known.clone();
             let outcome = target.clone().apply(change, operation.clone(), &mut tolerances)?;
             Ok((outcome, tolerances))

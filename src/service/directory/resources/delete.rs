@@ -10,7 +10,7 @@ use crate::scim::reference::references;
 use crate::service::change::ending::{Ending, update_principal};
 use crate::service::conditions::Conditions;
 use crate::service::directory::refusals::{self, Asked};
-use crate::service::directory::resources::{load, stored_document};
+use crate::service::directory::resources::{foreseen, load, stored_document};
 use crate::service::impact::protect::{self, Write};
 use crate::service::{Change, Context, Error, Service, change, keys, registry};
 use crate::store::resources::Resource;
@@ -29,8 +29,9 @@ impl Service {
         conditions: &Conditions,
     ) -> Result<(), Error> {
         let (operation, target, conditions) = (Operation::Delete, (resource_type, id), conditions.clone());
+        let (kind, foreseen) = ((operation, Some(resource_type)), foreseen(context, id, false));
         let id = id.to_owned();
-        let done = change::perform(self, context, operation, Some(resource_type), move |change| {
+        let done = change::perform_on(self, context, kind, foreseen, move |change| {
             let loaded = load(change, resource_type, &id, &conditions)?;
             delete(change, resource_type, &loaded.resource)
         });

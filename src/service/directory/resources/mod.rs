@@ -17,6 +17,7 @@ pub(in crate::service) use self::unique::called;
 pub use self::write::read_body;
 pub(in crate::service) use self::write::{create_in, patch_in, replace_in};
 use crate::domain::{Connection, Id, Operation, TenantKey};
+use crate::scim::patch;
 use crate::scim::project::Projection;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{ResourceType, reference};
@@ -27,7 +28,7 @@ use crate::service::document::stored_document;
 use crate::service::memory::{Dated, Document};
 use crate::service::{Cached, Change, Context, Error, Service, authorize, caller, memory, principal_type};
 use crate::store::resources::{Resource, View};
-use crate::store::{self, Conn};
+use crate::store::{self, Conn, Foreseen};
 
 /// What a client asked to see: `attributes` and `excludedAttributes`.
 #[derive(Clone, Debug, Default)]
@@ -124,6 +125,30 @@ pub(in crate::service) fn load(
     }
     conditions.check_write(resource.version)?;
     Ok(Loaded { document: stored_document(&resource)?, resource, external_id })
+}
+
+/// More members than these are looked up by themselves.
+const FORESEEN_MEMBERS_MAX: usize = 8;
+
+/// What a change of a resource will look up; `lives` if it may come to life by that, or cease to live.
+pub(in crate::service) fn foreseen(context: &Context, id: &str, lives: bool) -> Option<Foreseen> {
+    let connection = context.caller.connection().map(|connection| connection.key);
+    Id::parse(id).map(|id| Foreseen { id, connection, lives, members: vec![] })
+}
+
+/// The same of a patch.
+pub(in crate::service) fn foreseen_by(
+    context: &Context,
+    (resource_type, id): (&'static ResourceType, &str),
+    operations: &[patch::Operation],
+) -> Option<Foreseen> {
+    let people = if resource_type.rows.is_some() { patch::people(operations, resource_type) } else { vec![] };
+    let members = match people.len() {
+        ..=FORESEEN_MEMBERS_MAX => people.iter().filter_map(|text| Id::parse(text)).collect(),
+        _ => vec![],
+    };
+    let lives = resource_type.principal && patch::decides(operations, resource_type);
+    Some(Foreseen { members, ..foreseen(context, id, lives)? })
 }
 
 /// A connection writes what it created or adopted (design §5).

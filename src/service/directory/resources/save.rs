@@ -4,7 +4,6 @@
 //! that an admin writes nothing but what no connection made. What differs by type is in the schema files
 //! and in two places: principals (liveness, cascade) and the attribute that has rows (members).
 
-use chrono::{DateTime, Utc};
 use serde_json::{Map, Value};
 
 use crate::domain::log::Entry;
@@ -220,23 +219,23 @@ pub(in crate::service::directory::resources) fn update(
     if resource_type.principal {
         follow(change, resource_type, &id, &draft.document)?;
     }
-    Ok(changed_view(before.resource, text, resource_type.display_in(&draft.document), draft.external_id, change.now))
+    Ok(changed_view(change, before.resource, text, resource_type.display_in(&draft.document), draft.external_id))
 }
 
-/// A resource as it is after a change at this time; without a text its document is what it was.
+/// A resource as it is after a change; without a text its document is what it was.
 fn changed_view(
+    change: &mut Change<'_>,
     mut resource: Resource,
     text: Option<String>,
     display: Option<&str>,
     external_id: Option<String>,
-    now: DateTime<Utc>,
 ) -> Saved {
     if let Some(text) = text {
         (resource.document, resource.display) = (text, display.map(str::to_owned));
     }
-    store::resources::changed(&mut resource, now);
-    // Whether it is in any group was not asked: rendering finds out.
-    Saved { view: View { resource, external_id, is_member: true }, dropped: None }
+    store::resources::changed(&mut resource, change.now);
+    let is_member = store::resources::may_be_member(change.conn, &resource.id);
+    Saved { view: View { resource, external_id, is_member }, dropped: None }
 }
 
 /// Drops what may not stand in a changed document, as far as the dialect lets it, and checks what remains; gives

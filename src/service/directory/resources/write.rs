@@ -17,7 +17,7 @@ use crate::service::directory::resources::unique::called;
 use crate::service::directory::resources::{Answer, Wanted, load};
 use crate::service::directory::{render, resources};
 use crate::service::{Change, Context, Error, Service, authorize, change};
-use crate::store;
+use crate::store::{self, Foreseen};
 
 /// A group whose direct members are more than this is not echoed by PATCH.
 const ECHOED_MEMBERS_MAX: i64 = 100;
@@ -40,7 +40,7 @@ impl Service {
         let save = move |change: &mut Change<'_>, ready: &Ready, tolerances: &mut Tolerances| {
             create(change, resource_type, ready, tolerances)
         };
-        let done = write(self, context, (Operation::Create, resource_type), wanted, read, save);
+        let done = write(self, context, (Operation::Create, resource_type), wanted, read, |_| None, save);
         done.map_err(|error| refused_creation(self, context, resource_type, body, error))
     }
 
@@ -66,6 +66,7 @@ impl Service {
             (Operation::Replace, resource_type),
             wanted,
             |tolerances| Ok(validate::document(read_body(self, context, body)?, resource_type, tolerances)?),
+            |incoming| resources::foreseen(context, target.1, incoming.leaves),
             move |change, incoming, tolerances| {
                 replace_in(change, resource_type, &id, incoming.clone(), &conditions, tolerances)
             },
@@ -99,6 +100,7 @@ impl Service {
             (Operation::Patch, resource_type),
             wanted,
             |tolerances| Ok(patch::parse(read_body(self, context, body)?, resource_type, tolerances)?),
+            |operations| resources::foreseen_by(context, target, operations),
             move |change, operations, tolerances| {
                 patch_in(change, resource_type, &id, operations, &conditions, tolerances)
             },
@@ -155,13 +157,15 @@ fn write<R: Send + 'static>(
     (operation, resource_type): (Operation, &'static ResourceType),
     wanted: &Wanted,
     read: impl FnOnce(&mut Tolerances) -> Result<R, Error>,
+    foreseen: impl FnOnce(&R) -> Option<Foreseen>,
     save: impl Fn(&mut Change<'_>, &R, &mut Tolerances) -> Result<Saved, Error> + Send + 'static,
 ) -> Result<Answer, Error> {
     let mut tolerances = service.tolerances(context);
     let projection = wanted.projection(resource_type)?;
     authorize(&context.caller, operation, Some(resource_type))?;
     let read = read(&mut tolerances)?;
-    let (saved, tolerances) = change::perform(service, context, operation, Some(resource_type), move |change| {
+    let (kind, foreseen) = ((operation, Some(resource_type)), foreseen(&read));
+    let (saved, tolerances) = change::perform_on(service, context, kind, foreseen, move |change| {
         let mut tolerances = tolerances.clone();
         let saved = save(change, &read, &mut tolerances)?;
         Ok((saved, tolerances))
