@@ -137,6 +137,11 @@ impl Single {
 
     /// Sends a request and reads the whole answer; gives its status.
     pub(crate) fn ask(&mut self, request: &Request) -> u16 {
+        self.tell(request).0
+    }
+
+    /// The same with the text of the answer, its head included.
+    pub(crate) fn tell(&mut self, request: &Request) -> (u16, String) {
         self.stream.write_all(&request.0).expect("writes");
         let (mut answer, mut end) = (Vec::new(), None);
         loop {
@@ -156,7 +161,8 @@ impl Single {
                 Some(None) => answer.ends_with(b"\r\n0\r\n\r\n"),
             };
             if is_whole {
-                return String::from_utf8_lossy(&answer[9..12]).parse().expect("a status");
+                let status = String::from_utf8_lossy(&answer[9..12]).parse().expect("a status");
+                return (status, String::from_utf8_lossy(&answer).into_owned());
             }
         }
     }

@@ -1,7 +1,7 @@
 //! Measures a server under load and compares it with what the machine can do, in one run:
 //!
 //! ```text
-//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access|ratios|selectors|table]
+//! cargo build --release && cargo run --release --example load -- [USERS] [SECONDS] [access|ratios|selectors|table|spread]
 //! ```
 //!
 //! It starts `keyroll serve` on an empty SQLite database (rate limit off, everything else as shipped),
@@ -11,7 +11,8 @@
 //! With the word `access` it measures roles and mappings instead, on the database that KEYROLL_DATABASE_URL
 //! names; with `ratios` what every verb costs with USERS users against a tenth of them; with
 //! `selectors` whether the time of an answer tells that there is a key (attack case A01); with `table` every verb
-//! beside its goal, on the database that KEYROLL_DATABASE_URL names.
+//! beside its goal, on the database that KEYROLL_DATABASE_URL names; with `spread` for how long a revoked key is accepted by
+//! any of three servers on it, for SECONDS.
 #![allow(
     clippy::print_stdout,
     clippy::expect_used,
@@ -26,6 +27,7 @@ mod ratios;
 mod raw;
 mod selectors;
 mod servers;
+mod spread;
 mod table;
 
 use serde_json::{Value, json};
@@ -50,6 +52,9 @@ fn main() {
     }
     if says("table") {
         return table::measure(users, seconds, says("analysed"));
+    }
+    if says("spread") {
+        return spread::measure(seconds);
     }
     let keyroll = Keyroll::start();
     let load = Load { connections: CONNECTIONS, seconds };

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -33,24 +33,27 @@ impl Keyroll {
             .expect("a target folder")
             .join("keyroll");
         let folder = tempfile::tempdir().expect("a folder");
-        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
-        let mut child = Command::new(&program)
-            .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
-            .arg(folder.path().join("data"))
-            .args(database_url.map(|url| ["--database-url", url]).into_iter().flatten())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .expect("target/release/keyroll: cargo build --release makes it");
-        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+        let (child, mut lines) = serve(&program, folder.path(), database_url);
         let made: Value = serde_json::from_str(&lines.next().expect("the keys")).expect("JSON");
         // No terminal shows it: the keys are in a file.
         let kept = std::fs::read(made["keys_file"].as_str().expect("a file")).expect("the keys");
         let made: Value = serde_json::from_slice(&kept).expect("JSON");
-        let listening = lines.next().expect("the address");
-        let address = listening.rsplit('/').next().and_then(|text| text.parse().ok()).expect("an address");
+        let address = listening(&mut lines);
         let key = |name: &str| made[name].as_str().expect("a key").to_owned();
         let (key, admin_key) = (key("provisioning_key"), key("admin_key"));
+        Keyroll { child, program, address, key, admin_key, folder, agent: ureq::Agent::new_with_defaults() }
+    }
+
+    /// Another server of the same installation, on a machine of its own.
+    pub(crate) fn beside(&self, database_url: &str) -> Keyroll {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::create_dir(folder.path().join("data")).expect("a folder");
+        for name in ["data/root.key", "data/signing.key"] {
+            std::fs::copy(self.folder.path().join(name), folder.path().join(name)).expect("a key");
+        }
+        let (child, mut lines) = serve(&self.program, folder.path(), Some(database_url));
+        let (program, address) = (self.program.clone(), listening(&mut lines));
+        let (key, admin_key) = (self.key.clone(), self.admin_key.clone());
         Keyroll { child, program, address, key, admin_key, folder, agent: ureq::Agent::new_with_defaults() }
     }
 
@@ -112,6 +115,26 @@ impl Keyroll {
         let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("VmRSS");
         line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
+}
+
+/// Starts a server in a folder; gives what it prints.
+fn serve(program: &Path, folder: &Path, database_url: Option<&str>) -> (Child, impl Iterator<Item = String> + use<>) {
+    let log = std::fs::File::create(folder.join("log")).expect("a log");
+    let mut child = Command::new(program)
+        .args(["serve", "--listen", "127.0.0.1:0", "--rate-limit", "off", "--data-dir"])
+        .arg(folder.join("data"))
+        .args(database_url.map(|url| ["--database-url", url]).into_iter().flatten())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .expect("target/release/keyroll: cargo build --release makes it");
+    let lines = BufReader::new(child.stdout.take().expect("a pipe")).lines().map_while(Result::ok);
+    (child, lines)
+}
+
+fn listening(lines: &mut impl Iterator<Item = String>) -> SocketAddr {
+    let line = lines.next().expect("the address");
+    line.rsplit('/').next().and_then(|text| text.parse().ok()).expect("an address")
 }
 
 /// Requests with the admin's key, each of which must be answered well.

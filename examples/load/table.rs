@@ -80,10 +80,11 @@ impl Place {
         Request::get(&format!("/scim/v2/Users/{}", self.any(n)), self.keyroll.key())
     }
 
-    /// One more member and one less, in a group of so many.
+    /// One more member or one less, in a group of so many: some come one after the other, and then go. Whoever would let
+    /// two clients write the same membership at once would measure how they wait for each other.
     fn member(&self, group: &str, n: u64) -> Request {
-        let id = &self.ids[self.ids.len() - 1 - (n / 2 % 64) as usize];
-        let operation = if n.is_multiple_of(2) {
+        let id = &self.ids[self.ids.len() - 1 - (n % 64) as usize];
+        let operation = if (n / 64).is_multiple_of(2) {
             json!({"op": "add", "path": "members", "value": [{"value": id}]})
         } else {
             json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")})
