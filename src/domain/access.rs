@@ -14,6 +14,9 @@ pub use super::ways::Hit;
 use super::ways::{Way, ways};
 use crate::scim::filter;
 
+/// The attributes by which an identity provider asserts what somebody holds.
+pub const ASSERTED: [&str; 2] = ["roles", "entitlements"];
+
 /// Why a principal holds a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
@@ -92,7 +95,7 @@ pub fn matches(mapped: &Mapped, document: &Map<String, Value>) -> bool {
 pub fn asserted(policy: &Policy, resource: &ResourceFacts) -> Vec<usize> {
     let Some(connection) = &resource.connection else { return vec![] };
     let mut found = vec![];
-    for attribute in ["roles", "entitlements"] {
+    for attribute in ASSERTED {
         let elements = resource.document.get(attribute).and_then(Value::as_array);
         for value in elements.into_iter().flatten().filter_map(|one| one.get("value").and_then(Value::as_str)) {
             let may = |at: &&usize| {

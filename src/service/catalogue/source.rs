@@ -4,10 +4,10 @@ use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::domain::Id;
 use crate::domain::mapping::{Asserted, GroupName, Person, Source};
 use crate::domain::policy::{bind_rule, user_type};
 use crate::domain::principal::PrincipalKind;
+use crate::domain::{Id, access};
 use crate::scim::text::render_time;
 use crate::service::Error;
 use crate::service::request::{NonEmptyText, Object, Text};
@@ -92,7 +92,7 @@ impl SourceRequest {
             }
             (None, None, Some(Object(asserted)), None) => {
                 let AssertedRequest { attribute, value } = asserted.clone();
-                if !["roles", "entitlements"].contains(&&*attribute) {
+                if !access::ASSERTED.contains(&&*attribute) {
                     return Err(refuse("/asserted/attribute", "roles or entitlements"));
                 }
                 Ok(Source::Asserted { asserted: Asserted { attribute: attribute.0, value: value.0 } })

@@ -13,7 +13,7 @@ use crate::support::random::Random;
 const ROLES: [(&str, &str); 3] = [("ops", "keyroll:users:read"), ("ops2", "keyroll:users:read"), ("app", "app:x:read")];
 const NAMES: [&str; 3] = ["Ops", "Sales", "Other"];
 const CALLED: [&str; 2] = ["x-1", "x-2"];
-const STEPS: usize = 300;
+const STEPS: usize = 400;
 
 /// Who holds what by which way: `(holder, mapping, path)`.
 type Ways = BTreeSet<(String, String, Vec<String>)>;
@@ -86,6 +86,8 @@ struct Story<'a> {
     outcomes: BTreeMap<bool, u32>,
     /// How often only a part of a write was.
     reduced: u32,
+    /// The same of what takes owners away.
+    answered: u32,
     /// The agents that wait for an admin since a sponsor came back.
     held: BTreeSet<String>,
 }
@@ -178,11 +180,7 @@ impl Story<'_> {
                 person.user_type = self.text(&["Root", "Clerk"]);
                 replace("userType", person.user_type.clone())
             }
-            1 => {
-                person.owners = owner.into_iter().collect();
-                let owners: Vec<Value> = person.owners.iter().map(|id| json!({"value": id})).collect();
-                replace("owners", owners)
-            }
+            1 => return self.answer(&id, owner),
             _ => {
                 let value = self.text(&["a", "b", ""]);
                 person.asserted = if value.is_empty() { vec![] } else { vec![value] };
@@ -194,6 +192,55 @@ impl Story<'_> {
         self.write("PATCH", &path, body, |world, id| {
             world.people.insert(id, person);
         });
+    }
+
+    /// Says who answers for an agent.
+    fn answer(&mut self, id: &str, owner: Option<String>) {
+        if self.world.people[id].owners.iter().any(|old| Some(old) != owner.as_ref()) {
+            // Most stay for a while, so that some come back.
+            if self.random.below(3) == 0 {
+                self.answer_otherwise(id, owner);
+            }
+            return;
+        }
+        let owners: Vec<String> = owner.into_iter().collect();
+        let values: Vec<Value> = owners.iter().map(|id| json!({"value": id})).collect();
+        self.write("PATCH", &format!("/Agents/{id}"), replace("owners", values), |world, id| {
+            world.people.get_mut(&id).unwrap().owners = owners;
+        });
+    }
+
+    /// Takes an agent's owners away, and asks for more: what may not be is left out, and the rest is carried out.
+    fn answer_otherwise(&mut self, id: &str, owner: Option<String>) {
+        let role = self.text(&["a", "b"]);
+        let made = |asserts: bool, answers: bool| {
+            let mut world = self.world.clone();
+            let agent = world.people.get_mut(id).unwrap();
+            agent.asserted = if asserts { vec![role.clone()] } else { vec![] };
+            agent.owners.retain(|old| Some(old) == owner.as_ref());
+            if answers {
+                agent.owners = owner.clone().into_iter().collect();
+            }
+            world
+        };
+        let asserts = is_allowed(&self.world, &made(true, false));
+        let answers = is_allowed(&self.world, &made(asserts, true));
+        let after = made(asserts, answers);
+        let owners: Vec<Value> = owner.iter().map(|id| json!({"value": id})).collect();
+        let body = patch(json!([{"op": "replace", "value": {"roles": [{"value": role}], "owners": owners}}]));
+        let answer = self.app.idp().patch(&format!("/Agents/{id}"), body.clone());
+        assert_eq!(answer.status, 200, "{body}: {answer}\n{:#?}", self.world);
+        let values = |name: &str| -> Vec<String> {
+            let list = answer[name].as_array().cloned().unwrap_or_default();
+            list.iter().map(|one| one["value"].as_str().unwrap().to_owned()).collect()
+        };
+        let expected = &after.people[id];
+        assert_eq!(values("roles"), expected.asserted, "{body}\n{:#?}", self.world);
+        assert_eq!(values("owners"), Vec::from_iter(expected.owners.clone()), "{body}\n{:#?}", self.world);
+        assert_eq!(answer.header("keyroll-tolerance").is_empty(), asserts && answers, "{body}\n{:#?}", self.world);
+        assert!(is_allowed(&self.world, &after));
+        self.answered += u32::from(!asserts || !answers);
+        self.world = after;
     }
 
     fn group(&mut self) {
@@ -339,7 +386,7 @@ impl Story<'_> {
     }
 
     fn step(&mut self) {
-        match self.random.below(26) {
+        match self.random.below(28) {
             0..=1 => self.join(),
             2..=8 => self.change(),
             9 => self.group(),
@@ -347,12 +394,16 @@ impl Story<'_> {
             11..=15 => self.members(),
             16 => self.leave(),
             17..=20 => self.swap(),
+            21..=22 => {
+                let (agent, owner) = (self.person(true), self.person(false));
+                agent.into_iter().for_each(|agent| self.answer(&agent, owner.clone()));
+            }
             _ => self.map(),
         }
     }
 }
 
-fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, u32, usize) {
+fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, [u32; 2], usize) {
     app.admin().post("/v1/apis", json!({"name": "app", "open": true})).expect(201);
     let mut world = World::default();
     for (name, permission) in ROLES {
@@ -362,24 +413,25 @@ fn play(app: &TestApp, seed: u64) -> (BTreeMap<bool, u32>, u32, usize) {
         world.roles.insert(name.to_owned(), role);
     }
     let (random, held) = (Random(seed), BTreeSet::new());
-    let mut story = Story { app, world, random, made: 0, outcomes: BTreeMap::new(), reduced: 0, held };
+    let mut story = Story { app, world, random, made: 0, outcomes: BTreeMap::new(), reduced: 0, answered: 0, held };
     (0..8).for_each(|_| story.join());
     (0..4).for_each(|_| story.group());
     (0..4).for_each(|_| story.map());
     (0..STEPS).for_each(|_| story.step());
     app.check_log();
-    (story.outcomes, story.reduced, story.held.len())
+    (story.outcomes, [story.reduced, story.answered], story.held.len())
 }
 
 #[test]
 fn a_write_is_refused_exactly_if_a_way_to_keyroll_comes_into_being() {
-    let mut holds = 0;
-    for seed in [1, 2] {
+    let (mut holds, mut swapped, mut answered) = (0, 0, 0);
+    for seed in [1, 2, 12] {
         let (outcomes, reduced, held) = play(&TestApp::sqlite(), seed);
         assert!(outcomes.get(&true) > Some(&50) && outcomes.get(&false) > Some(&20), "they say little: {outcomes:?}");
-        assert!(reduced >= 5, "it says little: {reduced}");
+        (swapped, answered) = (swapped + reduced[0], answered + reduced[1]);
         holds += held;
     }
+    assert!(swapped >= 5 && answered >= 5, "they say little: {swapped} {answered}");
     assert!(holds > 0, "no agent ever waited");
     if let Some(url) = crate::support::postgres::url() {
         play(&TestApp::on(&url), 3);

@@ -22,5 +22,6 @@ mod report;
 mod returns;
 mod searches;
 mod snapshot;
+mod sponsors;
 mod versions;
 mod world;

@@ -31,7 +31,7 @@ fn values(ids: &[&str]) -> Value {
 
 /// A write alone or as an operation of a job: its status, and the tolerances that it needed.
 #[track_caller]
-fn send(idp: &Actor<'_>, way: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
+pub fn send(idp: &Actor<'_>, way: &str, method: &str, path: &str, body: &Value) -> (u16, String) {
     if way == "alone" {
         let answer = idp.send(method, path, &[], body.to_string());
         return (answer.status, answer.header("keyroll-tolerance").to_owned());

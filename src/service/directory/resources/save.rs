@@ -19,7 +19,7 @@ use crate::service::directory::resources::unique::{claim_unique, keep_own_names,
 use crate::service::directory::resources::write::check_reserved;
 use crate::service::directory::resources::{Loaded, changed};
 use crate::service::impact::affected::{Affected, RECORD_IDS_MAX, tolerated};
-use crate::service::impact::protect::{self, Asked, MemberChange as _, Write};
+use crate::service::impact::protect::{self, Asked, AskedOfAgent, MemberChange as _, Write};
 use crate::service::keys::cascade;
 use crate::service::{Change, Error};
 use crate::store::index::IndexRow;
@@ -275,6 +275,11 @@ fn complete(
             calls: &mut draft.external_id,
         };
         protect::only_reduce(change, asked, &mut plan, tolerances)?;
+    }
+    if resource_type.sponsors.is_some() {
+        let (resource, before) = (&before.resource, &before.document);
+        let asked = AskedOfAgent { resource_type, resource, before, after: &mut draft.document };
+        protect::only_lose_sponsors(change, asked, tolerances)?;
     }
     validate::complete(&draft.document, resource_type)?;
     Ok(plan)

@@ -6,6 +6,7 @@
 //! and a second way to the same permission would outlive it. So ways are compared, never what they give. The
 //! check is made under the lock of the log, so no mapping slips in beside it.
 
+mod agents;
 mod groups;
 
 use std::collections::BTreeSet;
@@ -19,13 +20,16 @@ use crate::domain::principal::PrincipalKind;
 use crate::domain::{Id, Permissions, Policy};
 use crate::scim::ResourceType;
 use crate::scim::text;
-use crate::service::access::facts::{self, connection_names, sponsors};
+use crate::service::access::facts::{self, connection_names};
 use crate::service::impact::affected::Affected;
 use crate::service::{Change, Error};
 use crate::store::ResourceKey;
 
+pub(in crate::service) use self::agents::{AskedOfAgent, guarded_agents, only_lose_sponsors};
 use self::groups::mappings_around;
 pub(in crate::service) use self::groups::{Asked, Effect, MemberChange, only_reduce};
+
+const ACTIVE: &str = "active";
 
 /// What a write does to one resource, as far as access depends on it.
 pub(in crate::service) struct Write<'w> {
@@ -66,7 +70,7 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
     // is refused.
     let by_connection = change.context.caller.connection().is_some() && is_active(write.after);
     if by_connection && policy.keyroll_by_agents() {
-        check_sponsors(change, policy, write)?;
+        agents::check_sponsors(change, policy, write)?;
     }
     let is_person = !policy.of_person(&write.id).is_empty();
     let guarded = by_connection && (is_person || policy.keyroll_by_scim());
@@ -81,11 +85,10 @@ fn principal(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Res
         access::potential(policy, facts, &groups, change.now).into_iter().collect()
     };
     let (had, has) = (if write.before.is_some() { hits(&then) } else { BTreeSet::new() }, hits(&now));
-    let places = |hits: &BTreeSet<Hit>| hits.iter().map(|hit| hit.mapping).collect::<BTreeSet<usize>>();
-    affected.add(policy, places(&had).symmetric_difference(&places(&has)).copied());
+    affected.add(policy, mapped(&had).symmetric_difference(&mapped(&has)).copied());
     if guarded {
-        let (held, holds) = (keyroll(policy, &places(&had)), keyroll(policy, &places(&has)));
-        let gains = !keyroll(policy, &places(&(&has - &had))).is_empty();
+        let (held, holds) = (keyroll(policy, &mapped(&had)), keyroll(policy, &mapped(&has)));
+        let gains = !keyroll(policy, &mapped(&(&has - &had))).is_empty();
         let revives = is_active(Some(after)) && !is_active(write.before) && !holds.is_empty();
         let renames =
             !held.is_empty() && write.before.is_some_and(|before| is_renamed(write.resource_type, before, after));
@@ -122,40 +125,9 @@ fn left(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<A
     Ok(affected)
 }
 
-/// An agent lives by its sponsors: one more of them gives it what it holds, for longer if another one answers for it
-/// already. One that is inactive gains nothing: its own return is refused.
-fn check_sponsors(change: &mut Change<'_>, policy: &Policy, write: &Write<'_>) -> Result<(), Error> {
-    let Some(kind) = PrincipalKind::of_type(write.resource_type) else { return Ok(()) };
-    let named = |document: Option<&_>| document.map(|one| sponsors(kind, one)).unwrap_or_default();
-    let before = named(write.before);
-    if named(write.after).iter().all(|sponsor| before.contains(sponsor)) {
-        return Ok(());
-    }
-    match guarded_agents(change, policy, &[write.id])?.pop() {
-        Some((_, holds)) => Err(refused(change, write, &[holds], "an agent that holds a permission of Keyroll")),
-        None => Ok(()),
-    }
-}
-
-/// Those of these agents that hold a permission of Keyroll as soon as a live User answers for them, and which.
-pub(in crate::service) fn guarded_agents(
-    change: &mut Change<'_>,
-    policy: &Policy,
-    agents: &[Id],
-) -> Result<Vec<(Id, Permissions)>, Error> {
-    let tenant = change.key();
-    let (facts, groups) = facts::of(change.service, change.conn, tenant, policy, agents, None)?;
-    let acts = |agent: &&Facts| agent.resource.as_ref().is_some_and(|one| is_active(Some(&one.document)));
-    let held = facts.iter().filter(acts).map(|agent| {
-        let hits = access::potential(policy, agent, &groups, change.now);
-        (agent.id, keyroll(policy, &hits.iter().map(|hit| hit.mapping).collect()))
-    });
-    Ok(held.filter(|(_, holds)| !holds.is_empty()).collect())
-}
-
 /// Whether a document says of a principal that it is active.
 pub(in crate::service) fn is_active(document: Option<&Map<String, Value>>) -> bool {
-    document.and_then(|one| one.get("active")).and_then(Value::as_bool).unwrap_or(false)
+    document.and_then(|one| one.get(ACTIVE)).and_then(Value::as_bool).unwrap_or(false)
 }
 
 fn with(mut resource: ResourceFacts, document: Option<&Map<String, Value>>) -> ResourceFacts {
@@ -168,6 +140,11 @@ fn is_renamed(resource_type: &ResourceType, before: &Map<String, Value>, after: 
         document.get(name).and_then(Value::as_str).map(|name| text::fold(name).into_owned())
     };
     resource_type.names().any(|one| folded(before, &one.name) != folded(after, &one.name))
+}
+
+/// The mappings by which something is held.
+fn mapped<'h>(hits: impl IntoIterator<Item = &'h Hit>) -> BTreeSet<usize> {
+    hits.into_iter().map(|hit| hit.mapping).collect()
 }
 
 /// The permissions of Keyroll's own api that some mappings give.
