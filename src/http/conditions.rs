@@ -16,9 +16,10 @@ pub(super) fn is_tagged(operation: Operation) -> bool {
     is_item || matches!(operation, MappingRead | MappingReplace | MappingDelete | MappingList | OpenApi)
 }
 
-/// The conditions of a request. One that nobody can read must not pass as none: it is there, and names no version.
+/// The conditions of a request. One that nobody can read must not pass as none: it is there, and names no version. One
+/// whose value is empty is not there: some clients write each header, though they have nothing for it.
 pub(super) fn read(request: &HttpRequest) -> Conditions {
-    let is_there = |name| request.headers().contains_key(name);
+    let is_there = |name| request.headers().get_all(name).any(|value| !value.as_bytes().trim_ascii().is_empty());
     Conditions {
         if_match: is_there(IF_MATCH).then(|| match IfMatch::parse(request) {
             Ok(IfMatch::Any) => Tags::Any,
@@ -70,7 +71,13 @@ mod tests {
         check(&[b"\"x\" , W/\"3\""], Some("x,3"));
         check(&[b"W/\"1\"", b"W/\"3\""], Some("1,3"));
         check(&[b"3, \"4\""], Some("4"));
-        for unread in ["", "W/3x", "3", "W/3", "W/\"3", "3\"", "\"\"3\"\"", "w/\"3\"", "\"", "\"3\"; x", ","] {
+        for empty in [&b""[..], b" ", b"\t "] {
+            check(&[empty], None);
+            check(&[empty, empty], None);
+            check(&[empty, b"W/\"3\""], Some("3"));
+            check(&[empty, b"3"], Some(""));
+        }
+        for unread in ["W/3x", "3", "W/3", "W/\"3", "3\"", "\"\"3\"\"", "w/\"3\"", "\"", "\"3\"; x", ","] {
             check(&[unread.as_bytes()], Some(""));
         }
         check(&[b"\xff\""], Some(""));
