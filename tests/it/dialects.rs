@@ -64,7 +64,7 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
             (json!({"schemas": [PATCH], "Operations": lone}), "title", json!("x"))
         }
         Tolerance::OtherOp => (one(json!({"op": "update", "path": "title", "value": "x"})), "title", json!("x")),
-        Tolerance::SeveralActive => (replace("active", json!([true, false])), "active", json!(false)),
+        Tolerance::SeveralValues => (replace("active", json!([true, false])), "active", json!(false)),
         // Users refer to nobody who has to be there: see `leavers`.
         Tolerance::UnknownReference => return None,
         // A PATCH is no job: see `bulk`.
@@ -169,6 +169,50 @@ fn entra_and_okta_are_understood_without_being_named() {
         assert_eq!((&put["active"], put.header("keyroll-tolerance")), (&json!(true), "auto-001"));
         let off = idp.patch(&path, patch(json!([{"op": "replace", "value": {"active": false}}]))).expect(200);
         assert_eq!((&off["active"], off.header("keyroll-tolerance")), (&json!(false), ""));
+    });
+}
+
+#[test]
+fn a_removal_that_takes_nobody_away_is_named_or_refused() {
+    for_each_app(|app| {
+        for dialect in DIALECTS {
+            let idp = if dialect == Dialect::Auto { app.idp() } else { app.connect(dialect) };
+            let hire =
+                |tag: &str| idp.post("/Users", user(&format!("{tag}-{}@x.example", dialect.name()))).expect(201).id();
+            let (mira, tom) = (hire("mira"), hire("tom"));
+            let path = format!("/Groups/{}", idp.post("/Groups", group(dialect.name(), &[&mira])).expect(201).id());
+            let gone = |id: &str| json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")});
+            let come = json!({"op": "add", "path": "members", "value": [{"value": tom}]});
+            let nobody = app.id(999);
+            for (n, operations) in [
+                json!([gone(&tom)]),
+                json!([gone(&nobody)]),
+                json!([gone("x")]),
+                json!([{"op": "remove", "path": "members[display eq \"x\"]"}]),
+                json!([{"op": "remove", "path": format!("members[value eq \"{tom}\" or value eq \"{nobody}\"]")}]),
+                json!([gone(&mira), gone(&mira)]),
+                json!([{"op": "remove", "path": "members"}, gone(&mira)]),
+            ]
+            .into_iter()
+            .enumerate()
+            {
+                let answer = idp.patch(&path, patch(operations.clone()));
+                if dialect == Dialect::Strict {
+                    assert_eq!(answer.scim_error(400, "noTarget"), "members: no element matches", "{operations}");
+                    assert_eq!(idp.get(&path).expect(200).members(), [mira.as_str()], "{operations}");
+                } else if n < 5 {
+                    assert_eq!((answer.status, answer.header("keyroll-tolerance")), (200, "auto-002"), "{operations}");
+                } else {
+                    idp.patch(&path, add("members", json!([{"value": mira}]))).expect(200);
+                }
+            }
+            // Who comes and goes in one request was there.
+            let answer = idp.patch(&path, patch(json!([come, gone(&tom)]))).expect(200);
+            assert_eq!(answer.members(), [mira.as_str()]);
+            let either = format!("members[value eq \"{mira}\" or value eq \"{tom}\"]");
+            let answer = idp.patch(&path, remove(&either)).expect(200);
+            assert!(answer.members().is_empty(), "{answer}");
+        }
     });
 }
 

@@ -135,13 +135,18 @@ pub(in crate::service) fn plan(
     for row in rows {
         match row {
             RowChange::Add(members) => wanted.put(resolve(change, name, &members, tolerances)?, true),
-            RowChange::Remove(ids) => wanted.put(known(change, &ids, tolerances)?, false),
+            RowChange::Remove(ids) => {
+                let found = known(change, &ids, tolerances)?;
+                check_target(change, (name, group), &found, &wanted, tolerances)?;
+                wanted.put(found, false);
+            }
             RowChange::RemoveAll => wanted.begin_anew(),
             RowChange::RemoveWhere(bound) => {
                 let mut found = named_where(change, &bound, &wanted)?;
                 if !wanted.whole {
                     found.extend(scan(change, group, |element, _| matches(&bound, element))?);
                 }
+                check_target(change, (name, group), &found, &wanted, tolerances)?;
                 // Nobody was meant, or somebody who is spelt otherwise: either is named.
                 if found.is_empty() {
                     note_absent("", tolerances);
@@ -173,6 +178,27 @@ pub(in crate::service) fn plan(
     let mut plan = Plan { group, come, gone, exact: wanted.whole, absent: vec![] };
     without_circles(change, name, &mut plan, named, tolerances)?;
     Ok(plan)
+}
+
+/// Where the dialect does not bear it, a removal that takes nobody away has no target (RFC 7644 §3.12).
+fn check_target(
+    change: &mut Change<'_>,
+    (name, group): (&str, ResourceKey),
+    found: &[FoundMembers],
+    wanted: &Wanted,
+    tolerances: &Tolerances,
+) -> Result<(), Error> {
+    if Tolerance::RemoveAbsent.dialects().contains(&tolerances.dialect()) {
+        return Ok(());
+    }
+    let keys = || found.iter().map(|one| one.key);
+    let unnamed: Vec<ResourceKey> = keys().filter(|key| !wanted.whole && !wanted.places.contains_key(key)).collect();
+    let is_inside = keys().any(|key| wanted.is_inside(key))
+        || !store::members::among(change.conn, change.key(), group, &unnamed)?.is_empty();
+    if is_inside {
+        return Ok(());
+    }
+    Err(scim::Error::new(scim::ScimType::NoTarget, format!("{name}: no element matches")).into())
 }
 
 /// Leaves out groups that would be their own members, directly or through others, if the request says more than
