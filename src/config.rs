@@ -91,6 +91,10 @@ impl Config {
     pub fn load(place: &Place, serving: &Serving) -> Result<Config, String> {
         let file = file::read(place.config.as_deref())?;
         let data_dir = place.data_dir.clone().or(file.data_dir).unwrap_or_else(|| DATA_DIR.into());
+        // Each message about a file in it would repeat what may be a password.
+        if database_url::is_url(&data_dir.to_string_lossy()) {
+            return Err("--data-dir: expected the path of a folder, not a URL".to_owned());
+        }
         let url = place.database_url.clone().or(file.database_url);
         let database_url = url.unwrap_or_else(|| format!("sqlite:{}", data_dir.join("keyroll.db").display()));
         database_url::check(&database_url, |name| std::env::var_os(name)?.into_string().ok())?;

@@ -7,6 +7,10 @@ use std::net::IpAddr;
 pub(super) fn check(url: &str, environment: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     match url.strip_prefix("sqlite:") {
         Some("") => return Err("--database-url: behind sqlite: expected the path of a file".to_owned()),
+        // Such a file is nobody's, and each message about it would repeat what may be a password.
+        Some(path) if is_url(path) => {
+            return Err("--database-url: behind sqlite: expected the path of a file, not another URL".to_owned());
+        }
         Some(_) => return Ok(()),
         None => {}
     }
@@ -51,6 +55,16 @@ pub(super) fn check(url: &str, environment: impl Fn(&str) -> Option<String>) -> 
     }
     Err("--database-url: a database on another host needs sslmode=require or stronger, or an explicit sslmode=disable"
         .to_owned())
+}
+
+/// Whether a path is a URL in the wrong place.
+pub(super) fn is_url(path: &str) -> bool {
+    path.contains("://")
+}
+
+/// Whether a path is like a URL, or a part of one, which may hold a password.
+pub(super) fn may_hold_password(path: &str) -> bool {
+    is_url(path) || path.contains('@')
 }
 
 /// Refuses what libpq could not read, or would read in another way: it repeats what it refuses.

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use toml::{Table, Value};
 
 use super::Format;
+use super::database_url::may_hold_password;
 
 /// The name of the settings file in the working folder.
 pub const FILE: &str = "keyroll.toml";
@@ -47,9 +48,15 @@ pub(super) fn read(named: Option<&Path>) -> Result<File, String> {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) if error.kind() == ErrorKind::NotFound && named.is_none() => return Ok(File::default()),
-        Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
+        Err(error) => return Err(format!("cannot read {}: {error}", told(path))),
     };
-    parse(&text).map_err(|message| format!("{}: {message}", path.display()))
+    parse(&text).map_err(|message| format!("{}: {message}", told(path)))
+}
+
+/// The path of the file, unless it looks like another setting's value, which may hold a password.
+fn told(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    if may_hold_password(&text) { "the file that --config names".to_owned() } else { text.into_owned() }
 }
 
 fn parse(text: &str) -> Result<File, String> {

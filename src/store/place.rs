@@ -45,9 +45,19 @@ pub(super) fn absolute(path: &str) -> Result<PathBuf> {
     };
     let folder = path.parent().filter(|folder| *folder != Path::new("")).unwrap_or(Path::new("."));
     let folder = folder.canonicalize().map_err(|error| {
-        Error::Refused(format!("the folder of the database, {}: {error}: create it first", folder.display()))
+        Error::Refused(format!("the folder of the database, {}: {error}: create it first", told(folder)))
     })?;
     Ok(folder.join(name))
+}
+
+/// A path as a message names it. What looks like a URL, or like a part of one, may hold a password: the setting stands
+/// for it.
+pub(super) fn told(path: &Path) -> String {
+    let text = path.to_string_lossy();
+    match text.contains('@') || text.contains(":/") {
+        true => "the place that --database-url names".to_owned(),
+        false => text.into_owned(),
+    }
 }
 
 /// Looks at the file and changes nothing, not even if another program has it open.
@@ -58,13 +68,13 @@ pub(super) fn look(path: &Path) -> Result<FileKind> {
     let about = match fs::symlink_metadata(path) {
         Ok(about) => about,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(FileKind::Nothing),
-        Err(error) => return Err(Error::Refused(format!("cannot look at {}: {error}", path.display()))),
+        Err(error) => return Err(Error::Refused(format!("cannot look at {}: {error}", told(path)))),
     };
     // Whoever only opens a pipe waits for somebody to open its other end.
     let kind = about.file_type();
     if kind.is_symlink() {
         let target = fs::read_link(path).unwrap_or_default();
-        return Err(foreign(path, &format!("is a symbolic link to {}", target.display()), "name that file itself"));
+        return Err(foreign(path, &format!("is a symbolic link to {}", told(&target)), "name that file itself"));
     }
     if !kind.is_file() {
         let what = match () {
@@ -140,7 +150,7 @@ impl Contents {
 const CHECK: &str = "check the database URL, or move it away";
 
 fn foreign(path: &Path, what: &str, fix: &str) -> Error {
-    Error::Refused(format!("{} {what}: it was left as it is: {fix}", path.display()))
+    Error::Refused(format!("{} {what}: it was left as it is: {fix}", told(path)))
 }
 
 /// Whether what was committed to the file may still lie beside it.
@@ -162,4 +172,19 @@ pub(super) fn claim(connection: &mut Conn) -> Result<()> {
         connection.execute_sql(&format!("PRAGMA application_id = {APPLICATION}"), &[])?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_url_is_not_repeated() {
+        for plain in ["/var/lib/keyroll/keyroll.db", "keyroll-data/k.db", "a:b.db"] {
+            assert_eq!(told(Path::new(plain)), plain);
+        }
+        for url in ["postgres://u:Hunter2@h/x", "postgres:/u:Hunter2", "u:Hunter2@h/x", "/srv/u:Hunter2@h/x"] {
+            assert_eq!(told(Path::new(url)), "the place that --database-url names");
+        }
+    }
 }

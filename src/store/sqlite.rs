@@ -64,10 +64,10 @@ struct Idle {
 /// If something else is there.
 pub(super) fn lack(path: &str) -> Result<Option<String>> {
     if !Path::new(path).exists() {
-        return Ok(Some(format!("there is no database at {path}")));
+        return Ok(Some(format!("there is no database at {}", place::told(Path::new(path)))));
     }
     let is_ours = place::look(&place::absolute(path)?)? == FileKind::Ours;
-    Ok((!is_ours).then(|| format!("the database at {path} is empty")))
+    Ok((!is_ours).then(|| format!("the database at {} is empty", place::told(Path::new(path)))))
 }
 
 impl Drop for Sqlite {
@@ -82,7 +82,7 @@ impl Sqlite {
         let path = place::absolute(path)?;
         let folder = path.parent().unwrap_or(Path::new("/"));
         let text = path.to_str().ok_or_else(|| Error::Refused("the database's path must be UTF-8".to_owned()))?;
-        let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", path.display()));
+        let failed = |error: std::io::Error| Error::Refused(format!("{}: {error}", place::told(&path)));
         // One process at a time makes and migrates the file. The lock is the folder's: closing any handle
         // of the database file would take away the locks that SQLite itself holds on it in this process.
         let lock = fs::File::open(folder).and_then(|folder| folder.lock().map(|()| folder)).map_err(failed)?;

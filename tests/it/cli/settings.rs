@@ -67,6 +67,18 @@ fn what_is_said_of_settings_repeats_no_value() {
     }
     refused(2, &["key", "list", "--database-url", "sqlite:"], &[], "--database-url: behind sqlite: expected the path");
     let good = url("@127.0.0.1/k");
+    // In the wrong place it is a path.
+    let behind = "--database-url: behind sqlite: expected the path of a file, not another URL";
+    let file = format!("sqlite:{good}");
+    refused(2, &["key", "list", "--database-url", &file], &[], behind);
+    refused(2, &["serve"], &[("KEYROLL_DATABASE_URL", &file)], behind);
+    let file = format!("sqlite:u:{SECRET}@h/x");
+    let place_named = "the place that --database-url names";
+    refused(1, &["key", "list"], &[("KEYROLL_DATABASE_URL", &file)], place_named);
+    refused(2, &["serve"], &[("KEYROLL_CONFIG", &good)], "cannot read the file that --config names");
+    refused(2, &["key", "list", "--config", &format!("u:{SECRET}@h")], &[], "cannot read the file that --config names");
+    let output = finish(place.command(&["serve", "--data-dir", &good])).expect(2);
+    assert_eq!(output.stderr.trim(), "keyroll: --data-dir: expected the path of a folder, not a URL");
     refused(2, &["serve", &good], &[], "unexpected argument");
     refused(2, &["serve", "--listen", &good], &[], "--listen <ADDRESS>");
     refused(2, &["serve"], &[("KEYROLL_LISTEN", &good)], "--listen <ADDRESS>");
@@ -88,4 +100,8 @@ fn what_is_said_of_settings_repeats_no_value() {
         refused(2, &["serve"], &[], names);
     }
     assert!(!place.data_dir().exists(), "nothing was made");
+    std::fs::remove_file(folder.join("keyroll.toml")).unwrap();
+    for arguments in [&["init"], &["serve"]] {
+        refused(1, arguments, &[("KEYROLL_DATABASE_URL", &file)], place_named);
+    }
 }
