@@ -17,7 +17,7 @@ static WORDS: LazyLock<HashSet<&'static str>> =
 const WORDS_MAX: usize = 60;
 
 /// Words that are names as well, and stand for themselves beside these alone.
-const PAIRS: [(&str, &str); 25] = [
+const PAIRS: [(&str, &str); 40] = [
     ("may", "have"),
     ("may", "stand"),
     ("upper", "case"),
@@ -43,6 +43,23 @@ const PAIRS: [(&str, &str); 25] = [
     ("only", "application/scim+json"),
     ("or", "application/json"),
     ("and", "application/json"),
+    // What a name, a code and a permission are made of.
+    ("1–64", "of"),
+    ("of", "a–z"),
+    ("in", "a–z"),
+    ("a–z", "and"),
+    ("a–z", "0–9"),
+    ("not", "resource:action"),
+    ("resource:action", "in"),
+    ("expected", "base64"),
+    ("from", "0"),
+    // Examples of ours.
+    ("as", "P30D"),
+    ("most", "P365D"),
+    ("as", "2027-01-31T00:00:00Z"),
+    ("as", "/v2/invoices/{id}"),
+    ("RFC", "7644"),
+    ("7644", "§4"),
 ];
 
 /// A number behind one of these is a place or a limit, and no value.
@@ -63,7 +80,7 @@ pub(super) fn wording(detail: &str, names: &[String]) -> String {
     let mut words = detail.split_whitespace().take(WORDS_MAX).peekable();
     while let Some(word) = words.next() {
         let own = core(word);
-        let known = own.is_empty() && word.len() <= 3
+        let known = word.len() <= 3 && !word.contains(char::is_alphanumeric)
             || WORDS.contains(own)
             || told.iter().any(|name| core(name) == own)
             || is_compound(own)
@@ -171,6 +188,28 @@ mod tests {
             assert_eq!(wording(detail, &[]), expected);
         }
         assert!(wording(&"x ".repeat(100_000), &[]).len() < 10);
+    }
+
+    #[test]
+    fn a_wording_keeps_what_a_name_is_made_of() {
+        for (detail, expected) in [
+            (
+                "name: 1–64 of a–z 0–9 . _ -, beginning with a letter or digit",
+                "name: 1–64 of a–z 0–9 . _ -, beginning with a letter or digit",
+            ),
+            ("name: 1–65 of mira 0–9 _-_- x", "name: … of …"),
+            ("reason: a code of a–z and _, at most 64 letters", "reason: a code of a–z and _, at most 64 letters"),
+            (
+                "permissions[0]: okafor is not resource:action in a–z 0–9 _ . -",
+                "permissions[0]: … is not resource:action in a–z 0–9 _ . -",
+            ),
+            ("expires_in: okafor is not a duration such as P30D", "expires_in: … is not a duration such as P30D"),
+            ("expires_at: a time such as 2027-01-31T00:00:00Z", "expires_at: a time such as 2027-01-31T00:00:00Z"),
+            ("failOnErrors: expected an integer from 0 on", "failOnErrors: expected an integer from 0 on"),
+            ("discovery cannot be filtered (RFC 7644 §4)", "discovery cannot be filtered (RFC 7644 §4)"),
+        ] {
+            assert_eq!(wording(detail, &[]), expected);
+        }
     }
 
     #[test]
