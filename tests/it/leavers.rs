@@ -13,6 +13,7 @@ mod members;
 mod named;
 mod owners;
 mod refused;
+mod repeated;
 mod spelling;
 mod unreadable;
 mod words;
