@@ -192,8 +192,11 @@ fn an_operation_of_two_paths_is_set_aside() {
                 let id = who.path.trim_start_matches("/Users/");
                 let made = idp.post("/Groups", group(&format!("team{n}-{}", dialect.name()), &[id])).expect(201);
                 let odd = two("members", "title", &json!([]));
-                let come = r#"{"op":"add","path":"externalId","value":"x"}"#;
-                assert_eq!(raw(&idp, way, "PATCH", &format!("/Groups/{}", made.id()), &of(&[&odd, come])).0, 400);
+                let come = format!(r#"{{"op":"add","path":"members","value":[{{"value":"{id}"}}]}}"#);
+                for beside in [r#"{"op":"add","path":"externalId","value":"x"}"#, &come] {
+                    let team = format!("/Groups/{}", made.id());
+                    assert_eq!(raw(&idp, way, "PATCH", &team, &of(&[&odd, beside])).0, 400, "{beside}");
+                }
             }
         }
     });
