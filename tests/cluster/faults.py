@@ -5,9 +5,12 @@ A fault is a function that does it and returns how it is undone. What it says of
 
 import dataclasses
 import signal
+import time
 
 import net
 import processes
+
+LONE_SECONDS = 3.0  # for which a leader acknowledges what no standby hears of
 
 
 @dataclasses.dataclass
@@ -249,6 +252,20 @@ def node_restarted(stage):
     return Fault(nothing, f"{node} by {signal.Signals(number).name}", away=(node,), counted_from_heal=True)
 
 
+def lone_leader_dies(stage):
+    """Its standbys hear nothing of it for a while, and one takes over without what it acknowledged in that time."""
+    leader = stage.database.leader()
+    net.cut(leader, [name for name in net.POSTGRES if name != leader])
+    time.sleep(LONE_SECONDS)
+    stage.kill_machine(leader)
+
+    def heal():
+        net.join_all()
+        stage.database.start_patroni(leader)
+
+    return Fault(heal, leader, failover=True, leader=leader)
+
+
 def no_fault(_stage):
     """A minute of work: how soon an end is known everywhere where nothing fails."""
     return Fault(nothing, "", hold=60)
@@ -260,5 +277,5 @@ KINDS = {one.__name__.replace("_", "-"): one for one in (
     full_wal, clock_of_database_near, clock_of_database_far, clock_of_node_near, clock_of_node_far, switchover,
     two_databases, two_etcd, leader_and_etcd, leader_and_node, node_restarted,
 )}
-ALONE = {"no-fault": no_fault}  # played if they are named
+ALONE = {"no-fault": no_fault, "lone-leader-dies": lone_leader_dies}  # played if they are named
 SHORT = ("kill-leader", "leader-from-everybody", "node-from-all")
