@@ -90,9 +90,12 @@ pub(in crate::scim) fn is_telling(text: &str) -> bool {
     number || any.says(whole(text.trim()))
 }
 
-/// A number as it is compared with words: `1.0` is 1.
+/// A number as it is compared with words: `1.0` is 1, and `-0` is 0.
 pub(super) fn whole(number: &str) -> &str {
-    number.strip_suffix(".0").unwrap_or(number)
+    match number.strip_suffix(".0").unwrap_or(number) {
+        "-0" => "0",
+        whole => whole,
+    }
 }
 
 /// Whether a name is about whether somebody is there, whatever its value says.
@@ -139,6 +142,9 @@ mod tests {
         }
         for name in ["isActive", "is_enabled", "accountActive", "userIsActive", "enabled"] {
             for value in [json!(0), json!("0"), json!("No"), json!("off"), json!(false), json!("inactive")] {
+                check(name, value, Some(name));
+            }
+            for value in [json!(-0.0), json!("-0"), json!("-0.0"), json!([-0.0])] {
                 check(name, value, Some(name));
             }
             for value in [json!(true), json!("yes"), json!(1), json!("active"), json!(null)] {

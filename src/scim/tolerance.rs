@@ -131,8 +131,8 @@ tolerances! {
     BareOperation = "auto-010", [Auto, Entra, Okta];
     /// An `op` that is missing or another word (`update`, `delete`), where only one thing can be meant by it.
     OtherOp = "auto-011", [Auto, Entra, Okta];
-    /// `active` several times in one object: if one of them says not active, that holds. Of another name that does not
-    /// decide who has access, the last value counts.
+    /// `active` several times in one object: if one of them says not active, that holds. Of another attribute that does
+    /// not decide who has access, the last value counts.
     SeveralValues = "auto-012", [Auto, Entra, Okta];
     /// A `remove` without a path whose value names members or owners.
     PathlessRemove = "auto-014", [Auto, Entra, Okta];

@@ -38,7 +38,7 @@ fn of_what_does_not_decide_the_last_one_counts() {
         (r#""title":"a","Title":"b""#, vec!["Title"]),
         (r#""title":"b","title":"b""#, vec!["title"]),
         (r#""displayName":"a","DisplayName":"c","displayname":"d","title":"b""#, vec!["DisplayName", "displayname"]),
-        (r#""title":"b","x":{"a":1,"A":{"b":[{"c":1,"c":2}]}}"#, vec!["A", "c", "x"]),
+        (r#""title":"b","emails":[{"value":"a@x.example"}],"Emails":[]"#, vec!["Emails"]),
         (r#""title":"b","name":{"givenName":"a","GivenName":"b"}"#, vec!["GivenName"]),
         (r#""title":"b","emails":[{"type":"work","value":"a@x.example","Type":"home"}]"#, vec!["Type"]),
     ];
@@ -154,6 +154,64 @@ fn what_decides_is_not_said_twice() {
                 (status, tolerances.as_str(), app.verify(&who.key).as_str()),
                 (200, "auto-012", "OWNER_INACTIVE")
             );
+        }
+    });
+}
+
+#[test]
+fn no_second_value_hides_who_or_what_is_meant() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let (a, b) =
+                (hire(app, &idp, &format!("{}-a", dialect.name())), hire(app, &idp, &format!("{}-b", dialect.name())));
+            let [a_id, b_id] = [&a, &b].map(|one| one.path.trim_start_matches("/Users/"));
+            let made = idp.post("/Groups", group(&format!("team-{}", dialect.name()), &[a_id, b_id])).expect(201);
+            let team = format!("/Groups/{}", made.id());
+            let remove = |parts: &str| {
+                patch(json!([{"op": "remove", "path": "members", "value": "VALUE"}]))
+                    .to_string()
+                    .replace("\"VALUE\"", &format!("[{{{parts}}}]"))
+            };
+            for parts in [
+                format!(r#""id":"{a_id}","ID":"{b_id}""#),
+                format!(r#""id":"{a_id}","Id":"zz""#),
+                format!(r#""$ref":"/Users/{a_id}","$REF":"/Users/{b_id}""#),
+                format!(r#""value":"{a_id}","Value":"{b_id}""#),
+                format!(r#""display":"{a_id}","Display":"x""#),
+                format!(r#""value":"{a_id}","_action":"delete","_Action":"x""#),
+            ] {
+                for way in WAYS {
+                    assert_eq!(raw(&idp, way, "PATCH", &team, &remove(&parts)).0, 400, "{parts}");
+                }
+            }
+            assert_eq!(idp.get(&team).expect(200).members(), [a_id, b_id]);
+            for members in [
+                r#""a":{"name":"active","Name":"x","value":false}"#,
+                r#""a":{"value":false,"name":"active","NAME":"x"}"#,
+                r#""a":{"key":"active","Key":"x","value":false}"#,
+                r#""a":{"attribute":"active","Attribute":"x","value":false}"#,
+                r#""status":{"code":"inactive","Code":"x"}"#,
+                r#""status":{"type":"inactive","Type":"x"}"#,
+                r#""accountEnabled":{"type":false,"Type":"x"}"#,
+                r#""x":{"a":1,"A":2}"#,
+                // Minus zero is a no like any other.
+                r#""accountEnabled":-0"#,
+                r#""accountEnabled":-0.0"#,
+                r#""isActive":[-0e5]"#,
+                r#""accountEnabled":"-0""#,
+            ] {
+                for (way, method) in [("alone", "PATCH"), ("Bulk", "PATCH"), ("alone", "PUT"), ("Bulk", "PUT")] {
+                    let body = match method {
+                        "PATCH" => patched(members),
+                        _ => replaced(&a, members).replace(r#""active":false"#, r#""active":true"#),
+                    };
+                    assert_eq!(raw(&idp, way, method, &a.path, &body).0, 400, "{body}");
+                }
+            }
+            assert_eq!(app.verify(&a.key), "VALID");
+            assert_eq!(raw(&idp, "alone", "PATCH", &a.path, &patched("\"active\":-0")).0, 200);
+            assert_eq!(app.verify(&a.key), "OWNER_INACTIVE");
         }
     });
 }
