@@ -123,7 +123,8 @@ tolerances! {
     UnknownReference = "auto-007", [Auto, Entra, Okta];
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
     /// are no UTF-8. What is required keeps the value that it has. A number of too many digits is rounded; one that is out of
-    /// range, and what is nested too deep, count as such a text, unless somebody may leave by it.
+    /// range, and what is nested too deep, count as such a text; if somebody may leave by what is nested, it is taken for
+    /// that.
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members or owners, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];

@@ -1,4 +1,4 @@
-//! What is nested too deep to be entered: whether it may be left out.
+//! What is nested too deep to be entered: whether it may say that somebody leaves.
 
 use serde_json::Value;
 

@@ -21,8 +21,8 @@ pub struct Limits {
     pub may_forget: Option<fn(&str, &Value) -> bool>,
     /// Whether a text may hold U+0000, which no database keeps: whoever reads it leaves it out. See [`super::mended()`].
     pub unstorable: bool,
-    /// Whether what is nested deeper is left out, such a text standing for it: unless a text, a number or a boolean in it
-    /// is one that tells something.
+    /// Whether what is nested deeper is left out, such a text standing for it; if a text, a number or a boolean in it is
+    /// one that tells something, `{"status":"inactive"}` stands for it, which tells the same.
     pub tells: Option<fn(&str) -> bool>,
 }
 

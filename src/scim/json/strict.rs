@@ -140,11 +140,11 @@ impl<'de, T: Build<'de>> DeserializeSeed<'de> for Strict<'_, T> {
         if !raw.get().starts_with(['[', '{']) {
             return serde_json::Deserializer::from_str(raw.get()).deserialize_any(self).map_err(D::Error::custom);
         }
-        if deep::holds(raw.get(), tells) {
-            let max = self.of.limits.depth_max;
-            return Err(D::Error::custom(format_args!("it has more than {max} levels of nesting")));
-        }
-        Ok(T::text(Cow::Borrowed("\0")))
+        // What somebody may leave by is taken for said, and judged by what stands beside it.
+        Ok(match deep::holds(raw.get(), tells) {
+            true => T::object(vec![(Cow::Borrowed("status"), T::text(Cow::Borrowed("inactive")))]),
+            false => T::text(Cow::Borrowed("\0")),
+        })
     }
 }
 

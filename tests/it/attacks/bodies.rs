@@ -14,7 +14,7 @@ fn a20_json_bombs_are_refused_where_they_stand() {
         ("[".repeat(10_000), "EOF while parsing a list"),
         ("{\"a\":".repeat(10_000), "EOF while parsing"),
         ("[".repeat(900_000) + &"]".repeat(900_000), "expected a resource as an object, got an array"),
-        ("[".repeat(900_000) + "false" + &"]".repeat(900_000), "it has more than 32 levels of nesting"),
+        ("[".repeat(900_000) + "false" + &"]".repeat(900_000), "expected a resource as an object, got an array"),
         (format!("{{{keys}\"z\":1}}"), "JSON has more than 1000000 values at byte 11888878"),
         ("1".repeat(16_000_000), "expected a resource as an object, got a string"),
         ("1e999,".repeat(900_000), "trailing characters"),
