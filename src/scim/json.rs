@@ -4,15 +4,14 @@
 //! values. Attribute names do not depend on letter case (RFC 7643 §2.1): `userName` beside `username` is
 //! the same trap. Both are refused. A scan of the bytes bounds depth and size before anything is built.
 
-mod deep;
 mod limits;
 mod mended;
-mod numbers;
 mod read;
 mod strict;
 mod tree;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 
 use serde::de::{DeserializeSeed, Deserializer};
 use serde_json::value::RawValue;
@@ -21,35 +20,25 @@ pub use self::limits::Limits;
 use self::limits::scan;
 pub use self::mended::mended;
 pub use self::read::ReadError;
-use self::strict::{RawMembers, Reading, Strict};
+use self::strict::{RawMembers, Strict};
 pub use self::tree::{Build, Members, Tree};
 use super::error::Error;
 
 /// Reads one JSON text.
 pub fn parse<'b, T: Build<'b>>(bytes: &'b [u8], limits: &Limits) -> Result<T, Error> {
-    parse_noting(bytes, limits).map(|(value, _)| value)
-}
-
-/// The same, and the names that stood in an object again: the last value counts (see [`Limits::may_forget`]).
-pub fn parse_noting<'b, T: Build<'b>>(bytes: &'b [u8], limits: &Limits) -> Result<(T, Vec<String>), Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let reading = Reading::new(limits);
-    let value = Strict::new(&reading).deserialize(&mut deserializer).map_err(malformed)?;
+    let room = Cell::new(limits.memory_bytes_max);
+    let value = Strict::new(&room, limits).deserialize(&mut deserializer).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
-    Ok((value, reading.forgotten()))
+    Ok(value)
 }
 
-/// The members of an object, each still as text: [`parse`] reads them one by one. Names that may be there again come
-/// again, behind all others.
-pub fn raw_object<'b>(
-    bytes: &'b [u8],
-    limits: &Limits,
-    may_repeat: impl Fn(&str) -> bool,
-) -> Result<Vec<(Cow<'b, str>, &'b RawValue)>, Error> {
+/// The members of an object, each still as text: [`parse`] reads them one by one.
+pub fn raw_object<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<(Cow<'b, str>, &'b RawValue)>, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let members = deserializer.deserialize_map(RawMembers(may_repeat)).map_err(malformed)?;
+    let members = deserializer.deserialize_map(RawMembers).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
     Ok(members)
 }
@@ -112,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_name_may_stand_several_times() {
-        let limits = Limits { repeated: &["active"], ..Limits::default() };
+        let limits = Limits { repeated: Some("active"), ..Limits::default() };
         let read = |input: &str| match parse::<Value>(input.as_bytes(), &limits) {
             Ok(value) => value.to_string(),
             Err(error) => error.detail,
@@ -126,56 +115,6 @@ mod tests {
         // They lie beside each other, not in each other.
         let many = format!("{{{}}}", vec![r#""active":1"#; 10_000].join(","));
         assert_eq!(parse::<Value>(many.as_bytes(), &limits).unwrap()["active"].as_array().map(Vec::len), Some(10_000));
-    }
-
-    #[test]
-    fn of_what_may_be_forgotten_the_last_counts() {
-        let limits = Limits { repeated: &["p"], may_forget: Some(|name, _| name != "k"), ..Limits::default() };
-        let read = |input: &str| match parse_noting::<Value>(input.as_bytes(), &limits) {
-            Ok((value, forgotten)) => format!("{value} {}", forgotten.join(" ")),
-            Err(error) => error.detail,
-        };
-        assert_eq!(read(r#"{"a":1,"b":2,"A":3,"c":4}"#), r#"{"a":3,"b":2,"c":4} A"#);
-        assert_eq!(read(r#"{"x":[{"a":1,"a":{"b":1,"B":2}}]}"#), r#"{"x":[{"a":{"b":2}}]} a B"#);
-        assert_eq!(read(r#"{"p":1,"a":1,"P":2,"a":2}"#), r#"{"p":[1,2],"a":2} a"#);
-        assert_eq!(read(r#"{"k":1,"k":2}"#), r#"malformed JSON: the key "k" is there twice at line 1 column 10"#);
-        let many = |count: usize| format!("{{{}}}", vec![r#""a":1"#; count].join(","));
-        assert!(read(&many(1_001)).starts_with("{\"a\":1} a a"));
-        assert!(read(&many(1_002)).starts_with("malformed JSON: the key \"a\" is there twice"));
-        // However many other names there are.
-        let others: Vec<String> = (0..900).map(|n| format!("\"n{n}\":{n}")).collect();
-        let all = format!("{{{0},\"N7\":-1,\"N899\":-2}}", others.join(","));
-        let value: Value = parse(all.as_bytes(), &limits).unwrap();
-        assert_eq!((&value["n7"], &value["n899"], &value["n8"]), (&(-1).into(), &(-2).into(), &8.into()));
-        assert_eq!(value.as_object().map(Map::len), Some(900));
-    }
-
-    #[test]
-    fn what_is_too_deep_is_cut_or_taken_for_what_it_may_tell() {
-        let limits = Limits {
-            depth_max: 3,
-            tells: Some(|text| ["false", "inactive"].contains(&text)),
-            unstorable: true,
-            ..Limits::default()
-        };
-        let read = |input: &str| match parse::<Value>(input.as_bytes(), &limits) {
-            Ok(value) => value.to_string(),
-            Err(error) => error.detail,
-        };
-        assert_eq!(
-            read(r#"[[[1,"a",null,true,{"b":2},[[[]]],[]]]]"#),
-            r#"[[[1,"a",null,true,"\u0000","\u0000","\u0000"]]]"#
-        );
-        assert_eq!(
-            read(r#"{"a":{"b":{"c":{"d":2},"e":[],"f":false}}}"#),
-            r#"{"a":{"b":{"c":"\u0000","e":"\u0000","f":false}}}"#
-        );
-        assert_eq!(read(r#"{"a":{"b":{"c":{"d":false}}}}"#), r#"{"a":{"b":{"c":{"status":"inactive"}}}}"#);
-        assert_eq!(read(r#"[[[["inactive"]]]]"#), r#"[[[{"status":"inactive"}]]]"#);
-        let deep = format!("{}{}", "[".repeat(400_000), "]".repeat(400_000));
-        assert_eq!(read(&deep), r#"[[["\u0000"]]]"#);
-        assert!(read(&"[".repeat(400_000)).starts_with("malformed JSON: EOF while parsing"));
-        assert!(read(&"[".repeat(1_000_001)).starts_with("JSON has more than 1000000 values"));
     }
 
     #[test]
@@ -231,14 +170,14 @@ mod tests {
     #[test]
     fn splits_without_reading() {
         let body = br#"{"failOnErrors":1,"Operations":[{"a":1,"a":2}, 7]}"#;
-        let members = raw_object(body, &Limits::default(), |_| false).unwrap();
+        let members = raw_object(body, &Limits::default()).unwrap();
         assert_eq!(
             members.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(),
             ["failOnErrors=1", r#"Operations=[{"a":1,"a":2}, 7]"#]
         );
         let elements = raw_array(members[1].1).unwrap();
         assert_eq!(elements.iter().map(|e| e.get()).collect::<Vec<_>>(), [r#"{"a":1,"a":2}"#, "7"]);
-        let refused = |body: &str| raw_object(body.as_bytes(), &Limits::default(), |_| false).unwrap_err().detail;
+        let refused = |body: &str| raw_object(body.as_bytes(), &Limits::default()).unwrap_err().detail;
         assert_eq!(refused(r#"{"a":1,"A":2}"#), r#"malformed JSON: the key "A" is there twice at line 1 column 10"#);
         assert_eq!(refused("[]"), "malformed JSON: invalid type: sequence, expected an object at line 1 column 0");
         assert_eq!(refused("{} 1"), "malformed JSON: trailing characters at line 1 column 4");

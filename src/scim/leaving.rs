@@ -57,17 +57,11 @@ pub(super) fn by_name(members: &Map<String, Value>) -> Option<String> {
     within(Meant::by_any(named(members)), called_value(members)?).map(|inner| format!(".{VALUE}{inner}"))
 }
 
-/// What an object says its `value` is of, if it has one. Where it says several, it may be of any.
+/// What an object says its `value` is of, if it has one.
 pub(super) fn named(members: &Map<String, Value>) -> impl Iterator<Item = &str> {
     let has_value = called_value(members).is_some();
     let is_naming = move |name: &str| has_value && NAMING.iter().any(|own| name.eq_ignore_ascii_case(own));
-    members.iter().filter(move |(name, _)| is_naming(name)).flat_map(|(_, name)| texts(name))
-}
-
-/// A text, or those of a list.
-pub(super) fn texts(value: &Value) -> impl Iterator<Item = &str> {
-    let list = value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice);
-    list.iter().filter_map(Value::as_str)
+    members.iter().filter(move |(name, _)| is_naming(name)).filter_map(|(_, name)| name.as_str())
 }
 
 /// The `value` of an object.
@@ -81,26 +75,9 @@ pub(super) fn is_verb(verb: &str) -> bool {
     words.any(|word| ["d", "ed"].iter().any(|end| GONE.contains(&&*format!("{word}{end}"))))
 }
 
-/// Whether a value may say that somebody leaves, under whatever name.
-pub(in crate::scim) fn is_telling(text: &str) -> bool {
-    let any = Meant::any();
-    let text: String = text.chars().filter(|c| *c != '\0').collect();
-    // `-0.0` is no word, and is 0 all the same.
-    let number = text.trim().parse::<f64>().is_ok_and(|number| number == 0.0 || number == 1.0);
-    number || any.says(whole(text.trim()))
-}
-
-/// A number as it is compared with words: `1.0` is 1, and `-0` is 0.
+/// A number as it is compared with words: `1.0` is 1.
 pub(super) fn whole(number: &str) -> &str {
-    match number.strip_suffix(".0").unwrap_or(number) {
-        "-0" => "0",
-        whole => whole,
-    }
-}
-
-/// Whether a name is about whether somebody is there, whatever its value says.
-pub(super) fn is_about(name: &str) -> bool {
-    Meant::by(name, Meant::default()).is_any()
+    number.strip_suffix(".0").unwrap_or(number)
 }
 
 /// Whether a path's last segment is `active`, whatever stands before it and around it.
@@ -142,9 +119,6 @@ mod tests {
         }
         for name in ["isActive", "is_enabled", "accountActive", "userIsActive", "enabled"] {
             for value in [json!(0), json!("0"), json!("No"), json!("off"), json!(false), json!("inactive")] {
-                check(name, value, Some(name));
-            }
-            for value in [json!(-0.0), json!("-0"), json!("-0.0"), json!([-0.0])] {
                 check(name, value, Some(name));
             }
             for value in [json!(true), json!("yes"), json!(1), json!("active"), json!(null)] {

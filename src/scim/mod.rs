@@ -17,7 +17,6 @@ pub mod path;
 mod people;
 pub mod project;
 pub mod reference;
-pub mod repeated;
 pub mod schema;
 pub mod text;
 pub mod tolerance;

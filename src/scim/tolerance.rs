@@ -6,7 +6,7 @@
 
 mod spared;
 
-pub use spared::{LENIENT, Names, TEXT_BYTES_MAX, Tolerances, told_path};
+pub use spared::{Names, TEXT_BYTES_MAX, Tolerances, told_path};
 
 /// Which deviations from the RFCs a connection accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,9 +122,7 @@ tolerances! {
     /// beside what makes somebody leave.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
-    /// are no UTF-8. What is required keeps the value that it has. A number of too many digits is rounded; one that is out of
-    /// range, and what is nested too deep, count as such a text; if somebody may leave by what is nested, it is taken for
-    /// that.
+    /// are no UTF-8. What is required keeps the value that it has.
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members or owners, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];
@@ -132,9 +130,8 @@ tolerances! {
     BareOperation = "auto-010", [Auto, Entra, Okta];
     /// An `op` that is missing or another word (`update`, `delete`), where only one thing can be meant by it.
     OtherOp = "auto-011", [Auto, Entra, Okta];
-    /// `active` several times in one object: if one of them says not active, that holds. Of another attribute that does
-    /// not decide who has access, the last value counts.
-    SeveralValues = "auto-012", [Auto, Entra, Okta];
+    /// `active` several times in one object: if one of them says not active, that holds.
+    SeveralActive = "auto-012", [Auto, Entra, Okta];
     /// A `remove` without a path whose value names members or owners.
     PathlessRemove = "auto-014", [Auto, Entra, Okta];
     /// The `value` of members or owners where they themselves are meant: `members[value eq "…"].value`, `members.value`.
@@ -142,8 +139,7 @@ tolerances! {
     /// The id of a member or an owner in another spelling, in a value or in a filter: in upper case, with blanks or braces
     /// around it, as `urn:uuid:`, with U+0000, at the end of a URL, as a list of one, as `id`, or by `$ref` alone.
     MemberSpelling = "auto-016", [Auto, Entra, Okta];
-    /// Operations of a job that have one bulkId: only what refers to it fails. A bulkId that is no text is dropped
-    /// where nothing is created.
+    /// Operations of a job that have one bulkId: only what refers to it fails.
     SharedBulkId = "auto-017", [Auto, Entra, Okta];
     /// A word without double quotes after `eq`, bare or in single ones, in filters and value paths:
     /// `userName eq akadmin` (authentik, and an example of Microsoft's).

@@ -13,7 +13,6 @@ mod members;
 mod named;
 mod owners;
 mod refused;
-mod repeated;
 mod spelling;
 mod unreadable;
 mod words;

@@ -1,7 +1,5 @@
 //! What a body may cost, and the scan that holds it to that.
 
-use serde_json::Value;
-
 use crate::scim::error::Error;
 
 /// What a body may cost.
@@ -15,34 +13,23 @@ pub struct Limits {
     pub number_digits_max: usize,
     /// What the values take in memory, allocations not rounded up.
     pub memory_bytes_max: usize,
-    /// Names that may stand several times in an object: their values become a list, and whoever reads them decides.
-    pub repeated: &'static [&'static str],
-    /// Whether of another name the last value counts: an earlier one that may be forgotten. See [`super::parse_noting`].
-    pub may_forget: Option<fn(&str, &Value) -> bool>,
+    /// The one name that may stand several times in an object: its values become a list, and whoever reads them
+    /// decides.
+    pub repeated: Option<&'static str>,
     /// Whether a text may hold U+0000, which no database keeps: whoever reads it leaves it out. See [`super::mended()`].
     pub unstorable: bool,
-    /// Whether what is nested deeper is left out, such a text standing for it; if a text, a number or a boolean in it is
-    /// one that tells something, `{"status":"inactive"}` stands for it, which tells the same.
-    pub tells: Option<fn(&str) -> bool>,
-}
-
-impl Limits {
-    /// Those of a body that is read as it is.
-    pub const DEFAULT: Limits = Limits {
-        depth_max: 32,
-        nodes_max: 1_000_000,
-        number_digits_max: 40,
-        memory_bytes_max: 64 << 20,
-        repeated: &[],
-        may_forget: None,
-        unstorable: false,
-        tells: None,
-    };
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits::DEFAULT
+        Limits {
+            depth_max: 32,
+            nodes_max: 1_000_000,
+            number_digits_max: 40,
+            memory_bytes_max: 64 << 20,
+            repeated: None,
+            unstorable: false,
+        }
     }
 }
 
@@ -73,7 +60,7 @@ pub(super) fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
             _ => {}
         }
         digits = 0;
-        if depth > limits.depth_max && limits.tells.is_none() {
+        if depth > limits.depth_max {
             return over(position, limits.depth_max, "levels of nesting");
         }
         if nodes > limits.nodes_max {
@@ -84,7 +71,7 @@ pub(super) fn scan(bytes: &[u8], limits: &Limits) -> Result<(), Error> {
 }
 
 /// Goes on behind the quote that ends a string.
-pub(super) fn skip_string<'b>(rest: &mut impl Iterator<Item = (usize, &'b u8)>) {
+fn skip_string<'b>(rest: &mut impl Iterator<Item = (usize, &'b u8)>) {
     while let Some((_, byte)) = rest.next() {
         match byte {
             b'"' => return,

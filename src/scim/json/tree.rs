@@ -18,10 +18,6 @@ pub trait Build<'b>: Sized {
     fn array(elements: Vec<Self>) -> Self;
     /// From the members of an object, no two of the same name.
     fn object(members: Vec<(Cow<'b, str>, Self)>) -> Self;
-    /// The same as a value to look at; none of what is not kept.
-    fn as_value(&self) -> Option<&Value> {
-        None
-    }
 }
 
 impl<'b> Build<'b> for Value {
@@ -48,10 +44,6 @@ impl<'b> Build<'b> for Value {
     fn object(members: Vec<(Cow<'b, str>, Value)>) -> Value {
         // Collected at the end: a map that grows has room for four members when it has one.
         Value::Object(members.into_iter().map(|(name, value)| (name.into_owned(), value)).collect())
-    }
-
-    fn as_value(&self) -> Option<&Value> {
-        Some(self)
     }
 }
 

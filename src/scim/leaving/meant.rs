@@ -106,16 +106,6 @@ impl Meant {
         }
     }
 
-    /// About all of them.
-    pub(super) fn any() -> Meant {
-        Meant { active: true, right: true, state: true, gone: true }
-    }
-
-    /// Whether it is about any of them.
-    pub(super) fn is_any(self) -> bool {
-        self.active || self.right || self.state || self.gone
-    }
-
     pub(super) fn or(self, other: Meant) -> Meant {
         Meant {
             active: self.active || other.active,

@@ -26,11 +26,6 @@ pub(super) fn is_one_object(list: &[Value]) -> bool {
     matches!(list, [Value::Object(_)])
 }
 
-/// Whether a list is one text, or the same several times.
-pub(super) fn is_one_text(list: &[Value]) -> bool {
-    matches!(list, [first @ Value::String(_), rest @ ..] if rest.iter().all(|one| one == first))
-}
-
 /// Takes members by name, in any letter case; others are left out, unless they say that somebody leaves.
 pub(super) fn members<const N: usize>(
     object: Map<String, Value>,

@@ -16,7 +16,7 @@ use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
 use super::super::validate::is_one;
-use super::parts::{is_one_object, is_one_text, is_void, members, said};
+use super::parts::{is_one_object, is_void, members, said};
 use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
 
@@ -50,12 +50,13 @@ impl<'r> Reader<'r> {
             None | Some(Value::Null) => None,
             Some(Value::String(path)) if path.trim().is_empty() && self.tolerances.allow(Tolerance::EmptyPath) => None,
             Some(Value::String(path)) => Some(path),
-            Some(Value::Array(mut list)) if is_one_text(&list) && self.tolerances.allow(Tolerance::ListOfOne) => {
+            Some(Value::Array(mut list))
+                if matches!(list.as_slice(), [Value::String(_)]) && self.tolerances.allow(Tolerance::ListOfOne) =>
+            {
                 list.pop().and_then(|path| path.as_str().map(str::to_owned))
             }
-            Some(several) => {
+            Some(_) => {
                 let value = value.as_ref().unwrap_or(&Value::Null);
-                self.refuse_several(&several, value)?;
                 let tells = self.tells(value, Says::Active) || self.tells(value, Says::People);
                 if !tells || !self.tolerances.allow(Tolerance::EmptyPath) {
                     return self.set_aside(Error::path("path: expected a string"), value);
@@ -161,17 +162,6 @@ impl<'r> Reader<'r> {
         self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
     }
 
-    /// Refuses several paths of one operation if by one of them somebody may leave: which one counts is anyone's guess.
-    fn refuse_several(&mut self, paths: &Value, value: &Value) -> Result<(), Error> {
-        let rtype = self.rtype;
-        let is_said = |path: &&str| says(rtype, path).is_some() || leaving::found(path, value).is_some();
-        match leaving::texts(paths).find(is_said) {
-            Some(path) if says(rtype, path) == Some(Says::Active) => Err(Error::path("path: expected a string")),
-            Some(path) => self.people(path, Error::path("path: expected a string")),
-            None => Ok(()),
-        }
-    }
-
     /// Whether a value without a path, or what lies in a list of them, names what says so of access.
     fn tells(&self, value: &Value, wanted: Says) -> bool {
         match value {
@@ -189,10 +179,8 @@ impl<'r> Reader<'r> {
     /// What the path of an operation says of access, if members are those of one.
     fn of_operation(&self, members: &Map<String, Value>) -> Option<Says> {
         let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
-        path.into_iter()
-            .flat_map(|(_, path)| leaving::texts(path))
-            .chain(leaving::named(members))
-            .find_map(|path| says(self.rtype, path))
+        let path = path.and_then(|(_, path)| path.as_str());
+        path.into_iter().chain(leaving::named(members)).find_map(|path| says(self.rtype, path))
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.

@@ -6,8 +6,6 @@ use std::collections::BTreeSet;
 use super::{Dialect, Tolerance};
 use crate::scim::error::Error;
 use crate::scim::json::{Limits, mended};
-use crate::scim::leaving::is_telling;
-use crate::scim::repeated::may_forget;
 
 /// Names in one list at most.
 const NAMES_MAX: usize = 1_000;
@@ -16,15 +14,6 @@ const NAME_CHARS_MAX: usize = 256;
 const SEGMENT_CHARS_MAX: usize = 64;
 /// What stands for a name that may be a value in the wrong place.
 const UNTOLD: &str = "?";
-
-/// How JSON is read where the dialect bears what a provider sends.
-pub const LENIENT: Limits = Limits {
-    repeated: &["active", "path"],
-    may_forget: Some(may_forget),
-    unstorable: true,
-    tells: Some(is_telling),
-    ..Limits::DEFAULT
-};
 
 /// The most bytes of one text, unless a setting says otherwise.
 pub const TEXT_BYTES_MAX: usize = 64 << 10;
@@ -123,18 +112,11 @@ impl Tolerances {
         self.dialect
     }
 
-    /// How JSON is read. Where it is borne, a name may stand several times in an object (see
-    /// [`Tolerance::SeveralValues`]), and a text may be one that nobody can keep (see [`Tolerance::OverLimit`]).
+    /// How JSON is read. Where it is borne, `active` may stand several times in an object (see
+    /// [`Tolerance::SeveralActive`]), and a text may be one that nobody can keep (see [`Tolerance::OverLimit`]).
     pub fn json_limits(&self) -> Limits {
-        if self.dialect.is_lenient() { LENIENT } else { Limits::default() }
-    }
-
-    /// Notes the names that stood in an object again, and whose last value counts.
-    pub fn forget(&mut self, names: &[String]) {
-        for name in names {
-            self.used.insert(Tolerance::SeveralValues);
-            self.drop_path(name);
-        }
+        let repeated = Some("active").filter(|_| self.dialect.is_lenient());
+        Limits { repeated, unstorable: self.dialect.is_lenient(), ..Limits::default() }
     }
 
     /// The bytes that are read so.

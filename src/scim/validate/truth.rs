@@ -36,7 +36,7 @@ fn read(value: &Value, is_state: bool, tolerances: &mut Tolerances) -> Result<Op
             // RFC 7643 §2.5: the empty array is what null is.
             [] => Ok(None),
             [one] if tolerances.allow(Tolerance::ListOfOne) => read(one, is_state, tolerances),
-            [_, ..] if is_state && tolerances.allow(Tolerance::SeveralValues) => several(list, tolerances),
+            [_, ..] if is_state && tolerances.allow(Tolerance::SeveralActive) => several(list, tolerances),
             _ => Err(()),
         },
         Value::Object(members) => {

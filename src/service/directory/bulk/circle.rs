@@ -53,13 +53,13 @@ impl Job<'_> {
 
     fn create_circle(&mut self, operations: Vec<BulkOperation>) -> Result<Vec<(String, Outcome)>, Error> {
         let known = (self.ids.clone(), self.tolerances.fresh());
-        let mut drafts: Vec<(String, BulkTarget, Value, (Option<Beside>, Vec<String>))> = vec![];
+        let mut drafts: Vec<(String, BulkTarget, Value, Option<Beside>)> = vec![];
         for operation in operations {
             self.service.count_request(&self.context.caller)?;
             let target = BulkTarget::parse(&operation)?;
             authorize(&self.context.caller, Operation::Create, Some(target.resource_type))?;
-            let BulkOperation { bulk_id, data, beside, forgotten, .. } = operation;
-            drafts.push((bulk_id.unwrap_or_default(), target, data.unwrap_or_default(), (beside, forgotten)));
+            let BulkOperation { bulk_id, data, beside, .. } = operation;
+            drafts.push((bulk_id.unwrap_or_default(), target, data.unwrap_or_default(), beside));
         }
         let first = drafts.first().map(|(_, target, ..)| target.resource_type);
         let service = self.service;
@@ -68,12 +68,11 @@ impl Job<'_> {
             // What each operation needed stands in its own record.
             let mut all = tolerances.fresh();
             let mut stripped: Vec<(String, &'static ResourceType, Stripped)> = vec![];
-            for (bulk_id, target, mut data, (beside, forgotten)) in drafts.clone() {
+            for (bulk_id, target, mut data, beside) in drafts.clone() {
                 references::resolve(&mut data, &ids);
                 let rest = references::strip(&mut data);
                 change.operation = Operation::Create;
                 beside.map_or(Ok(()), |beside| beside.spare(&mut tolerances))?;
-                tolerances.forget(&forgotten);
                 let incoming = validate::document(data, target.resource_type, &mut tolerances)?;
                 let saved = create_in(change, target.resource_type, incoming, &mut tolerances)?;
                 all.absorb(&std::mem::replace(&mut tolerances, all.fresh()));

@@ -10,7 +10,6 @@ use crate::domain::{Id, Operation};
 use crate::scim::json::{self, Limits};
 use crate::scim::members::{self, plain};
 use crate::scim::message::BulkMethod;
-use crate::scim::tolerance::LENIENT;
 use crate::scim::{ResourceType, leaving};
 use crate::service::directory::bulk::operation::named;
 use crate::service::directory::bulk::references::{self, Ids};
@@ -19,7 +18,14 @@ use crate::service::directory::resources::called;
 use crate::service::{Context, Error, Service, registry};
 
 /// What is read of a job that is refused for its depth or its digits: enough to see whom it was about.
-const LIMITS: Limits = Limits { depth_max: 100, number_digits_max: 1_000, ..LENIENT };
+const LIMITS: Limits = Limits {
+    depth_max: 100,
+    nodes_max: 1_000_000,
+    number_digits_max: 1_000,
+    memory_bytes_max: 64 << 20,
+    repeated: Some("active"),
+    unstorable: true,
+};
 /// The members of a job, and of an operation.
 const OF_JOB: [&str; 3] = ["schemas", "failOnErrors", "Operations"];
 const OF_OPERATION: [&str; 5] = ["method", "bulkId", "version", "path", "data"];

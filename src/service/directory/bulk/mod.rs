@@ -18,6 +18,7 @@ use self::lost::Known;
 use self::plan::Plan;
 use crate::domain::Operation;
 use crate::scim;
+use crate::scim::json::Limits;
 use crate::scim::message::{BulkRequest, BulkResult, bulk_frame};
 use crate::service::body::{Body, PIECE_BYTES, Rest};
 use crate::service::{Context, Error, Service, authorize};
@@ -75,7 +76,7 @@ impl Service {
 fn carry_out(service: &Service, context: &Context, body: &[u8]) -> Result<Done, Error> {
     let mut tolerances = service.tolerances(context);
     let body = tolerances.json_bytes(body);
-    let request = BulkRequest::parse(&body, &tolerances.json_limits(), &mut tolerances)?;
+    let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
     let max = service.settings().limits.bulk_operations_max;
     if request.operations.len() > max {
         let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());

@@ -4,14 +4,12 @@ use percent_encoding::percent_decode_str;
 
 use crate::domain::{Id, Operation};
 use crate::scim::message::{BulkMethod, BulkOperation, BulkResult};
-use crate::scim::tolerance::{Tolerance, Tolerances};
+use crate::scim::tolerance::Tolerances;
 use crate::scim::{self, ResourceType, patch, validate};
 use crate::service::conditions::{Conditions, Tags, etag};
 use crate::service::directory::refusals::Dropped;
 use crate::service::directory::resources::{self, Saved, create_in, patch_in, replace_in};
 use crate::service::{Change, Error, Service, registry};
-
-const BULK_ID: &str = "bulkId";
 
 fn refused(detail: String) -> Error {
     scim::Error::syntax(detail).into()
@@ -83,10 +81,6 @@ impl BulkTarget {
         // Who is deleted has left.
         let beside = operation.beside.filter(|_| operation.method != BulkMethod::Delete);
         beside.map_or(Ok(()), |beside| beside.spare(tolerances))?;
-        tolerances.forget(&operation.forgotten);
-        if operation.other_bulk_id && tolerances.allow(Tolerance::SharedBulkId) {
-            tolerances.drop_path(BULK_ID);
-        }
         let conditions =
             Conditions { if_match: operation.version.as_deref().map(Tags::of_version), if_none_match: None };
         let (saved, status) = match operation.method {

@@ -7,8 +7,8 @@ use std::collections::{BTreeSet, BinaryHeap, HashMap, HashSet};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::scim::json;
-use crate::scim::tolerance::{LENIENT, Tolerance, Tolerances};
+use crate::scim::json::{self, Limits};
+use crate::scim::tolerance::{Tolerance, Tolerances};
 use crate::scim::{self, Error};
 use crate::service::directory::bulk::references;
 
@@ -195,7 +195,8 @@ impl Tarjan<'_> {
 /// The bulkId of an operation, whether it creates something, and which bulkIds it refers to.
 fn read(raw: &RawValue) -> (Option<String>, bool, Vec<String>) {
     // What the dialect bears is asked when the operation is carried out.
-    let Ok(value) = json::parse(raw.get().as_bytes(), &LENIENT) else { return (None, false, vec![]) };
+    let limits = Limits { repeated: Some("active"), unstorable: true, ..Limits::default() };
+    let Ok(value) = json::parse(raw.get().as_bytes(), &limits) else { return (None, false, vec![]) };
     let Value::Object(mut operation) = value else { return (None, false, vec![]) };
     let mut member = |name: &str| {
         let key = operation.keys().find(|key| key.eq_ignore_ascii_case(name))?.clone();

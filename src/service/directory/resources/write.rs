@@ -35,7 +35,7 @@ impl Service {
         wanted: &Wanted,
     ) -> Result<Answer, Error> {
         let read = |tolerances: &mut Tolerances| {
-            ready(validate::document(read_noting(body, tolerances)?, resource_type, tolerances)?, resource_type)
+            ready(validate::document(read_body(self, context, body)?, resource_type, tolerances)?, resource_type)
         };
         let save = move |change: &mut Change<'_>, ready: &Ready, tolerances: &mut Tolerances| {
             create(change, resource_type, ready, tolerances)
@@ -65,7 +65,7 @@ impl Service {
             context,
             (Operation::Replace, resource_type),
             wanted,
-            |tolerances| Ok(validate::document(read_noting(body, tolerances)?, resource_type, tolerances)?),
+            |tolerances| Ok(validate::document(read_body(self, context, body)?, resource_type, tolerances)?),
             |incoming| resources::foreseen(context, target.1, incoming.leaves),
             move |change, incoming, tolerances| {
                 replace_in(change, resource_type, &id, incoming.clone(), &conditions, tolerances)
@@ -99,7 +99,7 @@ impl Service {
             context,
             (Operation::Patch, resource_type),
             wanted,
-            |tolerances| Ok(patch::parse(read_noting(body, tolerances)?, resource_type, tolerances)?),
+            |tolerances| Ok(patch::parse(read_body(self, context, body)?, resource_type, tolerances)?),
             |operations| resources::foreseen_by(context, target, operations),
             move |change, operations, tolerances| {
                 patch_in(change, resource_type, &id, operations, &conditions, tolerances)
@@ -118,17 +118,11 @@ impl Service {
 /// # Errors
 /// 400 for a body that is not there, malformed, or over a limit of depth or size.
 pub fn read_body(service: &Service, context: &Context, body: &[u8]) -> Result<Value, Error> {
-    read_noting(body, &mut service.tolerances(context))
-}
-
-/// The same, and notes what the dialect bore for it.
-fn read_noting(body: &[u8], tolerances: &mut Tolerances) -> Result<Value, Error> {
     if body.is_empty() {
         return Err(scim::Error::syntax("the request has no body").into());
     }
-    let (value, forgotten) = json::parse_noting(&tolerances.json_bytes(body), &tolerances.json_limits())?;
-    tolerances.forget(&forgotten);
-    Ok(value)
+    let tolerances = service.tolerances(context);
+    Ok(json::parse(&tolerances.json_bytes(body), &tolerances.json_limits())?)
 }
 
 /// The refusal of a creation, recorded if by it somebody stays who has that name already: some providers say so that
