@@ -77,7 +77,10 @@ pub(super) fn is_verb(verb: &str) -> bool {
 
 /// A number as it is compared with words: `1.0` is 1.
 pub(super) fn whole(number: &str) -> &str {
-    number.strip_suffix(".0").unwrap_or(number)
+    match number.strip_suffix(".0").unwrap_or(number) {
+        "-0" => "0",
+        whole => whole,
+    }
 }
 
 /// Whether a path's last segment is `active`, whatever stands before it and around it.
@@ -119,6 +122,9 @@ mod tests {
         }
         for name in ["isActive", "is_enabled", "accountActive", "userIsActive", "enabled"] {
             for value in [json!(0), json!("0"), json!("No"), json!("off"), json!(false), json!("inactive")] {
+                check(name, value, Some(name));
+            }
+            for value in [json!(-0.0), json!("-0"), json!("-0.0"), json!([-0.0])] {
                 check(name, value, Some(name));
             }
             for value in [json!(true), json!("yes"), json!(1), json!("active"), json!(null)] {

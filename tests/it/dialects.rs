@@ -64,7 +64,7 @@ fn request(tolerance: Tolerance) -> Option<(Value, &'static str, Value)> {
             (json!({"schemas": [PATCH], "Operations": lone}), "title", json!("x"))
         }
         Tolerance::OtherOp => (one(json!({"op": "update", "path": "title", "value": "x"})), "title", json!("x")),
-        Tolerance::SeveralValues => (replace("active", json!([true, false])), "active", json!(false)),
+        Tolerance::SeveralActive => (replace("active", json!([true, false])), "active", json!(false)),
         // Users refer to nobody who has to be there: see `leavers`.
         Tolerance::UnknownReference => return None,
         // A PATCH is no job: see `bulk`.
