@@ -75,7 +75,7 @@ pub(super) fn is_verb(verb: &str) -> bool {
     words.any(|word| ["d", "ed"].iter().any(|end| GONE.contains(&&*format!("{word}{end}"))))
 }
 
-/// A number as it is compared with words: `1.0` is 1.
+/// A number as it is compared with words: `1.0` is 1, and `-0` is 0.
 pub(super) fn whole(number: &str) -> &str {
     match number.strip_suffix(".0").unwrap_or(number) {
         "-0" => "0",
