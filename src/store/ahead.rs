@@ -23,7 +23,7 @@ pub fn read(conn: &mut Conn, tenant: TenantKey) -> Result<()> {
         // No connection has the key 0.
         by_connection.entry(connection.unwrap_or(0)).or_default().push(*id);
     }
-    conn.unit.ahead.expect_lives(wanted.iter().filter(|one| one.lives).map(|one| one.id));
+    conn.unit.ahead.want_lives(wanted.iter().filter(|one| one.lives).map(|one| one.id));
     for (connection, ids) in by_connection {
         read_called(conn, tenant, connection, &ids)?;
     }

@@ -52,7 +52,7 @@ pub(in crate::store) struct Ahead {
 
 impl Ahead {
     /// Notes what will be looked up.
-    pub(in crate::store) fn expect(&mut self, foreseen: &[Foreseen]) {
+    pub(in crate::store) fn want(&mut self, foreseen: &[Foreseen]) {
         self.wanted.extend_from_slice(foreseen);
     }
 
@@ -62,7 +62,7 @@ impl Ahead {
     }
 
     /// Notes of whom it was read what may live or not.
-    pub(in crate::store) fn expect_lives(&mut self, ids: impl Iterator<Item = Id>) {
+    pub(in crate::store) fn want_lives(&mut self, ids: impl Iterator<Item = Id>) {
         self.lives.extend(ids);
     }
 

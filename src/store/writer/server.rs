@@ -217,7 +217,7 @@ impl OnServer {
 
 /// Notes what jobs will look up.
 fn foresee(session: &mut PooledConnection<Server>, jobs: &[Box<dyn Job>]) {
-    jobs.iter().for_each(|job| session.conn.unit.ahead.expect(job.foreseen()));
+    jobs.iter().for_each(|job| session.conn.unit.ahead.want(job.foreseen()));
 }
 
 /// Waits up to the longest pause, the longer the more often it happened.

@@ -16,6 +16,12 @@ use crate::support::for_each_database;
 
 type Done = Result<ResourceKey, Error>;
 
+/// A log without records, for work that locks it.
+fn begin_log(store: &Store, tenant: TenantKey) {
+    let head = Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
+    write(store, move |conn| log::start(conn, tenant, &head));
+}
+
 /// Makes users of these numbers in one round; one claims the same name as the first.
 fn claimed(store: &Store, tenant: TenantKey, numbers: &'static [u64], name: fn(u64) -> String) -> Vec<Done> {
     let make = |number: u64| {
@@ -111,9 +117,7 @@ fn what_waits_is_found_by_every_way_in() {
 fn each_change_stands_on_the_one_before_it() {
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
-        let head =
-            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
-        write(store, move |conn| log::start(conn, tenant, &head));
+        begin_log(store, tenant);
         let change = |number: i64| {
             move |conn: &mut Conn| {
                 let before = log::lock_head(conn, tenant)?;
@@ -189,9 +193,7 @@ fn what_was_read_ahead_is_what_a_look_up_finds() {
         let tenant = tenant(store, 1).key;
         let from = connection(store, tenant, 50).key;
         let group = resource(store, tenant, "Group", 1);
-        let head =
-            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
-        write(store, move |conn| log::start(conn, tenant, &head));
+        begin_log(store, tenant);
         write(store, move |conn| {
             for number in [10, 11] {
                 add(conn, tenant, "User", number)?;
@@ -248,9 +250,7 @@ fn what_was_read_ahead_is_what_a_look_up_finds() {
 fn what_was_read_ahead_is_forgotten_by_what_is_written_at_once() {
     for_each_database(|store| {
         let tenant = tenant(store, 1).key;
-        let head =
-            Head { next_seq: 0, hash: NO_HASH, time: at(0), policy_seq: 0, policy_epoch: 0, fork: Fork::default() };
-        write(store, move |conn| log::start(conn, tenant, &head));
+        begin_log(store, tenant);
         resource(store, tenant, "User", 11);
         let foreseen = [Foreseen { id: id(11), connection: None, lives: false, members: vec![] }];
         let delete = |is_first: bool| {
