@@ -38,7 +38,7 @@ pub fn parse<'b, T: Build<'b>>(bytes: &'b [u8], limits: &Limits) -> Result<T, Er
 pub fn raw_object<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Vec<(Cow<'b, str>, &'b RawValue)>, Error> {
     scan(bytes, limits)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let members = deserializer.deserialize_map(RawMembers).map_err(malformed)?;
+    let members = deserializer.deserialize_map(RawMembers { unstorable: limits.unstorable }).map_err(malformed)?;
     deserializer.end().map_err(malformed)?;
     Ok(members)
 }

@@ -15,6 +15,7 @@ pub mod message;
 pub mod patch;
 pub mod path;
 mod people;
+mod plain;
 pub mod project;
 pub mod reference;
 pub mod schema;

@@ -1,6 +1,11 @@
 //! The attribute that names people: the members of a group, the owners of an agent. Who is taken out of it loses access,
 //! so what speaks of it is never left out as if it were about something else.
 
+use serde_json::{Map, Value};
+
+use super::json::{self, Limits};
+use super::leaving;
+use super::members::member;
 use super::path::{Name, resolve};
 use super::schema::ResourceType;
 
@@ -23,6 +28,33 @@ pub(super) fn says(rtype: &'static ResourceType, path: &str) -> Option<Says> {
         _ => None,
     });
     resolved.or_else(|| is_spoken_of(rtype, path).then_some(Says::People))
+}
+
+/// Whether a value without a path, or what lies in a list of them, names what says so of access. A text may be such a value
+/// once more.
+pub(super) fn tells(rtype: &'static ResourceType, value: &Value, wanted: Says) -> bool {
+    match value {
+        Value::Array(list) => list.iter().any(|one| tells(rtype, one, wanted)),
+        Value::Object(members) if of_operation(rtype, members) == Some(wanted) => true,
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            says(rtype, name) == Some(wanted)
+                || (rtype.schema_by_urn(name).is_some() || name.eq_ignore_ascii_case("value"))
+                    && tells(rtype, value, wanted)
+        }),
+        Value::String(text) => in_text(text).is_some_and(|value| tells(rtype, &value, wanted)),
+        _ => false,
+    }
+}
+
+/// The object or the list that a text is. A text in a text is read once: it is shorter each time.
+fn in_text(text: &str) -> Option<Value> {
+    text.trim_start().starts_with(['{', '[']).then(|| json::parse(text.as_bytes(), &Limits::default()).ok()).flatten()
+}
+
+/// What the path of an operation says of access, if members are those of one.
+pub(super) fn of_operation(rtype: &'static ResourceType, members: &Map<String, Value>) -> Option<Says> {
+    let path = member(members, "path").and_then(Value::as_str);
+    path.into_iter().chain(leaving::named(members)).find_map(|path| says(rtype, path))
 }
 
 /// Whether a path that the type does not have speaks of its people all the same: `members/17`, `Group:members`,

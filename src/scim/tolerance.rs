@@ -111,7 +111,8 @@ tolerances! {
     RemoveAbsent = "auto-002", [Auto, Rfc, Entra, Okta];
     /// Numbers as strings.
     NumberText = "auto-003", [Auto, Entra, Okta];
-    /// A list of one where one value is expected: `["false"]`; where a boolean is, also an object with a `value`.
+    /// A list of one where one value is expected: `["false"]`; where a boolean is, also an object with a `value`. Lists in
+    /// a list are one list.
     ListOfOne = "auto-004", [Auto, Entra, Okta];
     /// A PATCH without operations changes nothing.
     NoOperations = "auto-005", [Auto, Entra, Okta];
@@ -122,7 +123,7 @@ tolerances! {
     /// beside what makes somebody leave.
     UnknownReference = "auto-007", [Auto, Entra, Okta];
     /// A text over its limit is dropped; so is one that nobody can keep: with U+0000, half a character, or bytes that
-    /// are no UTF-8. What is required keeps the value that it has.
+    /// are no UTF-8. What is required keeps the value that it has, and a name is what can be kept of it.
     OverLimit = "auto-008", [Auto, Entra, Okta];
     /// Beside a deactivation, and beside a change of members or owners, what cannot be done is dropped.
     Beside = "auto-009", [Auto, Entra, Okta];

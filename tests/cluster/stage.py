@@ -139,7 +139,9 @@ class Stage:
     def wait_for_nodes(self):
         """The nodes that do not come back by themselves once the database is whole."""
         since, hands = time.monotonic(), []
-        processes.until(READY_SECONDS, lambda: self.accept_forks() and self.all_write(net.KEYROLL, since), 0.1)
+        # /readyz may be behind a write by some seconds.
+        whole = lambda: self.all_write(net.KEYROLL, since) and all(self.nodes.is_ready(name)[0] for name in net.KEYROLL)
+        processes.until(READY_SECONDS, lambda: self.accept_forks() and whole(), 0.1)
         for name in net.KEYROLL:
             ready, said = self.nodes.is_ready(name)
             if not ready or not any(begun > since for begun, _ in self.acks[name][-5:]):

@@ -123,7 +123,6 @@ fn bodies_that_cannot_be_read() {
             "{\"userName\":\"a\",\"username\":\"b\"}",
             "malformed JSON: the key \"username\" is there twice at line 1 column 26",
         ),
-        ("{\"a\\u0000\":1}", "malformed JSON: a string holds U+0000 at line 1 column 10"),
         ("\u{feff}{}", "malformed JSON: it starts with a byte order mark"),
         ("[]", "expected a resource as an object, got an array"),
         ("\"x\"", "expected a resource as an object, got a string"),
@@ -140,6 +139,8 @@ fn bodies_that_cannot_be_read() {
         assert_eq!(invalid.scim_error(400, "invalidValue"), told);
     }
     let rfc = app.connect(Dialect::Rfc);
+    let name = rfc.send("POST", "/Users", &[], "{\"a\\u0000\":1}");
+    assert_eq!(name.scim_error(400, "invalidSyntax"), "malformed JSON: a string holds U+0000 at line 1 column 10");
     for (text, told) in [
         (&b"a\\u0000"[..], "malformed JSON: a string holds U+0000 at line 1 column 21"),
         (b"\\ud800", "malformed JSON: unexpected end of hex escape at line 1 column 20"),

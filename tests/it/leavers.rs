@@ -11,6 +11,7 @@ mod lost_jobs;
 mod malformed;
 mod members;
 mod named;
+mod nested;
 mod owners;
 mod refused;
 mod spelling;

@@ -143,7 +143,7 @@ impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<T, A::Error> {
         let (mut object, mut others) = (Distinct::new(), vec![]);
         let may_repeat = |name: &str| self.limits.repeated.is_some_and(|own| own.eq_ignore_ascii_case(name));
-        while let Some(name) = members.next_key_seed(Name)? {
+        while let Some(name) = members.next_key_seed(Name { unstorable: self.limits.unstorable })? {
             let is_new = object.is_new(&name)?;
             if !is_new && !may_repeat(&name) {
                 return Err(twice(&name));
@@ -162,8 +162,10 @@ impl<'de, T: Build<'de>> Visitor<'de> for Strict<'_, T> {
     }
 }
 
-/// Reads the name of a member.
-struct Name;
+/// Reads the name of a member, which may hold U+0000 where any text may.
+struct Name {
+    unstorable: bool,
+}
 
 impl<'de> DeserializeSeed<'de> for Name {
     type Value = Cow<'de, str>;
@@ -181,16 +183,18 @@ impl<'de> Visitor<'de> for Name {
     }
 
     fn visit_borrowed_str<E: serde::de::Error>(self, name: &'de str) -> Result<Self::Value, E> {
-        text(name).map(Cow::Borrowed)
+        Ok(Cow::Borrowed(if self.unstorable { name } else { text(name)? }))
     }
 
     fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<Self::Value, E> {
-        Ok(Cow::Owned(text::<_, E>(name)?.to_owned()))
+        Ok(Cow::Owned(if self.unstorable { name } else { text(name)? }.to_owned()))
     }
 }
 
 /// Reads an object whose values stay text.
-pub(super) struct RawMembers;
+pub(super) struct RawMembers {
+    pub(super) unstorable: bool,
+}
 
 impl<'de> Visitor<'de> for RawMembers {
     type Value = Vec<(Cow<'de, str>, &'de RawValue)>;
@@ -201,7 +205,7 @@ impl<'de> Visitor<'de> for RawMembers {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
         let mut found = Distinct::new();
-        while let Some(name) = members.next_key_seed(Name)? {
+        while let Some(name) = members.next_key_seed(Name { unstorable: self.unstorable })? {
             if !found.is_new(&name)? {
                 return Err(twice(&name));
             }

@@ -12,7 +12,7 @@ use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::{unknown, validate};
 use super::elements::{self, Choice};
 use super::merge::{given_object, merge, set_sub, settled};
-use super::{Applied, Op, Operation, RowChange, Target, in_operation, rows};
+use super::{Applied, Op, Operation, RowChange, Target, in_operation, rows, taking};
 
 /// Applies operations to a stored document: `schemas`, `externalId` and the attributes, without `id`,
 /// `meta`, `groups` and rows. An error leaves nothing changed (RFC 7644 §3.5.2). That the result is
@@ -124,6 +124,9 @@ impl Patch<'_> {
             let gone = rows::change(attr.attribute, removal, &mut self.members, self.tolerances)?;
             return self.take_out(&attr, gone);
         }
+        if taking::only_takes(operation, attr.attribute) {
+            return self.take_elements(&attr, operation);
+        }
         // It stays there until the change has succeeded.
         let old = attr.find(&self.document).cloned();
         let new = match (&operation.target, attr.attribute.multi_valued) {
@@ -139,6 +142,19 @@ impl Patch<'_> {
             (_, false) => single(&attr, old, operation, self.tolerances)?,
         };
         self.put(&attr, new);
+        Ok(())
+    }
+
+    /// Takes elements away where they stand.
+    fn take_elements(&mut self, attr: &AttrRef, operation: &Operation) -> Result<(), Error> {
+        let holder = match attr.extension {
+            None => Some(&mut self.document),
+            Some(extension) => self.document.get_mut(&extension.id).and_then(Value::as_object_mut),
+        };
+        let list = holder.and_then(|holder| holder.get_mut(&attr.attribute.name)).and_then(Value::as_array_mut);
+        if taking::take(attr, list, operation, self.tolerances)? {
+            self.put(attr, None);
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::super::error::Error;
+use super::super::plain::plain;
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::parts::members;
@@ -24,7 +25,7 @@ pub fn parse_within(
     rtype: &'static ResourceType,
     tolerances: &mut Tolerances,
 ) -> Result<Vec<Operation>, Error> {
-    let Value::Object(body) = body else { return Err(Error::syntax("patch: expected an object")) };
+    let Value::Object(body) = plain(body, tolerances)? else { return Err(Error::syntax("patch: expected an object")) };
     let [schemas, operations] = members(body, ["schemas", "Operations"], tolerances)?;
     check_schemas(schemas.as_ref(), tolerances)?;
     let operations = match operations {

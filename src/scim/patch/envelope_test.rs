@@ -157,12 +157,12 @@ fn one_operation_is_a_list_of_one() {
     assert_eq!(lone(Rfc), "invalidSyntax patch: Operations must be an array");
     check(Entra, r#"[[{"op":"replace","path":"title","value":"x"}]]"#, r#"0replace title "x" | auto-004"#);
     check(Rfc, r#"[[{"op":"replace","path":"title","value":"x"}]]"#, "invalidSyntax Operations[0]: expected an object");
-    // Two of them are not guessed at, nor dropped: they say who has access.
     check(
         Auto,
-        r#"[[{"op":"replace","path":"active","value":true},{"op":"replace","path":"title","value":"x"}]]"#,
-        "invalidSyntax Operations[0]: expected an object",
+        r#"[[{"op":"replace","path":"active","value":true}],[[{"op":"replace","path":"title","value":"x"}]]]"#,
+        r#"0replace active true; 1replace title "x" | auto-004"#,
     );
+    // Two values of one are not guessed at, nor dropped: they say who has access.
     check(
         Auto,
         r#"[{"op":"replace","value":[{"active":true},{"title":"x"}]},{"op":"replace","path":"active","value":false}]"#,
@@ -180,7 +180,6 @@ fn the_malformed_is_set_aside_beside_what_says_who_has_access() {
         r#""x""#,
         "null",
         "7",
-        "[]",
         "{}",
         r#"{"op":"replace"}"#,
         r#"{"op":"add","value":"x"}"#,

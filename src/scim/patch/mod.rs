@@ -11,6 +11,7 @@ mod merge;
 mod parts;
 mod reader;
 mod rows;
+mod taking;
 mod target;
 mod verb;
 

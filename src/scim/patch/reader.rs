@@ -5,13 +5,13 @@
 
 use std::collections::HashSet;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
 use super::super::leaving;
 use super::super::path::{AttrRef, resolve};
-use super::super::people::{Says, says};
+use super::super::people::{Says, of_operation, says, tells};
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown;
@@ -57,7 +57,7 @@ impl<'r> Reader<'r> {
             }
             Some(_) => {
                 let value = value.as_ref().unwrap_or(&Value::Null);
-                let tells = self.tells(value, Says::Active) || self.tells(value, Says::People);
+                let tells = tells(self.rtype, value, Says::Active) || tells(self.rtype, value, Says::People);
                 if !tells || !self.tolerances.allow(Tolerance::EmptyPath) {
                     return self.set_aside(Error::path("path: expected a string"), value);
                 }
@@ -150,37 +150,21 @@ impl<'r> Reader<'r> {
         self.tolerances.spare(placed, path).map_err(|_| error)
     }
 
+    /// What becomes of a failure whose value says who has access; `None` if it does not.
+    fn heard(&mut self, error: &Error, path: &str, value: &Value) -> Option<Result<(), Error>> {
+        if tells(self.rtype, value, Says::Active) {
+            return Some(Err(error.clone()));
+        }
+        tells(self.rtype, value, Says::People).then(|| self.people(path, error.clone()))
+    }
+
     /// Sets a whole operation aside, unless its value says who has access.
     fn set_aside(&mut self, error: Error, value: &Value) -> Result<(), Error> {
-        if self.tells(value, Says::Active) {
-            return Err(error);
-        }
-        if self.tells(value, Says::People) {
-            return self.people("value", error);
+        if let Some(done) = self.heard(&error, "value", value) {
+            return done;
         }
         let placed = in_operation(self.index, error.clone());
         self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
-    }
-
-    /// Whether a value without a path, or what lies in a list of them, names what says so of access.
-    fn tells(&self, value: &Value, wanted: Says) -> bool {
-        match value {
-            Value::Array(list) => list.iter().any(|one| self.tells(one, wanted)),
-            Value::Object(members) if self.of_operation(members) == Some(wanted) => true,
-            Value::Object(members) => members.iter().any(|(name, value)| {
-                says(self.rtype, name) == Some(wanted)
-                    || (self.rtype.schema_by_urn(name).is_some() || name.eq_ignore_ascii_case("value"))
-                        && self.tells(value, wanted)
-            }),
-            _ => false,
-        }
-    }
-
-    /// What the path of an operation says of access, if members are those of one.
-    fn of_operation(&self, members: &Map<String, Value>) -> Option<Says> {
-        let path = members.iter().find(|(name, _)| name.eq_ignore_ascii_case("path"));
-        let path = path.and_then(|(_, path)| path.as_str());
-        path.into_iter().chain(leaving::named(members)).find_map(|path| says(self.rtype, path))
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.
@@ -233,7 +217,7 @@ impl<'r> Reader<'r> {
                 // Of a group it may be a member, whom leaving it out would keep inside.
                 let value = value.unwrap_or_default();
                 let is_list = matches!(value, Value::Array(_) | Value::String(_));
-                if self.rtype.people().is_some() && (is_list || self.tells(&value, Says::People)) {
+                if self.rtype.people().is_some() && (is_list || tells(self.rtype, &value, Says::People)) {
                     return self.people("value", error);
                 }
                 return self.set_aside(error, &Value::Null);
@@ -251,7 +235,7 @@ impl<'r> Reader<'r> {
                 return self.set_aside(error, &other.unwrap_or_default());
             }
         };
-        if self.of_operation(&object).is_some() || leaving::by_name(&object).is_some() {
+        if of_operation(self.rtype, &object).is_some() || leaving::by_name(&object).is_some() {
             let error = Error::value("value: is an operation itself, and names who has access");
             return if self.rtype.principal { self.tolerances.spare_doubtful("value", error) } else { Err(error) };
         }
@@ -302,7 +286,13 @@ impl<'r> Reader<'r> {
             Value::Array(mut list) if is_one(&list) && self.tolerances.allow(Tolerance::ComplexBare) => {
                 return self.container(op, schema, list.pop().unwrap_or_default(), seen);
             }
-            _ => return self.spare(&schema.id, Err(Error::value(format!("{}: expected an object", schema.id)))),
+            other => {
+                let error = Error::value(format!("{}: expected an object", schema.id));
+                return match self.heard(&error, &schema.id, &other) {
+                    Some(done) => done,
+                    None => self.set_by(&schema.id, error),
+                };
+            }
         };
         for (key, value) in object {
             let (attribute, path) = (schema.attribute(&key), format!("{}:{key}", schema.id));

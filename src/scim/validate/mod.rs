@@ -3,6 +3,7 @@
 
 mod limit;
 mod order;
+mod schemas;
 mod simple;
 mod state;
 mod truth;
@@ -13,6 +14,8 @@ use serde_json::{Map, Value};
 use super::attribute::{Attribute, Mutability};
 use super::error::Error;
 use super::path::{self, Name};
+use super::people::{Says, tells};
+use super::plain::plain;
 use super::schema::{ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
@@ -45,11 +48,12 @@ pub fn document(
     resource_type: &'static ResourceType,
     tolerances: &mut Tolerances,
 ) -> Result<Incoming, Error> {
+    let body = plain(body, tolerances)?;
     let Value::Object(body) = body else {
         return Err(Error::syntax(format!("expected a resource as an object, got {}", simple::kind_of(&body))));
     };
     let listed = body.iter().find(|(key, _)| key.eq_ignore_ascii_case("schemas")).map(|(_, listed)| listed);
-    if let Err(error) = schemas(listed, resource_type, tolerances) {
+    if let Err(error) = schemas::check(listed, resource_type, tolerances) {
         tolerances.spare(error, "schemas")?;
     }
     let mut reader = Reader {
@@ -74,37 +78,6 @@ pub fn document(
     }
     tolerances.settle(leaves, named)?;
     Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking, over })
-}
-
-/// `schemas` must list the base schema and nothing unknown (RFC 7643 §3).
-fn schemas(
-    listed: Option<&Value>,
-    resource_type: &'static ResourceType,
-    tolerances: &mut Tolerances,
-) -> Result<(), Error> {
-    let base = resource_type.schema.id.as_str();
-    let listed = match listed {
-        None | Some(Value::Null) => &[],
-        Some(Value::Array(listed)) => listed.as_slice(),
-        Some(one) => std::slice::from_ref(one),
-    };
-    let mut seen: Vec<&str> = Vec::new();
-    for urn in listed {
-        let urn = urn.as_str().ok_or_else(|| Error::syntax("schemas: expected an array of URNs"))?;
-        let known = resource_type.schema_by_urn(urn).map(|s| s.id.as_str());
-        if known.is_none() && !tolerances.allow(Tolerance::UnknownSchema) {
-            let detail = format!("schemas: {urn} is no schema of {}", resource_type.name);
-            return Err(Error::syntax(detail).naming(urn));
-        }
-        if known.is_some_and(|known| seen.contains(&known)) {
-            return Err(Error::syntax(format!("schemas: {urn} is there twice")));
-        }
-        seen.extend(known);
-    }
-    if seen.contains(&base) || tolerances.allow(Tolerance::SchemasMissing) {
-        return Ok(());
-    }
-    Err(Error::syntax(format!("schemas: {base} is missing")))
 }
 
 /// Collects the attributes of one body.
@@ -148,7 +121,7 @@ impl Reader<'_> {
             }
             other => {
                 let detail = format!("{}: expected an object, got {}", schema.id, simple::kind_of(&other));
-                return self.tolerances.spare(Error::value(detail), &schema.id);
+                return self.set_aside(Error::value(detail), &schema.id, &other);
             }
         };
         if members.is_empty() {
@@ -162,6 +135,17 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Sets aside what is wrong with a value, unless it says who has access.
+    fn set_aside(&mut self, error: Error, at: &str, value: &Value) -> Result<(), Error> {
+        let says = |wanted| tells(self.resource_type, value, wanted);
+        match (says(Says::Active), says(Says::People)) {
+            (true, _) => Err(error),
+            (false, true) if !self.resource_type.principal => Err(error),
+            (false, true) => self.tolerances.spare_doubtful(at, error),
+            (false, false) => self.tolerances.spare(error, at),
+        }
     }
 
     /// Takes an attribute; what is wrong with it is set aside, unless it says who has access.

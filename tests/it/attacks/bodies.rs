@@ -17,7 +17,10 @@ fn a20_json_bombs_are_refused_where_they_stand() {
         ("1".repeat(16_000_000), "JSON has more than 40 digits in a number at byte 40"),
         (user.clone() + r#""title":"a","title":"b"}"#, "the key \"title\" is there twice"),
         (user.clone() + r#""title":"a","tItLe":"b"}"#, "the key \"tItLe\" is there twice"),
-        (user.clone() + r#""a\u0000":1}"#, "a string holds U+0000"),
+        (
+            user.clone() + r#""a":1,"a\u0000":1}"#,
+            "two names of one object are the same without what cannot be kept of them",
+        ),
         (user.clone() + r#""x":1e999}"#, "number out of range"),
         ("\u{feff}{}".to_owned(), "malformed JSON: it starts with a byte order mark"),
         ("null".to_owned(), "expected a resource as an object, got null"),

@@ -173,7 +173,7 @@ fn a_refused_change_of_roles_that_give_access_is_recorded() {
         let id = who.path.trim_start_matches("/Users/");
         for (n, (method, body)) in [
             ("PATCH", replace("roles", 7)),
-            ("PATCH", replace("roles", json!([["x"]]))),
+            ("PATCH", replace("roles", json!([[7]]))),
             ("PATCH", patch(json!([{"op": "replace", "value": {"roles": [7]}}]))),
             ("PATCH", remove("roles[value eq \"reader\"")),
             ("PUT", and(user(&who.name), json!({"roles": 7}))),

@@ -25,7 +25,7 @@ fn a_list_of_one_is_its_one() {
             let (body, _) = set(&format!("{ENTERPRISE}:department"), json!(["R"]));
             assert_eq!(body[ENTERPRISE]["department"], json!("R"));
             assert_eq!(set("displayName", json!([])).0["displayName"], Value::Null);
-            for two in [json!(["a", "b"]), json!([["a"]]), json!([{}])] {
+            for two in [json!(["a", "b"]), json!([["a"], "b"]), json!([{}])] {
                 idp.patch(&who.path, replace("displayName", two.clone())).scim_error(400, "invalidValue");
                 idp.put(&who.path, and(user(&who.name), json!({"title": two}))).scim_error(400, "invalidValue");
             }

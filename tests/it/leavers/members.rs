@@ -22,7 +22,7 @@ fn beside_members(app: &TestApp, idp: &Actor<'_>, path: &str, ids: &[String]) {
     let gone = idp.patch(path, remove(&format!("members[value eq \"{unknown}\"]"))).expect(200);
     assert_eq!(gone.header("keyroll-tolerance"), "auto-002");
     // A list that is malformed is refused: what is left of it would be taken for all of it.
-    for nobody in [json!([{"value": 7}]), json!([7]), json!([{"value": {"id": "x"}}]), json!([["x"]])] {
+    for nobody in [json!([{"value": 7}]), json!([7]), json!([{"value": {"id": "x"}}]), json!([[7]])] {
         for body in
             [replace("members", nobody.clone()), patch(json!([{"op": "replace", "value": {"members": nobody}}]))]
         {

@@ -1,0 +1,141 @@
+//! What a lenient dialect makes of a body before it reads it, so that no reader meets what no attribute can be.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::error::Error;
+use super::tolerance::{Tolerance, Tolerances};
+
+/// The member whose text is a name too: the path of an operation.
+const PATH: &str = "path";
+
+/// No value of SCIM is a list in a list (RFC 7643 §2.4): they are one list. What cannot be kept of a text (U+0000) stands
+/// in no name and in no path.
+///
+/// # Errors
+/// 400 invalidSyntax where two names of one object are the same by that.
+pub(super) fn plain(body: Value, tolerances: &mut Tolerances) -> Result<Value, Error> {
+    if !tolerances.dialect().is_lenient() || is_plain(&body) {
+        return Ok(body);
+    }
+    made_plain(body, tolerances)
+}
+
+fn is_plain(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().all(|item| !item.is_array() && is_plain(item)),
+        Value::Object(members) => members.iter().all(|(name, member)| {
+            let is_said = !name.contains('\0') && (!name.eq_ignore_ascii_case(PATH) || is_whole(member));
+            is_said && is_plain(member)
+        }),
+        _ => true,
+    }
+}
+
+/// Whether all of a path's text can be kept.
+fn is_whole(path: &Value) -> bool {
+    match path {
+        Value::String(text) => !text.contains('\0'),
+        Value::Array(items) => items.iter().all(is_whole),
+        _ => true,
+    }
+}
+
+fn made_plain(value: Value, tolerances: &mut Tolerances) -> Result<Value, Error> {
+    match value {
+        Value::Array(items) => {
+            let mut flat = Vec::with_capacity(items.len());
+            for item in items {
+                match made_plain(item, tolerances)? {
+                    Value::Array(inner) => {
+                        tolerances.allow(Tolerance::ListOfOne);
+                        flat.extend(inner);
+                    }
+                    one => flat.push(one),
+                }
+            }
+            Ok(Value::Array(flat))
+        }
+        Value::Object(members) => object(members, tolerances).map(Value::Object),
+        other => Ok(other),
+    }
+}
+
+fn object(members: Map<String, Value>, tolerances: &mut Tolerances) -> Result<Map<String, Value>, Error> {
+    let mut found: Map<String, Value> = Map::with_capacity(members.len());
+    let (mended, mut seen) = (members.keys().any(|name| name.contains('\0')), HashSet::new());
+    for (name, member) in members {
+        let name = kept(name, tolerances);
+        if mended && !seen.insert(name.to_ascii_lowercase()) {
+            return Err(Error::syntax("two names of one object are the same without what cannot be kept of them"));
+        }
+        let member = made_plain(member, tolerances)?;
+        let member = if name.eq_ignore_ascii_case(PATH) { whole(member, tolerances) } else { member };
+        found.insert(name, member);
+    }
+    Ok(found)
+}
+
+fn whole(path: Value, tolerances: &mut Tolerances) -> Value {
+    match path {
+        Value::String(text) => Value::String(kept(text, tolerances)),
+        Value::Array(items) => items.into_iter().map(|item| whole(item, tolerances)).collect(),
+        other => other,
+    }
+}
+
+/// What can be kept of a text.
+fn kept(text: String, tolerances: &mut Tolerances) -> String {
+    match text.contains('\0') {
+        true => {
+            tolerances.allow(Tolerance::OverLimit);
+            text.replace('\0', "")
+        }
+        false => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scim::tolerance::Dialect;
+
+    fn check(body: Value, expected: Value, header: &str) {
+        let mut tolerances = Tolerances::new(Dialect::Auto);
+        let got = plain(body, &mut tolerances).unwrap_or_else(|error| error.detail.into());
+        assert_eq!((got, &*tolerances.header()), (expected, header));
+    }
+
+    #[test]
+    fn lists_in_a_list_are_one() {
+        check(json!({"a": [1, {"b": [2]}]}), json!({"a": [1, {"b": [2]}]}), "");
+        check(json!([[[{"active": [[false]]}]], [1, [2]]]), json!([{"active": [false]}, 1, 2]), "auto-004");
+        check(json!({"members": [[]]}), json!({"members": []}), "auto-004");
+        let strict = plain(json!([[1]]), &mut Tolerances::new(Dialect::Rfc)).unwrap();
+        assert_eq!(strict, json!([[1]]));
+    }
+
+    #[test]
+    fn what_cannot_be_kept_stands_in_no_name_and_no_path() {
+        check(
+            json!({"path": ["mem\0bers[value eq \"a\0\"]"], "Value": "a\0"}),
+            json!({"path": ["members[value eq \"a\"]"], "Value": "a\0"}),
+            "auto-008",
+        );
+        check(json!([{"Path": "\0"}, {"a\0": {"\0b": 1}}]), json!([{"Path": ""}, {"a": {"b": 1}}]), "auto-008");
+        let twice = "two names of one object are the same without what cannot be kept of them";
+        check(json!({"a": 1, "\0A": 2}), json!(twice), "auto-008");
+    }
+
+    #[test]
+    fn many_names_cost_no_more_than_their_number() {
+        let mut members = Map::new();
+        members.extend((0..20_000).map(|n| (format!("name{n}\0"), json!(n))));
+        let mut tolerances = Tolerances::new(Dialect::Auto);
+        let found = plain(Value::Object(members), &mut tolerances).unwrap();
+        assert_eq!(found.as_object().map(Map::len), Some(20_000));
+    }
+}
