@@ -24,6 +24,7 @@ pub mod external_ids;
 pub mod facts;
 mod file;
 mod filter;
+mod gather;
 pub mod history;
 pub mod index;
 pub mod installation;
@@ -81,6 +82,7 @@ pub use interest::Interest;
 pub use staged::Foreseen;
 pub use types::ResourceKey;
 
+use self::resources::Seen;
 use crate::domain::{Id, TenantKey};
 
 /// Where the database is.
@@ -336,6 +338,18 @@ impl Store {
         match self.pulse() {
             Some(pulse) => pulse.tell(move |told| then(told.map(Some))),
             None => then(Ok(None)),
+        }
+    }
+
+    /// A resource of a tenant with its groups, as a connection sees it, read together with those that others ask for at the
+    /// same time. `None` where that is no gain: the embedded database.
+    ///
+    /// # Errors
+    /// If the database cannot be read.
+    pub fn seen_together(&self, tenant: TenantKey, connection: Option<i64>, id: Id) -> Result<Option<Option<Seen>>> {
+        match &self.database {
+            Database::Sqlite(_) => Ok(None),
+            Database::Postgres(postgres) => postgres.seen((tenant, connection, id)).map(Some),
         }
     }
 

@@ -1,5 +1,6 @@
 //! PostgreSQL: pools of sessions, and work that is done again on another one.
 
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -10,15 +11,17 @@ use diesel::sql_types::Bool;
 
 use super::connection::{Bind, Conn};
 use super::error::{Error, Kind, Result};
+use super::gather::Gather;
 use super::interest::{Cancels, Interest};
 use super::looks::Looks;
 use super::nodes::Member;
 use super::pulse::Pulse;
+use super::resources::{self, Seen};
 use super::risks::Risks;
 use super::session::{self, Quiet, Server, Session};
 use super::writer::{OnServer, Rounds, Writer};
 use super::{installation, migrate, rehearse, server};
-use crate::domain::Id;
+use crate::domain::{Id, TenantKey};
 
 /// Writers, each with a session: so many tenants write at once.
 const WRITERS: u32 = 8;
@@ -36,6 +39,9 @@ const WAIT: Duration = Duration::from_secs(5);
 /// a commit that waits for a standby and is ended counts as done.
 const READING: &str = "SET statement_timeout = '30s';";
 
+/// A resource that somebody asks for: its tenant, the connection that asks, and its id.
+type Wanted = (TenantKey, Option<i64>, Id);
+
 pub(super) struct Postgres {
     readers: Pool<Server>,
     /// With sessions of their own, so that writes that wait for each other keep no look-up waiting.
@@ -43,6 +49,8 @@ pub(super) struct Postgres {
     rounds: Arc<OnServer>,
     /// Over a session of its own: every request begins with a look.
     looks: Looks<i64>,
+    /// Resources that are asked for at the same time.
+    seen: Gather<Wanted, Option<Seen>>,
     /// Over a session of its own: those that read are busy.
     cancels: Cancels,
     /// Where this process is a node among others: see [`Postgres::join`].
@@ -82,7 +90,7 @@ impl Postgres {
         let rounds = Arc::new(OnServer::new(writers));
         let writer = Writer::start((0..WRITERS).map(|_| Box::new(Arc::clone(&rounds)) as Box<dyn Rounds>).collect())?;
         let pulse = OnceLock::new();
-        Ok(Postgres { readers, writer, rounds, looks, cancels, pulse, server, risks })
+        Ok(Postgres { readers, writer, rounds, looks, seen: Gather::default(), cancels, pulse, server, risks })
     }
 
     /// See [`super::Store::read`]. A session that the server ended meanwhile is no reason to fail.
@@ -104,6 +112,30 @@ impl Postgres {
             }
             again = false;
         }
+    }
+
+    /// See [`super::Store::seen_together`].
+    pub(super) fn seen(&self, wanted: Wanted) -> Result<Option<Seen>> {
+        self.seen.get(wanted, |all| self.read_seen(all))
+    }
+
+    /// What several ask for, in their order.
+    fn read_seen(&self, wanted: &[Wanted]) -> Result<Vec<Option<Seen>>> {
+        let mut by_caller: BTreeMap<(i64, Option<i64>), Vec<Id>> = BTreeMap::new();
+        for (tenant, connection, id) in wanted {
+            by_caller.entry((tenant.0, *connection)).or_default().push(*id);
+        }
+        // Whoever stops waiting takes nothing from the others.
+        let found = self.read(&Interest::default(), |conn| -> Result<_> {
+            let mut found = HashMap::with_capacity(wanted.len());
+            for (&(tenant, connection), ids) in &by_caller {
+                let seen = resources::seen(conn, TenantKey(tenant), connection, ids)?;
+                found.extend(seen.into_iter().map(|one| ((tenant, connection, one.view.resource.id), one)));
+            }
+            Ok(found)
+        })?;
+        // Two may ask for the same one.
+        Ok(wanted.iter().map(|(tenant, connection, id)| found.get(&(tenant.0, *connection, *id)).cloned()).collect())
     }
 
     /// See [`super::Store::write_for`].

@@ -2,17 +2,19 @@
 
 mod count;
 mod many;
+mod seen;
 
 use std::sync::LazyLock;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Integer, Nullable, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use self::count::add_to_count;
 pub use self::count::count;
 pub(super) use self::many::Named;
 pub use self::many::{by_ids, by_keys, first_by_keys, id_of, of_ids, of_type, without_connection};
+pub use self::seen::{Seen, View, seen, view};
 use super::connection::{Bind, Conn};
 use super::db::{Db, with};
 use super::error::Result;
@@ -218,51 +220,6 @@ static CALLED: LazyLock<String> = LazyLock::new(|| {
 fn place(tenant: TenantKey, key: i64) -> [Cell<'static>; 2] {
     [key.into(), tenant.0.into()]
 }
-
-/// A resource with what one connection sees beside its document.
-#[derive(Clone, Debug)]
-pub struct View {
-    /// The resource.
-    pub resource: Resource,
-    /// The connection's externalId.
-    pub external_id: Option<String>,
-    /// Whether it is a member of any group.
-    pub is_member: bool,
-}
-
-/// Finds a resource of a type by id, as a connection sees it: one statement instead of three.
-///
-/// # Errors
-/// If the database cannot be read.
-pub fn view(
-    conn: &mut Conn,
-    tenant: TenantKey,
-    type_name: &str,
-    id: &Id,
-    connection: Option<i64>,
-) -> Result<Option<View>> {
-    // No connection has the key 0.
-    let connection = Bind::Int(connection.unwrap_or(0));
-    let binds = [connection, Bind::Int(tenant.0), Bind::Bytes(&id.as_bytes()[..])];
-    let row = conn.load_sql::<(SqlRow, Nullable<Text>, Integer), (Row, Option<String>, i32)>(&SEEN, &binds)?.pop();
-    // See `by_id`.
-    row.filter(|(row, ..)| row.type_name == type_name)
-        .map(|(row, external_id, member)| {
-            Ok(View { resource: row.into_resource()?, external_id, is_member: member == 1 })
-        })
-        .transpose()
-}
-
-/// The statement of [`view`].
-static SEEN: LazyLock<String> = LazyLock::new(|| {
-    let columns = columns("r");
-    format!(
-        "SELECT {columns}, x.value, CASE WHEN EXISTS (SELECT 1 FROM memberships m WHERE m.member_key = r.key \
-         AND m.until_seq IS NULL) THEN 1 ELSE 0 END \
-         FROM resources r LEFT JOIN external_ids x ON x.connection = ? AND x.resource = r.key \
-         WHERE r.tenant = ? AND r.id = ?"
-    )
-});
 
 /// Stores another document: a version more, and later than the one before it, whatever the clock says.
 ///

@@ -18,7 +18,7 @@ use crate::service::document::stored_document;
 use crate::service::memory::Dated;
 use crate::service::{Context, Error, Service, body, registry};
 use crate::store::members::GroupRef;
-use crate::store::resources::{Resource, View};
+use crate::store::resources::{Resource, Seen, View};
 use crate::store::{self, Conn, ResourceKey};
 
 /// What a page of resources shows beside their documents, read set-wise.
@@ -78,6 +78,19 @@ pub(in crate::service) fn view(
         views.groups = store::members::groups_of(conn, context.caller.tenant.key, &[key])?;
     }
     Ok(views)
+}
+
+/// The representation of a resource that was read with its groups, and refers to nothing else: what is shown by default.
+pub(in crate::service) fn alone(
+    service: &Service,
+    resource_type: &'static ResourceType,
+    seen: &Seen,
+) -> Result<String, Error> {
+    let (view, key) = (&seen.view, seen.view.resource.key);
+    let mut views = Views::default();
+    views.external_ids.extend(view.external_id.clone().map(|id| (key, id)));
+    views.groups.insert(key, seen.groups.clone());
+    splice(service, resource_type, &views, &view.resource).map(|(head, tail)| head + &tail)
 }
 
 /// The documents among these that refer to other resources, completed.

@@ -16,7 +16,7 @@ use crate::store::staged::{Cell, Op, RESOURCES};
 use crate::store::types::{Column, ResourceKey};
 
 /// What a resource of a list of ids is.
-const OF_IDS: &str = "r.tenant = ? AND r.id = list.value";
+pub(super) const OF_IDS: &str = "r.tenant = ? AND r.id = list.value";
 
 /// What is known of a resource that was read ahead.
 pub(in crate::store) struct Named {

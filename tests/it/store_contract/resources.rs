@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use keyroll::store::resources::{self, NewResource};
-use keyroll::store::{Error, ResourceKey, connections, external_ids, tenants, unique};
+use keyroll::store::{Error, ResourceKey, connections, external_ids, members, tenants, unique};
 
 use super::fixture::{at, connection, id, read, refused, resource, tenant, write};
 use crate::support::for_each_database;
@@ -27,6 +27,47 @@ fn tenants_and_connections_read_back() {
         let second = connection(store, one.key, 20);
         assert_eq!(read(store, |c| connections::list(c, one.key)), vec![made, second]);
         assert_eq!(read(store, |c| connections::list(c, two.key)), vec![]);
+    });
+}
+
+#[test]
+fn several_are_seen_as_a_connection_sees_them() {
+    for_each_database(|store| {
+        let (tenant, other) = (tenant(store, 1).key, tenant(store, 2).key);
+        let (from, second) = (connection(store, tenant, 50).key, connection(store, tenant, 60).key);
+        let (alone, member) = (resource(store, tenant, "User", 10), resource(store, tenant, "User", 11));
+        let (inner, outer) = (resource(store, tenant, "Group", 12), resource(store, tenant, "Group", 13));
+        resource(store, other, "User", 14);
+        write(store, move |conn| {
+            external_ids::set(conn, tenant, from, "User", alone, Some("a"))?;
+            external_ids::set(conn, tenant, second, "User", alone, Some("b"))?;
+            members::add(conn, tenant, inner, &[member], 1)?;
+            members::add(conn, tenant, outer, &[inner], 1)
+        });
+        let wanted = [id(10), id(11), id(13), id(14), id(99)];
+        let seen = |connection| {
+            let mut found = read(store, |conn| resources::seen(conn, tenant, connection, &wanted));
+            found.sort_by_key(|one| one.view.resource.id);
+            let told = |one: resources::Seen| {
+                let mut groups: Vec<_> = one.groups.iter().map(|group| (group.id, group.direct)).collect();
+                groups.sort();
+                (one.view.resource.id, one.view.external_id, one.view.is_member, groups)
+            };
+            found.into_iter().map(told).collect::<Vec<_>>()
+        };
+        let groups = vec![(id(12), true), (id(13), false)];
+        let called = |name: Option<&str>| {
+            let name = name.map(str::to_owned);
+            vec![(id(10), name, false, vec![]), (id(11), None, true, groups.clone()), (id(13), None, false, vec![])]
+        };
+        assert_eq!(seen(Some(from)), called(Some("a")));
+        assert_eq!(seen(Some(second)), called(Some("b")));
+        assert_eq!(seen(None), called(None));
+        assert_eq!(read(store, |conn| resources::seen(conn, other, Some(from), &wanted)).len(), 1);
+        // Each is what is seen of it alone.
+        let view = read(store, |conn| resources::view(conn, tenant, "User", &id(11), Some(from))).unwrap();
+        let among = read(store, |conn| resources::seen(conn, tenant, Some(from), &[id(11)])).remove(0).view;
+        assert_eq!((among.resource, among.is_member), (view.resource, view.is_member));
     });
 }
 

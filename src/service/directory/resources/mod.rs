@@ -27,7 +27,7 @@ use crate::service::directory::render;
 use crate::service::document::stored_document;
 use crate::service::memory::{Dated, Document};
 use crate::service::{Cached, Change, Context, Error, Service, authorize, caller, memory, principal_type};
-use crate::store::resources::{Resource, View};
+use crate::store::resources::{Resource, Seen, View};
 use crate::store::{self, Conn, Foreseen};
 
 /// What a client asked to see: `attributes` and `excludedAttributes`.
@@ -194,13 +194,22 @@ impl Service {
             return answer;
         }
         let projection = wanted.projection(resource_type)?;
-        let (view, answer) = caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
-            let id = Id::parse(id).ok_or(Error::NotFound)?;
-            let view = store::resources::view(conn, tenant, &resource_type.name, &id, connection)?;
-            let view = view.ok_or(Error::NotFound)?;
-            let answer = answer(self, conn, context, resource_type, &view, &projection, conditions)?;
-            Ok((view, answer))
-        })?;
+        let seen = if cacheable { seen(self, context, resource_type, id)? } else { None };
+        let (view, answer) = match seen.map(|seen| alone(self, resource_type, seen, conditions)).transpose()? {
+            Some(Alone::Whole(view, answer)) => (*view, answer),
+            found => caller::ask(self, context, Operation::Read, Some(resource_type), |conn| {
+                let view = match &found {
+                    Some(Alone::Refers(view)) => View::clone(view),
+                    _ => {
+                        let id = Id::parse(id).ok_or(Error::NotFound)?;
+                        let view = store::resources::view(conn, tenant, &resource_type.name, &id, connection)?;
+                        view.ok_or(Error::NotFound)?
+                    }
+                };
+                let answer = answer(self, conn, context, resource_type, &view, &projection, conditions)?;
+                Ok((view, answer))
+            })?,
+        };
         // So does a document that shows another resource's name.
         let refers = reference::may_refer(&view.resource.document, reference::references(resource_type));
         let stamp = stamp.filter(|_| !refers);
@@ -277,6 +286,48 @@ fn known(
         let body = (!conditions.is_unmodified(version)?).then(whole);
         Ok(answered(service, resource_type, &id, version, body))
     }))
+}
+
+/// What one resource's row and its groups are enough for.
+enum Alone {
+    /// The answer.
+    Whole(Box<View>, Answer),
+    /// It shows what is written of others.
+    Refers(Box<View>),
+}
+
+/// The resource with its groups, read together with what others ask for at the same time; `None` where that is no gain.
+fn seen(
+    service: &Service,
+    context: &Context,
+    resource_type: &'static ResourceType,
+    id: &str,
+) -> Result<Option<Seen>, Error> {
+    let caller = &context.caller;
+    authorize(caller, Operation::Read, Some(resource_type))?;
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    let connection = caller.connection().map(|connection| connection.key);
+    let Some(found) = service.inner.store.seen_together(caller.tenant.key, connection, id)? else { return Ok(None) };
+    let found = found.filter(|seen| seen.view.resource.type_name == resource_type.name);
+    found.ok_or(Error::NotFound).map(Some)
+}
+
+fn alone(
+    service: &Service,
+    resource_type: &'static ResourceType,
+    seen: Seen,
+    conditions: &Conditions,
+) -> Result<Alone, Error> {
+    let Resource { id, version, document, .. } = &seen.view.resource;
+    if reference::may_refer(document, reference::references(resource_type)) {
+        return Ok(Alone::Refers(Box::new(seen.view)));
+    }
+    let body = match conditions.is_unmodified(*version)? {
+        true => None,
+        false => Some(Body::text(render::alone(service, resource_type, &seen)?)),
+    };
+    let answer = answered(service, resource_type, id, *version, body);
+    Ok(Alone::Whole(Box::new(seen.view), answer))
 }
 
 fn answered(service: &Service, resource_type: &ResourceType, id: &Id, version: i64, body: Option<Body>) -> Answer {
