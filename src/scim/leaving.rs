@@ -69,6 +69,31 @@ pub(super) fn called_value(members: &Map<String, Value>) -> Option<&Value> {
     members.iter().find(|(name, _)| name.eq_ignore_ascii_case(VALUE)).map(|(_, value)| value)
 }
 
+/// Whether a value says no: `false`, `0`, `"no"`.
+pub(super) fn is_no(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Number(number) => whole(&number.to_string()) == "0",
+        Value::String(text) => NO.iter().any(|no| whole(text.trim()).eq_ignore_ascii_case(no)),
+        _ => false,
+    }
+}
+
+/// Whether a value that nobody understands may say that somebody leaves: it holds a no, or a word for leaving or for
+/// `active`.
+pub(super) fn may_say(value: &Value) -> bool {
+    let is_word = |text: &str| {
+        let mut words = text.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).map(str::to_lowercase);
+        words.any(|word| word == ACTIVE[0] || GONE.contains(&&*word)) || is_verb(text)
+    };
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => is_no(value),
+        Value::String(text) => is_no(value) || is_word(text),
+        Value::Array(items) => items.iter().any(may_say),
+        Value::Object(members) => members.iter().any(|(name, value)| is_word(name) || may_say(value)),
+    }
+}
+
 /// Whether a verb that PATCH does not have says that somebody leaves: `deactivate`, `suspend`.
 pub(super) fn is_verb(verb: &str) -> bool {
     let mut words = verb.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).map(str::to_lowercase);

@@ -7,19 +7,29 @@ use serde_json::{Map, Value};
 
 use super::attribute::Attribute;
 use super::error::Error;
+use super::leaving;
 use super::tolerance::{Tolerance, Tolerances};
 use super::unknown;
 
 /// What some clients call the `value` of a member.
 const ID: &str = "id";
 
+/// What a list of people is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum For {
+    /// They come, or stay: an element that is malformed keeps nobody else from it.
+    Staying,
+    /// They go: whoever is named by an element that is malformed would stay.
+    Going,
+}
+
 /// Collects what is named in a list of this attribute: `read` gives what it makes of one element. Who is told by what they
 /// are called alone is somebody that nobody can find, and not nobody: else a list of such would empty a group.
 ///
 /// # Errors
-/// What is wrong with the first that is malformed, where the dialect drops nothing and where nobody is named.
+/// What is wrong with the first that is malformed, where the dialect drops nothing, where nobody is named, and where they go.
 pub(super) fn named<T: Borrow<Value>, M>(
-    (attribute, name): (&Attribute, &str),
+    (attribute, name, wanted): (&Attribute, &str, For),
     elements: impl IntoIterator<Item = T>,
     tolerances: &mut Tolerances,
     mut read: impl FnMut(usize, T, &mut Tolerances) -> Result<M, Error>,
@@ -34,7 +44,7 @@ pub(super) fn named<T: Borrow<Value>, M>(
         }
         match read(index, element, tolerances) {
             Ok(one) => found.push(one),
-            Err(error) if error.status == 400 && tolerances.dialect().is_lenient() => {
+            Err(error) if error.status == 400 && tolerances.dialect().is_lenient() && wanted == For::Staying => {
                 nobody.get_or_insert(error);
             }
             Err(error) => return Err(error),
@@ -81,9 +91,14 @@ fn says_goes(name: &str, value: &Value) -> bool {
     const WORDS: [&str; 6] = ["delete", "deleted", "remove", "removed", "unassign", "unassigned"];
     let letters = |text: &str| text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase();
     let is_word = |text: &str| WORDS.contains(&&*letters(text));
+    // One in a list is that one.
+    let value = match value {
+        Value::Array(list) if list.len() == 1 => list.first().unwrap_or(value),
+        value => value,
+    };
     match &*letters(name) {
         "operation" | "op" | "action" => value.as_str().is_some_and(is_word),
-        "ismember" | "member" => value == &Value::Bool(false),
+        "ismember" | "member" => leaving::is_no(value),
         own if WORDS.contains(&own) => matches!(value, Value::Bool(true) | Value::Object(_)),
         _ => false,
     }
@@ -158,7 +173,8 @@ fn is_named_by_id(element: &Value) -> bool {
 
 /// The end of `$ref`, where nothing else names anybody.
 fn reference(object: &Map<String, Value>) -> Option<&str> {
-    let (_, id) = member(object, "$ref")?.as_str()?.trim_end_matches('/').rsplit_once('/')?;
+    let url = member(object, "$ref")?.as_str()?.split(['?', '#']).next()?;
+    let (_, id) = url.trim_end_matches('/').rsplit_once('/')?;
     (!id.is_empty()).then_some(id)
 }
 

@@ -46,6 +46,18 @@ pub(super) fn tells(rtype: &'static ResourceType, value: &Value, wanted: Says) -
     }
 }
 
+/// Whether any name or text in a value speaks of the people of a type, wherever it lies.
+pub(super) fn speaks_anywhere(rtype: &ResourceType, value: &Value) -> bool {
+    match value {
+        Value::String(text) => is_spoken_of(rtype, text),
+        Value::Array(list) => list.iter().any(|one| speaks_anywhere(rtype, one)),
+        Value::Object(members) => {
+            members.iter().any(|(name, value)| is_spoken_of(rtype, name) || speaks_anywhere(rtype, value))
+        }
+        _ => false,
+    }
+}
+
 /// The object or the list that a text is. A text in a text is read once: it is shorter each time.
 fn in_text(text: &str) -> Option<Value> {
     text.trim_start().starts_with(['{', '[']).then(|| json::parse(text.as_bytes(), &Limits::default()).ok()).flatten()

@@ -1,4 +1,7 @@
 //! What a lenient dialect makes of a body before it reads it, so that no reader meets what no attribute can be.
+//!
+//! Nothing gets another meaning by it: an empty list in a list stays a value that is none, and a text that a filter compares
+//! with keeps what cannot be kept, and is refused for it, unless it is an id.
 
 use std::collections::HashSet;
 
@@ -11,7 +14,7 @@ use super::tolerance::{Tolerance, Tolerances};
 const PATH: &str = "path";
 
 /// No value of SCIM is a list in a list (RFC 7643 §2.4): they are one list. What cannot be kept of a text (U+0000) stands
-/// in no name and in no path.
+/// in no name, in no path, and in no id.
 ///
 /// # Errors
 /// 400 invalidSyntax where two names of one object are the same by that.
@@ -50,7 +53,8 @@ fn made_plain(value: Value, tolerances: &mut Tolerances) -> Result<Value, Error>
                 match made_plain(item, tolerances)? {
                     Value::Array(inner) => {
                         tolerances.allow(Tolerance::ListOfOne);
-                        flat.extend(inner);
+                        // A value that is none is not no value: of several, `active` would be what the others say.
+                        if inner.is_empty() { flat.push(Value::Null) } else { flat.extend(inner) }
                     }
                     one => flat.push(one),
                 }
@@ -79,10 +83,25 @@ fn object(members: Map<String, Value>, tolerances: &mut Tolerances) -> Result<Ma
 
 fn whole(path: Value, tolerances: &mut Tolerances) -> Value {
     match path {
-        Value::String(text) => Value::String(kept(text, tolerances)),
+        Value::String(path) => {
+            // Between quotes stands what elements are compared with.
+            let parts = path.split('"').enumerate();
+            let mended = parts.map(|(n, part)| match n % 2 == 0 || is_uuid(&part.replace('\0', "")) {
+                true => kept(part.to_owned(), tolerances),
+                false => part.to_owned(),
+            });
+            Value::String(mended.collect::<Vec<_>>().join("\""))
+        }
         Value::Array(items) => items.into_iter().map(|item| whole(item, tolerances)).collect(),
         other => other,
     }
+}
+
+/// Whether a text has the form of the ids here.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let is_dash = |place: usize| [8, 13, 18, 23].contains(&place);
+    text.len() == 36
+        && text.bytes().enumerate().all(|(n, c)| if is_dash(n) { c == b'-' } else { c.is_ascii_hexdigit() })
 }
 
 /// What can be kept of a text.
@@ -113,7 +132,11 @@ mod tests {
     fn lists_in_a_list_are_one() {
         check(json!({"a": [1, {"b": [2]}]}), json!({"a": [1, {"b": [2]}]}), "");
         check(json!([[[{"active": [[false]]}]], [1, [2]]]), json!([{"active": [false]}, 1, 2]), "auto-004");
-        check(json!({"members": [[]]}), json!({"members": []}), "auto-004");
+        check(
+            json!({"members": [[]], "active": [true, []]}),
+            json!({"members": [null], "active": [true, null]}),
+            "auto-004",
+        );
         let strict = plain(json!([[1]]), &mut Tolerances::new(Dialect::Rfc)).unwrap();
         assert_eq!(strict, json!([[1]]));
     }
@@ -121,8 +144,14 @@ mod tests {
     #[test]
     fn what_cannot_be_kept_stands_in_no_name_and_no_path() {
         check(
-            json!({"path": ["mem\0bers[value eq \"a\0\"]"], "Value": "a\0"}),
-            json!({"path": ["members[value eq \"a\"]"], "Value": "a\0"}),
+            json!({"path": ["mem\0bers[value eq \"01939e7a-5b1c-7def-8abc-0123456789ab\0\"]"], "Value": "a\0"}),
+            json!({"path": ["members[value eq \"01939e7a-5b1c-7def-8abc-0123456789ab\"]"], "Value": "a\0"}),
+            "auto-008",
+        );
+        // A smaller text would be found in more, or in others.
+        check(
+            json!({"path": "members[value sw \"\0\"].dis\0play"}),
+            json!({"path": "members[value sw \"\0\"].display"}),
             "auto-008",
         );
         check(json!([{"Path": "\0"}, {"a\0": {"\0b": 1}}]), json!([{"Path": ""}, {"a": {"b": 1}}]), "auto-008");

@@ -26,7 +26,7 @@ pub fn parse_within(
     tolerances: &mut Tolerances,
 ) -> Result<Vec<Operation>, Error> {
     let Value::Object(body) = plain(body, tolerances)? else { return Err(Error::syntax("patch: expected an object")) };
-    let [schemas, operations] = members(body, ["schemas", "Operations"], tolerances)?;
+    let ([schemas, operations], _) = members(body, ["schemas", "Operations"], tolerances)?;
     check_schemas(schemas.as_ref(), tolerances)?;
     let operations = match operations {
         Some(Value::Array(operations)) => operations,

@@ -162,11 +162,16 @@ fn one_operation_is_a_list_of_one() {
         r#"[[{"op":"replace","path":"active","value":true}],[[{"op":"replace","path":"title","value":"x"}]]]"#,
         r#"0replace active true; 1replace title "x" | auto-004"#,
     );
-    // Two values of one are not guessed at, nor dropped: they say who has access.
+    // Two values of one are not guessed at: they say who has access. A clear no beside them holds.
+    check(
+        Auto,
+        r#"[{"op":"replace","value":[{"active":true},{"title":"x"}]},{"op":"replace","path":"title","value":"x"}]"#,
+        "invalidValue Operations[0]: value: expected an object, because there is no path",
+    );
     check(
         Auto,
         r#"[{"op":"replace","value":[{"active":true},{"title":"x"}]},{"op":"replace","path":"active","value":false}]"#,
-        "invalidValue Operations[0]: value: expected an object, because there is no path",
+        "1replace active false | auto-009",
     );
 }
 

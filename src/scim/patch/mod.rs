@@ -5,6 +5,7 @@
 //! are rows, not part of the document; what a patch does to them comes back as [`RowChange`]s.
 
 mod apply;
+mod doubts;
 mod elements;
 mod envelope;
 mod merge;

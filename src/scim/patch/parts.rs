@@ -6,7 +6,7 @@ use super::super::error::Error;
 use super::super::leaving;
 use super::super::members::is_nothing;
 use super::super::schema::Schema;
-use super::super::tolerance::Tolerances;
+use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::unknown::Beside;
 use super::Op;
 
@@ -26,21 +26,29 @@ pub(super) fn is_one_object(list: &[Value]) -> bool {
     matches!(list, [Value::Object(_)])
 }
 
-/// Takes members by name, in any letter case; others are left out, unless they say that somebody leaves.
+/// Takes members by name, in any letter case; others are left out and named, unless they say that somebody leaves. They
+/// come beside.
 pub(super) fn members<const N: usize>(
     object: Map<String, Value>,
     names: [&str; N],
     tolerances: &mut Tolerances,
-) -> Result<[Option<Value>; N], Error> {
-    let mut found = [const { None }; N];
+) -> Result<([Option<Value>; N], Map<String, Value>), Error> {
+    let (mut found, mut others) = ([const { None }; N], Map::new());
     for (key, value) in object {
         let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
-            Beside::of("patch", &key, &value).map_or(Ok(()), |beside| beside.spare(tolerances))?;
+            match Beside::of("patch", &key, &value) {
+                Some(beside) => beside.spare(tolerances)?,
+                None if tolerances.dialect().is_lenient() && tolerances.allow(Tolerance::UnknownAttribute) => {
+                    tolerances.drop_path(&key);
+                }
+                None => {}
+            }
+            others.insert(key, value);
             continue;
         };
         if slot.replace(value).is_some() {
             return Err(Error::syntax(format!("patch: {name} is there twice")));
         }
     }
-    Ok(found)
+    Ok((found, others))
 }

@@ -21,10 +21,13 @@ use super::verb::{Verb, is_clear};
 use super::{Op, Operation, Target, in_operation};
 
 pub(super) struct Reader<'r> {
-    index: usize,
-    rtype: &'static ResourceType,
-    tolerances: &'r mut Tolerances,
-    found: &'r mut Vec<Operation>,
+    pub(super) index: usize,
+    /// What an operation has beside its three members, and a path that is no text: nobody reads it, but it may say what is
+    /// meant.
+    pub(super) unread: Vec<Value>,
+    pub(super) rtype: &'static ResourceType,
+    pub(super) tolerances: &'r mut Tolerances,
+    pub(super) found: &'r mut Vec<Operation>,
 }
 
 impl<'r> Reader<'r> {
@@ -34,7 +37,7 @@ impl<'r> Reader<'r> {
         tolerances: &'r mut Tolerances,
         found: &'r mut Vec<Operation>,
     ) -> Self {
-        Reader { index, rtype, tolerances, found }
+        Reader { index, unread: vec![], rtype, tolerances, found }
     }
 
     pub(super) fn operation(&mut self, operation: Value) -> Result<(), Error> {
@@ -45,7 +48,9 @@ impl<'r> Reader<'r> {
             }
             other => return self.set_aside(Error::syntax("expected an object"), &other),
         };
-        let [op, path, value] = members(operation, ["op", "path", "value"], self.tolerances)?;
+        let ([op, path, value], others) = members(operation, ["op", "path", "value"], self.tolerances)?;
+        let has_others = !others.is_empty();
+        self.unread.push(Value::Object(others));
         let path = match path {
             None | Some(Value::Null) => None,
             Some(Value::String(path)) if path.trim().is_empty() && self.tolerances.allow(Tolerance::EmptyPath) => None,
@@ -55,7 +60,8 @@ impl<'r> Reader<'r> {
             {
                 list.pop().and_then(|path| path.as_str().map(str::to_owned))
             }
-            Some(_) => {
+            Some(path) => {
+                self.unread.push(path);
                 let value = value.as_ref().unwrap_or(&Value::Null);
                 let tells = tells(self.rtype, value, Says::Active) || tells(self.rtype, value, Says::People);
                 if !tells || !self.tolerances.allow(Tolerance::EmptyPath) {
@@ -70,6 +76,7 @@ impl<'r> Reader<'r> {
         let done = match &path {
             Some(path) => {
                 let done = self.at_path(&verb, path, value);
+                let done = done.and_then(|()| if has_others { self.all_is_meant(start) } else { Ok(()) });
                 // Whoever comes in by a path that nobody understands is beside who goes.
                 match (done, &verb) {
                     (Err(error), Verb::Plain(Op::Add)) if says(self.rtype, path) != Some(Says::Active) => {
@@ -118,53 +125,12 @@ impl<'r> Reader<'r> {
             } else if operation.target.names_people(self.rtype) {
                 self.people(&operation.target.name(), refusal.clone())?;
             } else if operation.target.decides(self.rtype) {
-                return Err(refusal);
+                self.doubt(&operation.target.name(), refusal.clone())?;
             } else {
                 self.spare(&operation.target.name(), Err(refusal.clone()))?;
             }
         }
         Ok(())
-    }
-
-    /// Sets a failure aside, unless it is about what says who has access.
-    fn spare(&mut self, path: &str, done: Result<(), Error>) -> Result<(), Error> {
-        match (done, says(self.rtype, path)) {
-            (Err(error), None) => self.set_by(path, error),
-            (Err(error), Some(Says::People)) => self.people(path, error),
-            (done, _) => done,
-        }
-    }
-
-    /// What may take somebody out of what names people: it is set aside where nobody is active by the rest, and only
-    /// there.
-    fn people(&mut self, path: &str, error: Error) -> Result<(), Error> {
-        if !self.rtype.principal {
-            return Err(error);
-        }
-        let placed = in_operation(self.index, error.clone());
-        self.tolerances.spare_doubtful(path, placed).map_err(|_| error)
-    }
-
-    fn set_by(&mut self, path: &str, error: Error) -> Result<(), Error> {
-        let placed = in_operation(self.index, error.clone());
-        self.tolerances.spare(placed, path).map_err(|_| error)
-    }
-
-    /// What becomes of a failure whose value says who has access; `None` if it does not.
-    fn heard(&mut self, error: &Error, path: &str, value: &Value) -> Option<Result<(), Error>> {
-        if tells(self.rtype, value, Says::Active) {
-            return Some(Err(error.clone()));
-        }
-        tells(self.rtype, value, Says::People).then(|| self.people(path, error.clone()))
-    }
-
-    /// Sets a whole operation aside, unless its value says who has access.
-    fn set_aside(&mut self, error: Error, value: &Value) -> Result<(), Error> {
-        if let Some(done) = self.heard(&error, "value", value) {
-            return done;
-        }
-        let placed = in_operation(self.index, error.clone());
-        self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
     }
 
     /// Whether something is to be removed whose path is the schema's own name, which is none.
@@ -220,7 +186,7 @@ impl<'r> Reader<'r> {
                 if self.rtype.people().is_some() && (is_list || tells(self.rtype, &value, Says::People)) {
                     return self.people("value", error);
                 }
-                return self.set_aside(error, &Value::Null);
+                return self.set_aside(error, &value);
             }
             Ok(op) => op,
             Err(error) => return self.set_aside(error, &value.unwrap_or_default()),
@@ -246,6 +212,9 @@ impl<'r> Reader<'r> {
                 continue;
             }
             let attribute = self.rtype.attribute(&key).map(|attribute| (None, attribute));
+            if attribute.is_none() && self.names_people_inside(&key, &value)? {
+                continue;
+            }
             let done = self.member(op, attribute, &key, value, &mut seen);
             self.spare(&key, done)?;
         }
@@ -296,6 +265,9 @@ impl<'r> Reader<'r> {
         };
         for (key, value) in object {
             let (attribute, path) = (schema.attribute(&key), format!("{}:{key}", schema.id));
+            if attribute.is_none() && self.names_people_inside(&key, &value)? {
+                continue;
+            }
             let done = self.member(op, attribute.map(|attribute| (extension, attribute)), &path, value, seen);
             self.spare(&path, done)?;
         }

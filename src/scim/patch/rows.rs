@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::super::attribute::Attribute;
 use super::super::error::{Error, ScimType};
 use super::super::filter::{Bound, Filter, element_matches};
-use super::super::members::{check_parts, id, is_nothing, member, named, plain};
+use super::super::members::{For, check_parts, id, is_nothing, member, named, plain};
 use super::super::schema::ResourceType;
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::validate::ROWS_MAX;
@@ -196,7 +196,8 @@ fn members(
     if *total > ROWS_MAX {
         return Err(Error::status(413, format!("{name}: more than {ROWS_MAX} in one request, which is the limit")));
     }
-    named((rows, name), elements, tolerances, |index, element, tolerances| {
+    let wanted = if operation.op == Op::Remove { For::Going } else { For::Staying };
+    named((rows, name, wanted), elements, tolerances, |index, element, tolerances| {
         check_parts(rows, name, index, element, tolerances)?;
         let value = id(name, index, element, tolerances)?.to_owned();
         let type_hint = element.as_object().and_then(|object| member(object, "type")?.as_str()).map(str::to_owned);

@@ -14,6 +14,7 @@ use super::super::filter::{self, AttrPath, Bound, Filter, Literal, Operator};
 use super::super::members::plain;
 use super::super::path::{AttrRef, Name, resolve};
 use super::super::people::{Says, says};
+use super::super::plain::is_uuid;
 use super::super::schema::{ResourceType, Schema};
 use super::super::tolerance::{Tolerance, Tolerances};
 use super::super::{leaving, unknown};
@@ -182,13 +183,6 @@ fn spelt(filter: Filter, tolerances: &mut Tolerances) -> Filter {
         }
         other => other,
     }
-}
-
-/// Whether a text has the form of the ids here.
-fn is_uuid(text: &str) -> bool {
-    let is_dash = |place: usize| [8, 13, 18, 23].contains(&place);
-    text.len() == 36
-        && text.bytes().enumerate().all(|(n, c)| if is_dash(n) { c == b'-' } else { c.is_ascii_hexdigit() })
 }
 
 /// The ids that a filter `value eq "…" or value eq "…"` lists; `None` for any other filter.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::attribute::{Attribute, Mutability};
 use super::error::Error;
 use super::path::{self, Name};
-use super::people::{Says, tells};
+use super::people::{Says, is_spoken_of, tells};
 use super::plain::plain;
 use super::schema::{ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
@@ -40,6 +40,9 @@ pub struct Incoming {
     /// Names of required attributes that were left out for a text that cannot be taken, and what is wrong with it: what
     /// is stored stays, and a creation cannot do without.
     pub over: Vec<(String, Error)>,
+    /// Who may be in a group, or answers for an agent, under a name that nobody understands (`member`, `Group:members`), where
+    /// nothing else says so. A replacement would take out whom it names; a creation takes nobody out.
+    pub unclear: Option<Error>,
 }
 
 /// Makes the body of a POST or PUT canonical. Read-only attributes are left out (RFC 7644 §3.3, §3.5.1).
@@ -65,19 +68,21 @@ pub fn document(
         named: false,
         lacking: None,
         over: vec![],
+        unclear: None,
     };
     for (key, value) in body {
         reader.top_level(&key, value)?;
     }
     let decided = reader.active()?;
-    let Reader { document, unassigned, named, mut lacking, over, tolerances, .. } = reader;
+    let Reader { document, unassigned, named, mut lacking, over, unclear, tolerances, .. } = reader;
     let leaves = decided && document.get("active") != Some(&Value::Bool(true));
     // A group's body says who is in it even where it does not name members: nobody. So does an agent's of its owners.
     if resource_type.people().is_some() && !named && !leaves {
         lacking = lacking.or(tolerances.put_off());
     }
     tolerances.settle(leaves, named)?;
-    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking, over })
+    let unclear = unclear.filter(|_| !named);
+    Ok(Incoming { document: ordered(document, resource_type), unassigned, leaves, lacking, over, unclear })
 }
 
 /// Collects the attributes of one body.
@@ -92,6 +97,7 @@ struct Reader<'t> {
     named: bool,
     lacking: Option<Error>,
     over: Vec<(String, Error)>,
+    unclear: Option<Error>,
 }
 
 impl Reader<'_> {
@@ -233,6 +239,10 @@ impl Reader<'_> {
     fn unknown(&mut self, key: &str, value: &Value) -> Result<(), Error> {
         let rtype = self.resource_type;
         let refusal = |what: &str| Error::syntax(format!("{key}: {} has no such {what}", rtype.name));
+        let speaks = || is_spoken_of(rtype, key) || !key.contains(':') && tells(rtype, value, Says::People);
+        if self.tolerances.dialect().is_lenient() && speaks() {
+            self.unclear.get_or_insert_with(|| refusal("attribute").naming(key));
+        }
         unknown::member(rtype, key, value, self.tolerances, refusal)
     }
 }

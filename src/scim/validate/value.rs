@@ -97,19 +97,20 @@ fn people(
     tolerances: &mut Tolerances,
 ) -> Result<Option<Value>, Error> {
     let is_member = is_rows(attribute);
-    let kept = members::named((attribute, at), elements, tolerances, |index, item, tolerances| {
-        members::check_parts(attribute, at, index, &item, tolerances)?;
-        let id = members::id(at, index, &item, tolerances)?.to_owned();
-        let mut parts = match item {
-            Value::Object(parts) if !is_member => parts,
-            _ => Map::new(),
-        };
-        parts.retain(|name, _| !name.eq_ignore_ascii_case("value"));
-        parts.insert("value".to_owned(), id.into());
-        let known = |parts: &(String, Value)| attribute.sub(&parts.0).is_some();
-        let parts = parts.into_iter().filter(known).collect();
-        Ok(object(attribute, parts, &format!("{at}[{index}]"), tolerances)?.unwrap_or_default())
-    })?;
+    let kept =
+        members::named((attribute, at, members::For::Staying), elements, tolerances, |index, item, tolerances| {
+            members::check_parts(attribute, at, index, &item, tolerances)?;
+            let id = members::id(at, index, &item, tolerances)?.to_owned();
+            let mut parts = match item {
+                Value::Object(parts) if !is_member => parts,
+                _ => Map::new(),
+            };
+            parts.retain(|name, _| !name.eq_ignore_ascii_case("value"));
+            parts.insert("value".to_owned(), id.into());
+            let known = |parts: &(String, Value)| attribute.sub(&parts.0).is_some();
+            let parts = parts.into_iter().filter(known).collect();
+            Ok(object(attribute, parts, &format!("{at}[{index}]"), tolerances)?.unwrap_or_default())
+        })?;
     let kept = if is_member { kept } else { distinct(attribute, kept) };
     Ok(if kept.is_empty() { None } else { Some(Value::Array(kept)) })
 }

@@ -42,7 +42,7 @@ fn a_malformed_operation_keeps_nobody_alive() {
                 assert_eq!(idp.get(&who.path).expect(200)["nickName"], json!("M"), "{odd}");
                 let change = last_write(app, "user.patched")["change"].clone();
                 let place = format!("Operations[{}]", if n % 3 == 0 { 0 } else { 2 });
-                let known = [json!([place]), json!(["title"]), json!(["emails"])];
+                let known = [json!([place]), json!(["title"]), json!(["emails"]), json!(["value"])];
                 assert!(known.contains(&change["dropped"]), "{odd} {change}");
                 assert_eq!(change["tolerances"], json!(["auto-009"]));
             }

@@ -156,3 +156,135 @@ fn a_group_is_what_lies_in_it() {
         }
     });
 }
+
+#[test]
+fn nothing_that_says_who_goes_is_swallowed() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let hired = |name: &str| idp.post("/Users", user(&format!("{name}{}", dialect.name()))).expect(201).id();
+            let (a, b, c) = (hired("a"), hired("b"), hired("c"));
+            let path = format!("/Groups/{}", idp.post("/Groups", group("team", &[&a, &b, &c])).expect(201).id());
+            let one = |id: &str| json!({"value": id});
+            let gone = |id: &str| json!({"op": "remove", "path": format!("members[value eq \"{id}\"]")});
+            let with = |name: &str, value: Value| {
+                let mut operation = json!({"op": "remove", "path": "members"});
+                operation[name] = value;
+                operation
+            };
+            let whole = ["values", "value ", "valeu", "data", "filter", "members"];
+            let alone = whole.map(|name| with(name, json!([one(&a)])));
+            let beside = [
+                json!({"op": "remove", "path": [format!("members[value eq \"{b}\"]"), "members.x"]}),
+                json!({"op": "remove", "path": {"value": "members"}}),
+                json!({"op": "remove", "attribute": "members", "value": [one(&b)]}),
+                json!({"op": "remove", "target": format!("members[value eq \"{b}\"]")}),
+                json!({"op": "replace", "value": {"value": {"members": [one(&a)]}}}),
+                json!({"op": "replace", "value": {"group": {"members": [one(&a)]}}}),
+                json!({"op": "remove", "path": "members", "value": [one(&a), {"value": [b, c]}]}),
+                json!({"op": "remove", "path": "members", "value": [one(&a), {"_id": b}]}),
+                json!({"op": "remove", "path": "members[value sw \"\0\"]"}),
+                json!({"op": "remove", "path": "members[value ne \"x\0\"]"}),
+            ];
+            for odd in alone.iter().chain(&beside) {
+                for job in [json!([odd]), json!([gone(&c), odd]), json!([odd, gone(&c)])] {
+                    let (status, .., answer) = send(&idp, "alone", "PATCH", &path, &patch(job));
+                    assert_eq!(status, 400, "{odd} {answer}");
+                }
+            }
+            for name in ["member", "Group:members", &format!("{GROUP}.members"), "members.value", "group"] {
+                let mut body = group("team", &[]);
+                body.as_object_mut().unwrap().remove("members");
+                body[name] = if name == "group" { json!({"members": [one(&a)]}) } else { json!([one(&a)]) };
+                assert_eq!(send(&idp, "Bulk", "PUT", &path, &body).0, 400, "{body}");
+                // Beside members that are understood it is left out and named.
+                let both = and(body.clone(), json!({"members": [one(&a), one(&b), one(&c)]}));
+                let kept = idp.put(&path, both).expect(200);
+                assert!(["auto-001", "entra-009"].contains(&kept.header("keyroll-tolerance")), "{body}");
+            }
+            assert_eq!(idp.get(&path).expect(200).members().len(), 3);
+            let by_url = json!([{"$ref": format!("https://x/Users/{c}?a=b#c")}]);
+            let left = idp.patch(&path, patch(json!([with("value", by_url)]))).expect(200);
+            assert_eq!(left.members(), [a.as_str(), &b]);
+            let named = idp.patch(&path, patch(json!([{"op": "add", "path": "displayName", "value": "t", "note": 1}])));
+            assert_eq!(named.expect(200).header("keyroll-tolerance"), "auto-001");
+        }
+    });
+}
+
+#[test]
+fn a_no_beside_other_owners_is_heard() {
+    for_each_app(|app| {
+        let idp = app.idp();
+        let (a, b) = (
+            idp.post("/Users", user("a@example.com")).expect(201).id(),
+            idp.post("/Users", user("b")).expect(201).id(),
+        );
+        let bot = and(agent("bot"), json!({"owners": [{"value": a}, {"value": b}]}));
+        let path = format!("/Agents/{}", idp.post("/Agents", bot).expect(201).id());
+        let gone = json!({"op": "remove", "path": format!("owners[value eq \"{b}\"]")});
+        let replace = |path: Value, value: Value| json!({"op": "replace", "path": path, "value": value});
+        for no in [
+            json!({"op": "replace", "attribute": "active", "value": false}),
+            replace(json!(["active", "description"]), json!(false)),
+            replace(json!({"a": "active"}), json!(false)),
+            replace(json!(7), json!("no")),
+            json!({"op": "replace", "value": false}),
+            json!({"op": "replace", "value": "active=false"}),
+            json!({"op": "remove", "attribute": "active"}),
+            json!({"op": "remove", "value": {"active": true}}),
+            json!("deactivate"),
+            json!({"op": "remove", "path": {"value": "owners"}}),
+            json!({"op": "remove", "path": "owners", "values": [{"value": a}]}),
+        ] {
+            for job in [json!([gone, no]), json!([no, gone])] {
+                let (status, .., answer) = send(&idp, "alone", "PATCH", &path, &patch(job));
+                assert_eq!(status, 400, "{no} {answer}");
+            }
+            // Where it is not active by the rest, that holds.
+            let off = json!([no, {"op": "replace", "path": "active", "value": false}]);
+            assert_eq!(send(&idp, "Bulk", "PATCH", &path, &patch(off)).0, 200, "{no}");
+            idp.patch(&path, replace_active(true)).expect(200);
+        }
+        assert_eq!(idp.get(&path).expect(200)["owners"].as_array().map(Vec::len), Some(2));
+    });
+}
+
+fn replace_active(value: bool) -> Value {
+    patch(json!([{"op": "replace", "path": "active", "value": value}]))
+}
+
+#[test]
+fn a_clear_no_holds_whatever_else_is_said_of_active() {
+    for_each_app(|app| {
+        for dialect in LENIENT {
+            let idp = speaking(app, dialect);
+            let off = json!({"op": "replace", "path": "active", "value": false});
+            let text = json!({"active": true}).to_string();
+            let odd = [
+                json!({"op": "replace", "value": json!({"active": false}).to_string()}),
+                json!({"op": "replace", "value": {USER: text}}),
+                json!({"op": "replace", "value": {USER: [{"active": true}, {"title": "x"}]}}),
+                json!({"op": "test", "path": "active", "value": true}),
+            ];
+            for (n, odd) in odd.iter().enumerate() {
+                for (way, job) in [("alone", json!([off, odd])), ("Bulk", json!([odd, off]))] {
+                    let who = hire(app, &idp, &format!("{}{n}{way}", dialect.name()));
+                    let (status, .., answer) = send(&idp, way, "PATCH", &who.path, &patch(job));
+                    assert_eq!((status, app.verify(&who.key).as_str()), (200, "OWNER_INACTIVE"), "{odd} {answer}");
+                }
+            }
+            // A value that is none says no, whatever stands beside it.
+            for value in [json!([true, []]), json!([[], true]), json!([true, [[]]])] {
+                let who = hire(app, &idp, &format!("{}{value}", dialect.name()));
+                idp.patch(&who.path, patch(json!([{"op": "replace", "path": "active", "value": value}]))).expect(200);
+                assert_eq!(app.verify(&who.key), "OWNER_INACTIVE", "{value}");
+            }
+            // What cannot be kept of a text makes no other text of it.
+            let who = hire(app, &idp, &format!("{}-roles", dialect.name()));
+            let add = json!([{"op": "add", "path": "roles[value eq \"view\0er\"].display", "value": "x"}]);
+            idp.patch(&who.path, patch(add)).expect(400);
+            assert_eq!(idp.get(&who.path).expect(200)["roles"], Value::Null);
+        }
+    });
+}

@@ -242,6 +242,9 @@ pub(in crate::service) fn replace_in(
     tolerances: &mut Tolerances,
 ) -> Result<Saved, Error> {
     let before = load(change, resource_type, id, conditions)?;
+    if let Some(error) = incoming.unclear.as_ref().filter(|_| !incoming.leaves) {
+        return Err(error.clone().into());
+    }
     let over: Vec<String> = incoming.over.iter().map(|(name, _)| name.clone()).collect();
     let mut draft = draft(incoming, resource_type)?;
     for name in over {
@@ -314,7 +317,7 @@ fn completed(
 
 /// What a POST or PUT body becomes: the document, and what has rows of its own.
 fn draft(incoming: Incoming, resource_type: &'static ResourceType) -> Result<Draft, Error> {
-    let Incoming { mut document, unassigned, leaves, lacking, over: _ } = incoming;
+    let Incoming { mut document, unassigned, leaves, lacking, over: _, unclear: _ } = incoming;
     let external_id = take_external_id(&mut document);
     let rows = match resource_type.rows.and_then(|rows| Some((rows, document.remove(&rows.name)?))) {
         Some((rows, members)) => vec![RowChange::Replace(members_of(rows, &members)?)],
