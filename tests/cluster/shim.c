@@ -1,20 +1,25 @@
 /* Loaded before libc: a disk that is slow, and a clock that is wrong by so much, as the file named by CLUSTER_SHIM says:
  * two 64-bit numbers, the microseconds that each fsync takes longer, and the microseconds that the clock is ahead.
- * The monotonic clock is left alone. */
+ * The monotonic clock is left alone; so is Patroni's own: it sleeps until the next round by the wall clock, so a step back
+ * by an hour now and then makes the primary's sleep for that hour, while the others wait for it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
 
 static volatile const int64_t *settings;
+static int keeps_time;
 
 __attribute__((constructor)) static void start(void) {
-    const char *path = getenv("CLUSTER_SHIM");
+    const char *path = getenv("CLUSTER_SHIM"), *program = program_invocation_short_name;
+    keeps_time = !strncmp(program, "python", 6) || !strncmp(program, "patroni", 7);
     int file = path ? open(path, O_RDONLY | O_CLOEXEC) : -1;
     if (file < 0)
         return;
@@ -46,7 +51,7 @@ int fdatasync(int file) {
 }
 
 static void shift(int64_t *seconds, int64_t *parts, int64_t parts_per_micro) {
-    int64_t all = *seconds * 1000000 * parts_per_micro + *parts + setting(1) * parts_per_micro;
+    int64_t all = *seconds * 1000000 * parts_per_micro + *parts + (keeps_time ? 0 : setting(1)) * parts_per_micro;
     *seconds = all / (1000000 * parts_per_micro);
     *parts = all % (1000000 * parts_per_micro);
 }

@@ -166,7 +166,7 @@ fn one_operation_is_a_list_of_one() {
     check(
         Auto,
         r#"[{"op":"replace","value":[{"active":true},{"title":"x"}]},{"op":"replace","path":"title","value":"x"}]"#,
-        "invalidValue Operations[0]: value: expected an object, because there is no path",
+        "invalidValue Operations[0]: value: expected an object, because there is no path | auto-009",
     );
     check(
         Auto,

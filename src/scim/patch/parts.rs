@@ -26,13 +26,16 @@ pub(super) fn is_one_object(list: &[Value]) -> bool {
     matches!(list, [Value::Object(_)])
 }
 
+/// Members by their names, in the order of these, and those that nobody asked for.
+pub(super) type Parts<const N: usize> = ([Option<Value>; N], Map<String, Value>);
+
 /// Takes members by name, in any letter case; others are left out and named, unless they say that somebody leaves. They
 /// come beside.
 pub(super) fn members<const N: usize>(
     object: Map<String, Value>,
     names: [&str; N],
     tolerances: &mut Tolerances,
-) -> Result<([Option<Value>; N], Map<String, Value>), Error> {
+) -> Result<Parts<N>, Error> {
     let (mut found, mut others) = ([const { None }; N], Map::new());
     for (key, value) in object {
         let Some((slot, name)) = found.iter_mut().zip(names).find(|(_, name)| key.eq_ignore_ascii_case(name)) else {
