@@ -213,3 +213,24 @@ fn a_list_of_mappings_of_a_past_that_never_was_is_not_given() {
         assert_eq!((listed("s"), listed("t")), (true, false));
     });
 }
+
+#[test]
+fn a_probe_finds_by_itself_that_the_log_forked() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        for (name, path) in [("first", "/readyz?for=reads"), ("second", "/readyz")] {
+            save(app, name);
+            let last = app.log().last().unwrap()["seq"].as_i64().unwrap();
+            app.anonymous().get(path).expect(200);
+            app.admin().post(&format!("/v1/users/{mira}/suspend"), json!({})).expect(200);
+            app.anonymous().get(path).expect(200);
+            lose(app, name);
+            // Nobody has asked for anything else.
+            let unready = app.anonymous().get(path).expect(503);
+            assert_eq!((&unready["status"], &unready["log_forked"]), (&json!("unready"), &json!(last)), "{path}");
+            app.clock.advance(TimeDelta::seconds(1));
+            app.service.accept_fork(&app.host(), last).unwrap();
+            app.anonymous().get(path).expect(200);
+        }
+    });
+}

@@ -59,6 +59,13 @@ pub(in crate::service) fn stamp(service: &Service, tenant: TenantKey) -> Result<
     catch_up(service, tenant, commit_version(service)?)
 }
 
+/// Follows the log of each tenant that is known, as the next request of it would: that it forked is found by whoever
+/// asks first, and that may be a probe. Nothing is read where nothing was committed.
+pub(in crate::service) fn follow_known(service: &Service) -> Result<(), Error> {
+    let commit = commit_version(service)?;
+    service.inner.cache.tenants.known().into_iter().try_for_each(|tenant| catch_up(service, tenant, commit).map(|_| ()))
+}
+
 /// The stamp of what is read of a tenant now, if its log was followed as far as the database has told.
 pub(in crate::service::memory) fn followed(
     service: &Service,

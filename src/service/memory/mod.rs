@@ -35,7 +35,7 @@ pub use crate::service::memory::cached::Cached;
 pub(in crate::service) use crate::service::memory::callers::{KnownCaller, known_caller, remember_caller};
 pub(in crate::service) use crate::service::memory::documents::{Dated, Document, known_document, remember_document};
 pub use crate::service::memory::follow::CommitVersion;
-pub(in crate::service) use crate::service::memory::follow::{catch_up, commit_version, stamp};
+pub(in crate::service) use crate::service::memory::follow::{catch_up, commit_version, follow_known, stamp};
 pub(in crate::service) use crate::service::memory::names::{Name, known_name, remember_name};
 
 /// The memory of one server.

@@ -174,6 +174,11 @@ impl Tenants {
         Some(f(&self.known.get(&tenant)?.state()))
     }
 
+    /// Those that are followed.
+    pub(in crate::service::memory) fn known(&self) -> Vec<TenantKey> {
+        self.known.iter().map(|(tenant, _)| tenant).collect()
+    }
+
     /// The last commit that anybody was told of.
     pub(in crate::service::memory) fn newest(&self) -> Option<i64> {
         *self.newest.lock().unwrap_or_else(PoisonError::into_inner)

@@ -17,6 +17,7 @@ use super::source::{Source, closing, read_all, words};
 /// The rooms, each on those before it.
 pub const ROOMS: &[&str] = &[
     "memory",
+    "readiness",
     "work",
     "access",
     "caller",

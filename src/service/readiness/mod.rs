@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::service::{Error, Service, clocks};
+use crate::service::{Error, Service, clocks, memory};
 use crate::store;
 
 /// What can be served, and what not, and why.
@@ -90,17 +90,21 @@ impl Service {
     /// Why nothing can be read, if it cannot. It may wait as long as the store does.
     pub fn trouble_reading(&self) -> Option<Trouble> {
         let read = || -> Result<Option<i64>, Error> {
-            self.inner.store.data_version()?;
-            clocks::compare(self);
+            let followed = memory::follow_known(self);
             // What a verification reads: a key, though nobody's.
             self.read(|conn| Ok(store::credentials::holder_or_other(conn, "").map(|_| ())?))?;
-            self.read(|conn| Ok(store::log::forked(conn)?))
+            match followed {
+                // What other nodes have found stands there as well.
+                Ok(()) | Err(Error::Forked(_)) => self.read(|conn| Ok(store::log::forked(conn)?)),
+                Err(error) => Err(error),
+            }
         };
         let log_forked = match read() {
             Ok(forked) => forked,
             Err(error) => {
                 let (why, cause) = match &error {
                     Error::Unavailable(cause) => (cause.told(), cause.to_string()),
+                    Error::Busy(why) => (*why, (*why).to_owned()),
                     _ => ("the database failed", error.to_string()),
                 };
                 self.inner.unread.goes_on(&cause);
