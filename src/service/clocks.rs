@@ -19,7 +19,8 @@ const JUMPED: &str = "this node's clock has jumped forward by more than ten minu
 
 /// What is known of this node's clock.
 pub(in crate::service) struct Clocks {
-    /// Both clocks at the last look at which they agreed.
+    /// Both clocks at the last look at which they agreed; where the wall clock was behind by then, what the monotonic
+    /// one made of the time before: whoever was set back and is set right again has not jumped.
     agreed: Mutex<(DateTime<Utc>, Duration)>,
     /// The latest moment that anything was judged by, on both clocks.
     judged: Mutex<(DateTime<Utc>, Duration)>,
@@ -36,6 +37,11 @@ impl Clocks {
     /// The time to judge by: the clock's, and where that was set back, what the monotonic clock makes of the time before:
     /// a key that has ended stays ended. What is far ahead is no time to go on from.
     pub(in crate::service) fn judge(&self, clock: &dyn Clock) -> DateTime<Utc> {
+        self.both(clock).1
+    }
+
+    /// The clock's time, and the one to judge by.
+    fn both(&self, clock: &dyn Clock) -> (DateTime<Utc>, DateTime<Utc>) {
         let mut judged = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, monotonic) = (clock.now(), clock.monotonic());
         let passed = TimeDelta::from_std(monotonic.saturating_sub(judged.1)).unwrap_or_default();
@@ -43,7 +49,7 @@ impl Clocks {
         if now >= expected && now - expected <= JUMP_MAX {
             *judged = (now, monotonic);
         }
-        now.max(expected)
+        (now, now.max(expected))
     }
 
     /// The clock was wrong, and is right now: that it was set is no jump.
@@ -51,14 +57,18 @@ impl Clocks {
         *self.agreed.lock().unwrap_or_else(PoisonError::into_inner) = (clock.now(), clock.monotonic());
     }
 
-    fn has_jumped(&self, clock: &dyn Clock) -> bool {
+    /// Whether the clock is far ahead of what the monotonic one makes of the time before, and of the newest record:
+    /// whoever comes from behind that was wrong before, and is not now.
+    fn has_jumped(&self, clock: &dyn Clock, newest: Option<DateTime<Utc>>) -> bool {
         let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
         let (now, monotonic) = (clock.now(), clock.monotonic());
         let passed = TimeDelta::from_std(monotonic.saturating_sub(agreed.1)).unwrap_or(TimeDelta::MAX);
-        if now.signed_duration_since(agreed.0) - passed > JUMP_MAX {
+        let expected = agreed.0.checked_add_signed(passed).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let latest = newest.map_or(expected, |newest| newest.max(expected));
+        if now.signed_duration_since(latest) > JUMP_MAX {
             return true;
         }
-        *agreed = (now, monotonic);
+        *agreed = (now.max(expected), monotonic);
         false
     }
 }
@@ -70,9 +80,20 @@ impl Service {
     /// # Errors
     /// If the store fails.
     pub fn log_ahead(&self) -> Result<Option<DateTime<Utc>>, Error> {
-        let newest = self.read(|conn| Ok(store::log::heads(conn)?.into_iter().map(|head| head.time).max()))?;
-        Ok(newest.filter(|time| time.signed_duration_since(self.now()) > JUMP_MAX))
+        Ok(newest_record(self)?.filter(|time| time.signed_duration_since(self.now()) > JUMP_MAX))
     }
+}
+
+/// The time of the newest record, of whatever tenant.
+pub(in crate::service) fn newest_record(service: &Service) -> Result<Option<DateTime<Utc>>, Error> {
+    service.read(|conn| Ok(store::log::heads(conn)?.into_iter().map(|head| head.time).max()))
+}
+
+/// A time of this node's clock, or the one that keys are judged by where the clock was set back behind that. What shall
+/// live for so long from now on is counted from there, or it would have ended before its time.
+pub(in crate::service) fn later(service: &Service, now: DateTime<Utc>) -> DateTime<Utc> {
+    let (clock, judged) = service.inner.clocks.both(service.inner.clock.as_ref());
+    if judged > clock { now.max(judged) } else { now }
 }
 
 /// Compares the clocks, when the database has just told its own.
@@ -93,12 +114,13 @@ pub(in crate::service) fn compare(service: &Service) {
     }
 }
 
-/// Whether what is written now would carry a time that can be believed, else why not.
-pub(in crate::service) fn believe(service: &Service) -> Result<(), &'static str> {
+/// Whether what is written now would carry a time that can be believed, else why not. `newest` is the time of the newest
+/// record, if anything is recorded.
+pub(in crate::service) fn believe(service: &Service, newest: Option<DateTime<Utc>>) -> Result<(), &'static str> {
     if service.inner.clocks.is_apart.load(Ordering::Acquire) {
         return Err(APART);
     }
-    if service.inner.clocks.has_jumped(service.inner.clock.as_ref()) {
+    if service.inner.clocks.has_jumped(service.inner.clock.as_ref(), newest) {
         return Err(JUMPED);
     }
     Ok(())

@@ -273,3 +273,56 @@ fn a_key_that_has_ended_stays_ended_when_the_clock_is_set_back() {
         assert_eq!(app.verify(&key), "VALID");
     });
 }
+
+#[test]
+fn a_clock_that_was_set_back_and_is_right_again_has_not_jumped() {
+    for_each_app(|app| {
+        let writes = |app: &TestApp| {
+            let (made, _, ready, _) = told(app, &app.idp());
+            (made, ready)
+        };
+        assert_eq!(writes(app), (201, 200));
+        app.clock.set(TimeDelta::hours(-1));
+        assert_eq!(writes(app), (201, 200));
+        app.clock.advance(TimeDelta::minutes(20));
+        app.clock.set(TimeDelta::hours(1));
+        assert_eq!(writes(app), (201, 200));
+        // What goes beyond that has.
+        app.clock.set(TimeDelta::hours(-1));
+        assert_eq!(writes(app), (201, 200));
+        app.clock.set(TimeDelta::hours(1) + TimeDelta::minutes(11));
+        assert_eq!(writes(app), (503, 503));
+        app.clock.set(TimeDelta::minutes(-11));
+        assert_eq!(writes(app), (201, 200));
+        // One that was behind the log from the start.
+        let late = app.beside(TimeDelta::hours(-2));
+        late.clock.set(TimeDelta::hours(2) + TimeDelta::minutes(11));
+        assert_eq!(writes(&late), (503, 503));
+        late.clock.set(TimeDelta::minutes(-11));
+        late.anonymous().get("/readyz").expect(200);
+        // Without a probe before, too.
+        let other = app.beside(TimeDelta::hours(-2));
+        other.clock.set(TimeDelta::hours(2));
+        assert_eq!(writes(&other), (201, 200));
+    });
+}
+
+#[test]
+fn a_short_key_lives_although_the_clock_was_ahead_for_a_moment() {
+    for_each_app(|app| {
+        let mira = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
+        let key = app.issue(&mira);
+        app.clock.set(TimeDelta::minutes(9));
+        assert_eq!(app.verify(&key), "VALID");
+        app.clock.set(TimeDelta::minutes(-9));
+        let body = json!({"owner": {"type": "user", "id": mira}, "expires_in": "PT5M"});
+        let short = app.admin().post("/v1/keys", body).expect(201);
+        let time = |name: &str| short[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+        let now = app.clock.now();
+        assert_eq!((time("created_at"), time("expires_at")), (now, now + TimeDelta::minutes(14)));
+        let key = short["key"].as_str().unwrap().to_owned();
+        assert_eq!(app.verify(&key), "VALID");
+        app.clock.advance(TimeDelta::minutes(5));
+        assert_eq!(app.verify(&key), "EXPIRED");
+    });
+}

@@ -120,8 +120,8 @@ fn perform_in<T>(
     (operation, resource_type): (Operation, Option<&'static ResourceType>),
     f: impl Fn(&mut Change<'_>) -> Result<T, Error>,
 ) -> Result<Done<T>, Error> {
-    clocks::believe(service).map_err(Error::Busy)?;
     let head = store::log::lock_head(conn, context.caller.tenant.key)?;
+    clocks::believe(service, Some(head.time)).map_err(Error::Busy)?;
     if let Some(after) = head.fork.after.filter(|_| operation != Operation::LogAcceptFork) {
         return Err(Error::Forked(after));
     }

@@ -22,7 +22,7 @@ use crate::domain::secret::{PlainKey, holds_key_text};
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Principal};
 use crate::service::access::provisioning;
 use crate::service::intact::is_intact;
-use crate::service::{Change, Context, Error, Service, change};
+use crate::service::{Change, Context, Error, Service, change, clocks};
 use crate::store::{self, credentials::StoredCredential};
 
 /// What a new key shall be; its owner comes beside it.
@@ -66,7 +66,9 @@ pub(in crate::service) fn issue(
         grant: new.grant,
         created_at: to_millis(change.now),
         created_by: change.context.caller.key().map(|holder| holder.owner.id),
-        expires_at: to_millis(change.now + new.lifetime),
+        // By the time that its end will be judged by: a clock that was ahead for a moment and is right again is not
+        // what that goes by (`memory::now_in`), and a short life would be over at once.
+        expires_at: to_millis(clocks::later(change.service, change.now) + new.lifetime),
         reasons: vec![],
         revoked: None,
         version: 1,

@@ -118,7 +118,9 @@ impl Service {
 
     /// Why nothing that is written is kept, if it is not. It may wait as long as a write does.
     pub fn trouble_writing(&self) -> Option<Trouble> {
-        clocks::believe(self).and_then(|()| self.inner.store.writable()).err().map(Trouble::from)
+        // Where it cannot be read, that is told as what is in the way of reads.
+        let newest = clocks::newest_record(self).unwrap_or_default();
+        clocks::believe(self, newest).and_then(|()| self.inner.store.writable()).err().map(Trouble::from)
     }
 }
 

@@ -86,5 +86,5 @@ pub(crate) fn both_clocks(service: &Service) -> (DateTime<Utc>, Duration) {
 fn believe_clock(service: &Service) -> Result<(), Error> {
     service.inner.store.data_version()?;
     clocks::compare(service);
-    clocks::believe(service).map_err(Error::Busy)
+    clocks::believe(service, clocks::newest_record(service)?).map_err(Error::Busy)
 }
