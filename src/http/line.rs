@@ -1,5 +1,6 @@
 //! The access log: the one line that the server logs about a request: who asked from where for what, what it came to, and why
-//! not. Nothing that a client sent is in it but ids, addresses and the names of attributes that nobody has.
+//! not. Nothing that a client sent is in it but ids, addresses, the names of attributes that nobody has, and those of apis
+//! and roles that there are.
 
 use std::cell::RefCell;
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use actix_web::HttpResponse;
 use actix_web::http::header::{CONTENT_LOCATION, LOCATION};
 
 use super::failures::Source;
+use super::minutes::tell_failures;
 use super::target::MatchedRoute;
 use super::wording::wording;
 use super::{Shared, error};
@@ -60,6 +62,8 @@ impl Line {
         // What a failure had recorded was not kept.
         let span = told.span.filter(|_| status < 500);
         let failed = told.failed.as_ref();
+        // Of what was refused nothing is known to be one.
+        let subject = told.subject.filter(|_| status < 300);
         let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok());
         let key = who.as_ref().map(|who| who.key).or(dead.map(|dead| dead.key)).map(|id| id.to_string());
         let of_dead = dead.and_then(|dead| Some(dead.connection.as_ref()?.name.clone()));
@@ -71,7 +75,7 @@ impl Line {
             key, by = who.as_ref().map(|who| who.kind),
             connection = who.as_ref().and_then(|who| who.connection.clone()).or(of_dead),
             resource_type = ask.target.and_then(resource_type),
-            resource = resource(ask.target, response).map(|id| id.to_string()),
+            resource = resource(ask.target, response).map(|id| id.to_string()).or(subject),
             verdict = told.judged.map(|(verdict, _)| verdict.code()),
             verified = told.judged.and_then(|(_, key)| key).map(|id| id.to_string()),
             code = refused.map(code),
@@ -80,7 +84,7 @@ impl Line {
             key_since = dead.and_then(|dead| dead.since).map(|at| at.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
             tolerances = header("keyroll-tolerance"),
             seq = span.map(|(first, _)| first), seq_last = span.filter(|(first, last)| first < last).map(|(_, last)| last),
-            outcomes = told.outcomes, failed = failed.map(|(place, _)| place);
+            outcomes = told.outcomes, first_failed = failed.map(|(place, _)| place);
             "{}", ask.target.map_or("no such endpoint or method", |target| target.operation.name())
         );
     }
@@ -117,6 +121,8 @@ fn place(path: &str) -> String {
     };
     let shown =
         |part: &str| if is_plain(part) || Id::parse(part).is_some() { part.to_owned() } else { "…".to_owned() };
+    // The root's own slash is no part of it any more.
+    let path = if path.is_empty() { "/" } else { path };
     path.split('/').take(SEGMENTS_MAX).map(shown).collect::<Vec<_>>().join("/")
 }
 
@@ -136,7 +142,7 @@ fn level(shared: &Shared, ask: &Asked<'_>, refused: Option<&Error>, dead: Option
         _ if is_probe => return log::Level::Debug,
         _ => return log::Level::Info,
     };
-    if !shared.failures.is_first(source, refused.map_or("", unauthenticated), ask.started) {
+    if !shared.failures.is_first(source, refused.map_or("", unauthenticated), ask.started, tell_failures) {
         return log::Level::Debug;
     }
     if dead.is_some() { log::Level::Warn } else { log::Level::Info }
@@ -180,6 +186,8 @@ fn why(error: &Error) -> Option<String> {
     match error {
         Error::Internal(_) | Error::Refused(_) => None,
         Error::KeyRefused(dead) => dead.is_none().then(|| NOT_VALID.to_owned()),
+        // All of it is ours.
+        Error::Forked(_) => Some(error.to_string()),
         other => Some(wording(&other.to_string(), other.names())),
     }
 }
@@ -189,8 +197,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_log_that_forked_is_told_whole() {
+        let error = Error::Forked(17);
+        let told = why(&error).unwrap();
+        assert!(told.starts_with("the log forked after record 17: what was acknowledged after it is lost"), "{told}");
+        assert!(told.ends_with("(keyroll log accept-fork --at 17)"), "{told}");
+    }
+
+    #[test]
     fn a_path_that_nobody_serves_holds_no_value() {
         for (path, expected) in [
+            ("", "/"),
+            ("/", "/"),
             ("/scim/v2/User", "/scim/v2/User"),
             ("/v1/key/01939e7a-5b1c-7def-8abc-0123456789ab/", "/v1/key/01939e7a-5b1c-7def-8abc-0123456789ab/"),
             ("/.well-known/scim", "/.well-known/scim"),

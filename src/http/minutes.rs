@@ -1,5 +1,6 @@
 //! What the server does by itself: every few seconds it brings the file of the embedded database up to date; once a
-//! minute it tells how many failures of authentication there were besides those that it told; at its start and once a
+//! minute it tells how many failures of authentication there were besides those that it told (of whoever goes on
+//! failing, their next line does); at its start and once a
 //! day it tells which provisioning keys end.
 
 use std::time::Duration;
@@ -108,8 +109,9 @@ fn tell(ending: &ExpiringKey) {
     let (connection, key) = (ending.connection.as_str(), ending.key.to_string());
     let at = ending.at.to_rfc3339_opts(SecondsFormat::Secs, true);
     let fix = "issue the next with keyroll key issue --connection, and give it to the identity provider";
-    match ending.days {
-        Some(days) => log::warn!(connection, key, at, days; "a provisioning key ends in {days} days: {fix}"),
+    match ending.left.map(|left| (left.num_days(), left.num_hours())) {
+        Some((0, hours)) => log::warn!(connection, key, at, hours; "a provisioning key ends in {hours} hours: {fix}"),
+        Some((days, _)) => log::warn!(connection, key, at, days; "a provisioning key ends in {days} days: {fix}"),
         None => log::warn!(connection, key, at; "a connection has no key that works since its last one ended: {fix}"),
     }
 }

@@ -19,6 +19,7 @@ struct Notes {
     outcomes: BTreeMap<String, usize>,
     failed: Option<(usize, scim::Error)>,
     judged: Option<(Verdict, Option<Id>)>,
+    subject: Option<String>,
 }
 
 /// What was noted, at the end of the request.
@@ -32,6 +33,8 @@ pub struct Told {
     pub failed: Option<(usize, scim::Error)>,
     /// What a verification told, and of which key, if there is one.
     pub judged: Option<(Verdict, Option<Id>)>,
+    /// What was made or changed, where neither the path nor the answer's head has its id.
+    pub subject: Option<String>,
 }
 
 impl Noted {
@@ -61,6 +64,11 @@ impl Noted {
         self.notes().judged = Some((verdict, key));
     }
 
+    /// Notes what is made or changed: the id of a key, the name of an api or a role.
+    pub(in crate::service) fn subject(&self, subject: impl ToString) {
+        self.notes().subject = Some(subject.to_string());
+    }
+
     /// The last record of a change that may have taken access away.
     pub fn reduced(&self) -> Option<i64> {
         self.notes().reduced
@@ -77,6 +85,7 @@ impl Noted {
             outcomes: (!notes.outcomes.is_empty()).then(|| texts().join(",")),
             failed: notes.failed.clone(),
             judged: notes.judged,
+            subject: notes.subject.clone(),
         }
     }
 }

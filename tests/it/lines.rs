@@ -1,6 +1,7 @@
 //! What the server's own log says of requests: one line each, with who, from where, what, and why not.
 
 use chrono::TimeDelta;
+use keyroll::service::keys::Owner;
 use serde_json::{Value, json};
 
 use crate::support::app::for_each_app;
@@ -83,8 +84,8 @@ fn a_request_has_one_line_that_says_who_and_what_and_why_not() {
         let line = lines.about(&filtered);
         assert_eq!(line["code"], "invalidFilter", "{line}");
         assert!(line["why"].as_str().unwrap().starts_with("filter: "), "{line}");
-        let expected = json!({"outcomes": "201:2,409/uniqueness:1", "failed": 0, "why": format!("userName: the value is taken by {id}")});
-        assert_eq!(shown(&lines.about(&bulk), &["outcomes", "failed", "why"]), expected);
+        let expected = json!({"outcomes": "201:2,409/uniqueness:1", "first_failed": 0, "why": format!("userName: the value is taken by {id}")});
+        assert_eq!(shown(&lines.about(&bulk), &["outcomes", "first_failed", "why"]), expected);
         assert_eq!(lines.about(&lacking)["code"], "forbidden");
         let expected = json!({"message": "no such endpoint or method", "method": "GET", "path": "/nowhere/…"});
         assert_eq!(shown(&lines.about(&absent), &["message", "method", "path"]), expected);
@@ -111,6 +112,7 @@ fn a_path_that_is_no_endpoint_is_named_without_keys() {
         (idp.delete("/scim/v2/Schemas"), 405, "DELETE", "/scim/v2/Schemas"),
         (idp.post("/V1/Verify", &json!({})), 404, "POST", "/V1/Verify"),
         (idp.get(&with_key), 400, "GET", "/v1/key/…"),
+        (idp.get("/"), 404, "GET", "/"),
     ];
     let text = format!("BREW /v1/{key} HTTP/1.1\r\nHost: x\r\n\r\n");
     let brewed = raw(server.address, text.as_bytes()).unwrap();
@@ -195,7 +197,7 @@ fn what_fails_inside_a_job_has_its_cause_in_the_log() {
         );
         assert!(causes.iter().any(|text| text.starts_with("Operations[2]: internal error: database: ")), "{causes:?}");
         let line = lines.0.iter().find(|line| line["request"] == id && line["message"] == "Bulk").unwrap();
-        assert_eq!(line["failed"], 0, "{line}");
+        assert_eq!(line["first_failed"], 0, "{line}");
         assert!(line["why"].as_str().unwrap().starts_with("path: "), "{line}");
     }
 }
@@ -270,12 +272,18 @@ fn failures_of_authentication_are_told_once_and_a_key_that_ended_aloud() {
 fn a_provisioning_key_that_ends_is_told_at_start() {
     for place in Installation::each() {
         place.run(&["init"]).expect(0);
-        let issue = ["key", "issue", "--connection", "default", "--expires-in", "P10D", "--json"];
-        let id = place.run(&issue).expect(0).json()["id"].as_str().unwrap().to_owned();
+        let issue = |lifetime: &str| {
+            let issue = ["key", "issue", "--connection", "default", "--expires-in", lifetime, "--json"];
+            place.run(&issue).expect(0).json()["id"].as_str().unwrap().to_owned()
+        };
+        let (id, _, last) = (issue("P10D"), issue("PT2H"), issue("P1D"));
         let server = place.serve_with(&[], &[("KEYROLL_LOG", "warn")]);
         let line = server.await_log("a provisioning key ends in 9 days: issue the next with keyroll key issue");
         assert!(line.contains(&format!("connection=default key={id} at=")) && line.contains(" WARN "), "{line}");
-        assert_eq!(line.matches("provisioning key ends").count(), 1, "the first one has half a year: {line}");
+        let lines = server.await_log("a provisioning key ends in 23 hours: issue the next with keyroll key issue");
+        assert!(lines.contains(&format!("connection=default key={last} at=")), "{lines}");
+        let told = lines.matches("provisioning key ends").count();
+        assert_eq!(told, 2, "the first one has half a year, and one is for two hours: {lines}");
     }
 }
 
@@ -283,7 +291,8 @@ fn a_provisioning_key_that_ends_is_told_at_start() {
 fn keys_of_a_connection_are_named_from_a_month_before_their_end() {
     for_each_app(|app| {
         let days = || {
-            app.service.expiring_keys().unwrap().into_iter().map(|one| (one.connection, one.days)).collect::<Vec<_>>()
+            let told = app.service.expiring_keys().unwrap().into_iter();
+            told.map(|one| (one.connection, one.left.map(|left| left.num_days()))).collect::<Vec<_>>()
         };
         assert_eq!(days(), []);
         app.clock.advance(TimeDelta::days(149));
@@ -295,5 +304,47 @@ fn keys_of_a_connection_are_named_from_a_month_before_their_end() {
         // Afterwards somebody has to know why the identity provider is refused.
         app.clock.advance(TimeDelta::days(3));
         assert_eq!(days(), [("default".to_owned(), None)]);
+        // What is issued for an hour is meant to end, and works until then.
+        let issue = |lifetime: &str| {
+            let owner = Owner::Connection("default".to_owned());
+            app.service.issue_key_on_host(&app.host(), owner, "host", &[], Some(lifetime)).unwrap();
+        };
+        issue("PT23H");
+        assert_eq!(days(), []);
+        app.clock.advance(TimeDelta::days(1));
+        assert_eq!(days(), [("default".to_owned(), None)]);
+        issue("P1D");
+        assert_eq!(days(), [("default".to_owned(), Some(1))]);
     });
+}
+
+#[test]
+fn what_is_made_or_changed_is_named() {
+    for place in Installation::each() {
+        let server = place.serve_with(&["--log-format", "json"], &[("KEYROLL_LOG", "info")]);
+        let admin = server.admin();
+        let owner = admin.get("/v1/whoami").json()["owner"].clone();
+        let issued = admin.post("/v1/keys", &json!({"owner": owner, "name": "short"})).expect(201);
+        let (id, key) = (issued.json()["id"].clone(), issued.json()["key"].as_str().unwrap().to_owned());
+        let role = json!({"name": "billing.reader"});
+        let json = [("content-type", "application/json")];
+        let replaced = |path: &str| admin.send("PUT", path, &json, "{}").unwrap();
+        let cases = [
+            (issued, "KeyIssue", id),
+            (admin.post("/v1/apis", &json!({"name": "billing"})).expect(201), "ApiCreate", json!("billing")),
+            (replaced("/v1/apis/billing").expect(200), "ApiReplace", json!("billing")),
+            (admin.post("/v1/roles", &role).expect(201), "RoleCreate", json!("billing.reader")),
+            (admin.post("/v1/roles", &role).expect(409), "RoleCreate", Value::Null),
+            (replaced("/v1/roles/billing.reader").expect(200), "RoleReplace", json!("billing.reader")),
+            (admin.delete("/v1/roles/billing.reader").expect(204), "RoleDelete", json!("billing.reader")),
+            (admin.delete("/v1/roles/billing.reader").expect(404), "RoleDelete", Value::Null),
+            (admin.delete("/v1/apis/billing").expect(204), "ApiDelete", json!("billing")),
+        ];
+        let lines = Lines::of(server);
+        for (answer, message, resource) in cases {
+            let expected = json!({"message": message, "resource": resource});
+            assert_eq!(shown(&lines.about(&answer), &["message", "resource"]), expected);
+        }
+        assert!(!format!("{:?}", lines.0).contains(&key[17..60]));
+    }
 }

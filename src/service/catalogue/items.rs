@@ -144,6 +144,7 @@ impl Service {
             if find::<I>(change.conn, change.key(), I::KIND, item.name())?.is_some() {
                 return Err(taken(I::word(), item.name()));
             }
+            change.context.noted.subject(item.name());
             define::<I>(change, &draft, Verb::Create)
         })
     }
@@ -167,6 +168,7 @@ impl Service {
             let before = I::all(&policy).get(item.name()).ok_or(Error::NotFound)?;
             let version = I::version(&policy, item.name());
             conditions.check_write(version)?;
+            change.context.noted.subject(item.name());
             if before == item {
                 return Ok(Tagged::of(version, item.render(&policy)));
             }
@@ -189,6 +191,7 @@ impl Service {
             if let Some(user) = I::user(&policy, &name) {
                 return Err(in_use(user));
             }
+            change.context.noted.subject(&name);
             end(change, I::KIND, &name, Entry::new(Verb::Delete.on(I::KIND).action(), I::word(), &name))
         })
     }

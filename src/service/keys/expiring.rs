@@ -3,12 +3,15 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::domain::class::Class;
-use crate::domain::{Connection, Id};
+use crate::domain::{Connection, Credential, Id};
 use crate::service::{Error, Service};
 use crate::store;
 
 /// So long before a key ends somebody should know (design §7): at each start and once a day from then on.
 const NOTICE: TimeDelta = TimeDelta::days(30);
+
+/// What was issued for less is meant to end.
+const LASTING: TimeDelta = TimeDelta::days(1);
 
 /// A key of a connection that ends soon, or the last of one that has none any more.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,8 +22,8 @@ pub struct ExpiringKey {
     pub key: Id,
     /// When it ends, or ended.
     pub at: DateTime<Utc>,
-    /// Whole days until then; `None` once it is over.
-    pub days: Option<i64>,
+    /// How long until then; `None` once it is over.
+    pub left: Option<TimeDelta>,
 }
 
 impl Service {
@@ -35,10 +38,10 @@ impl Service {
             for tenant in store::tenants::all(conn)? {
                 for connection in store::connections::list(conn, tenant.key)? {
                     let keys = store::credentials::of_owner(conn, tenant.key, &connection.agent)?;
-                    let ends = keys.iter().map(|stored| &stored.credential);
-                    let ends =
-                        ends.filter(|key| key.class == Class::Provisioning && key.connection == Some(connection.id));
-                    ending.extend(of_connection(&connection, ends.map(|key| (key.id, key.expires_at)), now));
+                    let keys = keys.iter().map(|stored| &stored.credential);
+                    let own =
+                        keys.filter(|key| key.class == Class::Provisioning && key.connection == Some(connection.id));
+                    ending.extend(of_connection(&connection, own, now));
                 }
             }
             Ok(ending)
@@ -46,19 +49,21 @@ impl Service {
     }
 }
 
-/// The keys of one connection that end within the time of notice; if none is left, the one that ended last.
-fn of_connection(
+/// The keys of one connection that end within the time of notice; if none is left, the one that ended last. Those that
+/// were issued for hours are not told of.
+fn of_connection<'k>(
     connection: &Connection,
-    keys: impl Iterator<Item = (Id, DateTime<Utc>)>,
+    keys: impl Iterator<Item = &'k Credential>,
     now: DateTime<Utc>,
 ) -> Vec<ExpiringKey> {
-    let ending = |(key, at): (Id, DateTime<Utc>)| {
-        let days = (at > now).then(|| (at - now).num_days());
-        ExpiringKey { connection: connection.name.clone(), key, at, days }
+    let ending = |key: &Credential| {
+        let left = (key.expires_at > now).then(|| key.expires_at - now);
+        ExpiringKey { connection: connection.name.clone(), key: key.id, at: key.expires_at, left }
     };
-    let (live, over): (Vec<_>, Vec<_>) = keys.partition(|(_, at)| *at > now);
+    let is_lasting = |key: &&Credential| key.expires_at - key.created_at >= LASTING;
+    let (live, over): (Vec<_>, Vec<_>) = keys.partition(|key| key.expires_at > now);
     if live.is_empty() {
-        return over.into_iter().max_by_key(|(_, at)| *at).map(ending).into_iter().collect();
+        return over.into_iter().filter(is_lasting).max_by_key(|key| key.expires_at).map(ending).into_iter().collect();
     }
-    live.into_iter().filter(|(_, at)| *at - now <= NOTICE).map(ending).collect()
+    live.into_iter().filter(|key| is_lasting(key) && key.expires_at - now <= NOTICE).map(ending).collect()
 }

@@ -75,6 +75,7 @@ pub(in crate::service) fn issue(
     };
     let mac = change.service.keyring().row_mac(&credential.canonical(&tenant.id));
     store::credentials::insert(change.conn, tenant.key, &credential, &mac)?;
+    change.context.noted.subject(credential.id);
     let granted: Vec<String> =
         credential.grant.permissions().iter().flat_map(|p| p.iter()).map(Permission::to_string).collect();
     change.record(
