@@ -81,14 +81,19 @@ pub fn principals(conn: &mut Conn, tenant: TenantKey, ids: &[Id], seq: i64) -> R
     Ok(found)
 }
 
-/// The record that ended the last state of a principal in which it was live, if that is kept.
+/// The record that ended the last state of a principal in which it was live, if that is kept; of one that is there and is
+/// not live, the last in which nothing of what holds now held: a hold that was lifted since keeps nobody out.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn last_live(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<i64>> {
+pub fn last_live(conn: &mut Conn, tenant: TenantKey, id: &Id, now: Option<&Principal>) -> Result<Option<i64>> {
+    let (is_inactive, is_held) = match now {
+        Some(now) if !now.active || now.admin_hold => (!now.active, now.admin_hold),
+        _ => (true, true),
+    };
     let last = principal_history::table
         .filter(principal_history::tenant.eq(tenant.0).and(principal_history::id.eq(&id.as_bytes()[..])))
-        .filter(principal_history::active.eq(true).and(principal_history::admin_hold.eq(false)))
+        .filter(principal_history::active.ge(is_inactive).and(principal_history::admin_hold.le(!is_held)))
         .select(principal_history::until_seq)
         .order(principal_history::until_seq.desc());
     Ok(on!(conn, |c| last.first(c).optional())?)

@@ -90,6 +90,12 @@ impl<'c> Change<'c> {
         self.head.next_seq + self.entries.len() as i64
     }
 
+    /// The number of the record that tells of what is done now without one of its own: the last of this change, or its
+    /// first, if that is yet to come.
+    pub fn told_seq(&self) -> i64 {
+        self.seq() - i64::from(!self.entries.is_empty())
+    }
+
     /// The policy as this transaction found it.
     ///
     /// # Errors

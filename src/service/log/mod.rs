@@ -78,14 +78,15 @@ pub struct Leaving {
     pub by: String,
 }
 
-/// The record that ended the last state in which a principal was live; `None` if that is kept no longer.
+/// The record that began what keeps a principal from being live; `None` if that is kept no longer.
 ///
 /// # Errors
 /// If the store fails.
 pub fn leaving(service: &Service, context: &Context, id: &Id) -> Result<Option<Leaving>, Error> {
     caller::ask(service, context, Operation::LogTail, None, |conn| {
         let tenant = context.caller.tenant.key;
-        let seq = store::history::last_live(conn, tenant, id)?;
+        let now = store::principals::find(conn, tenant, id)?;
+        let seq = store::history::last_live(conn, tenant, id, now.as_ref())?;
         let record = seq.map(|seq| store::log::many(conn, tenant, &[seq])).transpose()?;
         let Some(record) = record.and_then(|mut records| records.pop()) else { return Ok(None) };
         let body: Value = serde_json::from_slice(&record.bytes)?;

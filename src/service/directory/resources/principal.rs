@@ -122,9 +122,6 @@ pub(in crate::service) fn settle(
     if *before == after {
         return Ok(());
     }
-    // Keys may die of it, the caller's own among them: see `Change::seq`.
-    let seq = change.seq();
-    update_principal(change, before, &after, seq)?;
     let action = match consequence {
         // Who is not live for another reason as well: that an admin has changed their mind is recorded all the same.
         Consequence::None if before.admin_hold != after.admin_hold => {
@@ -134,6 +131,10 @@ pub(in crate::service) fn settle(
         Consequence::Suspend => Some("principal.suspended"),
         Consequence::Activate => Some("principal.activated"),
     };
+    // Keys may die of it, the caller's own among them: see `Change::seq`. What has no record of its own, since a hold
+    // stands beside it, is told by that of the document.
+    let seq = if action.is_some() { change.seq() } else { change.told_seq() };
+    update_principal(change, before, &after, seq)?;
     if let Some(action) = action {
         let entry = Entry::new(action, after.kind.name(), after.id);
         let entry = reason.into_iter().fold(entry, |entry, reason| entry.with("reason", reason));

@@ -129,3 +129,28 @@ fn who_has_left_is_shown_with_the_record_of_it() {
         assert_eq!(gone["left_by"]["by"], "user operator", "{gone}");
     }
 }
+
+#[test]
+fn a_hold_that_was_lifted_keeps_nobody_out() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let run = |command: &[&str]| place.run(command).expect(0);
+        let made =
+            server.idp().post("/scim/v2/Users", &json!({"schemas": [USER], "userName": "mira"})).expect(201).json();
+        let left_by = || {
+            let by = run(&["user", "show", "mira", "--json"]).json()["left_by"].clone();
+            (by["action"].clone(), by["by"].clone(), by["seq"].as_i64())
+        };
+        run(&["user", "suspend", "mira"]);
+        let held = left_by();
+        assert_eq!((&held.0, &held.1), (&json!("principal.suspended"), &json!("host")));
+        let set = json!({"op": "replace", "path": "active", "value": false});
+        let path = format!("/scim/v2/Users/{}", made["id"].as_str().unwrap());
+        server.idp().patch(&path, &json!({"schemas": [PATCH], "Operations": [set]})).expect(200);
+        assert_eq!(left_by(), held, "both keep them out, and the hold came first");
+        run(&["user", "activate", "mira"]);
+        let left = left_by();
+        assert_eq!(left.1, "connection default");
+        assert!(left.2 > held.2, "{left:?} {held:?}");
+    }
+}
