@@ -55,8 +55,8 @@ fn conflicts(operation: Operation) -> &'static [Conflict] {
     use Conflict::{AheadOfLog, AlreadyExists, AmbiguousName, InUse, LocalPrincipal, NameTaken, NotOfAnAdmin, Renamed};
     match operation {
         Operation::KeyIssue => &[Conflict::OwnerNotActive],
-        Operation::KeyList | Operation::UserRead | Operation::UserActivate => &[AmbiguousName],
-        Operation::UserSuspend | Operation::UserDelete => &[AmbiguousName, LocalPrincipal],
+        Operation::KeyList => &[AmbiguousName],
+        Operation::UserSuspend | Operation::UserDelete => &[LocalPrincipal],
         Operation::AgentCreate => &[NameTaken],
         Operation::AgentReplace => &[NameTaken, NotOfAnAdmin],
         Operation::ApiCreate | Operation::RoleCreate | Operation::MappingCreate => &[AlreadyExists],

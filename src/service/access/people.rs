@@ -51,6 +51,20 @@ pub(in crate::service) fn find(conn: &mut Conn, tenant: TenantKey, name: &str) -
     }
 }
 
+/// The same where people are spoken of: a User of that name is meant, whoever else has it; an agent, where there is none.
+///
+/// # Errors
+/// 404 if there is neither.
+pub(in crate::service) fn find_person(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Id, Error> {
+    if Id::parse(name).is_none()
+        && !is_operator(name)
+        && let Some(id) = among(conn, tenant, &[PrincipalKind::User], name)?
+    {
+        return Ok(id);
+    }
+    find(conn, tenant, name)
+}
+
 /// The id of the operator, if that is the name.
 fn operator(conn: &mut Conn, tenant: TenantKey, name: &str) -> Result<Option<Id>, Error> {
     if !is_operator(name) {

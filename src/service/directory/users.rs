@@ -12,7 +12,7 @@ use crate::scim::cursor::SortValue;
 use crate::scim::tolerance::{Dialect, Tolerances};
 use crate::scim::{patch, text};
 use crate::service::access::liveness;
-use crate::service::access::people::find;
+use crate::service::access::people::find_person;
 use crate::service::conditions::Conditions;
 use crate::service::cursor::{Behind, question_hash};
 use crate::service::directory::resources::{self, patch_in, settle};
@@ -132,7 +132,7 @@ impl Service {
     pub fn read_user(&self, context: &Context, name: &str) -> Result<UserResponse, Error> {
         caller::ask(self, context, Operation::UserRead, None, |conn| {
             let tenant = context.caller.tenant.key;
-            let id = find(conn, tenant, name)?;
+            let id = find_person(conn, tenant, name)?;
             let principal = store::principals::find(conn, tenant, &id)?.ok_or(Error::NotFound)?;
             shown(conn, tenant, &principal)
         })
@@ -155,7 +155,7 @@ impl Service {
         let (name, reason) = (name.to_owned(), reason.map(str::to_owned));
         change::perform(self, context, operation, None, move |change| {
             let tenant = change.key();
-            let id = find(change.conn, tenant, &name)?;
+            let id = find_person(change.conn, tenant, &name)?;
             self::hold(change, &id, hold, reason.as_deref())?;
             let stored = store::principals::find(change.conn, tenant, &id)?.ok_or(Error::NotFound)?;
             shown(change.conn, tenant, &stored)
@@ -230,7 +230,7 @@ fn activate(change: &mut Change<'_>, principal: &Principal) -> Result<(), Error>
 
 fn present(change: &mut Change<'_>, name: &str) -> Result<Principal, Error> {
     let tenant = change.key();
-    let id = find(change.conn, tenant, name)?;
+    let id = find_person(change.conn, tenant, name)?;
     let principal = store::principals::find(change.conn, tenant, &id)?;
     principal.filter(|principal| principal.deleted_at.is_none()).ok_or(Error::NotFound)
 }

@@ -122,16 +122,25 @@ fn who_is_named_like_another_is_named_by_id() {
         let (user, agent) = (user["id"].as_str().unwrap(), agent["id"].as_str().unwrap());
         let said =
             format!("keyroll: user {user} and agent {agent} have this name: give the id of the one that is meant\n");
-        for command in
-            [&["key", "issue", "--owner", "ci"][..], &["key", "list", "--owner", "ci"], &["user", "suspend", "ci"]]
-        {
-            assert_eq!(place.run(command).expect(3).stderr, said, "{command:?}");
+        for command in [["key", "issue", "--owner", "ci"], ["key", "list", "--owner", "ci"]] {
+            assert_eq!(place.run(&command).expect(3).stderr, said, "{command:?}");
         }
-        // What asks for an agent or a sponsor means one kind alone.
+        // What speaks of users, of agents or of a sponsor means one kind alone.
+        for (kind, id) in [("user", user), ("agent", agent)] {
+            for command in ["suspend", "activate", "show"] {
+                let done = place.run(&[kind, command, "ci", "--json"]).expect(0).json();
+                assert_eq!((&done["id"], &done["admin_hold"]), (&json!(id), &json!(command == "suspend")));
+            }
+            let read = server.admin().get(&format!("/v1/{kind}s/ci")).expect(200).json();
+            assert_eq!(read["id"], id);
+        }
         assert_eq!(place.run(&["agent", "show", "ci", "--json"]).expect(0).json()["id"], json!(agent));
         place.run(&["agent", "replace", "ci", "ci", "--sponsor", "ci"]).expect(0);
         assert_eq!(place.run(&["key", "issue", "--owner", agent, "--json"]).expect(0).json()["class"], json!("s"));
         assert_eq!(place.run(&["key", "issue", "--owner", user, "--json"]).expect(0).json()["class"], json!("u"));
+        // Where no user has the name, an agent is meant there, too.
+        place.run(&["user", "delete", "ci"]).expect(0);
+        assert_eq!(place.run(&["user", "show", "ci", "--json"]).expect(0).json()["id"], json!(agent));
     }
 }
 
