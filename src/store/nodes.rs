@@ -5,6 +5,8 @@
 //! whether the others know of a commit asks them by its own row; they see it when they look next, and answer by
 //! theirs. So nothing is written as long as nobody asks, but once a second that a server is there.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use diesel::sql_types::{BigInt, Binary, Text};
 
@@ -97,13 +99,13 @@ pub(super) fn join(conn: &mut Conn, own: &Member) -> Result<()> {
 }
 
 /// Looks who is there, and tells what others want to know: that this one is there, and how far it has come. With `asks`
-/// it asks them how far they have.
-pub(super) fn beat(conn: &mut Conn, own: &Member, asks: bool) -> Result<Beat> {
+/// it asks them how far they have. Its row may have gone meanwhile; the process is as old as before.
+pub(super) fn beat(conn: &mut Conn, own: &Member, age: Duration, asks: bool) -> Result<Beat> {
     let overtaking = format!("{OVERTAKING} '{NEWEST}'");
     let sql = format!(
         "WITH told AS MATERIALIZED ({TOLD}), \
          own AS (INSERT INTO nodes AS n (id, version, host, address, schema, started, seen, applied, asks) \
-             SELECT ?, ?, ?, ?, '{NEWEST}', millis, millis, ended, CASE WHEN ? = 1 THEN ended ELSE 0 END FROM told \
+             SELECT ?, ?, ?, ?, '{NEWEST}', millis - ?, millis, ended, CASE WHEN ? = 1 THEN ended ELSE 0 END FROM told \
              WHERE ? = 1 OR NOT EXISTS (SELECT FROM nodes WHERE id = ? \
                  AND seen > millis - {RENEW_MILLIS} AND seen <= millis \
                  AND applied >= (SELECT COALESCE(max(asks), 0) FROM nodes WHERE id <> ?)) \
@@ -116,8 +118,9 @@ pub(super) fn beat(conn: &mut Conn, own: &Member, asks: bool) -> Result<Beat> {
     let (id, asks) = (own.id.as_bytes(), i64::from(asks));
     let texts = [own.version, &own.host, &own.address].map(Bind::Text);
     let [version, host, address] = texts;
-    let binds =
-        [Bind::Bytes(id), version, host, address, Bind::Int(asks), Bind::Int(asks), Bind::Bytes(id), Bind::Bytes(id)];
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    let [age, first, second] = [age, asks, asks].map(Bind::Int);
+    let binds = [Bind::Bytes(id), version, host, address, age, first, second, Bind::Bytes(id), Bind::Bytes(id)];
     type Told = (Vec<u8>, String, String, String, i64, i64, i64, i64, i64, i64);
     type SqlTold = (Binary, Text, Text, Text, BigInt, BigInt, BigInt, BigInt, BigInt, BigInt);
     let rows = conn.load_sql::<SqlTold, Told>(&sql, &binds)?;

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use super::error::{Error, OUTDATED, Result};
 use super::looks::Looks;
+use super::monotonic;
 use super::nodes::{self, Asked, Beat, Member};
 use super::session::{Server, Session};
 
@@ -30,10 +32,10 @@ impl Questions {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn beat(&self, session: &mut Session, own: &Member) -> Result<Arc<Beat>> {
+    fn beat(&self, session: &mut Session, own: &Member, begun: Instant) -> Result<Arc<Beat>> {
         let wanted = self.wanted.load(Ordering::Acquire);
         let asks = wanted > self.asked().question;
-        let mut beat = nodes::beat(&mut session.conn, own, asks)?;
+        let mut beat = nodes::beat(&mut session.conn, own, begun.elapsed(), asks)?;
         let mut asked = self.asked();
         // One that was given up for another may end late.
         if asks && wanted > asked.question {
@@ -48,13 +50,13 @@ impl Pulse {
     /// Makes a node of this process, from the first beat on that the database takes.
     pub(super) fn start(server: &Server, own: Member) -> Result<Pulse> {
         let questions = Arc::<Questions>::default();
-        let (server, asked) = (server.beside(SETTINGS), Arc::clone(&questions));
+        let (server, asked, begun) = (server.beside(SETTINGS), Arc::clone(&questions), monotonic::now());
         let beats = Looks::start_unasked(move || {
             let (server, own, asked, mut session) = (server.beside(SETTINGS), own.clone(), Arc::clone(&asked), None);
             Box::new(move || {
                 let join = |session: &mut Session| nodes::join(&mut session.conn, &own);
                 let beat = |session: &mut Session| {
-                    let told = asked.beat(session, &own);
+                    let told = asked.beat(session, &own, begun);
                     // What was changed meanwhile may be what every statement stands on.
                     if matches!(&told, Err(Error::Unavailable(why)) if why == OUTDATED) {
                         server.give_up(session);

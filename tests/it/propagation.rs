@@ -1,5 +1,6 @@
 //! How far a change that takes access away has come when it is answered, and the nodes that are asked.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use crate::support::server::{Answer, BULK, Client, GROUP, Installation, PATCH, Server, USER};
@@ -124,6 +125,19 @@ fn nodes_answer_each_other_until_one_falls_silent_or_takes_leave() {
     assert!(b.wait().0.success());
     assert_eq!(leave(&a, 5).0, 1);
     assert_eq!(nodes(&place).len(), 1);
+}
+
+#[test]
+fn a_node_whose_row_was_lost_is_as_old_as_before() {
+    let Some(place) = Installation::postgres() else { return };
+    let _server: Server = place.serve(&[]);
+    let time = |node: &Value, name: &str| node[name].as_str().unwrap().parse::<DateTime<Utc>>().unwrap();
+    let row = || nodes(&place).pop();
+    let begun = time(&until("its row", row), "started");
+    until("it is there for a while", || row().filter(|node| time(node, "last_seen") - begun > TimeDelta::seconds(2)));
+    place.sql("DELETE FROM nodes");
+    let started = time(&until("its row again", row), "started");
+    assert!((started - begun).abs() < TimeDelta::milliseconds(500), "{begun} {started}");
 }
 
 #[test]
