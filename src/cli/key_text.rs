@@ -65,8 +65,12 @@ pub(super) fn named(
     if !output.json {
         let key = found("key", &id, service.read_key(context, &id))?;
         let (class, status) = (key.class, key.status);
-        let owner = super::key::named_owner(&key);
-        let owner = owner.map_or_else(|| "nobody that is known".to_owned(), |owner| format!("the {owner}"));
+        let owner = match (&key.owner, super::key::named_owner(&key)) {
+            // Nothing but the id is kept of them.
+            (Some(owner), _) if owner.name.is_none() => format!("a deleted {}, {}", owner.kind.name(), owner.id),
+            (_, Some(owner)) => format!("the {owner}"),
+            (_, None) => "nobody that is known".to_owned(),
+        };
         print::note(&format!("this is a key of {owner}: class {class}, {status}, id {id}"));
     }
     Ok(id)

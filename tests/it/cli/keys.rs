@@ -70,6 +70,11 @@ fn a_key_is_named_by_its_text() {
         assert!(
             connection.stderr.starts_with("keyroll: this is a key of the connection default: class p, active, id ")
         );
+        // Of a deleted owner nothing but the id is kept.
+        let owner = record["owner"]["id"].as_str().unwrap();
+        server.idp().delete(&format!("/scim/v2/Users/{owner}")).expect(204);
+        let deleted = told(&place, &["key", "show", "-"], key).expect(0).stderr;
+        assert_eq!(deleted, format!("keyroll: this is a key of a deleted user, {owner}: class u, revoked, id {id}\n"));
         // Who has its beginning alone has no key, whether or not there is one.
         let other = place.run(&["key", "issue", "--owner", "operator", "--json"]).expect(0).json();
         let other = other["key"].as_str().unwrap();
