@@ -90,14 +90,14 @@ impl Service {
     /// Why nothing can be read, if it cannot. It may wait as long as the store does.
     pub fn trouble_reading(&self) -> Option<Trouble> {
         let read = || -> Result<Option<i64>, Error> {
-            let followed = memory::follow_known(self);
+            // It asks first what fails at once and says why; what other nodes have found of a fork stands in the log's head.
+            match memory::follow_known(self) {
+                Ok(()) | Err(Error::Forked(_)) => {}
+                Err(error) => return Err(error),
+            }
             // What a verification reads: a key, though nobody's.
             self.read(|conn| Ok(store::credentials::holder_or_other(conn, "").map(|_| ())?))?;
-            match followed {
-                // What other nodes have found stands there as well.
-                Ok(()) | Err(Error::Forked(_)) => self.read(|conn| Ok(store::log::forked(conn)?)),
-                Err(error) => Err(error),
-            }
+            self.read(|conn| Ok(store::log::forked(conn)?))
         };
         let log_forked = match read() {
             Ok(forked) => forked,
