@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::class::Class;
-use crate::domain::credential::Status;
+use crate::domain::credential::{Hold, Status};
 use crate::domain::principal::is_operator;
 use crate::domain::{Id, duration};
+use crate::service::keys::identify::IdentifyRequest;
 use crate::service::keys::response::KeyResponse;
+use crate::service::keys::steps::NarrowRequest;
 use crate::service::keys::{self, Filter, Owner};
-use crate::service::{Error, Service};
+use crate::service::request::Text;
+use crate::service::{Context, Error, Service};
 
 #[derive(Subcommand, Debug)]
 pub(super) enum Command {
@@ -61,6 +64,83 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Tell whose a key is that somebody found: by its public part, a hash of its text, or its text
+    #[command(group(ArgGroup::new("clue").required(true).args(["selector", "sha256", "text"])))]
+    Identify {
+        /// Its public part: the twelve letters behind kru_
+        #[arg(long, value_name = "LETTERS")]
+        selector: Option<String>,
+        /// The SHA-256 of its text, in hexadecimal
+        #[arg(long, value_name = "HEX")]
+        sha256: Option<String>,
+        /// -, and its text on standard input or as it is asked for
+        #[arg(value_name = "-", value_parser = ["-"], hide_possible_values = true)]
+        text: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Tell which permissions a key has at this moment, and why it lacks the others
+    Effective {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Hold a key back until it is released
+    Hold {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        /// The reason, which goes by itself
+        #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
+        reason: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Release a key that was held back, for that reason alone
+    Release {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        /// The reason, which goes by itself
+        #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
+        reason: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a key another name
+    Rename {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        /// A name for people
+        name: String,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Take permissions away from a key
+    Narrow {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        /// All that the key may do from now on, api:resource:action
+        #[arg(long, value_name = "PERMISSION", value_parser = permission, required = true)]
+        grant: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Give a key a later end
+    Extend {
+        /// The key's id; or -, and its text on standard input or as it is asked for
+        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+        id: String,
+        /// How long it lives from now on, such as P90D
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        expires_in: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Revoke a key for good
     Revoke {
         /// The key's id; or -, and its text on standard input or as it is asked for
@@ -97,6 +177,34 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             let key = found("key", &id, service.read_key(&context, &id))?;
             show(&key, &key, output)
         }
+        Command::Identify { selector, sha256, text: _, output } => identify(service, selector, sha256, output),
+        Command::Effective { id, output } => {
+            let context = host(service, "key effective")?;
+            let id = key_text::named(service, &context, "effective", id, output)?;
+            print::list(
+                &found("key", &id, service.effective_key(&context, &id))?,
+                "permissions",
+                &["permission", "state"],
+                output,
+            )
+        }
+        Command::Hold { id, reason, output } => {
+            let reason = Hold::parse(&reason).unwrap_or_default();
+            on_key(service, "hold", id, output, |context, id| service.hold_key(context, id, reason, true))
+        }
+        Command::Release { id, reason, output } => {
+            let reason = Hold::parse(&reason).unwrap_or_default();
+            on_key(service, "release", id, output, |context, id| service.hold_key(context, id, reason, false))
+        }
+        Command::Rename { id, name, output } => {
+            on_key(service, "rename", id, output, |context, id| service.rename_key(context, id, &name))
+        }
+        Command::Narrow { id, grant, output } => on_key(service, "narrow", id, output, |context, id| {
+            service.narrow_key(context, id, &NarrowRequest::of(&grant)?)
+        }),
+        Command::Extend { id, expires_in, output } => {
+            on_key(service, "extend", id, output, |context, id| service.extend_key(context, id, &expires_in))
+        }
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
             let id = key_text::named(service, &context, "revoke", id, output)?;
@@ -111,6 +219,34 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
             show(&revoked, &revoked, output)
         }
     }
+}
+
+/// Does something with a key that is named by its id or its text, and shows what became of it.
+fn on_key(
+    service: &Service,
+    verb: &str,
+    id: String,
+    output: Output,
+    work: impl FnOnce(&Context, &str) -> Result<KeyResponse, Error>,
+) -> Result<(), Error> {
+    let context = host(service, &format!("key {verb}"))?;
+    let id = key_text::named(service, &context, verb, id, output)?;
+    let key = found("key", &id, work(&context, &id))?;
+    show(&key, &key, output)
+}
+
+fn identify(service: &Service, selector: Option<String>, sha256: Option<String>, output: Output) -> Result<(), Error> {
+    let context = host(service, "key identify")?;
+    let key = match (&selector, &sha256) {
+        (None, None) => Some(key_text::read_one("identify")?),
+        _ => None,
+    };
+    let clue = IdentifyRequest { key: key.map(Text), selector: selector.map(Text), sha256: sha256.map(Text) };
+    let found = service.identify_key(&context, &clue).map_err(|error| match error {
+        Error::NotFound => Error::Refused("no key of this installation is that one".to_owned()),
+        other => other,
+    })?;
+    show(&found, &found, output)
 }
 
 /// Prints a key; for people, its owner is a few words.

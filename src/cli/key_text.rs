@@ -44,20 +44,8 @@ pub(super) fn named(
     if argument != STANDARD_INPUT {
         return Ok(argument);
     }
-    let text = read().map_err(|error| Error::Refused(format!("no key can be read from standard input: {error}")))?;
-    let texts = key_texts(&text);
-    let text = match (texts.first(), texts.len()) {
-        (Some(one), 1) => one,
-        (None, _) if text.trim().is_empty() => {
-            return Err(Error::Refused(format!(
-                "nothing was read: give the key's text on standard input: keyroll key {verb} - <FILE, or type it where it \
-                 is asked for"
-            )));
-        }
-        (None, _) => text.trim(),
-        (_, count) => return Err(Error::Refused(format!("{count} keys are in what was read: give one of them"))),
-    };
-    let id = service.key_with_text(context, text).map_err(|error| match error {
+    let text = read_one(verb)?;
+    let id = service.key_with_text(context, &text).map_err(|error| match error {
         Error::NotFound => Error::Refused("no key of this installation has that text".to_owned()),
         other => other,
     })?;
@@ -74,6 +62,21 @@ pub(super) fn named(
         print::note(&format!("this is a key of {owner}: class {class}, {status}, id {id}"));
     }
     Ok(id)
+}
+
+/// The text of the one key on standard input.
+pub(super) fn read_one(verb: &str) -> Result<String, Error> {
+    let text = read().map_err(|error| Error::Refused(format!("no key can be read from standard input: {error}")))?;
+    let texts = key_texts(&text);
+    match (texts.first(), texts.len()) {
+        (Some(one), 1) => Ok((*one).to_owned()),
+        (None, _) if text.trim().is_empty() => Err(Error::Refused(format!(
+            "nothing was read: give the key's text on standard input: keyroll key {verb} - <FILE, or type it where it is \
+             asked for"
+        ))),
+        (None, _) => Ok(text.trim().to_owned()),
+        (_, count) => Err(Error::Refused(format!("{count} keys are in what was read: give one of them"))),
+    }
 }
 
 /// What is on standard input; from a terminal a line, unseen.

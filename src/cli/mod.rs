@@ -57,7 +57,7 @@ enum Command {
     Serve(Serving),
     /// Make the database, tenant, operator and connection, and print their keys once
     Init(Output),
-    /// Issue, list and revoke keys
+    /// Issue and list keys, hold them back, change them, find whose one is, revoke them
     #[command(subcommand)]
     Key(key::Command),
     /// List, suspend and delete people

@@ -1,5 +1,7 @@
 //! Credentials: who owns a key, what it may do at most, and whether it works now.
 
+mod life;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde_json::{Value, json};
@@ -9,6 +11,8 @@ use super::id::Id;
 use super::permission::Permissions;
 use super::principal::Principal;
 use super::secret::{self, Digest};
+
+pub use self::life::{Hold, Refused};
 
 /// The lifetime of a key when none is asked for.
 pub const LIFETIME_DEFAULT: TimeDelta = TimeDelta::days(90);
@@ -148,6 +152,9 @@ pub struct Credential {
     pub revoked: Option<Revocation>,
     /// Counts the changes of the row.
     pub version: i64,
+    /// The SHA-256 of its text, by which somebody else's finding of it is told apart: it says nothing of what the key
+    /// may do. None of keys that are older than that.
+    pub text_hash: Option<[u8; 32]>,
 }
 
 /// When and why a key was revoked: final.

@@ -150,6 +150,20 @@ operations! {
         KeyRead: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}"];
         /// Revokes a key; every holder may revoke its own.
         KeyRevoke: Any, "keyroll:keys:revoke", "credential.revoked", Blocking, [POST "/v1/keys/{id}/revoke"];
+        /// Holds a key back until it is released.
+        KeyHold: Admin, "keyroll:keys:hold", "credential.suspended", Blocking, [POST "/v1/keys/{id}/hold"];
+        /// Releases a key that was held back, for that reason alone.
+        KeyRelease: Admin, "keyroll:keys:hold", "credential.released", Blocking, [POST "/v1/keys/{id}/release"];
+        /// Gives a key another name.
+        KeyRename: Admin, "keyroll:keys:write", "credential.renamed", Blocking, [PATCH "/v1/keys/{id}"];
+        /// Takes permissions away from a key.
+        KeyNarrow: Admin, "keyroll:keys:write", "credential.narrowed", Blocking, [POST "/v1/keys/{id}/narrow"];
+        /// Gives a key a later end.
+        KeyExtend: Admin, "keyroll:keys:issue", "credential.extended", Blocking, [POST "/v1/keys/{id}/extend"];
+        /// Tells which permissions a key has at this moment, and why it lacks the others.
+        KeyEffective: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}/effective"];
+        /// Tells whose a key is by its text, its public part, or a hash of its text.
+        KeyIdentify: Admin, "keyroll:keys:identify", "credential.identified", Blocking, [POST "/v1/keys:identify"];
         /// Tells whether a key works and whose it is.
         KeyVerify: Admin, "keyroll:keys:verify", "", Inline, [POST "/v1/verify"];
         /// Tells the caller who it is.

@@ -9,7 +9,7 @@ use std::fmt;
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::class::Class;
@@ -61,7 +61,7 @@ impl PlainKey {
         }
         let class = Class::from_letter(body.strip_prefix("kr")?.chars().next()?)?;
         let (selector, secret) = body.get(3..)?.strip_prefix('_')?.split_once('_')?;
-        if selector.len() != SELECTOR_LEN || !selector.bytes().all(|b| digit(b).is_some()) {
+        if !is_selector(selector) {
             return None;
         }
         let secret = unbase62(secret)?;
@@ -89,6 +89,17 @@ impl PlainKey {
         let crc = base62(&crc32fast::hash(body.as_bytes()).to_be_bytes(), 6);
         body + &crc
     }
+
+    /// The SHA-256 of the whole text: what whoever finds a key may tell of it without telling it. Of 256 random bits it
+    /// gives nothing away.
+    pub fn text_hash(&self) -> [u8; 32] {
+        Sha256::digest(self.reveal()).into()
+    }
+}
+
+/// Whether a text is a public part.
+pub fn is_selector(text: &str) -> bool {
+    text.len() == SELECTOR_LEN && text.bytes().all(|b| digit(b).is_some())
 }
 
 /// How a key is shown once its secret is gone: `kru_8Fq2…`.

@@ -110,6 +110,10 @@ pub enum Conflict {
     AmbiguousName,
     /// Something else builds on it.
     InUse,
+    /// The key was revoked, or its time is over.
+    KeyEnded,
+    /// The row of the key was changed from outside.
+    KeyTampered,
     /// It is one of Keyroll's own principals.
     LocalPrincipal,
     /// Another agent has the name.
@@ -124,12 +128,14 @@ pub enum Conflict {
 
 impl Conflict {
     /// All of them.
-    pub const ALL: [Conflict; 10] = [
+    pub const ALL: [Conflict; 12] = [
         Conflict::AheadOfLog,
         Conflict::AlreadyExists,
         Conflict::AlreadyInitialised,
         Conflict::AmbiguousName,
         Conflict::InUse,
+        Conflict::KeyEnded,
+        Conflict::KeyTampered,
         Conflict::LocalPrincipal,
         Conflict::NameTaken,
         Conflict::NotOfAnAdmin,
@@ -145,6 +151,8 @@ impl Conflict {
             Conflict::AlreadyInitialised => "already_initialised",
             Conflict::AmbiguousName => "ambiguous_name",
             Conflict::InUse => "in_use",
+            Conflict::KeyEnded => "key_ended",
+            Conflict::KeyTampered => "key_tampered",
             Conflict::LocalPrincipal => "local_principal",
             Conflict::NameTaken => "name_taken",
             Conflict::NotOfAnAdmin => "not_of_an_admin",

@@ -60,6 +60,7 @@ row! {
         revoke_reason: Option<String>,
         version: i64,
         mac: Vec<u8>,
+        text_hash: Option<Vec<u8>>,
     }
 }
 
@@ -100,6 +101,7 @@ impl Row {
                 reason: self.revoke_reason.unwrap_or_default(),
             }),
             version: self.version,
+            text_hash: self.text_hash.and_then(|hash| hash.try_into().ok()),
         };
         StoredCredential { credential, mac: if intact { self.mac } else { vec![] } }
     }
@@ -134,6 +136,7 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::class.eq(credential.class.letter().to_string()),
         credentials::connection.eq(id(&credential.connection)),
         credentials::selector.eq(&credential.selector),
+        credentials::text_hash.eq(credential.text_hash.as_ref().map(|hash| &hash[..])),
         credentials::digest.eq(&credential.digest.0[..]),
         credentials::name.eq(&credential.name),
         credentials::permissions.eq(permissions(credential)),
@@ -164,6 +167,26 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::revoke_reason.eq(credential.revoked.as_ref().map(|revoked| revoked.reason.as_str())),
         credentials::version.eq(credential.version),
         mac.map(|mac| credentials::mac.eq(mac)),
+    );
+    let rows = alter!(conn, |c| diesel::update(own).set(changes).execute(c))?;
+    if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
+}
+
+/// Stores what of a credential that works may change: its name, ceiling, end and reasons, with the MAC of the row.
+///
+/// # Errors
+/// [`diesel::result::Error::NotFound`] if there is no such credential.
+pub fn update(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: &[u8]) -> Result<()> {
+    let own = credentials::table
+        .filter((credentials::tenant + 0_i64).eq(tenant.0))
+        .filter(credentials::id.eq(&credential.id.as_bytes()[..]));
+    let changes = (
+        credentials::name.eq(&credential.name),
+        credentials::permissions.eq(permissions(credential)),
+        credentials::expires_at.eq(millis(credential.expires_at)),
+        credentials::reasons.eq(json(&credential.reasons)),
+        credentials::version.eq(credential.version),
+        credentials::mac.eq(mac),
     );
     let rows = alter!(conn, |c| diesel::update(own).set(changes).execute(c))?;
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
@@ -228,6 +251,20 @@ pub fn find(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<Option<Stored
         .select(Row::as_select())
         .filter((credentials::tenant + 0_i64).eq(tenant.0))
         .filter(credentials::id.eq(&id.as_bytes()[..]))
+        .get_result::<Row>(c)
+        .optional())?;
+    Ok(row.map(Row::into_stored))
+}
+
+/// Finds the credential whose text has this SHA-256.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn with_text_hash(conn: &mut Conn, tenant: TenantKey, hash: &[u8; 32]) -> Result<Option<StoredCredential>> {
+    let row = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter((credentials::tenant + 0_i64).eq(tenant.0))
+        .filter(credentials::text_hash.eq(&hash[..]))
         .get_result::<Row>(c)
         .optional())?;
     Ok(row.map(Row::into_stored))

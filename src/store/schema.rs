@@ -175,6 +175,7 @@ diesel::table! {
         revoke_reason -> Nullable<Text>,
         version -> BigInt,
         mac -> Binary,
+        text_hash -> Nullable<Binary>,
     }
 }
 

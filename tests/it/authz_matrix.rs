@@ -69,6 +69,13 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/keys", "/v1/keys", r#"{"owner":{"type":"user","id":"{user}"}}"#),
     ("GET /v1/keys", "/v1/keys?count=1", ""),
     ("GET /v1/keys/{id}", "/v1/keys/{key}", ""),
+    ("POST /v1/keys/{id}/hold", "/v1/keys/{key}/hold", ""),
+    ("POST /v1/keys/{id}/release", "/v1/keys/{key}/release", ""),
+    ("PATCH /v1/keys/{id}", "/v1/keys/{key}", r#"{"name":"x"}"#),
+    ("POST /v1/keys/{id}/narrow", "/v1/keys/{reader}/narrow", r#"{"grant":[{"permissions":["keyroll:keys:read"]}]}"#),
+    ("POST /v1/keys/{id}/extend", "/v1/keys/{key}/extend", r#"{"expires_in":"P100D"}"#),
+    ("GET /v1/keys/{id}/effective", "/v1/keys/{key}/effective", ""),
+    ("POST /v1/keys:identify", "/v1/keys:identify", r#"{"key":"{secret}"}"#),
     ("POST /v1/keys/{id}/revoke", "/v1/keys/{key}/revoke", ""),
     ("POST /v1/verify", "/v1/verify", r#"{"key":"{secret}"}"#),
     ("GET /v1/whoami", "/v1/whoami", ""),
@@ -128,6 +135,11 @@ const MAKERS: &[(&str, Maker)] = &[
     }),
     ("{agent}", |scene| scene.app.idp().post("/Agents", agent(&scene.fresh())).expect(201).id()),
     ("{own_agent}", |scene| scene.made("/v1/agents", json!({"name": scene.fresh()}), "id")),
+    ("{reader}", |scene| {
+        let owner = json!({"type": "user", "id": scene.fill("{auditor}")});
+        let grant = json!([{"permissions": ["keyroll:keys:read", "keyroll:roles:read"]}]);
+        scene.made("/v1/keys", json!({"owner": owner, "grant": grant}), "id")
+    }),
     ("{key}", |scene| scene.app.id_of(&scene.fill("{secret}"))),
     ("{secret}", |scene| scene.app.issue(&scene.fill("{user}"))),
     ("{api}", |scene| scene.made("/v1/apis", json!({"name": scene.fresh()}), "name")),

@@ -35,6 +35,7 @@ mod fuzz;
 mod groups;
 mod keys;
 mod keys_listed;
+mod keys_steps;
 mod leases;
 mod leavers;
 mod lifecycle;

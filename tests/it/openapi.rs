@@ -64,7 +64,7 @@ fn in_order(mut requests: Vec<Request>) -> Vec<Request> {
         ("POST", "roleCreate") => 1,
         ("POST", "agentCreate" | "mappingCreate") => 2,
         ("POST", "keyIssue") => 3,
-        ("POST", "userActivate" | "agentActivate") => 5,
+        ("POST", "userActivate" | "agentActivate" | "keyRelease") => 5,
         ("POST", "keyRevoke") => 6,
         ("DELETE", _) => 7,
         _ => 4,

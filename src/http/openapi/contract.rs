@@ -21,8 +21,10 @@ use crate::service::catalogue::roles::{RoleList, RoleRequest, RoleResponse};
 use crate::service::catalogue::snapshot::MappingList;
 use crate::service::directory::agents::{AgentList, AgentRequest, AgentResponse};
 use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
+use crate::service::keys::identify::{EffectiveResponse, IdentifyRequest};
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
+use crate::service::keys::steps::{ExtendRequest, HoldRequest as KeyHoldRequest, NarrowRequest, RenameRequest};
 use crate::service::keys::verify::VerifyRequest;
 use crate::service::log::feed::ChangeList;
 use crate::service::nodes::Propagation;
@@ -59,6 +61,11 @@ fn takes(operation: Operation) -> Option<Taken> {
     match operation {
         Operation::KeyIssue => required(taken::<KeyRequest>),
         Operation::KeyRevoke => optional(taken::<RevokeRequest>),
+        Operation::KeyHold | Operation::KeyRelease => optional(taken::<KeyHoldRequest>),
+        Operation::KeyRename => required(taken::<RenameRequest>),
+        Operation::KeyNarrow => required(taken::<NarrowRequest>),
+        Operation::KeyExtend => required(taken::<ExtendRequest>),
+        Operation::KeyIdentify => required(taken::<IdentifyRequest>),
         Operation::KeyVerify => required(taken::<VerifyRequest>),
         Operation::UserSuspend | Operation::UserActivate => optional(taken::<HoldRequest>),
         Operation::AgentSuspend | Operation::AgentActivate => optional(taken::<HoldRequest>),
@@ -72,7 +79,7 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::SearchSubjects => required(taken::<SubjectSearchRequest<'_>>),
         Operation::SearchResources => required(taken::<ResourceSearchRequest<'_>>),
         Operation::SearchActions => required(taken::<ActionSearchRequest<'_>>),
-        Operation::KeyList | Operation::KeyRead | Operation::Whoami => None,
+        Operation::KeyList | Operation::KeyRead | Operation::KeyEffective | Operation::Whoami => None,
         Operation::UserList | Operation::UserRead | Operation::UserDelete | Operation::UserAccess => None,
         Operation::AgentList | Operation::AgentRead | Operation::AgentDelete | Operation::AgentAccess => None,
         Operation::ApiList | Operation::ApiRead | Operation::ApiDelete => None,
@@ -92,23 +99,16 @@ fn takes(operation: Operation) -> Option<Taken> {
 /// What is answered when it is done; nothing where the operation is not one of this API.
 fn gives(operation: Operation) -> Vec<Answer> {
     match operation {
-        Operation::Create
-        | Operation::Read
-        | Operation::Replace
-        | Operation::Patch
-        | Operation::Delete
-        | Operation::Search
-        | Operation::SearchAll
-        | Operation::Roles
-        | Operation::Entitlements
-        | Operation::Me
-        | Operation::MeWrite
-        | Operation::Bulk
-        | Operation::Discover => vec![],
+        Operation::Create | Operation::Read | Operation::Replace | Operation::Patch | Operation::Delete => vec![],
+        Operation::Search | Operation::SearchAll | Operation::Roles | Operation::Entitlements => vec![],
+        Operation::Me | Operation::MeWrite | Operation::Bulk | Operation::Discover => vec![],
         Operation::KeyIssue => vec![Answer::json::<IssuedKey>(201, "The key: it is shown this once.")],
         Operation::KeyList => shows::<KeyList>(),
         Operation::KeyRead => shows::<KeyResponse>(),
-        Operation::KeyRevoke => changes::<KeyResponse>(),
+        Operation::KeyRevoke | Operation::KeyHold | Operation::KeyNarrow => changes::<KeyResponse>(),
+        Operation::KeyRelease | Operation::KeyRename | Operation::KeyExtend => shows::<KeyResponse>(),
+        Operation::KeyEffective => shows::<EffectiveResponse>(),
+        Operation::KeyIdentify => shows::<KeyResponse>(),
         Operation::KeyVerify => shows::<VerifyResponse>(),
         Operation::Whoami => shows::<HolderResponse>(),
         Operation::UserList => shows::<UserList>(),

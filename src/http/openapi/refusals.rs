@@ -37,7 +37,7 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
     let is_of_a_moment = parameters::of(operation).iter().any(|one| one.name == parameters::AT.name);
     let may = |status: u16| match status {
         401 => operation.keys() != Keys::Open,
-        404 => is_named || operation == Operation::AccessExplain,
+        404 => is_named || matches!(operation, Operation::AccessExplain | Operation::KeyIdentify),
         408 | 413 => has_body,
         409 => !conflicts(operation).is_empty(),
         412 => is_tagged(operation) || (surface == Surface::V1 && operation.writes()),
@@ -55,6 +55,10 @@ fn conflicts(operation: Operation) -> &'static [Conflict] {
     use Conflict::{AheadOfLog, AlreadyExists, AmbiguousName, InUse, LocalPrincipal, NameTaken, NotOfAnAdmin, Renamed};
     match operation {
         Operation::KeyIssue => &[Conflict::OwnerNotActive],
+        Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow | Operation::KeyExtend => {
+            &[Conflict::KeyEnded, Conflict::KeyTampered]
+        }
+        Operation::KeyRename => &[Conflict::KeyTampered],
         Operation::KeyList => &[AmbiguousName],
         Operation::UserSuspend | Operation::UserDelete => &[LocalPrincipal],
         Operation::AgentCreate => &[NameTaken],

@@ -1,21 +1,15 @@
 //! What somebody may do, and why: `/v1/users/{id}/access`, `/v1/agents/{id}/access`, `/v1/access/explain`.
 
 use super::{ok, read_body};
+use crate::domain::Operation;
 use crate::domain::principal::PrincipalKind;
 use crate::http::call::Call;
 use crate::http::parameters::AT;
 use crate::http::respond::Reply;
 use crate::service::{Error, Service};
 
-pub(in crate::http) fn user(service: &Service, call: &Call) -> Result<Reply, Error> {
-    report(service, call, PrincipalKind::User)
-}
-
-pub(in crate::http) fn agent(service: &Service, call: &Call) -> Result<Reply, Error> {
-    report(service, call, PrincipalKind::Agent)
-}
-
-fn report(service: &Service, call: &Call, kind: PrincipalKind) -> Result<Reply, Error> {
+pub(in crate::http) fn report(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let kind = if call.operation == Operation::AgentAccess { PrincipalKind::Agent } else { PrincipalKind::User };
     ok(&service.read_access(call.context()?, kind, &call.request.id, AT.text(&call.request))?)
 }
 

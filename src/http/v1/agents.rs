@@ -1,6 +1,7 @@
 //! `/v1/agents`.
 
 use super::{created, empty, hold_reason, ok, read_body};
+use crate::domain::Operation;
 use crate::http::call::Call;
 use crate::http::parameters;
 use crate::http::respond::Reply;
@@ -25,12 +26,10 @@ pub(in crate::http) fn replace(service: &Service, call: &Call) -> Result<Reply, 
     ok(&service.replace_agent(call.context()?, &call.request.id, &read_body(call)?)?)
 }
 
-pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_agent(call.context()?, &call.request.id, Hold::Put, hold_reason(call)?.as_deref())?)
-}
-
-pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_agent(call.context()?, &call.request.id, Hold::Lift, hold_reason(call)?.as_deref())?)
+/// Suspends by an admin's hold, or lifts it.
+pub(in crate::http) fn hold(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let hold = if call.operation == Operation::AgentSuspend { Hold::Put } else { Hold::Lift };
+    ok(&service.hold_agent(call.context()?, &call.request.id, hold, hold_reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

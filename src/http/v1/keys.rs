@@ -1,11 +1,13 @@
 //! `/v1/keys`, `/v1/verify`, `/v1/whoami`.
 
 use super::{ok, read_body, read_optional_body};
+use crate::domain::Operation;
 use crate::http::call::Call;
 use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::keys::request::RevokeRequest;
+use crate::service::keys::steps::{ExtendRequest, HoldRequest, NarrowRequest, RenameRequest};
 use crate::service::{Cached, Error, Service};
 
 pub(in crate::http) fn issue(service: &Service, call: &Call) -> Result<Reply, Error> {
@@ -31,6 +33,35 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
 pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request: RevokeRequest = read_optional_body(call)?;
     ok(&service.revoke_key(call.context()?, &call.request.id, request.reason.as_deref())?)
+}
+
+/// Holds back, or releases.
+pub(in crate::http) fn hold(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request: HoldRequest = read_optional_body(call)?;
+    let hold = call.operation == Operation::KeyHold;
+    ok(&service.hold_key(call.context()?, &call.request.id, request.reason, hold)?)
+}
+
+pub(in crate::http) fn rename(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request: RenameRequest = read_body(call)?;
+    ok(&service.rename_key(call.context()?, &call.request.id, &request.name)?)
+}
+
+pub(in crate::http) fn narrow(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.narrow_key(call.context()?, &call.request.id, &read_body::<NarrowRequest>(call)?)?)
+}
+
+pub(in crate::http) fn extend(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request: ExtendRequest = read_body(call)?;
+    ok(&service.extend_key(call.context()?, &call.request.id, &request.expires_in)?)
+}
+
+pub(in crate::http) fn effective(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.effective_key(call.context()?, &call.request.id)?)
+}
+
+pub(in crate::http) fn identify(service: &Service, call: &Call) -> Result<Reply, Error> {
+    ok(&service.identify_key(call.context()?, &read_body(call)?)?)
 }
 
 pub(in crate::http) fn verify(service: &Service, call: &Call) -> Result<Reply, Error> {

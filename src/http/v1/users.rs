@@ -1,6 +1,7 @@
 //! `/v1/users`.
 
 use super::{empty, hold_reason, ok};
+use crate::domain::Operation;
 use crate::http::call::Call;
 use crate::http::parameters;
 use crate::http::respond::Reply;
@@ -16,12 +17,10 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
     ok(&service.read_user(call.context()?, &call.request.id)?)
 }
 
-pub(in crate::http) fn suspend(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Put, hold_reason(call)?.as_deref())?)
-}
-
-pub(in crate::http) fn activate(service: &Service, call: &Call) -> Result<Reply, Error> {
-    ok(&service.hold_user(call.context()?, &call.request.id, Hold::Lift, hold_reason(call)?.as_deref())?)
+/// Suspends by an admin's hold, or lifts it.
+pub(in crate::http) fn hold(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let hold = if call.operation == Operation::UserSuspend { Hold::Put } else { Hold::Lift };
+    ok(&service.hold_user(call.context()?, &call.request.id, hold, hold_reason(call)?.as_deref())?)
 }
 
 pub(in crate::http) fn delete(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -1,12 +1,14 @@
 //! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
-//! [`verify`]; [`list`] finds and shows them; [`hint`] says what is to be done about a refusal.
+//! [`verify`]; [`steps`] are what becomes of them meanwhile; [`list`] finds and shows them, [`identify`] one that was found; [`hint`] says what is to be done about a refusal.
 
 pub(in crate::service) mod cascade;
 pub mod expiring;
 pub mod hint;
+pub mod identify;
 pub mod list;
 pub mod request;
 pub mod response;
+pub mod steps;
 pub mod verify;
 
 use chrono::TimeDelta;
@@ -72,6 +74,7 @@ pub(in crate::service) fn issue(
         reasons: vec![],
         revoked: None,
         version: 1,
+        text_hash: Some(key.text_hash()),
     };
     let mac = change.service.keyring().row_mac(&credential.canonical(&tenant.id));
     store::credentials::insert(change.conn, tenant.key, &credential, &mac)?;

@@ -10,7 +10,7 @@ use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
-use crate::domain::{Connection, Id, Operation, Permission, Principal, duration};
+use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, duration};
 use crate::service::access::{liveness, people};
 use crate::service::error::Conflict;
 use crate::service::keys::response::{IssuedKey, KeyResponse};
@@ -19,9 +19,9 @@ use crate::service::request::{List, Object, Text, present};
 use crate::service::{Change, Context, Error, Service, access, change};
 use crate::store;
 
-const NAME_MAX: usize = 200;
+pub(in crate::service::keys) const NAME_MAX: usize = 200;
 /// Permissions in one grant: they are read with the key, each time.
-const PERMISSIONS_MAX: usize = 1_000;
+pub(in crate::service::keys) const PERMISSIONS_MAX: usize = 1_000;
 
 /// A key that is to be issued.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
@@ -77,8 +77,8 @@ struct IssueRequest {
 }
 
 /// A permission that a request asks for, and where.
-struct Asked {
-    permission: Permission,
+pub(in crate::service::keys) struct Asked {
+    pub(in crate::service::keys) permission: Permission,
     pointer: String,
 }
 
@@ -208,7 +208,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
 }
 
 /// What no api offers is a slip of the pen: it would seem to be granted and never be.
-fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
+pub(in crate::service::keys) fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
     let policy = change.policy()?;
     match asked.iter().find(|one| !policy.knows(&one.permission)) {
         Some(one) => Err(Error::invalid(&*one.pointer, policy.why_unknown(&one.permission))),
@@ -224,17 +224,27 @@ fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &[Asked]) -> Re
             return Err(hint::lacking(change, owner, permission)?);
         }
         let caller = &change.context.caller;
-        let Some(holder) = caller.key() else { continue };
-        let minting = Permission::parse(Operation::KeyIssue.permission());
-        if minting.is_some_and(|minting| permission.overlaps(&minting)) {
-            return Err(Error::Forbidden(format!(
-                "{permission} would let the key issue keys: only the host grants that"
-            )));
-        }
-        let own = holder.owner.id == owner.id;
-        if (permission.api() == KEYROLL || own) && !caller.may(permission) {
-            return Err(Error::Forbidden(format!("the caller does not hold {permission}")));
-        }
+        let own = caller.key().is_some_and(|holder| holder.owner.id == owner.id);
+        check_minting(caller, own, permission)?;
+    }
+    Ok(())
+}
+
+/// Whether a caller may let a key have this permission, be it its own or another's.
+pub(in crate::service::keys) fn check_minting(
+    caller: &Caller,
+    own: bool,
+    permission: &Permission,
+) -> Result<(), Error> {
+    if caller.key().is_none() {
+        return Ok(());
+    }
+    let minting = Permission::parse(Operation::KeyIssue.permission());
+    if minting.is_some_and(|minting| permission.overlaps(&minting)) {
+        return Err(Error::Forbidden(format!("{permission} would let the key issue keys: only the host grants that")));
+    }
+    if (permission.api() == KEYROLL || own) && !caller.may(permission) {
+        return Err(Error::Forbidden(format!("the caller does not hold {permission}")));
     }
     Ok(())
 }
@@ -265,7 +275,9 @@ impl OwnerRequest {
 }
 
 /// The permissions of all grants: without any, the request should have none.
-fn grant(List(items): &List<Object<GrantRequest>, PERMISSIONS_MAX>) -> Result<Vec<Asked>, Error> {
+pub(in crate::service::keys) fn grant(
+    List(items): &List<Object<GrantRequest>, PERMISSIONS_MAX>,
+) -> Result<Vec<Asked>, Error> {
     let mut all = vec![];
     for (n, Object(item)) in items.iter().enumerate() {
         let permissions = item.permissions.iter().flat_map(|list| list.0.iter().cloned());
@@ -284,7 +296,7 @@ fn pointer(item: usize, place: usize) -> String {
     format!("/grant/{item}/permissions/{place}")
 }
 
-fn asked(item: usize, place: usize, text: &str) -> Result<Asked, Error> {
+pub(in crate::service::keys) fn asked(item: usize, place: usize, text: &str) -> Result<Asked, Error> {
     let pointer = pointer(item, place);
     match Permission::parse(text) {
         Some(permission) => Ok(Asked { permission, pointer }),
@@ -292,7 +304,7 @@ fn asked(item: usize, place: usize, text: &str) -> Result<Asked, Error> {
     }
 }
 
-fn lifetime(text: Option<&str>) -> Result<Option<TimeDelta>, Error> {
+pub(in crate::service::keys) fn lifetime(text: Option<&str>) -> Result<Option<TimeDelta>, Error> {
     let Some(text) = text else { return Ok(None) };
     let lifetime = duration::parse(text)
         .ok_or_else(|| Error::invalid("/expires_in", format!("expires_in: {text} is not a duration such as P30D")))?;

@@ -20,7 +20,7 @@ fn help_of_the_program_and_its_server() {
     Commands:
       serve    Serve SCIM and the API; on an empty database do first what init does
       init     Make the database, tenant, operator and connection, and print their keys once
-      key      Issue, list and revoke keys
+      key      Issue and list keys, hold them back, change them, find whose one is, revoke them
       user     List, suspend and delete people
       agent    Make, list and suspend agents: services, jobs, AI agents
       role     Define roles: named sets of permissions
@@ -78,16 +78,23 @@ fn help_of_the_program_and_its_server() {
 #[test]
 fn help_of_keys() {
     insta::assert_snapshot!(help(&["key"]), @r#"
-    Issue, list and revoke keys
+    Issue and list keys, hold them back, change them, find whose one is, revoke them
 
     Usage: keyroll key [OPTIONS] <COMMAND>
 
     Commands:
-      issue   Issue a key; it is shown this once
-      list    List keys, each with its owner and the status that verification would tell
-      show    Show the record of a key
-      revoke  Revoke a key for good
-      help    Print this message or the help of the given subcommand(s)
+      issue      Issue a key; it is shown this once
+      list       List keys, each with its owner and the status that verification would tell
+      show       Show the record of a key
+      identify   Tell whose a key is that somebody found: by its public part, a hash of its text, or its text
+      effective  Tell which permissions a key has at this moment, and why it lacks the others
+      hold       Hold a key back until it is released
+      release    Release a key that was held back, for that reason alone
+      rename     Give a key another name
+      narrow     Take permissions away from a key
+      extend     Give a key a later end
+      revoke     Revoke a key for good
+      help       Print this message or the help of the given subcommand(s)
 
     Options:
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]

@@ -302,3 +302,41 @@ fn keys_are_listed_by_what_is_asked_for() {
         assert!(soon.stderr.starts_with(said), "{soon:?}");
     }
 }
+
+#[test]
+fn what_becomes_of_a_key_on_the_host() {
+    for place in Installation::each() {
+        let first = place.run(&["init", "--json"]).expect(0).json();
+        let admin = first["admin_key"].as_str().unwrap();
+        let grant = "keyroll:keys:read";
+        let issue =
+            ["key", "issue", "--owner", "operator", "--grant", grant, "--grant", "keyroll:roles:read", "--json"];
+        let issued = place.run(&issue).expect(0).json();
+        let (id, key) = (issued["id"].as_str().unwrap(), issued["key"].as_str().unwrap());
+        let run = |arguments: &[&str]| place.run(&[arguments, &["--json"]].concat());
+        let done = |arguments: &[&str]| run(arguments).expect(0).json();
+        assert_eq!(done(&["key", "hold", id])["reasons"], json!(["admin_hold"]));
+        assert_eq!(done(&["key", "hold", id, "--reason", "leak_suspected"])["status"], json!("suspended"));
+        assert_eq!(done(&["key", "release", id])["reasons"], json!(["leak_suspected"]));
+        assert_eq!(done(&["key", "release", id, "--reason", "leak_suspected"])["status"], json!("active"));
+        assert_eq!(done(&["key", "rename", id, "old laptop"])["name"], json!("old laptop"));
+        assert_eq!(done(&["key", "narrow", id, "--grant", grant])["grant"], json!([{"permissions": [grant]}]));
+        assert_eq!(run(&["key", "narrow", id, "--grant", "keyroll:roles:read"]).code, 1);
+        let ends = done(&["key", "extend", id, "--expires-in", "P200D"])["expires_at"].clone();
+        assert!(ends.as_str() > issued["expires_at"].as_str(), "{ends}");
+        assert_eq!(run(&["key", "extend", id, "--expires-in", "P1D"]).code, 1);
+        let effective = done(&["key", "effective", id]);
+        assert_eq!(effective, json!({"permissions": [{"permission": grant, "state": "granted"}]}));
+        let shown = place.run(&["key", "effective", id]).expect(0).stdout;
+        assert!(shown.contains("PERMISSION") && shown.contains("granted"), "{shown}");
+        assert_eq!(done(&["key", "identify", "--selector", &key[..16]])["id"], json!(id));
+        let found = told(&place, &["key", "identify", "-"], &format!("found: {key}\n")).expect(0);
+        assert!(found.stdout.contains(id) && !format!("{found:?}").contains(&key[17..]), "{found:?}");
+        let nobody = run(&["key", "identify", "--sha256", &"0".repeat(64)]);
+        assert_eq!((nobody.code, nobody.stderr.as_str()), (1, "keyroll: no key of this installation is that one\n"));
+        assert_eq!(run(&["key", "identify"]).code, 2);
+        assert_eq!(run(&["key", "identify", admin]).code, 2);
+        done(&["key", "revoke", id]);
+        assert_eq!(run(&["key", "hold", id]).code, 3);
+    }
+}

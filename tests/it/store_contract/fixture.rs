@@ -114,5 +114,6 @@ pub fn credential(number: u64, owner: u64) -> Credential {
         reasons: vec![],
         revoked: None,
         version: 1,
+        text_hash: None,
     }
 }

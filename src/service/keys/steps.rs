@@ -1,0 +1,176 @@
+//! What an admin does to a key that works: holds it back, releases it, names it, takes permissions away, gives it a later
+//! end. Each step is one of the record's own (`domain::credential`), with a record in the log.
+
+use chrono::TimeDelta;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::domain::class::Class;
+use crate::domain::credential::{Hold, Refused};
+use crate::domain::log::Entry;
+use crate::domain::secret::holds_key_text;
+use crate::domain::{Credential, Id, Operation, Permissions};
+use crate::service::error::Conflict;
+use crate::service::intact::is_intact;
+use crate::service::keys::request::{
+    GrantRequest, NAME_MAX, PERMISSIONS_MAX, asked, check_known, check_minting, grant, lifetime,
+};
+use crate::service::keys::response::KeyResponse;
+use crate::service::keys::{list, to_millis};
+use crate::service::request::{List, Object, Text};
+use crate::service::{Change, Context, Error, Service, change};
+use crate::store;
+
+/// Why a key is held back, or which reason goes.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyHoldRequest")]
+pub struct HoldRequest {
+    /// Each reason goes by itself; `admin_hold` without one.
+    #[serde(default)]
+    pub reason: Hold,
+}
+
+/// Another name of a key.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "KeyChanges")]
+pub struct RenameRequest {
+    /// For people.
+    pub name: Text<NAME_MAX>,
+}
+
+/// A smaller grant.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NarrowRequest {
+    /// All that the key may be used for from now on; each permission is one that it has.
+    pub grant: List<Object<GrantRequest>, PERMISSIONS_MAX>,
+}
+
+/// A later end.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendRequest {
+    /// How long it works from now on: an ISO 8601 duration; never past `P365D` from when it was issued.
+    #[schemars(extend("format" = "duration"))]
+    pub expires_in: Text,
+}
+
+impl NarrowRequest {
+    /// The same of texts, from the command line.
+    ///
+    /// # Errors
+    /// 422 for what is no permission.
+    pub fn of(texts: &[String]) -> Result<NarrowRequest, Error> {
+        let parsed = texts.iter().enumerate().map(|(n, text)| asked(0, n, text).map(|one| one.permission));
+        let permissions = Some(List(parsed.collect::<Result<_, _>>()?));
+        Ok(NarrowRequest { grant: List(vec![Object(GrantRequest { permissions })]) })
+    }
+}
+
+impl Service {
+    /// Holds a key back for a reason (`hold`), or lets that reason go; other reasons stay. Doing it again changes nothing.
+    ///
+    /// # Errors
+    /// 404 if there is no such key, 409 if it has ended.
+    pub fn hold_key(&self, context: &Context, id: &str, reason: Hold, hold: bool) -> Result<KeyResponse, Error> {
+        let operation = if hold { Operation::KeyHold } else { Operation::KeyRelease };
+        step(self, context, operation, id, move |change, key| {
+            let next = if hold { key.hold(reason, change.now) } else { key.release(reason, change.now) };
+            Ok((next.map_err(refused)?, ("reason", reason.name().into())))
+        })
+    }
+
+    /// Gives a key another name. The log tells that, and neither name: it may be a person's.
+    ///
+    /// # Errors
+    /// 404 if there is no such key, 422 for a name that is a key's text.
+    pub fn rename_key(&self, context: &Context, id: &str, name: &str) -> Result<KeyResponse, Error> {
+        if holds_key_text(name) {
+            return Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept"));
+        }
+        let name = name.to_owned();
+        step(self, context, Operation::KeyRename, id, move |_, key| {
+            Ok((Credential { name: name.clone(), ..key }, ("paths", vec!["name"].into())))
+        })
+    }
+
+    /// Takes permissions away from a key.
+    ///
+    /// # Errors
+    /// 404 if there is no such key, 409 if it has ended, 403 for a permission that it does not have, 422 for one that no api
+    /// has and for none at all.
+    pub fn narrow_key(&self, context: &Context, id: &str, request: &NarrowRequest) -> Result<KeyResponse, Error> {
+        let asked = grant(&request.grant)?;
+        step(self, context, Operation::KeyNarrow, id, move |change, key| {
+            check_known(change, &asked)?;
+            let to: Permissions = asked.iter().map(|one| one.permission.clone()).collect();
+            let told = to.texts().into();
+            Ok((key.narrow(to, change.now).map_err(refused)?, ("permissions", told)))
+        })
+    }
+
+    /// Gives a key a later end: what it is to be issued again, so the caller is held to the same.
+    ///
+    /// # Errors
+    /// 404 if there is no such key, 409 if it has ended, 403 for one that the caller could not issue, 422 for an end that is
+    /// not later or too late.
+    pub fn extend_key(&self, context: &Context, id: &str, expires_in: &str) -> Result<KeyResponse, Error> {
+        let lifetime = lifetime(Some(expires_in))?.unwrap_or(TimeDelta::zero());
+        step(self, context, Operation::KeyExtend, id, move |change, key| {
+            let caller = &change.context.caller;
+            if key.class == Class::Provisioning && caller.key().is_some() {
+                return Err(Error::Forbidden("the key of a connection is extended on the host alone".to_owned()));
+            }
+            let own = caller.key().is_some_and(|holder| holder.owner.id == key.owner);
+            let all = key.grant.permissions().into_iter().flat_map(Permissions::iter);
+            all.into_iter().try_for_each(|permission| check_minting(caller, own, permission))?;
+            let next = key.extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
+            let until = crate::scim::text::render_time(next.expires_at);
+            Ok((next, ("expires_at", until.into())))
+        })
+    }
+}
+
+/// What a step makes of a key, and what its record says of it.
+type Step = (Credential, (&'static str, Value));
+
+/// Takes a step in a key's life; one that changes nothing leaves no record.
+fn step(
+    service: &Service,
+    context: &Context,
+    operation: Operation,
+    id: &str,
+    f: impl Fn(&mut Change<'_>, Credential) -> Result<Step, Error> + Send + 'static,
+) -> Result<KeyResponse, Error> {
+    let id = Id::parse(id).ok_or(Error::NotFound)?;
+    change::perform(service, context, operation, None, move |change| {
+        let (tenant, keyring) = (change.tenant(), change.service.keyring());
+        let stored = store::credentials::find(change.conn, tenant.key, &id)?.ok_or(Error::NotFound)?;
+        // Sealing it anew would make somebody else's edit ours.
+        if !is_intact(keyring, tenant, &stored) {
+            let detail = "the row of this key was changed from outside: it works nowhere, and can only be revoked";
+            return Err(Error::Conflict { code: Conflict::KeyTampered, detail: detail.to_owned() });
+        }
+        let (mut next, (name, told)) = f(change, stored.credential.clone())?;
+        if next != stored.credential {
+            next.version = next.version.saturating_add(1);
+            let mac = keyring.row_mac(&next.canonical(&tenant.id));
+            store::credentials::update(change.conn, tenant.key, &next, &mac)?;
+            let entry = Entry::new(operation.action(), "credential", id).with("owner", next.owner.to_string());
+            change.record(entry.with(name, told));
+        }
+        let stored = store::credentials::find(change.conn, tenant.key, &id)?.ok_or(Error::NotFound)?;
+        list::shown(change.service, change.conn, change.context, stored)
+    })
+}
+
+fn refused(why: Refused) -> Error {
+    match why {
+        Refused::Ended => Error::Conflict { code: Conflict::KeyEnded, detail: why.to_string() },
+        Refused::Wider(_) => Error::Forbidden(why.to_string()),
+        Refused::NotLater(_) | Refused::TooLong(_) => Error::invalid("/expires_in", format!("expires_in: {why}")),
+    }
+}
