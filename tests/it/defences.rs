@@ -127,7 +127,7 @@ fn what_was_read_before_a_change_is_not_remembered_after_it() {
         // A document.
         let (olga, _) = chief(app, "olga@example.com");
         app.overtaken(
-            "FROM resources r LEFT JOIN external_ids",
+            "external_ids x",
             || idp.get(&path(&olga)),
             || {
                 idp.patch(&path(&olga), replace("active", false)).expect(200);

@@ -52,7 +52,8 @@ fn actions_that_a_subject_may_carry_out() {
         assert_eq!(actions(app, subject("user", "nobody"), "crm:leads"), json!([]));
         assert_eq!(actions(app, subject("spaceship", "1"), "crm:leads"), json!([]));
         // A key: both halves.
-        assert_eq!(actions(app, mira.clone(), "keyroll:keys"), names(&["issue", "read", "revoke", "verify"]));
+        let all = names(&["hold", "identify", "issue", "read", "revoke", "verify", "write"]);
+        assert_eq!(actions(app, mira.clone(), "keyroll:keys"), all);
         let grant = json!([{"permissions": ["keyroll:keys:read", "keyroll:keys:verify"]}]);
         let key = app.admin().post("/v1/keys", json!({"owner": mira, "grant": grant})).expect(201).id();
         assert_eq!(actions(app, subject("key", &key), "keyroll:keys"), names(&["read", "verify"]));
