@@ -15,6 +15,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import urllib.parse
 import urllib.request
 
 import schemathesis
@@ -23,8 +24,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 # What others build on cannot be removed; these go in its place.
 SPARED, SPARE = {"DELETE /v1/apis/{id}": "billing", "DELETE /v1/roles/{id}": "billing.reader"}, "spare"
 NOBODY = "00000000-0000-7000-8000-000000000000"
-# What the hooks are told: which ids stand for which in requests, and the file that statuses are written to.
-NAMES, STATUSES = "DESCRIBED_NAMES", "DESCRIBED_STATUSES"
+# What the hooks are told: which ids stand for which in requests, which besides in those of one operation, and the file
+# that statuses are written to.
+NAMES, INSTEAD, STATUSES = "DESCRIBED_NAMES", "DESCRIBED_INSTEAD", "DESCRIBED_STATUSES"
 
 # What is made before the rest, since the rest speaks of it.
 STORY = ["/v1/apis", "/v1/roles", "/v1/agents", "/v1/mappings", "/v1/keys"]
@@ -42,6 +44,7 @@ def before_call(context, case, kwargs):
     names = json.loads(os.environ[NAMES])
     if case.operation.label in SPARED:
         names[SPARED[case.operation.label]] = SPARE
+    names |= json.loads(os.environ[INSTEAD]).get(case.operation.label, {})
     case.path_parameters = named(case.path_parameters or {}, names)
     if isinstance(case.body, (dict, list)):
         case.body = named(case.body, names)
@@ -68,24 +71,37 @@ def ask(url, key, body=None):
 
 
 def tell_story(url, document, admin, idp):
-    """Makes what the examples speak of, and what nobody needs; gives the ids that are others than theirs."""
+    """Makes what the examples speak of, and what nobody needs; gives the ids that are others than theirs, and those that
+    are others in one operation: the key that the rest speaks of is not to end, nor is whose it is."""
     def example(path):
         return document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["example"]
 
     def example_id(path):
         return document["paths"][path]["get"]["parameters"][0]["example"]
 
-    user = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "mira@example.com"}
-    names = {example("/v1/keys")["owner"]["id"]: ask(f"{url}/scim/v2/Users", idp, user)["id"]}
+    def user(name):
+        person = {"schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": name}
+        return ask(f"{url}/scim/v2/Users", idp, person)["id"]
+
+    mira = "mira@example.com"
+    names = {example("/v1/keys")["owner"]["id"]: user(mira)}
+    user(SPARE)
     for path in STORY:
         made = ask(f"{url}{path}", admin, named(example(path), names))
         if path in ["/v1/mappings", "/v1/keys"]:
             names[example_id(f"{path}/{{id}}")] = made["id"]
     for path in ["/v1/apis", "/v1/roles"]:
         ask(f"{url}{path}", admin, {"name": SPARE})
+    spare = ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names))["id"]
     # Whoever revoked the key in use would try nothing behind that.
     names[ask(f"{url}/v1/whoami", admin)["key_id"]] = NOBODY
-    return names
+    key = example_id("/v1/keys/{id}")
+    # In a path it may be quoted already.
+    gone = dict.fromkeys([mira, urllib.parse.quote(mira), names[example("/v1/keys")["owner"]["id"]]], SPARE)
+    return names, {
+        "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone,
+        "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare),
+    }
 
 
 def main():
@@ -95,8 +111,10 @@ def main():
     # schemathesis leaves files where it is started.
     with tempfile.TemporaryDirectory() as folder:
         statuses = pathlib.Path(folder, "statuses")
+        names, instead = tell_story(url, document, admin, idp)
         told = {
-            NAMES: json.dumps(tell_story(url, document, admin, idp)),
+            NAMES: json.dumps(names),
+            INSTEAD: json.dumps(instead),
             STATUSES: str(statuses),
             "SCHEMATHESIS_HOOKS": pathlib.Path(__file__).stem,
             "PYTHONPATH": str(HERE),

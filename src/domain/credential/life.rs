@@ -1,7 +1,7 @@
 //! How a key's life goes on: each step takes the record as it is and gives the next one, or refuses (credentials.md
 //! §3.2). What ended does not come back, and no step widens what a key may do.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
@@ -116,18 +116,15 @@ impl Credential {
         }
     }
 
-    /// The longest that it may still live.
-    pub fn time_left(&self, now: DateTime<Utc>) -> TimeDelta {
-        if self.revoked.is_some() { TimeDelta::zero() } else { (self.expires_at - now).max(TimeDelta::zero()) }
-    }
-
     fn alive(self, now: DateTime<Utc>) -> Result<Credential, Refused> {
-        if self.time_left(now).is_zero() { Err(Refused::Ended) } else { Ok(self) }
+        if self.revoked.is_some() || now >= self.expires_at { Err(Refused::Ended) } else { Ok(self) }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::domain::class::Class;
     use crate::domain::id::Id;

@@ -17,7 +17,7 @@ pub use self::list::Filter;
 pub use self::request::Owner;
 use self::response::{HolderResponse, KeyResponse, Whoami};
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Revocation};
+use crate::domain::credential::{Grant, LIFETIME_PROVISIONING};
 use crate::domain::log::Entry;
 use crate::domain::mapping::Person;
 use crate::domain::secret::{PlainKey, holds_key_text};
@@ -101,8 +101,9 @@ pub(in crate::service) fn revoke(change: &mut Change<'_>, stored: StoredCredenti
     let tenant = change.tenant();
     let keyring = change.service.keyring();
     let intact = is_intact(keyring, tenant, &stored);
-    let mut credential = stored.credential;
-    credential.revoked = Some(Revocation { at: to_millis(change.now), reason: reason.to_owned() });
+    // What somebody wrote into the row of its end is not its end.
+    let known = if intact { stored.credential } else { Credential { revoked: None, ..stored.credential } };
+    let mut credential = known.revoke(reason, to_millis(change.now));
     credential.version = credential.version.saturating_add(1);
     let mac = intact.then(|| keyring.row_mac(&credential.canonical(&tenant.id)));
     store::credentials::revoke(change.conn, tenant.key, &credential, mac.as_ref().map(<[u8; 32]>::as_slice))?;

@@ -11,6 +11,7 @@ use crate::domain::credential::{Hold, Refused};
 use crate::domain::log::Entry;
 use crate::domain::secret::holds_key_text;
 use crate::domain::{Credential, Id, Operation, Permissions};
+use crate::scim::text::render_time;
 use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
 use crate::service::keys::request::{
@@ -128,7 +129,7 @@ impl Service {
             let all = key.grant.permissions().into_iter().flat_map(Permissions::iter);
             all.into_iter().try_for_each(|permission| check_minting(caller, own, permission))?;
             let next = key.extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
-            let until = crate::scim::text::render_time(next.expires_at);
+            let until = render_time(next.expires_at);
             Ok((next, ("expires_at", until.into())))
         })
     }
