@@ -83,18 +83,34 @@ fn object(members: Map<String, Value>, tolerances: &mut Tolerances) -> Result<Ma
 
 fn whole(path: Value, tolerances: &mut Tolerances) -> Value {
     match path {
-        Value::String(path) => {
-            // Between quotes stands what elements are compared with.
-            let parts = path.split('"').enumerate();
-            let mended = parts.map(|(n, part)| match n % 2 == 0 || is_uuid(&part.replace('\0', "")) {
-                true => kept(part.to_owned(), tolerances),
-                false => part.to_owned(),
-            });
-            Value::String(mended.collect::<Vec<_>>().join("\""))
-        }
+        Value::String(path) => Value::String(whole_path(&path, tolerances)),
         Value::Array(items) => items.into_iter().map(|item| whole(item, tolerances)).collect(),
         other => other,
     }
+}
+
+/// A path without what cannot be kept of its names and of ids. The rest of a filter stays: another one would choose others.
+fn whole_path(path: &str, tolerances: &mut Tolerances) -> String {
+    let (mut in_filter, mut found) = (false, Vec::new());
+    for (n, part) in path.split('"').enumerate() {
+        // Between quotes stands what elements are compared with.
+        if n % 2 == 1 {
+            let is_id = is_uuid(&part.replace('\0', ""));
+            found.push(if is_id { kept(part.to_owned(), tolerances) } else { part.to_owned() });
+            continue;
+        }
+        let mut text = String::with_capacity(part.len());
+        for letter in part.chars() {
+            in_filter = letter == '[' || in_filter && letter != ']';
+            if letter != '\0' || in_filter {
+                text.push(letter);
+            } else {
+                tolerances.allow(Tolerance::OverLimit);
+            }
+        }
+        found.push(text);
+    }
+    found.join("\"")
 }
 
 /// Whether a text has the form of the ids here.
@@ -154,6 +170,7 @@ mod tests {
             json!({"path": "members[value sw \"\0\"].display"}),
             "auto-008",
         );
+        check(json!({"path": "members[value p\0r]"}), json!({"path": "members[value p\0r]"}), "");
         check(json!([{"Path": "\0"}, {"a\0": {"\0b": 1}}]), json!([{"Path": ""}, {"a": {"b": 1}}]), "auto-008");
         let twice = "two names of one object are the same without what cannot be kept of them";
         check(json!({"a": 1, "\0A": 2}), json!(twice), "auto-008");

@@ -185,6 +185,8 @@ fn nothing_that_says_who_goes_is_swallowed() {
                 json!({"op": "remove", "path": "members", "value": [one(&a), {"_id": b}]}),
                 json!({"op": "remove", "path": "members[value sw \"\0\"]"}),
                 json!({"op": "remove", "path": "members[value ne \"x\0\"]"}),
+                json!({"op": "remove", "path": "members[value p\0r]"}),
+                json!({"op": "remove", "path": "members[ty\0pe eq \"User\"]"}),
             ];
             for odd in alone.iter().chain(&beside) {
                 for job in [json!([odd]), json!([gone(&c), odd]), json!([odd, gone(&c)])] {
