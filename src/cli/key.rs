@@ -1,7 +1,7 @@
 //! `keyroll key`.
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgGroup, Subcommand};
+use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 
 use super::{Output, found, host, key_text, permission, principal, print};
@@ -88,27 +88,9 @@ pub(super) enum Command {
         output: Output,
     },
     /// Hold a key back until it is released
-    Hold {
-        /// The key's id; or -, and its text on standard input or as it is asked for
-        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
-        id: String,
-        /// The reason, which goes by itself
-        #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
-        reason: String,
-        #[command(flatten)]
-        output: Output,
-    },
+    Hold(Held),
     /// Release a key that was held back, for that reason alone
-    Release {
-        /// The key's id; or -, and its text on standard input or as it is asked for
-        #[arg(value_name = "ID|-", value_parser = key_text::argument)]
-        id: String,
-        /// The reason, which goes by itself
-        #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
-        reason: String,
-        #[command(flatten)]
-        output: Output,
-    },
+    Release(Held),
     /// Give a key another name
     Rename {
         /// The key's id; or -, and its text on standard input or as it is asked for
@@ -154,6 +136,19 @@ pub(super) enum Command {
     },
 }
 
+/// A key that is held back, or released.
+#[derive(Args, Debug)]
+pub(super) struct Held {
+    /// The key's id; or -, and its text on standard input or as it is asked for
+    #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+    id: String,
+    /// The reason, which goes by itself
+    #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
+    reason: String,
+    #[command(flatten)]
+    output: Output,
+}
+
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
         Command::Issue { owner, connection, grant, expires_in, name, output } => {
@@ -188,14 +183,8 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
                 output,
             )
         }
-        Command::Hold { id, reason, output } => {
-            let reason = Hold::parse(&reason).unwrap_or_default();
-            on_key(service, "hold", id, output, |context, id| service.hold_key(context, id, reason, true))
-        }
-        Command::Release { id, reason, output } => {
-            let reason = Hold::parse(&reason).unwrap_or_default();
-            on_key(service, "release", id, output, |context, id| service.hold_key(context, id, reason, false))
-        }
+        Command::Hold(held) => hold(service, "hold", held, true),
+        Command::Release(held) => hold(service, "release", held, false),
         Command::Rename { id, name, output } => {
             on_key(service, "rename", id, output, |context, id| service.rename_key(context, id, &name))
         }
@@ -233,6 +222,11 @@ fn on_key(
     let id = key_text::named(service, &context, verb, id, output)?;
     let key = found("key", &id, work(&context, &id))?;
     show(&key, &key, output)
+}
+
+fn hold(service: &Service, verb: &str, Held { id, reason, output }: Held, hold: bool) -> Result<(), Error> {
+    let reason = Hold::parse(&reason).unwrap_or_default();
+    on_key(service, verb, id, output, |context, id| service.hold_key(context, id, reason, hold))
 }
 
 fn identify(service: &Service, selector: Option<String>, sha256: Option<String>, output: Output) -> Result<(), Error> {
