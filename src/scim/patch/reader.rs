@@ -65,7 +65,11 @@ impl<'r> Reader<'r> {
                 let value = value.as_ref().unwrap_or(&Value::Null);
                 let tells = tells(self.rtype, value, Says::Active) || tells(self.rtype, value, Says::People);
                 if !tells || !self.tolerances.allow(Tolerance::EmptyPath) {
-                    return self.set_aside(Error::path("path: expected a string"), value);
+                    let error = Error::path("path: expected a string");
+                    // A list may be of those who go.
+                    let may_list =
+                        self.rtype.people().is_some() && value.as_array().is_some_and(|list| !list.is_empty());
+                    return if may_list { self.people("value", error) } else { self.set_aside(error, value) };
                 }
                 None
             }

@@ -177,6 +177,8 @@ fn nothing_that_says_who_goes_is_swallowed() {
             let beside = [
                 json!({"op": "remove", "path": [format!("members[value eq \"{b}\"]"), "members.x"]}),
                 json!({"op": "remove", "path": {"value": "members"}}),
+                json!({"op": "remove", "path": [], "value": [one(&b)]}),
+                json!({"op": "remove", "path": 7, "value": [one(&b)]}),
                 json!({"op": "remove", "attribute": "members", "value": [one(&b)]}),
                 json!({"op": "remove", "target": format!("members[value eq \"{b}\"]")}),
                 json!({"op": "replace", "value": {"value": {"members": [one(&a)]}}}),
