@@ -33,7 +33,7 @@ STORY = ["/v1/apis", "/v1/roles", "/v1/agents", "/v1/mappings", "/v1/keys"]
 
 
 def named(value, names):
-    text = json.dumps(value)
+    text = json.dumps(value, ensure_ascii=False)
     for example, real in names.items():
         text = text.replace(example, real)
     return json.loads(text)
@@ -90,6 +90,8 @@ def tell_story(url, document, admin, idp):
         made = ask(f"{url}{path}", admin, named(example(path), names))
         if path in ["/v1/mappings", "/v1/keys"]:
             names[example_id(f"{path}/{{id}}")] = made["id"]
+        if path == "/v1/keys":
+            names[example("/v1/keys:identify")["key"]] = made["key"]
     for path in ["/v1/apis", "/v1/roles"]:
         ask(f"{url}{path}", admin, {"name": SPARE})
     spare = ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names))["id"]
