@@ -22,6 +22,7 @@
 )]
 
 mod access;
+mod bare_client;
 mod client;
 mod ratios;
 mod raw;

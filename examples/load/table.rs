@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use super::bare_client::{BareClients, KINDS};
 use super::client::{Load, Request, Single, scatter};
 use super::servers::{Bare, Keyroll};
 use super::{URN, add};
@@ -144,6 +145,23 @@ pub(super) fn measure(users: usize, seconds: u64, is_analysed: bool) {
     ));
     print(&rows);
     part(&place);
+    beside_bare_clients(&rows, seconds);
+}
+
+/// What bare clients get for the same rows, and how much of it Keyroll does; only on PostgreSQL.
+fn beside_bare_clients(rows: &[Row], seconds: u64) {
+    let Some(bare) = BareClients::prepare() else { return };
+    println!(
+        "\n{:42} {:>8} {:>10} {:>18}",
+        "bare clients, the same rows (Keyroll of it)", "clients", "1/s", "and shared rows"
+    );
+    for kind in &KINDS {
+        let own = rows.iter().rev().find(|row| row.0.starts_with(kind.name) && row.1 == kind.clients);
+        let own = own.map_or(0.0, |row| row.2);
+        let [alone, ordered] = [false, true].map(|is_ordered| bare.rate(kind, seconds, is_ordered));
+        let of = |rate: f64| format!("{rate:.0} ({:.0} %)", own / rate * 100.0);
+        println!("{:42} {:>8} {:>12} {:>14}", kind.name, kind.clients, of(alone), of(ordered));
+    }
 }
 
 fn mixed(place: &Place, n: u64) -> Request {
