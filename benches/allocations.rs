@@ -36,7 +36,7 @@ struct Installation {
 fn installation() -> Installation {
     let (folder, service) = support::service();
     let made = service.init("default").unwrap();
-    let enter = |name: &str| service.enter(made[name].as_str().unwrap(), RequestRef::default()).unwrap();
+    let enter = |name: &str| service.enter(made[name].as_str().unwrap(), RequestRef::default(), None).unwrap();
     let (idp, admin) = (enter("provisioning_key"), enter("admin_key"));
     let mira = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "mira@north.example", "active": true,

@@ -38,7 +38,7 @@ fn filled() -> (tempfile::TempDir, Service, Context, Context, Vec<String>) {
     let (folder, service) = support::service();
     let made = service.init("default").unwrap();
     let context = |name: &str| {
-        let entered = service.enter(made[name].as_str().unwrap(), RequestRef::default()).unwrap();
+        let entered = service.enter(made[name].as_str().unwrap(), RequestRef::default(), None).unwrap();
         Context::new(entered.caller, RequestRef::default())
     };
     let (idp, admin) = (context("provisioning_key"), context("admin_key"));

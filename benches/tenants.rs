@@ -25,7 +25,7 @@ fn user(n: usize) -> Value {
 fn tenant(service: &Service, name: &str) -> (String, String, String) {
     let made = service.init(name).unwrap();
     let key = |name: &str| made[name].as_str().unwrap().to_owned();
-    let idp = service.enter(&key("provisioning_key"), RequestRef::default()).unwrap();
+    let idp = service.enter(&key("provisioning_key"), RequestRef::default(), None).unwrap();
     let users = registry().by_name("User").unwrap();
     let answer = service.create_resource(&idp, users, user(0).to_string().as_bytes(), &Wanted::default()).unwrap();
     (key("provisioning_key"), key("admin_key"), answer.location.rsplit('/').next().unwrap().to_owned())
@@ -45,7 +45,7 @@ fn beside_a_writer(c: &mut Criterion) {
                     if stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    let context = service.enter(key, RequestRef::default()).unwrap();
+                    let context = service.enter(key, RequestRef::default(), None).unwrap();
                     service
                         .create_resource(&context, users, user(n).to_string().as_bytes(), &Wanted::default())
                         .unwrap();
@@ -53,7 +53,7 @@ fn beside_a_writer(c: &mut Criterion) {
             });
             c.bench_function(&format!("beside {others}/read"), |b| {
                 b.iter(|| {
-                    let context = service.enter(&idp, RequestRef::default()).unwrap();
+                    let context = service.enter(&idp, RequestRef::default(), None).unwrap();
                     service
                         .read_resource(&context, users, black_box(&id), &Wanted::default(), &Conditions::default())
                         .unwrap()
@@ -62,7 +62,7 @@ fn beside_a_writer(c: &mut Criterion) {
             let asked = request::read_value(&json!({"key": idp})).unwrap();
             c.bench_function(&format!("beside {others}/verify"), |b| {
                 b.iter(|| {
-                    let context = service.enter(&admin, RequestRef::default()).unwrap();
+                    let context = service.enter(&admin, RequestRef::default(), None).unwrap();
                     service.verify(&context, black_box(&asked)).unwrap()
                 })
             });

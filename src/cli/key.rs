@@ -6,11 +6,12 @@ use serde::Serialize;
 
 use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::class::Class;
-use crate::domain::credential::{Hold, Status};
+use crate::domain::credential::{Hold, RetireOn, Status};
 use crate::domain::principal::is_operator;
 use crate::domain::{Id, duration};
 use crate::service::keys::identify::IdentifyRequest;
 use crate::service::keys::response::KeyResponse;
+use crate::service::keys::rotate::{RotateReason, RotateRequest};
 use crate::service::keys::steps::NarrowRequest;
 use crate::service::keys::{self, Filter, Owner};
 use crate::service::request::Text;
@@ -123,6 +124,8 @@ pub(super) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Give a key a successor, which may do the same; the new key is shown this once
+    Rotate(Rotated),
     /// Revoke a key for good
     Revoke {
         /// The key's id; or -, and its text on standard input or as it is asked for
@@ -145,6 +148,25 @@ pub(super) struct Held {
     /// The reason, which goes by itself
     #[arg(long, default_value = Hold::AdminHold.name(), value_parser = PossibleValuesParser::new(Hold::ALL.map(Hold::name)))]
     reason: String,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// A key that gets a successor.
+#[derive(Args, Debug)]
+pub(super) struct Rotated {
+    /// The key's id; or -, and its text on standard input or as it is asked for
+    #[arg(value_name = "ID|-", value_parser = key_text::argument)]
+    id: String,
+    /// How long the old key goes on, at most P7D
+    #[arg(long, value_name = "DURATION", value_parser = duration, conflicts_with = "compromised")]
+    grace: Option<String>,
+    /// Somebody else may know the old key: it ends at once
+    #[arg(long)]
+    compromised: bool,
+    /// The old key ends with the first use of the new one, if that comes earlier
+    #[arg(long)]
+    retire_on_first_use: bool,
     #[command(flatten)]
     output: Output,
 }
@@ -194,6 +216,7 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Extend { id, expires_in, output } => {
             on_key(service, "extend", id, output, |context, id| service.extend_key(context, id, &expires_in))
         }
+        Command::Rotate(rotated) => rotate(service, rotated),
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
             let id = key_text::named(service, &context, "revoke", id, output)?;
@@ -227,6 +250,19 @@ fn on_key(
 fn hold(service: &Service, verb: &str, Held { id, reason, output }: Held, hold: bool) -> Result<(), Error> {
     let reason = Hold::parse(&reason).unwrap_or_default();
     on_key(service, verb, id, output, |context, id| service.hold_key(context, id, reason, hold))
+}
+
+fn rotate(service: &Service, rotated: Rotated) -> Result<(), Error> {
+    let Rotated { id, grace, compromised, retire_on_first_use, output } = rotated;
+    let request = RotateRequest {
+        grace: grace.map(Text),
+        reason: if compromised { RotateReason::Compromised } else { RotateReason::Scheduled },
+        retire_on: if retire_on_first_use { RetireOn::FirstUse } else { RetireOn::Deadline },
+    };
+    let context = host(service, "key rotate")?;
+    let id = key_text::named(service, &context, "rotate", id, output)?;
+    let rotated = found("key", &id, service.rotate_key(&context, &id, &request))?;
+    show(&rotated, &rotated.issued.record, output)
 }
 
 fn identify(service: &Service, selector: Option<String>, sha256: Option<String>, output: Output) -> Result<(), Error> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::class::Class;
-use super::credential::Grant;
+use super::credential::{Circumstances, Covered, Grant, Verdict};
 use super::id::Id;
 use super::permission::{Permission, Permissions};
 use super::principal::Principal;
@@ -16,6 +16,8 @@ pub struct Caller {
     pub tenant: Tenant,
     /// Host or key.
     pub identity: Identity,
+    /// What else is known of the request: conditions of a key's grant are asked about it.
+    pub given: Circumstances,
 }
 
 /// How the caller proved who it is.
@@ -44,12 +46,14 @@ pub struct KeyHolder {
     pub connection: Option<Connection>,
     /// What its owner may do at this moment.
     pub access: Arc<Permissions>,
+    /// Whether this is the first use of a key that replaces another one, as far as is known.
+    pub awaits_first_use: bool,
 }
 
 impl Caller {
     /// The command line on the host.
     pub fn host(tenant: Tenant) -> Caller {
-        Caller { tenant, identity: Identity::Host }
+        Caller { tenant, identity: Identity::Host, given: Circumstances::default() }
     }
 
     /// The key's holder, unless this is the host.
@@ -69,15 +73,24 @@ impl Caller {
     pub fn may(&self, permission: &Permission) -> bool {
         match &self.identity {
             Identity::Host => true,
-            Identity::Key(holder) => holder.may(permission),
+            Identity::Key(holder) => holder.may(permission, &self.given),
         }
     }
 }
 
 impl KeyHolder {
-    /// Whether the key covers the permission now: `granted(key) ∩ current(owner)` (promise P2). Each side is
-    /// asked by itself; an intersection of patterns is never made.
-    pub fn may(&self, permission: &Permission) -> bool {
-        self.grant.permissions().is_some_and(|grant| grant.cover(permission)) && self.access.cover(permission)
+    /// Whether the key covers the permission now: `granted(key) ∩ current(owner) ∩ conditions` (promise P2). Each side
+    /// is asked by itself; an intersection of patterns is never made.
+    pub fn may(&self, permission: &Permission, given: &Circumstances) -> bool {
+        self.judge(permission, given) == Verdict::Valid
+    }
+
+    /// The same with the reason: a condition is told before what the owner lacks (design §7).
+    pub fn judge(&self, permission: &Permission, given: &Circumstances) -> Verdict {
+        match self.grant.covers(permission, given) {
+            Covered::Conditions => Verdict::ConditionFailed,
+            Covered::Yes if self.access.cover(permission) => Verdict::Valid,
+            Covered::Yes | Covered::No => Verdict::InsufficientPermissions,
+        }
     }
 }

@@ -160,6 +160,8 @@ operations! {
         KeyNarrow: Admin, "keyroll:keys:write", "credential.narrowed", Blocking, [POST "/v1/keys/{id}/narrow"];
         /// Gives a key a later end.
         KeyExtend: Admin, "keyroll:keys:issue", "credential.extended", Blocking, [POST "/v1/keys/{id}/extend"];
+        /// Gives a key a successor; every key may do that with itself.
+        KeyRotate: Any, "keyroll:keys:issue", "credential.rotated", Blocking, [POST "/v1/keys/{id}/rotate"];
         /// Tells which permissions a key has at this moment, and why it lacks the others.
         KeyEffective: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}/effective"];
         /// Tells whose a key is by its text, its public part, or a hash of its text.

@@ -2,6 +2,7 @@
 
 use super::call::Call;
 use super::respond::Reply;
+use crate::domain::Operation;
 use crate::scim::json::{self, Limits, Tree};
 use crate::service::authzen::request::read;
 use crate::service::{Cached, Error, Service};
@@ -23,14 +24,12 @@ pub(super) fn evaluate_all(service: &Service, call: &Call) -> Result<Reply, Erro
     Reply::json(200, &service.evaluate_all(call.context()?, &read(&body(call)?)?)?)
 }
 
-pub(super) fn search_subjects(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Reply::json(200, &service.search_subjects(call.context()?, &read(&body(call)?)?)?)
-}
-
-pub(super) fn search_resources(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Reply::json(200, &service.search_resources(call.context()?, &read(&body(call)?)?)?)
-}
-
-pub(super) fn search_actions(service: &Service, call: &Call) -> Result<Reply, Error> {
-    Reply::json(200, &service.search_actions(call.context()?, &read(&body(call)?)?)?)
+/// A search for subjects, for resources or for actions.
+pub(super) fn search(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let (context, body) = (call.context()?, body(call)?);
+    match call.operation {
+        Operation::SearchSubjects => Reply::json(200, &service.search_subjects(context, &read(&body)?)?),
+        Operation::SearchResources => Reply::json(200, &service.search_resources(context, &read(&body)?)?),
+        _ => Reply::json(200, &service.search_actions(context, &read(&body)?)?),
+    }
 }

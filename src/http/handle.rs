@@ -21,7 +21,7 @@ use super::{Shared, auth, error, extract, operations, origin, parameters, propag
 use crate::domain::Operation;
 use crate::domain::log::RequestRef;
 use crate::domain::operation::{Keys, Place, Surface};
-use crate::service::{CommitVersion, Context, Error, Service, authorize};
+use crate::service::{CommitVersion, Context, Error, Service, authorize, keys};
 
 /// Answers one request, whatever happens, and logs one line about it: the route, never the URL.
 pub(super) async fn handle(
@@ -232,15 +232,20 @@ async fn authenticate(
         None if target.operation.keys() == Keys::None => return Ok(None),
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
+    let from = origin::of(request, shared);
     let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
     let asked = shared.service.monotonic();
     // A database that is part of this process is asked on the way.
     let commit = if shared.service.is_embedded() { None } else { Some(commit_version(&shared.service).await?) };
     let seen = Seen { commit, asked };
-    if let Some(context) = commit.and_then(|commit| shared.service.cached(commit).enter(&token, &request)) {
+    if let Some(context) = commit.and_then(|commit| shared.service.cached(commit).enter(&token, &request, from)) {
         return Ok(Some((context, seen)));
     }
-    let enter = move |service: &Service| service.enter(&token, request);
+    let enter = move |service: &Service| {
+        let context = service.enter(&token, request, from)?;
+        keys::rotate::entered(service, &context);
+        Ok(context)
+    };
     let entered = run_at(&shared.service, commit, Place::Inline, enter);
     let context = if commit.is_some() { in_time(&shared.service, asked, entered).await? } else { entered.await? };
     Ok(Some((context, seen)))

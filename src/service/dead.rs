@@ -27,7 +27,7 @@ impl Dead {
     pub(in crate::service) fn new(holder: &Holder, verdict: Verdict) -> Dead {
         let (credential, owner) = (&holder.stored.credential, &holder.owner);
         let since = match verdict {
-            Verdict::Expired => Some(credential.expires_at),
+            Verdict::Expired => Some(credential.ends_at()),
             Verdict::Revoked => credential.revoked.as_ref().map(|revoked| revoked.at).or(owner.deleted_at),
             _ => owner.suspended_at,
         };

@@ -112,6 +112,12 @@ pub enum Conflict {
     InUse,
     /// The key was revoked, or its time is over.
     KeyEnded,
+    /// The key is held back.
+    KeyHeld,
+    /// Nobody has picked the key up yet.
+    KeyPending,
+    /// As many keys of its lineage work as may.
+    KeyReplaced,
     /// The row of the key was changed from outside.
     KeyTampered,
     /// It is one of Keyroll's own principals.
@@ -128,13 +134,16 @@ pub enum Conflict {
 
 impl Conflict {
     /// All of them.
-    pub const ALL: [Conflict; 12] = [
+    pub const ALL: [Conflict; 15] = [
         Conflict::AheadOfLog,
         Conflict::AlreadyExists,
         Conflict::AlreadyInitialised,
         Conflict::AmbiguousName,
         Conflict::InUse,
         Conflict::KeyEnded,
+        Conflict::KeyHeld,
+        Conflict::KeyPending,
+        Conflict::KeyReplaced,
         Conflict::KeyTampered,
         Conflict::LocalPrincipal,
         Conflict::NameTaken,
@@ -152,6 +161,9 @@ impl Conflict {
             Conflict::AmbiguousName => "ambiguous_name",
             Conflict::InUse => "in_use",
             Conflict::KeyEnded => "key_ended",
+            Conflict::KeyHeld => "key_held",
+            Conflict::KeyPending => "key_pending",
+            Conflict::KeyReplaced => "key_replaced",
             Conflict::KeyTampered => "key_tampered",
             Conflict::LocalPrincipal => "local_principal",
             Conflict::NameTaken => "name_taken",

@@ -2,31 +2,22 @@
 
 mod notes;
 mod pages;
+mod stored;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 pub use self::notes::{add_note, forget_notes, notes};
 pub use self::pages::{Part, ending, list, of_owner};
+pub use self::stored::StoredCredential;
+use self::stored::{COLUMNS, Line, Row, SqlRow, grant_parts, permissions};
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
 use super::error::Result;
-use super::row::{self, row};
+use super::row;
 use super::schema::{connections, credentials, principals, tenants};
-use super::types::{Column, json, millis, millis_opt};
-use crate::domain::class::Class;
-use crate::domain::credential::{Grant, Revocation};
-use crate::domain::secret::Digest;
-use crate::domain::{Connection, Credential, Id, Permissions, Principal, Tenant, TenantKey};
-
-/// A credential as it is stored: the MAC over its fields is the service's to check.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StoredCredential {
-    /// The credential.
-    pub credential: Credential,
-    /// The MAC over [`Credential::canonical`].
-    pub mac: Vec<u8>,
-}
+use super::types::{json, millis, millis_opt};
+use crate::domain::{Connection, Credential, Id, Principal, Tenant, TenantKey};
 
 /// Everything that a request with a key needs to know about who holds it.
 #[derive(Clone, Debug)]
@@ -39,88 +30,6 @@ pub struct Holder {
     pub owner: Principal,
     /// The connection of a provisioning key.
     pub connection: Option<Connection>,
-}
-
-row! {
-    credentials {
-        key: i64,
-        id: Vec<u8>,
-        owner: Vec<u8>,
-        class: String,
-        connection: Option<Vec<u8>>,
-        selector: String,
-        digest: Vec<u8>,
-        name: String,
-        permissions: Option<String>,
-        created_at: i64,
-        created_by: Option<Vec<u8>>,
-        expires_at: i64,
-        reasons: String,
-        revoked_at: Option<i64>,
-        revoke_reason: Option<String>,
-        version: i64,
-        mac: Vec<u8>,
-        text_hash: Option<Vec<u8>>,
-    }
-}
-
-/// A column of the table.
-fn column(name: &'static str) -> Column {
-    Column("credentials", name)
-}
-
-impl Row {
-    /// What cannot be read was written by somebody else: it stands for nothing, no MAC fits the row, and the rows
-    /// around it are read as ever.
-    fn into_stored(self) -> StoredCredential {
-        let mut intact = true;
-        let credential = Credential {
-            id: read(&mut intact, column("id").id(&self.id), Id::NIL),
-            owner: read(&mut intact, column("owner").id(&self.owner), Id::NIL),
-            class: read(&mut intact, class(&self.class), Class::User),
-            connection: self.connection.map(|bytes| read(&mut intact, column("connection").id(&bytes), Id::NIL)),
-            selector: self.selector,
-            digest: Digest(read(&mut intact, column("digest").hash(&self.digest), [0; 32])),
-            name: self.name,
-            grant: match &self.permissions {
-                None => Grant::Identity,
-                Some(texts) => {
-                    let permissions = column("permissions").permissions(texts);
-                    Grant::Permissions(read(&mut intact, permissions, Permissions::default()))
-                }
-            },
-            created_at: read(&mut intact, column("created_at").time(self.created_at), DateTime::UNIX_EPOCH),
-            created_by: self.created_by.map(|bytes| read(&mut intact, column("created_by").id(&bytes), Id::NIL)),
-            expires_at: read(&mut intact, column("expires_at").time(self.expires_at), DateTime::UNIX_EPOCH),
-            reasons: match self.reasons.as_str() {
-                "[]" => vec![],
-                texts => read(&mut intact, column("reasons").texts(texts), vec![]),
-            },
-            revoked: self.revoked_at.map(|at| Revocation {
-                at: read(&mut intact, column("revoked_at").time(at), DateTime::UNIX_EPOCH),
-                reason: self.revoke_reason.unwrap_or_default(),
-            }),
-            version: self.version,
-            text_hash: self.text_hash.and_then(|hash| hash.try_into().ok()),
-        };
-        StoredCredential { credential, mac: if intact { self.mac } else { vec![] } }
-    }
-}
-
-fn class(text: &str) -> Result<Class> {
-    let mut letters = text.chars();
-    let class = letters.next().and_then(Class::from_letter).filter(|_| letters.next().is_none());
-    class.ok_or_else(|| column("class").corrupt("no class"))
-}
-
-/// A value of a row, or what stands for it in a row that cannot be read.
-fn read<T>(intact: &mut bool, value: Result<T>, otherwise: T) -> T {
-    *intact &= value.is_ok();
-    value.unwrap_or(otherwise)
-}
-
-fn permissions(credential: &Credential) -> Option<String> {
-    credential.grant.permissions().map(|permissions| json(&permissions.texts()))
 }
 
 /// Adds a credential with the MAC over it.
@@ -148,6 +57,9 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::revoke_reason.eq(credential.revoked.as_ref().map(|revoked| &revoked.reason)),
         credentials::version.eq(credential.version),
         credentials::mac.eq(mac),
+        credentials::grant_parts.eq(grant_parts(credential)),
+        Line::of(credential),
+        credentials::pending_until.eq(millis_opt(credential.pending_until)),
     );
     alter!(conn, |c| diesel::insert_into(credentials::table).values(values).execute(c))?;
     Ok(())
@@ -165,6 +77,7 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     let changes = (
         credentials::revoked_at.eq(millis_opt(credential.revoked.as_ref().map(|revoked| revoked.at))),
         credentials::revoke_reason.eq(credential.revoked.as_ref().map(|revoked| revoked.reason.as_str())),
+        credentials::slot.eq(None::<&str>),
         credentials::version.eq(credential.version),
         mac.map(|mac| credentials::mac.eq(mac)),
     );
@@ -172,7 +85,8 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
 
-/// Stores what of a credential that works may change: its name, ceiling, end and reasons, with the MAC of the row.
+/// Stores what of a credential may change while it has not ended: its name, ceiling, end, reasons, its place among those
+/// that replace one another, and what becomes of one that waited to be picked up; with the MAC of the row.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such credential.
@@ -183,8 +97,15 @@ pub fn update(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     let changes = (
         credentials::name.eq(&credential.name),
         credentials::permissions.eq(permissions(credential)),
+        credentials::grant_parts.eq(grant_parts(credential)),
         credentials::expires_at.eq(millis(credential.expires_at)),
         credentials::reasons.eq(json(&credential.reasons)),
+        Line::of(credential),
+        (
+            credentials::digest.eq(&credential.digest.0[..]),
+            credentials::text_hash.eq(credential.text_hash.as_ref().map(|hash| &hash[..])),
+            credentials::pending_until.eq(millis_opt(credential.pending_until)),
+        ),
         credentials::version.eq(credential.version),
         credentials::mac.eq(mac),
     );
@@ -287,4 +208,42 @@ pub fn many(conn: &mut Conn, tenant: TenantKey, ids: &[Id]) -> Result<Vec<Stored
         found.extend(rows.into_iter().map(Row::into_stored));
     }
     Ok(found)
+}
+
+/// The credentials of a lineage that may still work: at most two.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn of_lineage(conn: &mut Conn, tenant: TenantKey, lineage: &Id) -> Result<Vec<StoredCredential>> {
+    let rows = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter((credentials::tenant + 0_i64).eq(tenant.0))
+        .filter(credentials::lineage.eq(&lineage.as_bytes()[..]))
+        .filter(credentials::slot.is_not_null())
+        .load::<Row>(c))?;
+    Ok(rows.into_iter().map(Row::into_stored).collect())
+}
+
+/// Takes a credential, which has given way, out of its lineage's two places. No MAC is over that.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn leave_slot(conn: &mut Conn, tenant: TenantKey, id: &Id) -> Result<()> {
+    let own = credentials::table
+        .filter((credentials::tenant + 0_i64).eq(tenant.0))
+        .filter(credentials::id.eq(&id.as_bytes()[..]));
+    alter!(conn, |c| diesel::update(own).set(credentials::slot.eq(None::<&str>)).execute(c))?;
+    Ok(())
+}
+
+/// Stores when a credential was first used. No MAC is over that.
+///
+/// # Errors
+/// If the database cannot be written.
+pub fn set_first_used(conn: &mut Conn, tenant: TenantKey, id: &Id, at: DateTime<Utc>) -> Result<()> {
+    let own = credentials::table
+        .filter((credentials::tenant + 0_i64).eq(tenant.0))
+        .filter(credentials::id.eq(&id.as_bytes()[..]));
+    alter!(conn, |c| diesel::update(own).set(credentials::first_used_at.eq(millis(at))).execute(c))?;
+    Ok(())
 }

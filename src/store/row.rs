@@ -5,13 +5,13 @@ macro_rules! row {
     ($table:ident { $($column:ident: $kind:ty,)* }) => {
         #[derive(Clone, diesel::Queryable, diesel::Selectable)]
         #[diesel(table_name = $table)]
-        pub(super) struct Row { $($column: $kind,)* }
+        pub(super) struct Row { $(pub(super) $column: $kind,)* }
 
         /// The types of a row's columns.
         pub(super) type SqlRow = diesel::dsl::SqlTypeOf<($($table::$column,)*)>;
 
         /// The names of a row's columns.
-        const COLUMNS: &[&str] = &[$(<$table::$column as diesel::Column>::NAME,)*];
+        pub(super) const COLUMNS: &[&str] = &[$(<$table::$column as diesel::Column>::NAME,)*];
     };
 }
 pub(super) use row;

@@ -176,6 +176,14 @@ diesel::table! {
         version -> BigInt,
         mac -> Binary,
         text_hash -> Nullable<Binary>,
+        grant_parts -> Nullable<Text>,
+        lineage -> Nullable<Binary>,
+        slot -> Nullable<Text>,
+        predecessor -> Nullable<Binary>,
+        retires_at -> Nullable<BigInt>,
+        retire_on -> Nullable<Text>,
+        pending_until -> Nullable<BigInt>,
+        first_used_at -> Nullable<BigInt>,
     }
 }
 

@@ -33,7 +33,7 @@ impl Step {
 }
 
 /// Every migration. Those of before there was this list were for all servers at once.
-const STEPS: [(&str, Step); 11] = [
+const STEPS: [(&str, Step); 12] = [
     ("0001", Step::Contract),
     ("0002", Step::Contract),
     ("0003", Step::Contract),
@@ -45,6 +45,7 @@ const STEPS: [(&str, Step); 11] = [
     ("0009", Step::Expand),
     ("0010", Step::Expand),
     ("0011", Step::Expand),
+    ("0012", Step::Expand),
 ];
 
 /// The version of this program.

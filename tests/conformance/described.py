@@ -94,7 +94,7 @@ def tell_story(url, document, admin, idp):
             names[example("/v1/keys:identify")["key"]] = made["key"]
     for path in ["/v1/apis", "/v1/roles"]:
         ask(f"{url}{path}", admin, {"name": SPARE})
-    spare = ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names))["id"]
+    spare, rotated = (ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names))["id"] for _ in range(2))
     # Whoever revoked the key in use would try nothing behind that.
     names[ask(f"{url}/v1/whoami", admin)["key_id"]] = NOBODY
     key = example_id("/v1/keys/{id}")
@@ -103,6 +103,7 @@ def tell_story(url, document, admin, idp):
     return names, {
         "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone,
         "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare),
+        "POST /v1/keys/{id}/rotate": dict.fromkeys([key, names[key]], rotated),
     }
 
 

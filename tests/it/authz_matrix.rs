@@ -74,6 +74,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("PATCH /v1/keys/{id}", "/v1/keys/{key}", r#"{"name":"x"}"#),
     ("POST /v1/keys/{id}/narrow", "/v1/keys/{reader}/narrow", r#"{"grant":[{"permissions":["keyroll:keys:read"]}]}"#),
     ("POST /v1/keys/{id}/extend", "/v1/keys/{key}/extend", r#"{"expires_in":"P100D"}"#),
+    ("POST /v1/keys/{id}/rotate", "/v1/keys/{key}/rotate", r#"{"reason":"compromised"}"#),
     ("GET /v1/keys/{id}/effective", "/v1/keys/{key}/effective", ""),
     ("POST /v1/keys:identify", "/v1/keys:identify", r#"{"key":"{secret}"}"#),
     ("POST /v1/keys/{id}/revoke", "/v1/keys/{key}/revoke", ""),

@@ -139,7 +139,10 @@ fn a_cursor_is_good_for_its_question() {
         for (query, detail) in [
             ("class=x", "class: u, s or p"),
             ("class=", "class: u, s or p"),
-            ("status=live", "status: one of active, suspended, owner_inactive, expired, revoked, tampered"),
+            (
+                "status=live",
+                "status: one of pending, active, retiring, suspended, owner_inactive, expired, revoked, tampered",
+            ),
             ("owner=nobody", "owner: nobody has this id or name"),
             (
                 "expires_before=soon",

@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 use crate::support::app::*;
 
 /// Mira, who may read and write invoices, and a key of hers for both.
-struct Mira {
-    id: String,
-    key_id: String,
-    key: String,
+pub struct Mira {
+    pub id: String,
+    pub key_id: String,
+    pub key: String,
 }
 
-fn mira(app: &TestApp) -> Mira {
+pub fn mira(app: &TestApp) -> Mira {
     let admin = app.admin();
     let id = app.idp().post("/Users", user("mira@example.com")).expect(201).id();
     let permissions = json!([{"name": "invoices:read"}, {"name": "invoices:write"}, {"name": "taxes:read"}]);
@@ -29,13 +29,13 @@ fn mira(app: &TestApp) -> Mira {
     Mira { id, key_id: issued.id(), key: issued["key"].as_str().unwrap().to_owned() }
 }
 
-fn may(app: &TestApp, key: &str, permission: &str) -> String {
+pub fn may(app: &TestApp, key: &str, permission: &str) -> String {
     let asked = app.admin().post("/v1/verify", json!({"key": key, "permission": permission})).expect(200);
     asked["code"].as_str().unwrap().to_owned()
 }
 
 /// The last record about a key.
-fn last(app: &TestApp, id: &str) -> Value {
+pub fn last(app: &TestApp, id: &str) -> Value {
     app.log().into_iter().rfind(|record| record["subject"]["id"] == id).unwrap()
 }
 

@@ -65,8 +65,10 @@ fn in_order(mut requests: Vec<Request>) -> Vec<Request> {
         ("POST", "agentCreate" | "mappingCreate") => 2,
         ("POST", "keyIssue") => 3,
         ("POST", "userActivate" | "agentActivate" | "keyRelease") => 5,
-        ("POST", "keyRevoke") => 6,
-        ("DELETE", _) => 7,
+        // The key must not be held back for it.
+        ("POST", "keyRotate") => 6,
+        ("POST", "keyRevoke") => 7,
+        ("DELETE", _) => 8,
         _ => 4,
     };
     requests.sort_by_key(rank);

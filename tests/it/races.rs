@@ -273,7 +273,7 @@ fn who_was_let_in_before_its_key_died_writes_nothing_after() {
         let (users, mut number) = (registry().by_name("User").unwrap(), 0);
         let mut after = |death: &dyn Fn(&str)| {
             let key = app.issue_on_host(Owner::Connection("default".to_owned()), &[]);
-            let context = app.service.enter(&key, RequestRef::default()).unwrap();
+            let context = app.service.enter(&key, RequestRef::default(), None).unwrap();
             let mut write = || {
                 number += 1;
                 let body = user(&format!("u{number}@example.com")).to_string();

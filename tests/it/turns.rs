@@ -47,7 +47,7 @@ fn searches_wait_for_their_turn_in_the_order_in_which_they_came() {
         held.push(second.try_recv().unwrap());
 
         // Whoever cannot wait is told so, and whose turn it is searches.
-        let context = service.enter(idp.key(), RequestRef::default()).unwrap();
+        let context = service.enter(idp.key(), RequestRef::default(), None).unwrap();
         let (users, filter) = (registry().by_name("User"), Some("title co \"x\"".to_owned()));
         let request = SearchRequest { filter, ..SearchRequest::default() };
         let refused = service.search(&context, users, &request).unwrap_err();

@@ -6,8 +6,8 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use thiserror::Error;
 
-use super::{Credential, Grant, LIFETIME_MAX, Revocation};
-use crate::domain::permission::{Permission, Permissions};
+use super::{Credential, Grant, LIFETIME_MAX, RetireOn, Retirement, Revocation, Slot};
+use crate::domain::permission::Permission;
 
 /// Why a key is held back, whatever its owner is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -45,7 +45,7 @@ pub enum Refused {
     #[error("the key has ended, and what has ended does not come back")]
     Ended,
     /// It would be worth more than before.
-    #[error("{0} is more than the key may do: a grant is never widened")]
+    #[error("{0} is more than the key may do, or under fewer conditions: a grant is never widened")]
     Wider(Permission),
     /// An extension that gives nothing.
     #[error("the key works until {0} as it is")]
@@ -82,15 +82,11 @@ impl Credential {
     /// With a smaller ceiling.
     ///
     /// # Errors
-    /// If it has ended, or a permission is not covered by the ceiling that it has.
-    pub fn narrow(self, to: Permissions, now: DateTime<Utc>) -> Result<Credential, Refused> {
+    /// If it has ended, or a permission is not covered by the ceiling that it has, under no fewer conditions.
+    pub fn narrow(self, to: Grant, now: DateTime<Utc>) -> Result<Credential, Refused> {
         let next = self.alive(now)?;
-        let covered = |one: &&Permission| next.grant.permissions().is_some_and(|own| own.cover(one));
-        let wider = to.iter().find(|one| !covered(one)).cloned();
-        match wider {
-            Some(wider) => Err(Refused::Wider(wider)),
-            None => Ok(Credential { grant: Grant::Permissions(to), ..next }),
-        }
+        to.parts().iter().try_for_each(|part| next.grant.check_within(part)).map_err(Refused::Wider)?;
+        Ok(Credential { grant: to, ..next })
     }
 
     /// With a later end.
@@ -107,17 +103,31 @@ impl Credential {
         }
     }
 
+    /// Giving way to a successor at this time, never later than it would have before.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn retire(self, at: DateTime<Utc>, on: RetireOn, now: DateTime<Utc>) -> Result<Credential, Refused> {
+        let next = self.alive(now)?;
+        let at = at.min(next.ends_at());
+        let slot = (at > now).then_some(Slot::Retiring);
+        Ok(Credential { retirement: Some(Retirement { at, on }), slot, ..next })
+    }
+
     /// Revoked for good; a key that was keeps its first reason and time.
     #[must_use]
     pub fn revoke(self, reason: &str, now: DateTime<Utc>) -> Credential {
         match self.revoked {
             Some(_) => self,
-            None => Credential { revoked: Some(Revocation { at: now, reason: reason.to_owned() }), ..self },
+            None => {
+                let revoked = Some(Revocation { at: now, reason: reason.to_owned() });
+                Credential { revoked, slot: None, ..self }
+            }
         }
     }
 
     fn alive(self, now: DateTime<Utc>) -> Result<Credential, Refused> {
-        if self.revoked.is_some() || now >= self.expires_at { Err(Refused::Ended) } else { Ok(self) }
+        if self.revoked.is_some() || now >= self.ends_at() { Err(Refused::Ended) } else { Ok(self) }
     }
 }
 
@@ -128,6 +138,7 @@ mod tests {
     use super::*;
     use crate::domain::class::Class;
     use crate::domain::id::Id;
+    use crate::domain::permission::Permissions;
     use crate::domain::secret::Digest;
 
     fn at(days: i64) -> DateTime<Utc> {
@@ -148,7 +159,7 @@ mod tests {
             selector: "000000TEST01".to_owned(),
             digest: Digest([0; 32]),
             name: String::new(),
-            grant: Grant::Permissions(permissions(&["billing:*:read"])),
+            grant: Grant::of(permissions(&["billing:*:read"])),
             created_at: at(0),
             created_by: None,
             expires_at: at(90),
@@ -156,7 +167,17 @@ mod tests {
             revoked: None,
             version: 1,
             text_hash: None,
+            lineage: Id::NIL,
+            slot: Some(Slot::Current),
+            predecessor: None,
+            retirement: None,
+            pending_until: None,
+            first_used_at: None,
         }
+    }
+
+    fn grant(texts: &[&str]) -> Grant {
+        Grant::of(permissions(texts))
     }
 
     #[test]
@@ -172,14 +193,14 @@ mod tests {
 
     #[test]
     fn a_grant_only_shrinks() {
-        let small = key().narrow(permissions(&["billing:invoices:read"]), at(1)).unwrap();
-        assert_eq!(small.grant, Grant::Permissions(permissions(&["billing:invoices:read"])));
+        let small = key().narrow(grant(&["billing:invoices:read"]), at(1)).unwrap();
+        assert_eq!(small.grant, grant(&["billing:invoices:read"]));
         for wider in ["billing:*:read", "billing:invoices:write", "*:*:*", "keyroll:keys:issue"] {
-            let refused = small.clone().narrow(permissions(&["billing:invoices:read", wider]), at(1));
+            let refused = small.clone().narrow(grant(&["billing:invoices:read", wider]), at(1));
             assert_eq!(refused, Err(Refused::Wider(Permission::parse(wider).unwrap())));
         }
         let identity = Credential { grant: Grant::Identity, ..key() };
-        assert!(matches!(identity.narrow(permissions(&["billing:invoices:read"]), at(1)), Err(Refused::Wider(_))));
+        assert!(matches!(identity.narrow(grant(&["billing:invoices:read"]), at(1)), Err(Refused::Wider(_))));
     }
 
     #[test]
@@ -198,7 +219,7 @@ mod tests {
         for (ended, now) in [expired, revoked] {
             assert_eq!(ended.clone().hold(Hold::AdminHold, now), Err(Refused::Ended));
             assert_eq!(ended.clone().release(Hold::AdminHold, now), Err(Refused::Ended));
-            assert_eq!(ended.clone().narrow(permissions(&["billing:invoices:read"]), now), Err(Refused::Ended));
+            assert_eq!(ended.clone().narrow(grant(&["billing:invoices:read"]), now), Err(Refused::Ended));
             assert_eq!(ended.clone().extend(at(200), now), Err(Refused::Ended));
         }
         let once = key().revoke("requested", at(3));

@@ -24,6 +24,7 @@ use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
 use crate::service::keys::identify::{EffectiveResponse, IdentifyRequest};
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
+use crate::service::keys::rotate::{RotateRequest, RotatedKey};
 use crate::service::keys::steps::{ExtendRequest, HoldRequest as KeyHoldRequest, NarrowRequest, RenameRequest};
 use crate::service::keys::verify::VerifyRequest;
 use crate::service::log::feed::ChangeList;
@@ -65,6 +66,7 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::KeyRename => required(taken::<RenameRequest>),
         Operation::KeyNarrow => required(taken::<NarrowRequest>),
         Operation::KeyExtend => required(taken::<ExtendRequest>),
+        Operation::KeyRotate => optional(taken::<RotateRequest>),
         Operation::KeyIdentify => required(taken::<IdentifyRequest>),
         Operation::KeyVerify => required(taken::<VerifyRequest>),
         Operation::UserSuspend | Operation::UserActivate => optional(taken::<HoldRequest>),
@@ -107,6 +109,7 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::KeyRead => shows::<KeyResponse>(),
         Operation::KeyRevoke | Operation::KeyHold | Operation::KeyNarrow => changes::<KeyResponse>(),
         Operation::KeyRelease | Operation::KeyRename | Operation::KeyExtend => shows::<KeyResponse>(),
+        Operation::KeyRotate => vec![Answer::json::<Changed<RotatedKey>>(201, "The new key: it is shown this once.")],
         Operation::KeyEffective => shows::<EffectiveResponse>(),
         Operation::KeyIdentify => shows::<KeyResponse>(),
         Operation::KeyVerify => shows::<VerifyResponse>(),

@@ -43,6 +43,7 @@ pub(super) fn body(operation: Operation) -> Option<Value> {
         Operation::KeyRename => json!({"name": "month-end report, old laptop"}),
         Operation::KeyNarrow => json!({"grant": [{"permissions": [PERMISSION]}]}),
         Operation::KeyExtend => json!({"expires_in": "P60D"}),
+        Operation::KeyRotate => json!({"grace": "PT1H"}),
         Operation::KeyIdentify => json!({"key": "kru_…"}),
         Operation::KeyVerify => json!({"key": "kru_…", "permission": PERMISSION}),
         Operation::UserSuspend | Operation::AgentSuspend => json!({"reason": "investigation"}),

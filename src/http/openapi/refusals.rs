@@ -58,6 +58,10 @@ fn conflicts(operation: Operation) -> &'static [Conflict] {
         Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow | Operation::KeyExtend => {
             &[Conflict::KeyEnded, Conflict::KeyTampered]
         }
+        Operation::KeyRotate => {
+            use Conflict::{KeyEnded, KeyHeld, KeyPending, KeyReplaced, KeyTampered, OwnerNotActive};
+            &[KeyEnded, KeyHeld, KeyPending, KeyReplaced, KeyTampered, OwnerNotActive]
+        }
         Operation::KeyRename => &[Conflict::KeyTampered],
         Operation::KeyList => &[AmbiguousName],
         Operation::UserSuspend | Operation::UserDelete => &[LocalPrincipal],

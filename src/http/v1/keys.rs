@@ -7,6 +7,7 @@ use crate::http::parameters;
 use crate::http::respond::Reply;
 use crate::service::keys::Filter;
 use crate::service::keys::request::RevokeRequest;
+use crate::service::keys::rotate::RotateRequest;
 use crate::service::keys::steps::{ExtendRequest, HoldRequest, NarrowRequest, RenameRequest};
 use crate::service::{Cached, Error, Service};
 
@@ -54,6 +55,11 @@ pub(in crate::http) fn narrow(service: &Service, call: &Call) -> Result<Reply, E
 pub(in crate::http) fn extend(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request: ExtendRequest = read_body(call)?;
     ok(&service.extend_key(call.context()?, &call.request.id, &request.expires_in)?)
+}
+
+pub(in crate::http) fn rotate(service: &Service, call: &Call) -> Result<Reply, Error> {
+    let request: RotateRequest = read_optional_body(call)?;
+    Reply::json(201, &service.rotate_key(call.context()?, &call.request.id, &request)?)
 }
 
 pub(in crate::http) fn effective(service: &Service, call: &Call) -> Result<Reply, Error> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::domain::class::Class;
-use crate::domain::credential::Verdict;
+use crate::domain::credential::{Circumstances, Verdict};
 use crate::domain::facts::Facts;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::{Id, Permission, Permissions, Policy, Principal, TenantKey, access};
@@ -189,7 +189,10 @@ fn held_by_key(service: &Service, tenant: TenantKey, key: OwnedKey, access: Opti
     match (verdict, credential.class) {
         (Verdict::Valid, Class::Provisioning) => Held::of(scim_access()),
         (Verdict::Valid, Class::User | Class::Service) => {
-            let ceiling = credential.grant.permissions().cloned().unwrap_or_default();
+            // Nobody tells where a request comes from: what hangs on that does not count.
+            let given = Circumstances { at: memory::now_in(service, tenant), ..Circumstances::default() };
+            let counting = credential.grant.parts().iter().filter(|part| part.when.holds(&given));
+            let ceiling = counting.flat_map(|part| part.permissions.iter()).cloned().collect();
             Held { access: access.unwrap_or_default(), ceiling: Some(ceiling), dead: None }
         }
         (dead, _) => Held { dead: Some(dead), ..Held::default() },

@@ -3,16 +3,17 @@
 //! A miss costs what a hit costs: one look-up by selector, one row, one digest, one comparison and one MAC, of
 //! another key's row if there is none of its own (attack case A01).
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
 use crate::domain::caller::{Identity, KeyHolder};
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, Verdict};
+use crate::domain::credential::{Circumstances, Grant, Verdict};
 use crate::domain::log::RequestRef;
 use crate::domain::secret::PlainKey;
-use crate::domain::{Caller, Credential, Permissions, Tenant};
+use crate::domain::{Caller, Credential, Permissions, Tenant, TenantKey};
 use crate::service::access::liveness;
 use crate::service::access::provisioning::scim_access;
 use crate::service::dead::Dead;
@@ -54,14 +55,18 @@ impl Service {
     ///
     /// # Errors
     /// [`Error::KeyRefused`], the same to whoever asks for every reason.
-    pub fn enter(&self, token: &str, request: RequestRef) -> Result<Context, Error> {
+    pub fn enter(&self, token: &str, request: RequestRef, from: Option<IpAddr>) -> Result<Context, Error> {
         let commit = memory::commit_version(self)?;
         let Some(found) = prove(self, token, commit)?.filter(|found| found.proven) else { return Err(REFUSED) };
         let seen = memory::catch_up(self, found.holder.tenant.key, commit)?;
         match found.verdict(memory::now_in(self, found.holder.tenant.key)) {
             Verdict::Valid => {
-                let key = holder(self, token, found, seen)?;
-                let caller = Caller { tenant: key.0, identity: Identity::Key(key.1) };
+                let (tenant, key) = holder(self, token, found, seen)?;
+                let given = given(self, tenant.key, from);
+                if !key.grant.counts(&given) {
+                    return Err(Error::Forbidden("no condition of this key's grant holds for this request".to_owned()));
+                }
+                let caller = Caller { tenant, identity: Identity::Key(key), given };
                 Ok(Context { caller, request, noted: Arc::default(), seen: Some(seen) })
             }
             verdict => Err(Error::KeyRefused(Some(Box::new(Dead::new(&found.holder, verdict))))),
@@ -71,12 +76,22 @@ impl Service {
 
 impl Cached<'_> {
     /// Begins a request with the bearer token of a key that works, as [`Service::enter`] does.
-    pub fn enter(&self, token: &str, request: &RequestRef) -> Option<Context> {
+    pub fn enter(&self, token: &str, request: &RequestRef, from: Option<IpAddr>) -> Option<Context> {
         let (known, seen) = self.caller(token)?;
         let key = key_of(self.service, &known)?;
-        let caller = Caller { tenant: known.holder.tenant.clone(), identity: Identity::Key(key) };
+        let tenant = known.holder.tenant.clone();
+        let given = given(self.service, tenant.key, from);
+        if !key.grant.counts(&given) || key.awaits_first_use {
+            return None;
+        }
+        let caller = Caller { tenant, identity: Identity::Key(key), given };
         Some(Context { caller, request: request.clone(), noted: Arc::default(), seen: Some(seen) })
     }
+}
+
+/// What is known of a request to Keyroll itself. It is for no environment, and shows no certificate.
+fn given(service: &Service, tenant: TenantKey, ip: Option<IpAddr>) -> Circumstances {
+    Circumstances { at: memory::now_in(service, tenant), ip, ..Circumstances::default() }
 }
 
 /// The key of a remembered caller, with what its owner may do now, if it works and that is remembered as well.
@@ -141,7 +156,13 @@ pub(in crate::service) fn holder(
 /// The same caller as the database knows it inside a transaction.
 pub(in crate::service) fn refresh(service: &Service, conn: &mut Conn, known: &Caller) -> Result<Caller, Error> {
     let Some(key) = known.key() else { return Ok(known.clone()) };
-    Ok(look_up(service, conn, key)?.1)
+    Ok(as_given(service, look_up(service, conn, key)?.1, known))
+}
+
+/// A caller as it stands now, who came as this one did.
+pub(in crate::service) fn as_given(service: &Service, caller: Caller, known: &Caller) -> Caller {
+    let at = memory::now_in(service, known.tenant.key);
+    Caller { given: Circumstances { at, ..known.given.clone() }, ..caller }
 }
 
 /// A key that works as it is in the database, and its holder as a caller.
@@ -165,7 +186,10 @@ pub(in crate::service) fn look_up(
         }
     };
     let key = Arc::new(key_holder(&holder, access));
-    Ok((holder.stored.credential, Caller { tenant: holder.tenant, identity: Identity::Key(key) }))
+    Ok((
+        holder.stored.credential,
+        Caller { tenant: holder.tenant, identity: Identity::Key(key), given: Circumstances::default() },
+    ))
 }
 
 fn find(
@@ -206,7 +230,7 @@ fn tell_edited(holder: &Holder) {
 fn key_holder(holder: &Holder, access: Arc<Permissions>) -> KeyHolder {
     let credential = &holder.stored.credential;
     let grant = match credential.class {
-        Class::Provisioning => Grant::Permissions(Permissions::clone(&access)),
+        Class::Provisioning => Grant::of(Permissions::clone(&access)),
         Class::User | Class::Service => credential.grant.clone(),
     };
     KeyHolder {
@@ -217,5 +241,6 @@ fn key_holder(holder: &Holder, access: Arc<Permissions>) -> KeyHolder {
         owner: holder.owner.clone(),
         connection: holder.connection.clone(),
         access,
+        awaits_first_use: credential.awaits_first_use(),
     }
 }

@@ -64,7 +64,7 @@ pub(in crate::service) fn refresh_at(
     {
         let stands = credential.id == key.credential
             && credential.verdict(&holder.owner, true, memory::now_in(service, tenant)) == Verdict::Valid;
-        return if stands { Ok(caller.clone()) } else { Err(REFUSED) };
+        return if stands { Ok(authenticate::as_given(service, caller.clone(), known)) } else { Err(REFUSED) };
     }
     let (credential, caller) = authenticate::look_up(service, conn, key)?;
     let found = (key.selector.clone(), (credential, caller.clone()));
@@ -77,7 +77,7 @@ pub(in crate::service) fn refresh_at(
             service.inner.standing.0.put(service, tenant, Arc::new(Mutex::new(new)));
         }
     }
-    Ok(caller)
+    Ok(authenticate::as_given(service, caller, known))
 }
 
 fn lock(known: &Mutex<KnownCallers>) -> MutexGuard<'_, KnownCallers> {

@@ -26,7 +26,7 @@ fn reduces(entry: &Entry) -> bool {
     }
     let is_of_catalogue = matches!(entry.subject.kind.as_str(), "api" | "role" | "mapping");
     match verb(entry) {
-        "deleted" | "revoked" | "suspended" | "held" | "narrowed" => true,
+        "deleted" | "revoked" | "suspended" | "held" | "narrowed" | "rotated" | "retired" => true,
         "replaced" if is_of_catalogue => true,
         _ => ["removed", "orphaned"].iter().any(|name| entry.change.contains_key(*name)) || loses_sponsors(entry),
     }

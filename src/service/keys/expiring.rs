@@ -57,7 +57,7 @@ fn of_connection<'k>(
     now: DateTime<Utc>,
 ) -> Vec<ExpiringKey> {
     let ending = |key: &Credential| {
-        let left = (key.expires_at > now).then(|| key.expires_at - now);
+        let left = (key.ends_at() > now).then(|| key.expires_at - now);
         ExpiringKey { connection: connection.name.clone(), key: key.id, at: key.expires_at, left }
     };
     let is_lasting = |key: &&Credential| key.expires_at - key.created_at >= LASTING;

@@ -66,6 +66,8 @@ pub enum EffectiveState {
     Granted,
     /// Its owner does not have it.
     OwnerLacks,
+    /// It has it where its conditions hold.
+    Condition,
 }
 
 impl Service {
@@ -92,7 +94,8 @@ impl Service {
             let (id, tenant) = (Id::parse(id).ok_or(Error::NotFound)?, context.caller.tenant.key);
             let stored = store::credentials::find(conn, tenant, &id)?.ok_or(Error::NotFound)?;
             let credential = stored.credential.clone();
-            if list::shown(self, conn, context, stored)?.status != Status::Active.name() {
+            let status = Status::parse(list::shown(self, conn, context, stored)?.status);
+            if !status.is_some_and(Status::is_working) {
                 return Ok(EffectiveResponse { permissions: vec![] });
             }
             let access = access::effective_in(self, conn, tenant, credential.owner)?.permissions;
@@ -106,6 +109,15 @@ impl Service {
 /// Each permission of a key's grant with its state, in order.
 fn labelled(policy: &Policy, credential: &Credential, access: &Permissions) -> Vec<EffectivePermission> {
     let Some(grant) = credential.grant.permissions() else { return vec![] };
+    let grant = &grant;
+    let always: Permissions = credential
+        .grant
+        .parts()
+        .iter()
+        .filter(|part| part.when.is_always())
+        .flat_map(|part| part.permissions.iter())
+        .cloned()
+        .collect();
     let of_api = |name: &str| policy.apis().get(name).into_iter().flat_map(|api| &api.permissions);
     let listed = policy
         .apis()
@@ -116,8 +128,9 @@ fn labelled(policy: &Policy, credential: &Credential, access: &Permissions) -> V
     let others = grant.iter().filter(|own| !listed.iter().any(|one| own.covers(one)));
     let all: Permissions = listed.iter().chain(others).cloned().collect();
     let state = |one: &Permission| match access.cover(one) {
-        true => EffectiveState::Granted,
         false => EffectiveState::OwnerLacks,
+        true if always.cover(one) => EffectiveState::Granted,
+        true => EffectiveState::Condition,
     };
     all.iter().map(|one| EffectivePermission { permission: one.to_string(), state: state(one) }).collect()
 }

@@ -1,5 +1,5 @@
 //! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
-//! [`verify`]; [`steps`] are what becomes of them meanwhile; [`list`] finds and shows them, [`identify`] one that was found; [`hint`] says what is to be done about a refusal.
+//! [`verify`]; [`steps`] are what becomes of them meanwhile, [`rotate`] gives one a successor; [`list`] finds and shows them, [`identify`] one that was found; [`hint`] says what is to be done about a refusal.
 
 pub(in crate::service) mod cascade;
 pub mod expiring;
@@ -8,6 +8,7 @@ pub mod identify;
 pub mod list;
 pub mod request;
 pub mod response;
+pub mod rotate;
 pub mod steps;
 pub mod verify;
 
@@ -17,7 +18,7 @@ pub use self::list::Filter;
 pub use self::request::Owner;
 use self::response::{HolderResponse, KeyResponse, Whoami};
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, LIFETIME_PROVISIONING};
+use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Slot};
 use crate::domain::log::Entry;
 use crate::domain::mapping::Person;
 use crate::domain::secret::{PlainKey, holds_key_text};
@@ -42,7 +43,7 @@ impl NewKey {
         NewKey {
             name: connection.name.clone(),
             class: Class::Provisioning,
-            grant: Grant::Permissions(provisioning::scim_permissions()),
+            grant: Grant::of(provisioning::scim_permissions()),
             lifetime: LIFETIME_PROVISIONING,
             connection: Some(connection.id),
         }
@@ -55,10 +56,21 @@ pub(in crate::service) fn issue(
     owner: &Principal,
     new: NewKey,
 ) -> Result<(Credential, PlainKey), Error> {
+    issue_in(change, owner, new, |credential| credential)
+}
+
+/// The same of a key that is not the first of its lineage, or not as others in some other way.
+fn issue_in(
+    change: &mut Change<'_>,
+    owner: &Principal,
+    new: NewKey,
+    placed: impl FnOnce(Credential) -> Credential,
+) -> Result<(Credential, PlainKey), Error> {
     let key = PlainKey::mint(new.class, change.service.entropy());
     let tenant = change.tenant();
+    let id = change.mint();
     let credential = Credential {
-        id: change.mint(),
+        id,
         owner: owner.id,
         class: new.class,
         connection: new.connection,
@@ -75,7 +87,14 @@ pub(in crate::service) fn issue(
         revoked: None,
         version: 1,
         text_hash: Some(key.text_hash()),
+        lineage: id,
+        slot: Some(Slot::Current),
+        predecessor: None,
+        retirement: None,
+        pending_until: None,
+        first_used_at: None,
     };
+    let credential = placed(credential);
     let mac = change.service.keyring().row_mac(&credential.canonical(&tenant.id));
     store::credentials::insert(change.conn, tenant.key, &credential, &mac)?;
     change.context.noted.subject(credential.id);
@@ -167,7 +186,7 @@ impl Service {
                 class: holder.class.letter(),
                 owner: Person { kind: holder.owner.kind, id: holder.owner.id },
                 connection: holder.connection.as_ref().map(|connection| connection.name.clone()),
-                permissions: holder.grant.permissions().cloned().unwrap_or_default(),
+                permissions: holder.grant.permissions().unwrap_or_default(),
             }),
         }
     }

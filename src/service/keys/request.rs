@@ -6,11 +6,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::domain::class::Class;
-use crate::domain::credential::{Grant, LIFETIME_DEFAULT, LIFETIME_MAX, Status};
+use crate::domain::credential::{Grant, GrantPart, LIFETIME_DEFAULT, LIFETIME_MAX, Status, When};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_key_text;
-use crate::domain::{Caller, Connection, Id, Operation, Permission, Principal, duration};
+use crate::domain::{Caller, Connection, Id, Operation, Permission, Permissions, Principal, duration};
 use crate::service::access::{liveness, people};
 use crate::service::error::Conflict;
 use crate::service::keys::response::{IssuedKey, KeyResponse};
@@ -57,6 +57,10 @@ pub struct OwnerRequest {
 pub struct GrantRequest {
     /// Permissions and patterns of them.
     pub permissions: Option<List<Permission, PERMISSIONS_MAX>>,
+    /// What must hold of a request for them to count.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "When")]
+    pub when: Option<Object<When>>,
 }
 
 /// Why a key is revoked.
@@ -72,8 +76,32 @@ pub struct RevokeRequest {
 struct IssueRequest {
     owner: Owner,
     name: String,
-    grant: Option<Vec<Asked>>,
+    grant: Option<AskedGrant>,
     lifetime: Option<TimeDelta>,
+}
+
+/// A ceiling that a request asks for.
+#[derive(Default)]
+pub(in crate::service::keys) struct AskedGrant(Vec<(Vec<Asked>, When)>);
+
+impl AskedGrant {
+    /// Every permission of it, and where it stands.
+    pub(in crate::service::keys) fn all(&self) -> impl Iterator<Item = &Asked> {
+        self.0.iter().flat_map(|(permissions, _)| permissions)
+    }
+
+    /// The same as a ceiling. What hangs on no condition is one part of it, the first.
+    pub(in crate::service::keys) fn grant(&self) -> Grant {
+        let of = |asked: &Vec<Asked>| asked.iter().map(|one| one.permission.clone()).collect::<Vec<_>>();
+        let (always, sometimes): (Vec<_>, Vec<_>) = self.0.iter().partition(|(_, when)| when.is_always());
+        let always: Permissions = always.iter().flat_map(|(asked, _)| of(asked)).collect();
+        let always = Some(always).filter(|all| !all.is_empty());
+        let parts = always.map(|permissions| GrantPart { permissions, when: When::default() }).into_iter();
+        let sometimes = sometimes
+            .into_iter()
+            .map(|(asked, when)| GrantPart { permissions: of(asked).into_iter().collect(), when: when.clone() });
+        Grant::Parts(parts.chain(sometimes).collect())
+    }
 }
 
 /// A permission that a request asks for, and where.
@@ -122,7 +150,7 @@ impl Service {
         };
         let all = texts.into_iter().enumerate().map(|(n, text)| asked(0, n, text));
         let all = all.collect::<Result<Vec<Asked>, Error>>()?;
-        let grant = if all.is_empty() { None } else { Some(all) };
+        let grant = if all.is_empty() { None } else { Some(AskedGrant(vec![(all, When::default())])) };
         let lifetime = lifetime(expires_in)?;
         issue_asked(self, context, IssueRequest { owner, name: name.to_owned(), grant, lifetime })
     }
@@ -149,7 +177,7 @@ fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> R
     })
 }
 
-fn not_live(detail: String) -> Error {
+pub(in crate::service::keys) fn not_live(detail: String) -> Error {
     Error::Conflict { code: Conflict::OwnerNotActive, detail }
 }
 
@@ -200,7 +228,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
         Some(asked) => {
             check_known(change, asked)?;
             check_caps(change, owner, asked)?;
-            Grant::Permissions(asked.iter().map(|one| one.permission.clone()).collect())
+            asked.grant()
         }
     };
     let lifetime = request.lifetime.unwrap_or(LIFETIME_DEFAULT);
@@ -208,18 +236,18 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
 }
 
 /// What no api offers is a slip of the pen: it would seem to be granted and never be.
-pub(in crate::service::keys) fn check_known(change: &mut Change<'_>, asked: &[Asked]) -> Result<(), Error> {
+pub(in crate::service::keys) fn check_known(change: &mut Change<'_>, asked: &AskedGrant) -> Result<(), Error> {
     let policy = change.policy()?;
-    match asked.iter().find(|one| !policy.knows(&one.permission)) {
+    match asked.all().find(|one| !policy.knows(&one.permission)) {
         Some(one) => Err(Error::invalid(&*one.pointer, policy.why_unknown(&one.permission))),
         None => Ok(()),
     }
 }
 
-fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &[Asked]) -> Result<(), Error> {
+fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &AskedGrant) -> Result<(), Error> {
     let tenant = change.key();
     let access = access::effective_in(change.service, change.conn, tenant, owner.id)?.permissions;
-    for permission in asked.iter().map(|one| &one.permission) {
+    for permission in asked.all().map(|one| &one.permission) {
         if !access.cover(permission) {
             return Err(hint::lacking(change, owner, permission)?);
         }
@@ -274,22 +302,33 @@ impl OwnerRequest {
     }
 }
 
-/// The permissions of all grants: without any, the request should have none.
+/// What all grants ask for: without any permission, the request should have none.
 pub(in crate::service::keys) fn grant(
     List(items): &List<Object<GrantRequest>, PERMISSIONS_MAX>,
-) -> Result<Vec<Asked>, Error> {
-    let mut all = vec![];
+) -> Result<AskedGrant, Error> {
+    let mut all = AskedGrant::default();
     for (n, Object(item)) in items.iter().enumerate() {
         let permissions = item.permissions.iter().flat_map(|list| list.0.iter().cloned());
-        all.extend(permissions.enumerate().map(|(m, permission)| Asked { permission, pointer: pointer(n, m) }));
+        let asked = permissions.enumerate().map(|(m, permission)| Asked { permission, pointer: pointer(n, m) });
+        let when = item.when.as_ref().map(|Object(when)| when.clone());
+        if when.as_ref().is_some_and(When::is_always) {
+            let detail = "when: no condition; omit it where none is meant";
+            return Err(Error::invalid(format!("/grant/{n}/when"), detail));
+        }
+        match (asked.collect::<Vec<_>>(), when.unwrap_or_default()) {
+            (none, when) if none.is_empty() && when.is_always() => {}
+            (none, _) if none.is_empty() => {
+                let detail = "permissions: a condition alone allows nothing";
+                return Err(Error::invalid(format!("/grant/{n}/permissions"), detail));
+            }
+            part => all.0.push(part),
+        }
     }
-    if all.is_empty() {
-        return Err(Error::invalid("/grant", "grant: an empty grant allows nothing; omit it for an identity key"));
+    match all.all().count() {
+        0 => Err(Error::invalid("/grant", "grant: an empty grant allows nothing; omit it for an identity key")),
+        1..=PERMISSIONS_MAX => Ok(all),
+        _ => Err(Error::invalid("/grant", format!("grant: at most {PERMISSIONS_MAX} permissions"))),
     }
-    if all.len() > PERMISSIONS_MAX {
-        return Err(Error::invalid("/grant", format!("grant: at most {PERMISSIONS_MAX} permissions")));
-    }
-    Ok(all)
 }
 
 fn pointer(item: usize, place: usize) -> String {

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::domain::class::Class;
-use crate::domain::credential::{Status, Verdict};
+use crate::domain::credential::{Grant, GrantPart, Status, Verdict, When};
 use crate::domain::mapping::Person;
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Credential, Id, Permission, Permissions, Principal};
@@ -40,6 +40,13 @@ pub struct KeyResponse {
     /// When it ends.
     #[schemars(extend("format" = "date-time"))]
     pub expires_at: String,
+    /// When it gives way to its successor, at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    pub retires_at: Option<String>,
+    /// The key that it replaces.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub predecessor: Option<Id>,
     /// When it was revoked.
     #[schemars(extend("format" = "date-time"))]
     pub revoked_at: Option<String>,
@@ -68,6 +75,9 @@ pub struct OwnerResponse {
 pub struct GrantResponse {
     /// Permissions and patterns of them.
     pub permissions: Permissions,
+    /// What must hold of a request for them to count.
+    #[serde(skip_serializing_if = "When::is_always")]
+    pub when: When,
 }
 
 /// A page of keys.
@@ -110,7 +120,8 @@ impl KeyResponse {
             name: (!owner.name.is_empty()).then(|| owner.name.clone()),
         };
         let reasons = owner.map(|(owner, sponsored)| credential.all_reasons(owner, sponsored));
-        let granted = credential.grant.permissions();
+        let part = |part: &GrantPart| GrantResponse { permissions: part.permissions.clone(), when: part.when.clone() };
+        let grant = &credential.grant;
         KeyResponse {
             id: credential.id,
             name: credential.name.clone(),
@@ -119,9 +130,11 @@ impl KeyResponse {
             owner: owner.map(|(owner, _)| shown(owner)),
             status: status.name(),
             reasons: reasons.unwrap_or_default(),
-            grant: granted.map(|permissions| vec![GrantResponse { permissions: permissions.clone() }]),
+            grant: (*grant != Grant::Identity).then(|| grant.parts().iter().map(part).collect()),
             created_at: render_time(credential.created_at),
             expires_at: render_time(credential.expires_at),
+            retires_at: credential.retirement.map(|how| render_time(how.at)),
+            predecessor: credential.predecessor,
             revoked_at: credential.revoked.as_ref().map(|revoked| render_time(revoked.at)),
             revoke_reason: credential.revoked.as_ref().map(|revoked| revoked.reason.clone()),
             revoke_note: note.map(str::to_owned),

@@ -10,7 +10,7 @@ use crate::domain::class::Class;
 use crate::domain::credential::{Hold, Refused};
 use crate::domain::log::Entry;
 use crate::domain::secret::holds_key_text;
-use crate::domain::{Credential, Id, Operation, Permissions};
+use crate::domain::{Credential, Id, Operation};
 use crate::scim::text::render_time;
 use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
@@ -67,7 +67,7 @@ impl NarrowRequest {
     pub fn of(texts: &[String]) -> Result<NarrowRequest, Error> {
         let parsed = texts.iter().enumerate().map(|(n, text)| asked(0, n, text).map(|one| one.permission));
         let permissions = Some(List(parsed.collect::<Result<_, _>>()?));
-        Ok(NarrowRequest { grant: List(vec![Object(GrantRequest { permissions })]) })
+        Ok(NarrowRequest { grant: List(vec![Object(GrantRequest { permissions, when: None })]) })
     }
 }
 
@@ -106,9 +106,13 @@ impl Service {
     pub fn narrow_key(&self, context: &Context, id: &str, request: &NarrowRequest) -> Result<KeyResponse, Error> {
         let asked = grant(&request.grant)?;
         step(self, context, Operation::KeyNarrow, id, move |change, key| {
+            if key.class == Class::Provisioning {
+                let detail = "what the key of a connection may do is what connections may: it is not narrowed";
+                return Err(Error::Forbidden(detail.to_owned()));
+            }
             check_known(change, &asked)?;
-            let to: Permissions = asked.iter().map(|one| one.permission.clone()).collect();
-            let told = to.texts().into();
+            let to = asked.grant();
+            let told = to.permissions().unwrap_or_default().texts().into();
             Ok((key.narrow(to, change.now).map_err(refused)?, ("permissions", told)))
         })
     }
@@ -126,8 +130,8 @@ impl Service {
                 return Err(Error::Forbidden("the key of a connection is extended on the host alone".to_owned()));
             }
             let own = caller.key().is_some_and(|holder| holder.owner.id == key.owner);
-            let all = key.grant.permissions().into_iter().flat_map(Permissions::iter);
-            all.into_iter().try_for_each(|permission| check_minting(caller, own, permission))?;
+            let all = key.grant.permissions().unwrap_or_default();
+            all.iter().try_for_each(|permission| check_minting(caller, own, permission))?;
             let next = key.extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
             let until = render_time(next.expires_at);
             Ok((next, ("expires_at", until.into())))
@@ -168,7 +172,7 @@ fn step(
     })
 }
 
-fn refused(why: Refused) -> Error {
+pub(in crate::service::keys) fn refused(why: Refused) -> Error {
     match why {
         Refused::Ended => Error::Conflict { code: Conflict::KeyEnded, detail: why.to_string() },
         Refused::Wider(_) => Error::Forbidden(why.to_string()),

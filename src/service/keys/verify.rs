@@ -8,7 +8,8 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use crate::domain::credential::Verdict;
+use crate::domain::caller::KeyHolder;
+use crate::domain::credential::{Circumstances, Thumbprint, Verdict, is_environment};
 use crate::domain::principal::PrincipalKind;
 use crate::domain::{Operation, Permission, Policy, TenantKey};
 use crate::scim::text::render_time;
@@ -16,6 +17,7 @@ use crate::service::access::policy;
 use crate::service::caller::authenticate;
 use crate::service::caller::authenticate::FoundKey;
 use crate::service::keys::response::{VerifiedOwner, VerifyResponse};
+use crate::service::keys::rotate::first_used;
 use crate::service::memory::Stamp;
 use crate::service::request::present;
 use crate::service::{Cached, Context, Error, Service, authorize, memory};
@@ -44,6 +46,18 @@ pub struct VerifyRequest {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "String")]
     pub path: Option<String>,
+    /// The address that the request comes from, for conditions of the key.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
+    pub ip: Option<String>,
+    /// The environment that it is for: `prod`, `test`.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "String")]
+    pub environment: Option<String>,
+    /// The SHA-256 of the certificate that its client showed (`x5t#S256`).
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Thumbprint")]
+    pub certificate: Option<String>,
 }
 
 /// What the key shall be allowed.
@@ -61,7 +75,7 @@ impl Service {
     /// 403 without `keyroll:keys:verify`, 422 for a question that cannot be understood.
     pub fn verify(&self, context: &Context, request: &VerifyRequest) -> Result<VerifyResponse, Error> {
         authorize(&context.caller, Operation::KeyVerify, None)?;
-        let may = request.may()?;
+        let (may, mut given) = (request.may()?, request.given()?);
         let not_found = || {
             context.noted.judged(Verdict::NotFound, None);
             Ok(VerifyResponse::only(Verdict::NotFound))
@@ -74,20 +88,22 @@ impl Service {
             return not_found();
         }
         let stamp = memory::catch_up(self, tenant, commit)?;
-        let mut verdict = found.verdict(memory::now_in(self, tenant));
+        given.at = memory::now_in(self, tenant);
+        let verdict = found.verdict(given.at);
         let holder = Arc::clone(&found.holder);
-        let (mut permission, mut detail) = (None, None);
-        if let (Some(may), Verdict::Valid) = (&may, verdict) {
-            match allowed(self, &request.key, found, may, stamp)? {
-                Ok(may) => permission = may,
-                Err(unknown) => detail = Some(unknown),
+        let judged = match (verdict, &may) {
+            (Verdict::Valid, Some(may)) => judge(self, &request.key, found, (may, &given), stamp)?,
+            (Verdict::Valid, None) if !holder.stored.credential.grant.counts(&given) => {
+                Judged::only(Verdict::ConditionFailed)
             }
-            if permission.is_none() {
-                verdict = Verdict::InsufficientPermissions;
-            }
+            (verdict, _) => Judged::only(verdict),
+        };
+        if judged.verdict == Verdict::Valid && holder.stored.credential.awaits_first_use() {
+            let credential = &holder.stored.credential;
+            first_used(self, context, credential.id, &credential.selector);
         }
-        context.noted.judged(verdict, Some(holder.stored.credential.id));
-        Ok(answer(&holder, verdict, permission, detail))
+        context.noted.judged(judged.verdict, Some(holder.stored.credential.id));
+        Ok(answer(&holder, judged))
     }
 }
 
@@ -95,50 +111,77 @@ impl Cached<'_> {
     /// The same of a key that works.
     pub fn verify(&self, context: &Context, request: &VerifyRequest) -> Option<VerifyResponse> {
         authorize(&context.caller, Operation::KeyVerify, None).ok()?;
-        let may = request.may().ok()?;
+        let (may, mut given) = (request.may().ok()?, request.given().ok()?);
         let (known, _) = self.caller(&request.key)?;
         let tenant = known.holder.tenant.key;
         if tenant != context.caller.tenant.key {
             return None;
         }
         let key = authenticate::key_of(self.service, &known)?;
-        let permission = match &may {
-            None => None,
+        if key.awaits_first_use {
+            return None;
+        }
+        given.at = memory::now_in(self.service, tenant);
+        let judged = match &may {
+            None if key.grant.counts(&given) => Judged::only(Verdict::Valid),
+            None => Judged::only(Verdict::ConditionFailed),
             Some(may) => {
                 let policy = policy::cached(self.service, tenant)?;
-                Some(needed(&policy, may).ok()?).filter(|permission| key.may(permission))
+                Judged::of(&key, needed(&policy, may).ok()?, &given)
             }
         };
-        let is_lacking = may.is_some() && permission.is_none();
-        let verdict = if is_lacking { Verdict::InsufficientPermissions } else { Verdict::Valid };
-        context.noted.judged(verdict, Some(known.holder.stored.credential.id));
-        Some(answer(&known.holder, verdict, permission, None))
+        context.noted.judged(judged.verdict, Some(known.holder.stored.credential.id));
+        Some(answer(&known.holder, judged))
     }
 }
 
-/// The permission that is asked for, if the key, which works, has it now; or what Keyroll does not know of it.
-fn allowed(
+/// What is told of a key that was proven.
+struct Judged {
+    verdict: Verdict,
+    /// What was asked for, if it may.
+    permission: Option<Permission>,
+    /// What Keyroll does not know of what was asked.
+    detail: Option<String>,
+}
+
+impl Judged {
+    fn only(verdict: Verdict) -> Judged {
+        Judged { verdict, permission: None, detail: None }
+    }
+
+    fn of(key: &KeyHolder, permission: Permission, given: &Circumstances) -> Judged {
+        let verdict = key.judge(&permission, given);
+        Judged { verdict, permission: Some(permission).filter(|_| verdict == Verdict::Valid), detail: None }
+    }
+}
+
+/// Whether a key that works may do what is asked for, now and under these circumstances.
+fn judge(
     service: &Service,
     token: &str,
     found: FoundKey,
-    may: &May<'_>,
+    (may, given): (&May<'_>, &Circumstances),
     stamp: Stamp,
-) -> Result<Result<Option<Permission>, String>, Error> {
+) -> Result<Judged, Error> {
     let tenant: TenantKey = found.holder.tenant.key;
     let policy = policy::seen(service, tenant)?;
     let permission = match needed(&policy, may) {
         Ok(permission) => permission,
-        Err(unknown) => return Ok(Err(format!("{UNKNOWN}: {unknown}"))),
+        Err(unknown) => {
+            let detail = Some(format!("{UNKNOWN}: {unknown}"));
+            return Ok(Judged { detail, ..Judged::only(Verdict::InsufficientPermissions) });
+        }
     };
     let (_, holder) = authenticate::holder(service, token, found, stamp)?;
-    Ok(Ok(holder.may(&permission).then_some(permission)))
+    Ok(Judged::of(&holder, permission, given))
 }
 
 /// How a detail begins that tells a slip of the pen from access that is missing.
 const UNKNOWN: &str = "UNKNOWN_PERMISSION";
 
 /// What verification tells of a key whose secret was proven; of one that works, also who its owner is and how long.
-fn answer(holder: &Holder, verdict: Verdict, permission: Option<Permission>, detail: Option<String>) -> VerifyResponse {
+fn answer(holder: &Holder, judged: Judged) -> VerifyResponse {
+    let Judged { verdict, permission, detail } = judged;
     let (credential, owner) = (&holder.stored.credential, &holder.owner);
     let valid = verdict == Verdict::Valid;
     let is_user = owner.kind == PrincipalKind::User;
@@ -146,7 +189,7 @@ fn answer(holder: &Holder, verdict: Verdict, permission: Option<Permission>, det
     VerifyResponse {
         key_id: Some(credential.id),
         owner: Some(VerifiedOwner { kind: owner.kind, id: owner.id, user_name: name(is_user), name: name(!is_user) }),
-        expires_at: valid.then(|| render_time(credential.expires_at)),
+        expires_at: valid.then(|| render_time(credential.ends_at())),
         permission,
         detail,
         ..VerifyResponse::only(verdict)
@@ -168,6 +211,25 @@ fn needed(policy: &Policy, may: &May<'_>) -> Result<Permission, String> {
 }
 
 impl VerifyRequest {
+    /// What it tells of the request that is to be served; not when that is.
+    fn given(&self) -> Result<Circumstances, Error> {
+        let ip = self.ip.as_ref().map(|text| text.parse().map_err(|_| refuse("ip", "expected an IP address")));
+        let environment = self.environment.clone();
+        if environment.as_deref().is_some_and(|name| !is_environment(name)) {
+            return Err(refuse("environment", "expected a name of a–z, 0–9, _, . and -"));
+        }
+        let print = self.certificate.as_deref().map(|text| {
+            Thumbprint::parse(text)
+                .ok_or_else(|| refuse("certificate", "expected an x5t#S256: 43 letters of base64url"))
+        });
+        Ok(Circumstances {
+            ip: ip.transpose()?,
+            environment,
+            certificate: print.transpose()?,
+            ..Circumstances::default()
+        })
+    }
+
     /// What the key shall be allowed; `None` if only its holder is asked for.
     fn may(&self) -> Result<Option<May<'_>>, Error> {
         let request = [&self.api, &self.method, &self.path].map(Option::as_deref);

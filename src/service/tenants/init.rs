@@ -109,7 +109,7 @@ fn make_tenant(service: &Service, conn: &mut Conn, name: &str) -> Result<(Tenant
     let admin = NewKey {
         name: "admin".to_owned(),
         class: Class::User,
-        grant: Grant::Permissions(Permission::parse("keyroll:*:*").into_iter().collect()),
+        grant: Grant::of(Permission::parse("keyroll:*:*").into_iter().collect()),
         lifetime: LIFETIME_DEFAULT,
         connection: None,
     };

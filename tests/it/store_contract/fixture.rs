@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use keyroll::domain::class::Class;
-use keyroll::domain::credential::Grant;
+use keyroll::domain::credential::{Grant, Slot};
 use keyroll::domain::principal::PrincipalKind;
 use keyroll::domain::secret::Digest;
 use keyroll::domain::{Connection, Credential, Id, Permissions, Principal, Tenant, TenantKey};
@@ -107,7 +107,7 @@ pub fn credential(number: u64, owner: u64) -> Credential {
         selector: format!("selector{number:04}"),
         digest: Digest([number as u8; 32]),
         name: format!("key {number}"),
-        grant: Grant::Permissions(Permissions::parse(["billing:*:read"]).unwrap()),
+        grant: Grant::of(Permissions::parse(["billing:*:read"]).unwrap()),
         created_at: at(1),
         created_by: None,
         expires_at: at(1) + TimeDelta::days(90),
@@ -115,5 +115,11 @@ pub fn credential(number: u64, owner: u64) -> Credential {
         revoked: None,
         version: 1,
         text_hash: None,
+        lineage: id(number),
+        slot: Some(Slot::Current),
+        predecessor: None,
+        retirement: None,
+        pending_until: None,
+        first_used_at: None,
     }
 }

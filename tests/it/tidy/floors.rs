@@ -89,6 +89,7 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::KeyRename => &["rename_key"],
         Operation::KeyNarrow => &["narrow_key"],
         Operation::KeyExtend => &["extend_key"],
+        Operation::KeyRotate => &["rotate_key"],
         Operation::KeyEffective => &["effective_key"],
         Operation::KeyIdentify => &["identify_key"],
         Operation::KeyVerify => &["verify"],

@@ -1,5 +1,6 @@
 //! Those who talk to the server.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use actix_web::http::Method;
@@ -54,6 +55,7 @@ impl Actor<'_> {
         let uri = if outside { path.to_owned() } else { format!("/scim/v2{path}") };
         let number = self.app.requests.fetch_add(1, Ordering::SeqCst) + 1;
         let mut request = TestRequest::default().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(&uri);
+        request = request.peer_addr(SocketAddr::from(([127, 0, 0, 1], 4711)));
         let given = |name: &str| headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name));
         if !given("x-request-id") {
             request = request.insert_header(("x-request-id", format!("request-{number:04}")));
