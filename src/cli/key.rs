@@ -126,6 +126,17 @@ pub(super) enum Command {
     },
     /// Give a key a successor, which may do the same; the new key is shown this once
     Rotate(Rotated),
+    /// Revoke every key of a user or an agent for good
+    RevokeAll {
+        /// Whose: an id, a userName, an agent's name, or operator
+        #[arg(long, value_name = "ID|NAME|operator")]
+        owner: String,
+        /// Why: a code of a–z and _, for the log; or a text, which is kept beside the log until the owner is deleted
+        #[arg(long, value_parser = reason)]
+        reason: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
     /// Revoke a key for good
     Revoke {
         /// The key's id; or -, and its text on standard input or as it is asked for
@@ -215,6 +226,11 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         }),
         Command::Extend { id, expires_in, output } => {
             on_key(service, "extend", id, output, |context, id| service.extend_key(context, id, &expires_in))
+        }
+        Command::RevokeAll { owner, reason, output } => {
+            let context = host(service, "key revoke-all")?;
+            let revoked = service.revoke_keys_of(&context, &owner, reason.as_deref());
+            print::show(&found("owner", &owner, revoked)?, output)
         }
         Command::Rotate(rotated) => rotate(service, rotated),
         Command::Revoke { id, reason, output } => {

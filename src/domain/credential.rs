@@ -68,8 +68,6 @@ impl Verdict {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, JsonSchema)]
 #[schemars(rename = "KeyStatus", rename_all = "snake_case")]
 pub enum Status {
-    /// It waits for somebody to pick it up.
-    Pending,
     /// It works.
     Active,
     /// It works until its successor takes over.
@@ -88,8 +86,7 @@ pub enum Status {
 
 impl Status {
     /// All of them.
-    pub const ALL: [Status; 8] = [
-        Status::Pending,
+    pub const ALL: [Status; 7] = [
         Status::Active,
         Status::Retiring,
         Status::Suspended,
@@ -102,7 +99,6 @@ impl Status {
     /// The name in answers.
     pub fn name(self) -> &'static str {
         match self {
-            Status::Pending => "pending",
             Status::Active => "active",
             Status::Retiring => "retiring",
             Status::Suspended => "suspended",
@@ -120,7 +116,7 @@ impl Status {
 
     /// Whether a key that has it has not come to its end.
     pub fn is_unexpired(self) -> bool {
-        matches!(self, Status::Pending | Status::Active | Status::Retiring | Status::Suspended | Status::OwnerInactive)
+        matches!(self, Status::Active | Status::Retiring | Status::Suspended | Status::OwnerInactive)
     }
 
     /// Whether a key that has it works.
@@ -171,8 +167,6 @@ pub struct Credential {
     pub predecessor: Option<Id>,
     /// When it gives way to its successor.
     pub retirement: Option<Retirement>,
-    /// Until when it waits for somebody to pick it up. It works for nobody before that.
-    pub pending_until: Option<DateTime<Utc>>,
     /// When it was first used; known of a key that replaces another one. It only ever comes, and no MAC is over it.
     pub first_used_at: Option<DateTime<Utc>>,
 }
@@ -251,9 +245,6 @@ impl Credential {
     pub fn verdict(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> Verdict {
         if self.revoked.is_some() || owner.deleted_at.is_some() || owner.is_past_window(now) {
             Verdict::Revoked
-        } else if let Some(until) = self.pending_until {
-            // Nobody has its secret yet; whoever comes too late finds none.
-            if now < until { Verdict::NotFound } else { Verdict::Revoked }
         } else if now >= self.ends_at() {
             Verdict::Expired
         } else if !owner.is_live_with(sponsored) {
@@ -278,8 +269,7 @@ impl Credential {
     /// The same as a status.
     pub fn status(&self, owner: &Principal, sponsored: bool, now: DateTime<Utc>) -> Status {
         match self.verdict(owner, sponsored, now) {
-            // It is known here: so it waits.
-            Verdict::NotFound => Status::Pending,
+            Verdict::NotFound => Status::Tampered,
             Verdict::Revoked => Status::Revoked,
             Verdict::Expired => Status::Expired,
             Verdict::OwnerInactive => Status::OwnerInactive,
@@ -344,7 +334,6 @@ impl Credential {
             ("lineage", (self.lineage != self.id).then(|| json!(self.lineage))),
             ("predecessor", self.predecessor.map(|id| json!(id))),
             ("retirement", self.retirement.map(|how| json!([millis(how.at), how.on.name()]))),
-            ("pending_until", self.pending_until.map(millis)),
         ];
         fields.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
     }

@@ -150,6 +150,8 @@ operations! {
         KeyRead: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}"];
         /// Revokes a key; every holder may revoke its own.
         KeyRevoke: Any, "keyroll:keys:revoke", "credential.revoked", Blocking, [POST "/v1/keys/{id}/revoke"];
+        /// Revokes every key of an owner.
+        KeyRevokeAll: Admin, "keyroll:keys:revoke", "credential.revoked", Blocking, [POST "/v1/principals/{id}/revoke-all"];
         /// Holds a key back until it is released.
         KeyHold: Admin, "keyroll:keys:hold", "credential.suspended", Blocking, [POST "/v1/keys/{id}/hold"];
         /// Releases a key that was held back, for that reason alone.

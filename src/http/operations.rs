@@ -44,7 +44,7 @@ impl Handler {
             Operation::KeyIssue => Call(keys::issue),
             Operation::KeyList => Call(keys::list),
             Operation::KeyRead => Call(keys::read),
-            Operation::KeyRevoke => Call(keys::revoke),
+            Operation::KeyRevoke | Operation::KeyRevokeAll => Call(keys::revoke),
             Operation::KeyHold | Operation::KeyRelease => Call(keys::hold),
             Operation::KeyRename => Call(keys::rename),
             Operation::KeyNarrow => Call(keys::narrow),

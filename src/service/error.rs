@@ -114,8 +114,6 @@ pub enum Conflict {
     KeyEnded,
     /// The key is held back.
     KeyHeld,
-    /// Nobody has picked the key up yet.
-    KeyPending,
     /// As many keys of its lineage work as may.
     KeyReplaced,
     /// The row of the key was changed from outside.
@@ -130,6 +128,8 @@ pub enum Conflict {
     OwnerNotActive,
     /// Whoever has the name now did not have it at that time.
     Renamed,
+    /// The owner has as many keys as may be.
+    TooManyKeys,
 }
 
 impl Conflict {
@@ -142,7 +142,6 @@ impl Conflict {
         Conflict::InUse,
         Conflict::KeyEnded,
         Conflict::KeyHeld,
-        Conflict::KeyPending,
         Conflict::KeyReplaced,
         Conflict::KeyTampered,
         Conflict::LocalPrincipal,
@@ -150,6 +149,7 @@ impl Conflict {
         Conflict::NotOfAnAdmin,
         Conflict::OwnerNotActive,
         Conflict::Renamed,
+        Conflict::TooManyKeys,
     ];
 
     /// The stable code in answers.
@@ -162,7 +162,6 @@ impl Conflict {
             Conflict::InUse => "in_use",
             Conflict::KeyEnded => "key_ended",
             Conflict::KeyHeld => "key_held",
-            Conflict::KeyPending => "key_pending",
             Conflict::KeyReplaced => "key_replaced",
             Conflict::KeyTampered => "key_tampered",
             Conflict::LocalPrincipal => "local_principal",
@@ -170,6 +169,7 @@ impl Conflict {
             Conflict::NotOfAnAdmin => "not_of_an_admin",
             Conflict::OwnerNotActive => "owner_not_active",
             Conflict::Renamed => "renamed",
+            Conflict::TooManyKeys => "too_many_keys",
         }
     }
 }

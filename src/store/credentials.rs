@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 pub use self::notes::{add_note, forget_notes, notes};
-pub use self::pages::{Part, ending, list, of_owner};
+pub use self::pages::{Part, ending, list, of_owner, working_of};
 pub use self::stored::StoredCredential;
 use self::stored::{COLUMNS, Line, Row, SqlRow, grant_parts, permissions};
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};
@@ -59,7 +59,6 @@ pub fn insert(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::mac.eq(mac),
         credentials::grant_parts.eq(grant_parts(credential)),
         Line::of(credential),
-        credentials::pending_until.eq(millis_opt(credential.pending_until)),
     );
     alter!(conn, |c| diesel::insert_into(credentials::table).values(values).execute(c))?;
     Ok(())
@@ -85,8 +84,8 @@ pub fn revoke(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
     if rows == 0 { Err(diesel::result::Error::NotFound.into()) } else { Ok(()) }
 }
 
-/// Stores what of a credential may change while it has not ended: its name, ceiling, end, reasons, its place among those
-/// that replace one another, and what becomes of one that waited to be picked up; with the MAC of the row.
+/// Stores what of a credential may change while it has not ended: its name, ceiling, end, reasons and its place among those
+/// that replace one another, with the MAC of the row.
 ///
 /// # Errors
 /// [`diesel::result::Error::NotFound`] if there is no such credential.
@@ -101,11 +100,6 @@ pub fn update(conn: &mut Conn, tenant: TenantKey, credential: &Credential, mac: 
         credentials::expires_at.eq(millis(credential.expires_at)),
         credentials::reasons.eq(json(&credential.reasons)),
         Line::of(credential),
-        (
-            credentials::digest.eq(&credential.digest.0[..]),
-            credentials::text_hash.eq(credential.text_hash.as_ref().map(|hash| &hash[..])),
-            credentials::pending_until.eq(millis_opt(credential.pending_until)),
-        ),
         credentials::version.eq(credential.version),
         credentials::mac.eq(mac),
     );

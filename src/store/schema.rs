@@ -182,7 +182,6 @@ diesel::table! {
         predecessor -> Nullable<Binary>,
         retires_at -> Nullable<BigInt>,
         retire_on -> Nullable<Text>,
-        pending_until -> Nullable<BigInt>,
         first_used_at -> Nullable<BigInt>,
     }
 }

@@ -101,7 +101,7 @@ def tell_story(url, document, admin, idp):
     # In a path it may be quoted already.
     gone = dict.fromkeys([mira, urllib.parse.quote(mira), names[example("/v1/keys")["owner"]["id"]]], SPARE)
     return names, {
-        "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone,
+        "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone, "POST /v1/principals/{id}/revoke-all": gone,
         "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare),
         "POST /v1/keys/{id}/rotate": dict.fromkeys([key, names[key]], rotated),
     }

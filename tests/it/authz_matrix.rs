@@ -78,6 +78,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("GET /v1/keys/{id}/effective", "/v1/keys/{key}/effective", ""),
     ("POST /v1/keys:identify", "/v1/keys:identify", r#"{"key":"{secret}"}"#),
     ("POST /v1/keys/{id}/revoke", "/v1/keys/{key}/revoke", ""),
+    ("POST /v1/principals/{id}/revoke-all", "/v1/principals/{user}/revoke-all", ""),
     ("POST /v1/verify", "/v1/verify", r#"{"key":"{secret}"}"#),
     ("GET /v1/whoami", "/v1/whoami", ""),
     ("GET /v1/users", "/v1/users?count=1", ""),

@@ -36,6 +36,7 @@ mod groups;
 mod keys;
 mod keys_conditions;
 mod keys_listed;
+mod keys_owner;
 mod keys_rotate;
 mod keys_steps;
 mod leases;

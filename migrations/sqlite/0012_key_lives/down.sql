@@ -1,7 +1,5 @@
-DROP INDEX credentials_pending;
 DROP INDEX credentials_lineage;
 ALTER TABLE credentials DROP COLUMN first_used_at;
-ALTER TABLE credentials DROP COLUMN pending_until;
 ALTER TABLE credentials DROP COLUMN retire_on;
 ALTER TABLE credentials DROP COLUMN retires_at;
 ALTER TABLE credentials DROP COLUMN predecessor;

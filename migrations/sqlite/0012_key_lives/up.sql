@@ -7,9 +7,6 @@ ALTER TABLE credentials ADD COLUMN predecessor BLOB;
 -- When a key gives way to its successor, and what makes it give way earlier.
 ALTER TABLE credentials ADD COLUMN retires_at INTEGER;
 ALTER TABLE credentials ADD COLUMN retire_on TEXT;
--- Until when a key that nobody has picked up waits for that.
-ALTER TABLE credentials ADD COLUMN pending_until INTEGER;
 -- When a key that replaces another one was first used. Not under the row's MAC: it only ever comes.
 ALTER TABLE credentials ADD COLUMN first_used_at INTEGER;
 CREATE UNIQUE INDEX credentials_lineage ON credentials (lineage, slot) WHERE slot IS NOT NULL;
-CREATE INDEX credentials_pending ON credentials (tenant, owner, pending_until) WHERE pending_until IS NOT NULL;

@@ -171,7 +171,6 @@ mod tests {
             slot: Some(Slot::Current),
             predecessor: None,
             retirement: None,
-            pending_until: None,
             first_used_at: None,
         }
     }

@@ -22,6 +22,7 @@ use crate::service::catalogue::snapshot::MappingList;
 use crate::service::directory::agents::{AgentList, AgentRequest, AgentResponse};
 use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
 use crate::service::keys::identify::{EffectiveResponse, IdentifyRequest};
+use crate::service::keys::owner::RevokedKeys;
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
 use crate::service::keys::response::{HolderResponse, IssuedKey, KeyList, KeyResponse, VerifyResponse};
 use crate::service::keys::rotate::{RotateRequest, RotatedKey};
@@ -61,7 +62,7 @@ fn takes(operation: Operation) -> Option<Taken> {
     let optional = |describe: Describe| Some(Taken { describe, is_required: false });
     match operation {
         Operation::KeyIssue => required(taken::<KeyRequest>),
-        Operation::KeyRevoke => optional(taken::<RevokeRequest>),
+        Operation::KeyRevoke | Operation::KeyRevokeAll => optional(taken::<RevokeRequest>),
         Operation::KeyHold | Operation::KeyRelease => optional(taken::<KeyHoldRequest>),
         Operation::KeyRename => required(taken::<RenameRequest>),
         Operation::KeyNarrow => required(taken::<NarrowRequest>),
@@ -110,6 +111,7 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::KeyRevoke | Operation::KeyHold | Operation::KeyNarrow => changes::<KeyResponse>(),
         Operation::KeyRelease | Operation::KeyRename | Operation::KeyExtend => shows::<KeyResponse>(),
         Operation::KeyRotate => vec![Answer::json::<Changed<RotatedKey>>(201, "The new key: it is shown this once.")],
+        Operation::KeyRevokeAll => changes::<RevokedKeys>(),
         Operation::KeyEffective => shows::<EffectiveResponse>(),
         Operation::KeyIdentify => shows::<KeyResponse>(),
         Operation::KeyVerify => shows::<VerifyResponse>(),

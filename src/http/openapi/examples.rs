@@ -18,7 +18,7 @@ const PERMISSION: &str = "billing:invoices:read";
 pub(super) fn id(template: &str) -> &'static str {
     match template.split('/').nth(2) {
         Some("keys") => KEY_ID,
-        Some("users") => USER,
+        Some("users" | "principals") => USER,
         Some("agents") => AGENT,
         Some("apis") => API,
         Some("roles") => ROLE,
@@ -38,6 +38,7 @@ pub(super) fn body(operation: Operation) -> Option<Value> {
             "grant": [{"permissions": [PERMISSION]}],
             "expires_in": "P30D",
         }),
+        Operation::KeyRevokeAll => json!({"reason": "leaves_tomorrow"}),
         Operation::KeyRevoke => json!({"reason": "laptop_lost"}),
         Operation::KeyHold | Operation::KeyRelease => json!({"reason": "leak_suspected"}),
         Operation::KeyRename => json!({"name": "month-end report, old laptop"}),

@@ -54,17 +54,18 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
 fn conflicts(operation: Operation) -> &'static [Conflict] {
     use Conflict::{AheadOfLog, AlreadyExists, AmbiguousName, InUse, LocalPrincipal, NameTaken, NotOfAnAdmin, Renamed};
     match operation {
-        Operation::KeyIssue => &[Conflict::OwnerNotActive],
+        Operation::KeyIssue => &[Conflict::OwnerNotActive, Conflict::TooManyKeys],
         Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow | Operation::KeyExtend => {
             &[Conflict::KeyEnded, Conflict::KeyTampered]
         }
         Operation::KeyRotate => {
-            use Conflict::{KeyEnded, KeyHeld, KeyPending, KeyReplaced, KeyTampered, OwnerNotActive};
-            &[KeyEnded, KeyHeld, KeyPending, KeyReplaced, KeyTampered, OwnerNotActive]
+            use Conflict::{KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive};
+            &[KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive]
         }
         Operation::KeyRename => &[Conflict::KeyTampered],
         Operation::KeyList => &[AmbiguousName],
         Operation::UserSuspend | Operation::UserDelete => &[LocalPrincipal],
+        Operation::KeyRevokeAll => &[AmbiguousName, LocalPrincipal],
         Operation::AgentCreate => &[NameTaken],
         Operation::AgentReplace => &[NameTaken, NotOfAnAdmin],
         Operation::ApiCreate | Operation::RoleCreate | Operation::MappingCreate => &[AlreadyExists],

@@ -31,9 +31,14 @@ pub(in crate::http) fn read(service: &Service, call: &Call) -> Result<Reply, Err
     ok(&service.read_key(call.context()?, &call.request.id)?)
 }
 
+/// Revokes one key, or all of an owner.
 pub(in crate::http) fn revoke(service: &Service, call: &Call) -> Result<Reply, Error> {
     let request: RevokeRequest = read_optional_body(call)?;
-    ok(&service.revoke_key(call.context()?, &call.request.id, request.reason.as_deref())?)
+    let (context, id, reason) = (call.context()?, &call.request.id, request.reason.as_deref());
+    match call.operation {
+        Operation::KeyRevokeAll => ok(&service.revoke_keys_of(context, id, reason)?),
+        _ => ok(&service.revoke_key(context, id, reason)?),
+    }
 }
 
 /// Holds back, or releases.

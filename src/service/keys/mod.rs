@@ -6,6 +6,7 @@ pub mod expiring;
 pub mod hint;
 pub mod identify;
 pub mod list;
+pub mod owner;
 pub mod request;
 pub mod response;
 pub mod rotate;
@@ -91,7 +92,6 @@ fn issue_in(
         slot: Some(Slot::Current),
         predecessor: None,
         retirement: None,
-        pending_until: None,
         first_used_at: None,
     };
     let credential = placed(credential);
@@ -142,6 +142,28 @@ pub(in crate::service) fn revoke_all(change: &mut Change<'_>, owner: &Id, reason
     Ok(())
 }
 
+/// The same with what somebody said of it, which is kept beside the record.
+fn revoke_noted(
+    change: &mut Change<'_>,
+    stored: StoredCredential,
+    code: &str,
+    note: Option<&str>,
+) -> Result<(), Error> {
+    // Whose key it is that was changed from outside, nobody knows: nor when the note is to go.
+    if let (Some(note), true) = (note, is_intact(change.service.keyring(), change.tenant(), &stored)) {
+        store::credentials::add_note(change.conn, change.key(), &stored.credential, note)?;
+    }
+    revoke(change, stored, code)
+}
+
+/// A reason as the log keeps it, and what is kept beside it: a text that is no code.
+fn told(reason: Option<&str>) -> Result<(String, Option<String>), Error> {
+    Ok(match reason {
+        Some(text) if !is_reason(text) => (REQUESTED.to_owned(), Some(checked_note(text)?.to_owned())),
+        code => (code.unwrap_or(REQUESTED).to_owned(), None),
+    })
+}
+
 impl Service {
     /// Revokes a key for good; doing it again changes nothing and answers alike. A reason that is no code is kept
     /// beside the record, until the owner is deleted.
@@ -149,11 +171,7 @@ impl Service {
     /// # Errors
     /// 404 if there is none, 403 without the permission for a key that is not the caller's own.
     pub fn revoke_key(&self, context: &Context, id: &str, reason: Option<&str>) -> Result<KeyResponse, Error> {
-        let (code, note) = match reason {
-            Some(text) if !is_reason(text) => (REQUESTED, Some(checked_note(text)?.to_owned())),
-            code => (code.unwrap_or(REQUESTED), None),
-        };
-        let code = code.to_owned();
+        let (code, note) = told(reason)?;
         let id = Id::parse(id).ok_or(Error::NotFound)?;
         change::perform(self, context, Operation::KeyRevoke, None, move |change| {
             let own = change.context.caller.key().is_some_and(|holder| holder.credential == id);
@@ -164,11 +182,7 @@ impl Service {
             let intact = is_intact(change.service.keyring(), change.tenant(), &stored);
             // That a row was changed from outside may be all that calls it revoked.
             if stored.credential.revoked.is_none() || !intact {
-                // Whose key it is that was changed from outside, nobody knows: nor when the note is to go.
-                if let (Some(note), true) = (&note, intact) {
-                    store::credentials::add_note(change.conn, change.key(), &stored.credential, note)?;
-                }
-                revoke(change, stored, &code)?;
+                revoke_noted(change, stored, &code, note.as_deref())?;
             }
             let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
             list::shown(change.service, change.conn, change.context, stored)

@@ -13,6 +13,7 @@ use crate::domain::secret::holds_key_text;
 use crate::domain::{Caller, Connection, Id, Operation, Permission, Permissions, Principal, duration};
 use crate::service::access::{liveness, people};
 use crate::service::error::Conflict;
+use crate::service::keys::owner::check_room;
 use crate::service::keys::response::{IssuedKey, KeyResponse};
 use crate::service::keys::{NOTE_MAX, NewKey, hint, issue};
 use crate::service::request::{List, Object, Text, present};
@@ -223,6 +224,7 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
     if !liveness::is_sponsored(change.conn, change.key(), owner)? {
         return Err(not_live(hint::unsponsored(change, owner)?));
     }
+    check_room(change, owner)?;
     let grant = match &request.grant {
         None => Grant::Identity,
         Some(asked) => {

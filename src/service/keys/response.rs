@@ -106,6 +106,13 @@ impl fmt::Debug for IssuedKey {
     }
 }
 
+impl OwnerResponse {
+    pub(in crate::service::keys) fn of(owner: &Principal) -> OwnerResponse {
+        let name = (!owner.name.is_empty()).then(|| owner.name.clone());
+        OwnerResponse { kind: owner.kind, id: owner.id, name }
+    }
+}
+
 impl KeyResponse {
     /// The record of a key. The owner comes with whether a live User answers for it.
     pub(in crate::service::keys) fn of(
@@ -114,11 +121,6 @@ impl KeyResponse {
         status: Status,
         note: Option<&str>,
     ) -> KeyResponse {
-        let shown = |owner: &Principal| OwnerResponse {
-            kind: owner.kind,
-            id: owner.id,
-            name: (!owner.name.is_empty()).then(|| owner.name.clone()),
-        };
         let reasons = owner.map(|(owner, sponsored)| credential.all_reasons(owner, sponsored));
         let part = |part: &GrantPart| GrantResponse { permissions: part.permissions.clone(), when: part.when.clone() };
         let grant = &credential.grant;
@@ -127,7 +129,7 @@ impl KeyResponse {
             name: credential.name.clone(),
             display: credential.display(),
             class: credential.class.letter(),
-            owner: owner.map(|(owner, _)| shown(owner)),
+            owner: owner.map(|(owner, _)| OwnerResponse::of(owner)),
             status: status.name(),
             reasons: reasons.unwrap_or_default(),
             grant: (*grant != Grant::Identity).then(|| grant.parts().iter().map(part).collect()),

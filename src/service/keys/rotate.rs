@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::class::Class;
-use crate::domain::credential::{RetireOn, Retirement, Verdict};
+use crate::domain::credential::{Refused, RetireOn, Retirement, Verdict};
 use crate::domain::log::Entry;
 use crate::domain::secret::PlainKey;
 use crate::domain::{Credential, Id, Operation, Principal, duration};
@@ -194,8 +194,7 @@ fn owner(change: &mut Change<'_>, old: &Credential, reason: RotateReason) -> Res
         Verdict::Suspended => {
             Err(conflict(Conflict::KeyHeld, "the key is held back: release it first, or rotate it as compromised"))
         }
-        Verdict::NotFound => Err(conflict(Conflict::KeyPending, "nobody has picked the key up yet: it has no text")),
-        _ => Err(refused(crate::domain::credential::Refused::Ended)),
+        _ => Err(refused(Refused::Ended)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Credentials by owner, by class and by their end, a page at a time.
 
+use chrono::{DateTime, Utc};
 use diesel::dsl::sql;
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Binary, Bool, Text};
@@ -9,6 +10,7 @@ use crate::domain::{Class, Id, TenantKey};
 use crate::store::connection::{Conn, on};
 use crate::store::error::Result;
 use crate::store::schema::credentials;
+use crate::store::types::millis;
 
 /// The credentials of an owner that are not revoked, by key.
 ///
@@ -25,6 +27,25 @@ pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<St
         .order((credentials::owner, credentials::key))
         .load::<Row>(c))?;
     Ok(rows.into_iter().map(Row::into_stored).collect())
+}
+
+/// The ids of an owner's credentials that have not ended and do not give way to a successor, so many at most.
+///
+/// # Errors
+/// If the database cannot be read.
+pub fn working_of(conn: &mut Conn, tenant: TenantKey, owner: &Id, now: DateTime<Utc>, limit: i64) -> Result<Vec<Id>> {
+    // The order as in `of_owner`, for the same reason.
+    let rows = on!(conn, |c| credentials::table
+        .select(Row::as_select())
+        .filter(credentials::tenant.eq(tenant.0))
+        .filter(credentials::owner.between(&owner.as_bytes()[..], &owner.as_bytes()[..]))
+        .filter(credentials::revoked_at.is_null())
+        .filter(credentials::expires_at.gt(millis(now)))
+        .filter(credentials::retires_at.is_null())
+        .order((credentials::owner, credentials::key))
+        .limit(limit)
+        .load::<Row>(c))?;
+    Ok(rows.into_iter().map(|row| row.into_stored().credential.id).collect())
 }
 
 /// Which credentials a page is of.

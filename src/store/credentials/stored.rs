@@ -49,7 +49,6 @@ row! {
         predecessor: Option<Vec<u8>>,
         retires_at: Option<i64>,
         retire_on: Option<String>,
-        pending_until: Option<i64>,
         first_used_at: Option<i64>,
     }
 }
@@ -92,7 +91,6 @@ impl Row {
             slot: self.slot.as_deref().and_then(Slot::parse),
             predecessor: self.predecessor.map(|bytes| read(&mut intact, column("predecessor").id(&bytes), Id::NIL)),
             retirement,
-            pending_until: read(&mut intact, column("pending_until").time_opt(self.pending_until), None),
             first_used_at: column("first_used_at").time_opt(self.first_used_at).ok().flatten(),
         };
         StoredCredential { credential, mac: if intact { self.mac } else { vec![] } }

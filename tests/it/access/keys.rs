@@ -256,7 +256,8 @@ fn questions_that_cannot_be_understood() {
         (and(request.clone(), json!({"path": "https://billing.example/v2/invoices/42"})), "/path"),
         (and(request.clone(), json!({"method": "GET /"})), "/method"),
         (and(request.clone(), json!({"method": ""})), "/method"),
-        (and(request, json!({"ip": "192.0.2.1"})), "/ip"),
+        (and(request.clone(), json!({"ip": "here"})), "/ip"),
+        (and(request, json!({"address": "192.0.2.1"})), "/address"),
     ] {
         let refused = app.admin().post("/v1/verify", and(json!({"key": key}), more.clone()));
         assert!(!refused.problem(422, "invalid").is_empty());

@@ -83,19 +83,20 @@ fn help_of_keys() {
     Usage: keyroll key [OPTIONS] <COMMAND>
 
     Commands:
-      issue      Issue a key; it is shown this once
-      list       List keys, each with its owner and the status that verification would tell
-      show       Show the record of a key
-      identify   Tell whose a key is that somebody found: by its public part, a hash of its text, or its text
-      effective  Tell which permissions a key has at this moment, and why it lacks the others
-      hold       Hold a key back until it is released
-      release    Release a key that was held back, for that reason alone
-      rename     Give a key another name
-      narrow     Take permissions away from a key
-      extend     Give a key a later end
-      rotate     Give a key a successor, which may do the same; the new key is shown this once
-      revoke     Revoke a key for good
-      help       Print this message or the help of the given subcommand(s)
+      issue       Issue a key; it is shown this once
+      list        List keys, each with its owner and the status that verification would tell
+      show        Show the record of a key
+      identify    Tell whose a key is that somebody found: by its public part, a hash of its text, or its text
+      effective   Tell which permissions a key has at this moment, and why it lacks the others
+      hold        Hold a key back until it is released
+      release     Release a key that was held back, for that reason alone
+      rename      Give a key another name
+      narrow      Take permissions away from a key
+      extend      Give a key a later end
+      rotate      Give a key a successor, which may do the same; the new key is shown this once
+      revoke-all  Revoke every key of a user or an agent for good
+      revoke      Revoke a key for good
+      help        Print this message or the help of the given subcommand(s)
 
     Options:
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
@@ -269,7 +270,7 @@ fn help_of_agents() {
     Options:
           --owner <ID|NAME|operator>        Only those of this owner: an id, a userName, the name of an agent or of a connection, or operator
           --class <u|s|p>                   Only those of people (u), of agents (s), or of connections (p)
-          --status <STATUS>                 Only those with this status [possible values: pending, active, retiring, suspended, owner_inactive, expired, revoked, tampered]
+          --status <STATUS>                 Only those with this status [possible values: active, retiring, suspended, owner_inactive, expired, revoked, tampered]
           --expires-before <DATE|DURATION>  Only those that end before a date, a time, or a duration from now, such as P14D; the first to end first
           --json                            Print JSON
           --data-dir <DIR>                  The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]

@@ -98,6 +98,8 @@ fn credentials_change_and_are_listed() {
         let mut changed = credential(20, 10);
         changed.version = 2;
         changed.revoked = Some(Revocation { at: at(7), reason: "leaked".to_owned() });
+        // Nor does it keep others of its lineage from their place.
+        changed.slot = None;
         let update = changed.clone();
         write(store, move |c| credentials::revoke(c, tenant, &update, Some(&[9; 32])));
         let expected = StoredCredential { credential: changed, mac: vec![9; 32] };

@@ -119,7 +119,6 @@ pub fn credential(number: u64, owner: u64) -> Credential {
         slot: Some(Slot::Current),
         predecessor: None,
         retirement: None,
-        pending_until: None,
         first_used_at: None,
     }
 }

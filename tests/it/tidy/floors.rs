@@ -84,7 +84,7 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::KeyIssue => &["issue_key", "issue_key_on_host"],
         Operation::KeyList => &["list_keys"],
         Operation::KeyRead => &["read_key"],
-        Operation::KeyRevoke => &["revoke_key"],
+        Operation::KeyRevoke | Operation::KeyRevokeAll => &["revoke_key", "revoke_keys_of"],
         Operation::KeyHold | Operation::KeyRelease => &["hold_key"],
         Operation::KeyRename => &["rename_key"],
         Operation::KeyNarrow => &["narrow_key"],
