@@ -41,7 +41,8 @@ fn an_owner_has_fifty_keys_at_most() {
     for_each_app(|app| {
         let Mira { id, key_id, .. } = mira(app);
         let issue = || app.admin().post("/v1/keys", json!({"owner": {"type": "user", "id": id}, "expires_in": "P30D"}));
-        let last = (1..50).map(|_| issue().expect(201).id()).last().unwrap();
+        let all: Vec<String> = (1..50).map(|_| issue().expect(201).id()).collect();
+        let last = all.last().unwrap();
         issue().problem(409, "too_many_keys");
         // A rotation needs no room, and makes none.
         app.admin().post(&format!("/v1/keys/{key_id}/rotate"), json!({})).expect(201);
