@@ -4,12 +4,14 @@ use clap::builder::PossibleValuesParser;
 use clap::{ArgGroup, Args, Subcommand};
 use serde::Serialize;
 
+use super::conditions::Conditions;
 use super::{Output, found, host, key_text, permission, principal, print};
 use crate::domain::class::Class;
 use crate::domain::credential::{Hold, RetireOn, Status};
 use crate::domain::principal::is_operator;
 use crate::domain::{Id, duration};
 use crate::service::keys::identify::IdentifyRequest;
+use crate::service::keys::request::GrantTexts;
 use crate::service::keys::response::KeyResponse;
 use crate::service::keys::rotate::{RotateReason, RotateRequest};
 use crate::service::keys::steps::NarrowRequest;
@@ -31,6 +33,8 @@ pub(super) enum Command {
         /// What the key may do at most, api:resource:action; without it the key proves who its owner is, and the operator's may do everything
         #[arg(long, value_name = "PERMISSION", value_parser = permission)]
         grant: Vec<String>,
+        #[command(flatten)]
+        conditions: Conditions,
         /// How long it lives, such as P90D
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         expires_in: Option<String>,
@@ -111,6 +115,8 @@ pub(super) enum Command {
         #[arg(long, value_name = "PERMISSION", value_parser = permission, required = true)]
         grant: Vec<String>,
         #[command(flatten)]
+        conditions: Conditions,
+        #[command(flatten)]
         output: Output,
     },
     /// Give a key a later end
@@ -184,13 +190,14 @@ pub(super) struct Rotated {
 
 pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
     match command {
-        Command::Issue { owner, connection, grant, expires_in, name, output } => {
+        Command::Issue { owner, connection, grant, conditions, expires_in, name, output } => {
             let context = host(service, "key issue")?;
             let owner = match (connection, owner) {
                 (Some(connection), _) => Owner::Connection(connection),
                 (None, Some(owner)) => named(service, &owner)?,
                 (None, None) => return Err(Error::Refused("--owner or --connection is needed".to_owned())),
             };
+            let grant = GrantTexts { permissions: &grant, when: conditions.when()? };
             let issued = service.issue_key_on_host(&context, owner, &name, &grant, expires_in.as_deref())?;
             show(&issued, &issued.record, output)
         }
@@ -221,17 +228,17 @@ pub(super) fn run(service: &Service, command: Command) -> Result<(), Error> {
         Command::Rename { id, name, output } => {
             on_key(service, "rename", id, output, |context, id| service.rename_key(context, id, &name))
         }
-        Command::Narrow { id, grant, output } => on_key(service, "narrow", id, output, |context, id| {
-            service.narrow_key(context, id, &NarrowRequest::of(&grant)?)
+        Command::Narrow { id, grant, conditions, output } => on_key(service, "narrow", id, output, |context, id| {
+            service.narrow_key(
+                context,
+                id,
+                &NarrowRequest::of(&GrantTexts { permissions: &grant, when: conditions.when()? })?,
+            )
         }),
         Command::Extend { id, expires_in, output } => {
             on_key(service, "extend", id, output, |context, id| service.extend_key(context, id, &expires_in))
         }
-        Command::RevokeAll { owner, reason, output } => {
-            let context = host(service, "key revoke-all")?;
-            let revoked = service.revoke_keys_of(&context, &owner, reason.as_deref());
-            print::show(&found("owner", &owner, revoked)?, output)
-        }
+        Command::RevokeAll { owner, reason, output } => revoke_all(service, &owner, reason.as_deref(), output),
         Command::Rotate(rotated) => rotate(service, rotated),
         Command::Revoke { id, reason, output } => {
             let context = host(service, "key revoke")?;
@@ -266,6 +273,11 @@ fn on_key(
 fn hold(service: &Service, verb: &str, Held { id, reason, output }: Held, hold: bool) -> Result<(), Error> {
     let reason = Hold::parse(&reason).unwrap_or_default();
     on_key(service, verb, id, output, |context, id| service.hold_key(context, id, reason, hold))
+}
+
+fn revoke_all(service: &Service, owner: &str, reason: Option<&str>, output: Output) -> Result<(), Error> {
+    let revoked = service.revoke_keys_of(&host(service, "key revoke-all")?, owner, reason);
+    print::show(&found("owner", owner, revoked)?, output)
 }
 
 fn rotate(service: &Service, rotated: Rotated) -> Result<(), Error> {

@@ -6,6 +6,7 @@ mod agent;
 mod api;
 mod apply;
 mod backup;
+mod conditions;
 mod first;
 mod items;
 mod key;

@@ -4,6 +4,7 @@ use std::slice;
 
 use chrono::TimeDelta;
 use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use serde_json::{Value, json};
 
 use crate::support::app::*;
@@ -175,8 +176,13 @@ fn a_list_reads_a_bounded_number_of_rows_for_each_answer() {
         ).replace("numbers (n)", if app.service.is_embedded() { "numbers" } else { "numbers (n)" }));
         // So many are the host's to issue.
         let owner = Owner::Named("mira@example.com".to_owned());
-        let last =
-            app.service.issue_key_on_host(&app.host(), owner, "", &[], Some("P5D")).unwrap().record.id.to_string();
+        let last = app
+            .service
+            .issue_key_on_host(&app.host(), owner, "", &GrantTexts::of(&[]), Some("P5D"))
+            .unwrap()
+            .record
+            .id
+            .to_string();
         for query in
             ["owner=mira@example.com&status=active", "expires_before=P14D&status=active", "class=u&status=active"]
         {

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use serde_json::{Value, json};
 
 use crate::support::app::for_each_app;
@@ -307,7 +308,7 @@ fn keys_of_a_connection_are_named_from_a_month_before_their_end() {
         // What is issued for an hour is meant to end, and works until then.
         let issue = |lifetime: &str| {
             let owner = Owner::Connection("default".to_owned());
-            app.service.issue_key_on_host(&app.host(), owner, "host", &[], Some(lifetime)).unwrap();
+            app.service.issue_key_on_host(&app.host(), owner, "host", &GrantTexts::of(&[]), Some(lifetime)).unwrap();
         };
         issue("PT23H");
         assert_eq!(days(), []);

@@ -73,6 +73,26 @@ pub struct RevokeRequest {
     pub reason: Option<String>,
 }
 
+/// A ceiling of one part, as the command line has it.
+pub struct GrantTexts<'t> {
+    /// Permissions and patterns of them.
+    pub permissions: &'t [String],
+    /// What must hold of a request for them to count.
+    pub when: When,
+}
+
+impl GrantTexts<'_> {
+    /// One that counts always.
+    pub fn of(permissions: &[String]) -> GrantTexts<'_> {
+        GrantTexts { permissions, when: When::default() }
+    }
+
+    fn asked(&self) -> Result<AskedGrant, Error> {
+        let all = self.permissions.iter().enumerate().map(|(n, text)| asked(0, n, text));
+        Ok(AskedGrant(vec![(all.collect::<Result<_, _>>()?, self.when.clone())]))
+    }
+}
+
 /// What is asked for, checked.
 struct IssueRequest {
     owner: Owner,
@@ -142,16 +162,15 @@ impl Service {
         context: &Context,
         owner: Owner,
         name: &str,
-        grant: &[String],
+        grant: &GrantTexts<'_>,
         expires_in: Option<&str>,
     ) -> Result<IssuedKey, Error> {
-        let texts: Vec<&str> = match (grant, &owner) {
-            ([], Owner::Operator) => vec!["keyroll:*:*"],
-            (texts, _) => texts.iter().map(String::as_str).collect(),
+        let all = ["keyroll:*:*".to_owned()];
+        let grant = match (grant.permissions, &owner) {
+            ([], Owner::Operator) => Some(GrantTexts::of(&all).asked()?),
+            ([], _) => None,
+            _ => Some(grant.asked()?),
         };
-        let all = texts.into_iter().enumerate().map(|(n, text)| asked(0, n, text));
-        let all = all.collect::<Result<Vec<Asked>, Error>>()?;
-        let grant = if all.is_empty() { None } else { Some(AskedGrant(vec![(all, When::default())])) };
         let lifetime = lifetime(expires_in)?;
         issue_asked(self, context, IssueRequest { owner, name: name.to_owned(), grant, lifetime })
     }

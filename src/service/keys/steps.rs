@@ -15,7 +15,7 @@ use crate::scim::text::render_time;
 use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
 use crate::service::keys::request::{
-    GrantRequest, NAME_MAX, PERMISSIONS_MAX, asked, check_known, check_minting, grant, lifetime,
+    GrantRequest, GrantTexts, NAME_MAX, PERMISSIONS_MAX, asked, check_known, check_minting, grant, lifetime,
 };
 use crate::service::keys::response::KeyResponse;
 use crate::service::keys::{list, to_millis};
@@ -64,10 +64,11 @@ impl NarrowRequest {
     ///
     /// # Errors
     /// 422 for what is no permission.
-    pub fn of(texts: &[String]) -> Result<NarrowRequest, Error> {
-        let parsed = texts.iter().enumerate().map(|(n, text)| asked(0, n, text).map(|one| one.permission));
+    pub fn of(grant: &GrantTexts<'_>) -> Result<NarrowRequest, Error> {
+        let parsed = grant.permissions.iter().enumerate().map(|(n, text)| asked(0, n, text).map(|one| one.permission));
+        let when = (!grant.when.is_always()).then(|| Object(grant.when.clone()));
         let permissions = Some(List(parsed.collect::<Result<_, _>>()?));
-        Ok(NarrowRequest { grant: List(vec![Object(GrantRequest { permissions, when: None })]) })
+        Ok(NarrowRequest { grant: List(vec![Object(GrantRequest { permissions, when })]) })
     }
 }
 

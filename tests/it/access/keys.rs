@@ -1,6 +1,7 @@
 //! Keys meet access: what may be granted, and what a key may do now.
 
 use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use serde_json::{Value, json};
 
 use super::catalogue::billing;
@@ -84,7 +85,7 @@ fn a_grant_names_what_an_api_offers_and_the_owner_holds() {
         }
         let on_host = |permission: &str| {
             let owner = Owner::Named("mira@example.com".to_owned());
-            app.service.issue_key_on_host(&app.host(), owner, "", &[permission.to_owned()], None)
+            app.service.issue_key_on_host(&app.host(), owner, "", &GrantTexts::of(&[permission.to_owned()]), None)
         };
         on_host("keyroll:keys:issue").unwrap();
         let map = "keyroll mapping create --role keyroll.provisioner --user mira@example.com --reason TEXT";

@@ -114,6 +114,10 @@ fn help_of_keys() {
           --owner <ID|NAME|operator>  Whose key: an id, a userName, an agent's name, or operator
           --connection <NAME>         A provisioning key of this connection
           --grant <PERMISSION>        What the key may do at most, api:resource:action; without it the key proves who its owner is, and the operator's may do everything
+          --ip <NETWORK>              The grant counts for requests from this network alone
+          --environment <NAME>        The grant counts for this environment alone
+          --between <FROM-TO@ZONE>    The grant counts in these hours alone, such as 08:00-20:00@Europe/Paris
+          --certificate <X5T>         The grant counts for a client with this certificate alone: its x5t#S256
           --expires-in <DURATION>     How long it lives, such as P90D
           --name <NAME>               A name for people [default: ""]
           --json                      Print JSON

@@ -340,3 +340,40 @@ fn what_becomes_of_a_key_on_the_host() {
         assert_eq!(run(&["key", "hold", id]).code, 3);
     }
 }
+
+#[test]
+fn a_key_with_conditions_is_issued_rotated_and_ended() {
+    for place in Installation::each() {
+        let server = place.serve(&[]);
+        let issue = ["key", "issue", "--owner", "operator", "--grant", "keyroll:users:read", "--json"];
+        let when = ["--ip", "127.0.0.0/8", "--between", "00:00-23:59@Europe/Paris", "--environment", "prod"];
+        let issued = place.run(&[&issue[..], &when].concat()).expect(0).json();
+        let expected =
+            json!({"ip": ["127.0.0.0/8"], "between": ["00:00", "23:59", "Europe/Paris"], "environment": ["prod"]});
+        assert_eq!(issued["grant"], json!([{"permissions": ["keyroll:users:read"], "when": expected}]));
+        for odd in [
+            ["--ip", "office"],
+            ["--between", "8-20@Europe/Paris"],
+            ["--between", "08:00-20:00@Nowhere"],
+            ["--certificate", "x"],
+        ] {
+            let refused = place.run(&[&issue[..], &odd].concat()).expect(2);
+            assert!(refused.stderr.contains("expected"), "{refused:?}");
+        }
+        place.run(&["key", "issue", "--owner", "operator", "--ip", "127.0.0.1"]).expect(2);
+        let id = issued["id"].as_str().unwrap();
+        let rotated = place.run(&["key", "rotate", id, "--grace", "PT1H", "--json"]).expect(0).json();
+        assert_eq!((&rotated["predecessor"]["id"], &rotated["grant"]), (&issued["id"], &issued["grant"]));
+        place.run(&["key", "rotate", id, "--grace", "PT1H", "--compromised"]).expect(2);
+        place.run(&["key", "rotate", id, "--compromised"]).expect(0);
+        // The one that replaced it was never used.
+        let replaced = place.run(&["key", "show", rotated["id"].as_str().unwrap(), "--json"]).expect(0).json();
+        assert_eq!(replaced["revoke_reason"], json!("replaced"));
+        place.run(&["key", "rotate", id]).expect(3);
+        let ended = place.run(&["key", "revoke-all", "--owner", "operator", "--reason", "leaves", "--json"]).expect(0);
+        assert_eq!(ended.json()["owner"]["name"], json!("operator"));
+        assert_eq!(server.admin().get("/v1/users").status, 401);
+        // The host is the way back in.
+        place.run(&["key", "issue", "--owner", "operator"]).expect(0);
+    }
+}

@@ -43,6 +43,7 @@ use keyroll::domain::{Caller, Connection, Id, Principal};
 use keyroll::http;
 use keyroll::scim::tolerance::Dialect;
 use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use keyroll::service::{Context, Service, Settings};
 use keyroll::store::{self, Store};
 use serde_json::{Value, json};
@@ -206,7 +207,8 @@ impl TestApp {
     /// A key from the command line.
     pub fn issue_on_host(&self, owner: Owner, grant: &[&str]) -> String {
         let grant: Vec<String> = grant.iter().map(|text| (*text).to_owned()).collect();
-        let issued = self.service.issue_key_on_host(&self.host(), owner, "host", &grant, None).unwrap();
+        let issued =
+            self.service.issue_key_on_host(&self.host(), owner, "host", &GrantTexts::of(&grant), None).unwrap();
         let key = issued.key;
         self.keys.lock().unwrap().insert(key.clone(), issued.record.id.to_string());
         key
