@@ -1,7 +1,7 @@
 //! Conditions of a grant, on the command line.
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::domain::credential::When;
 use crate::service::Error;
@@ -29,20 +29,15 @@ impl Conditions {
     /// # Errors
     /// For more of them than may be.
     pub(super) fn when(&self) -> Result<When, Error> {
-        let mut all = json!({});
-        if !self.ip.is_empty() {
-            all["ip"] = json!(self.ip);
-        }
-        if !self.environment.is_empty() {
-            all["environment"] = json!(self.environment);
-        }
-        if let Some(hours) = self.between.as_deref().and_then(hours) {
-            all["between"] = hours;
-        }
-        if let Some(print) = &self.certificate {
-            all["certificate"] = json!(print);
-        }
-        serde_json::from_value(all).map_err(|error| Error::Refused(error.to_string()))
+        let some = |texts: &[String]| (!texts.is_empty()).then(|| json!(texts));
+        let all = [
+            ("ip", some(&self.ip)),
+            ("environment", some(&self.environment)),
+            ("between", self.between.as_deref().and_then(hours)),
+            ("certificate", self.certificate.as_ref().map(|print| json!(print))),
+        ];
+        let all: Map<_, _> = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+        serde_json::from_value(Value::Object(all)).map_err(|error| Error::Refused(error.to_string()))
     }
 }
 
