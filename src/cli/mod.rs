@@ -19,6 +19,7 @@ mod names;
 mod nodes;
 mod print;
 mod role;
+mod scan;
 mod serve;
 mod usage;
 mod user;
@@ -90,6 +91,8 @@ enum Command {
     /// Check and show the log
     #[command(subcommand)]
     Log(log::Command),
+    /// Find keys in files, in what is staged in git, or in all of its history
+    Scan(scan::Scan),
 }
 
 /// How to print.
@@ -119,6 +122,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => usage::without_values(error).exit(),
     };
+    // It asks for no settings, and whatever is wrong with them is no reason not to search.
+    if let Command::Scan(asked) = &cli.command {
+        return scan::run(asked);
+    }
     if let Err(message) = config::check_environment(std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()))
     {
         return print::misused(&message);
@@ -159,6 +166,7 @@ fn run(cli: Cli, config: &Config) -> Result<ExitCode, Error> {
         Command::Restore(asked) => backup::restore(config, &asked),
         Command::Nodes(output) => nodes::run(&open(config)?, output),
         Command::Log(command) => log::run(&open(config)?, command),
+        Command::Scan(asked) => return Ok(scan::run(&asked)),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -15,7 +15,7 @@ pub(super) use crate::service::keys::hint::argument;
 
 /// Writes to standard output; if that cannot be had, the process ends here. Whoever has read enough has gone, and
 /// is told nothing.
-fn put(text: &str) {
+pub(super) fn put(text: &str) {
     let mut output = io::stdout().lock();
     let Err(error) = output.write_all(text.as_bytes()).and_then(|()| output.flush()) else { return };
     if error.kind() != io::ErrorKind::BrokenPipe {

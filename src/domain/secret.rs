@@ -3,6 +3,8 @@
 //! `kru_<selector 12><_><secret 43><crc 6>`, base62. The plain key is one type and its digest another;
 //! only the digest can be stored, and `Debug` of the plain key shows the selector alone.
 
+pub mod find;
+
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt;

@@ -7,6 +7,7 @@ mod help;
 mod hints;
 mod keys;
 mod log;
+mod scan;
 mod serve;
 mod settings;
 

@@ -32,6 +32,7 @@ fn help_of_the_program_and_its_server() {
       restore  Put a backup in the place of the database, once no server runs on it
       nodes    Show the servers on this database, and whether each is still there
       log      Check and show the log
+      scan     Find keys in files, in what is staged in git, or in all of its history
       help     Print this message or the help of the given subcommand(s)
 
     Options:
@@ -67,6 +68,30 @@ fn help_of_the_program_and_its_server() {
 
     Options:
           --json                Print JSON
+          --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
+          --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
+          --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
+          --config <FILE>       The settings file, instead of keyroll.toml in the working folder [env: KEYROLL_CONFIG=]
+      -h, --help                Print help
+    "#);
+}
+
+#[test]
+fn help_of_the_search_for_keys() {
+    insta::assert_snapshot!(help(&["scan"]), @r#"
+    Find keys in files, in what is staged in git, or in all of its history
+
+    Usage: keyroll scan [OPTIONS] [PATH]...
+
+    Arguments:
+      [PATH]...  Files and folders; with --staged or --history, repositories: without any, that of the working folder
+
+    Options:
+          --stdin               Search standard input
+          --staged              Search what is staged in git, as a commit would take it
+          --history             Search whatever git has ever kept: all branches, tags, stashes and reflogs, messages included
+          --json                Print JSON
+          --sarif               Print SARIF 2.1.0, as services that show findings beside code read it
           --data-dir <DIR>      The folder of root.key and of the embedded database [env: KEYROLL_DATA_DIR=]
           --database-url <URL>  sqlite:PATH or postgres://… [env: KEYROLL_DATABASE_URL]
           --public-url <URL>    The base of every URL that is given out [env: KEYROLL_PUBLIC_URL=]
