@@ -1,4 +1,4 @@
-//! Who asks: the host itself, or the holder of a key.
+//! Who asks: the host itself, the holder of a key, or anybody.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use super::tenant::{Connection, Tenant};
 pub struct Caller {
     /// The tenant that the key belongs to; there is no other way to name one.
     pub tenant: Tenant,
-    /// Host or key.
+    /// Host, key or nobody.
     pub identity: Identity,
     /// What else is known of the request: conditions of a key's grant are asked about it.
     pub given: Circumstances,
@@ -27,6 +27,8 @@ pub enum Identity {
     Host,
     /// The holder of a key.
     Key(Arc<KeyHolder>),
+    /// Anybody: what no key is needed for.
+    Anonymous,
 }
 
 /// The holder of a key, as it stood when the request was authenticated.
@@ -56,10 +58,15 @@ impl Caller {
         Caller { tenant, identity: Identity::Host, given: Circumstances::default() }
     }
 
-    /// The key's holder, unless this is the host.
+    /// Anybody, about what is a tenant's.
+    pub fn anonymous(tenant: Tenant) -> Caller {
+        Caller { tenant, identity: Identity::Anonymous, given: Circumstances::default() }
+    }
+
+    /// The key's holder, if the caller has shown one.
     pub fn key(&self) -> Option<&KeyHolder> {
         match &self.identity {
-            Identity::Host => None,
+            Identity::Host | Identity::Anonymous => None,
             Identity::Key(holder) => Some(holder),
         }
     }
@@ -74,6 +81,7 @@ impl Caller {
         match &self.identity {
             Identity::Host => true,
             Identity::Key(holder) => holder.may(permission, &self.given),
+            Identity::Anonymous => false,
         }
     }
 }

@@ -224,6 +224,7 @@ struct SubjectBody<'r> {
 fn actor(caller: &Caller) -> ActorBody<'_> {
     match &caller.identity {
         Identity::Host => ActorBody { class: None, id: None, owner: None, kind: "host" },
+        Identity::Anonymous => ActorBody { class: None, id: None, owner: None, kind: "anonymous" },
         Identity::Key(holder) => ActorBody {
             class: Some(holder.class.letter()),
             id: Some(holder.credential),

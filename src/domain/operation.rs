@@ -168,6 +168,8 @@ operations! {
         KeyEffective: Admin, "keyroll:keys:read", "", Blocking, [GET "/v1/keys/{id}/effective"];
         /// Tells whose a key is by its text, its public part, or a hash of its text.
         KeyIdentify: Admin, "keyroll:keys:identify", "credential.identified", Blocking, [POST "/v1/keys:identify"];
+        /// Ends keys that somebody found where none belongs; who has a key's whole text needs no other.
+        KeyExpose: Open, "", "credential.revoked", Blocking, [POST "/v1/exposed-credentials"];
         /// Tells whether a key works and whose it is.
         KeyVerify: Admin, "keyroll:keys:verify", "", Inline, [POST "/v1/verify"];
         /// Tells the caller who it is.

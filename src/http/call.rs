@@ -7,6 +7,7 @@ use super::respond::Reply;
 use super::run::run_at;
 use super::{Shared, extract};
 use crate::domain::Operation;
+use crate::domain::log::RequestRef;
 use crate::domain::operation::{Place, Surface};
 use crate::service::conditions::Tags;
 use crate::service::registry;
@@ -21,6 +22,8 @@ pub(super) struct Call {
     pub(super) operation: Operation,
     /// `None` only where no key is needed and none was sent.
     pub(super) context: Option<Context>,
+    /// The request, where a change needs no key.
+    pub(super) open: Option<RequestRef>,
     pub(super) request: extract::Head,
     pub(super) body: web::Bytes,
     /// What the database told once all of it was there; `None` if it is asked on the way.

@@ -39,7 +39,9 @@ pub(super) fn render(error: &Error, surface: Surface, request_id: &str) -> HttpR
         Error::Unauthenticated(_) | Error::KeyRefused(_) | Error::Authorization(_) | Error::Lacking(_) => {
             insert(WWW_AUTHENTICATE, challenge(error));
         }
-        Error::RateLimited { retry_after_seconds } => insert(RETRY_AFTER, retry_after_seconds.to_string()),
+        Error::RateLimited { retry_after_seconds } | Error::AddressLimited { retry_after_seconds } => {
+            insert(RETRY_AFTER, retry_after_seconds.to_string());
+        }
         Error::Busy(_) | Error::Crowded | Error::Forked(_) | Error::Unavailable(_) => {
             insert(RETRY_AFTER, "1".to_owned())
         }

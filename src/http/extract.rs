@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use actix_web::http::header::{
     ACCEPT, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
@@ -13,6 +14,7 @@ use futures_util::StreamExt;
 use super::target::MatchedRoute;
 use super::{Shared, conditions};
 use crate::domain::Operation;
+use crate::domain::operation::Keys;
 use crate::domain::secret::PlainKey;
 use crate::scim;
 use crate::service::Error;
@@ -22,6 +24,9 @@ use crate::service::directory::resources::Wanted;
 /// A body larger than this is large: only so many are in memory at once.
 const LARGE_BODY_BYTES: usize = 1 << 20;
 const LARGE_BODIES_MAX: usize = 4;
+/// The body of a request that needs no key: how large it may be, and how long in coming.
+const OPEN_BODY_BYTES_MAX: usize = LARGE_BODY_BYTES;
+const OPEN_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// All header fields together.
 const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Why a URL is refused. One of more than 64 KiB is not even read: the server's own 400 or 431 is for it.
@@ -203,7 +208,11 @@ pub(super) async fn body(
     shared: &Shared,
     operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
-    let timeout = if operation == Operation::Bulk { shared.settings.job } else { shared.settings.body };
+    let timeout = match operation {
+        Operation::Bulk => shared.settings.job,
+        _ if operation.keys() == Keys::Open => shared.settings.body.min(OPEN_BODY_TIMEOUT),
+        _ => shared.settings.body,
+    };
     match actix_web::rt::time::timeout(timeout, read_body(request, payload, shared, operation)).await {
         Ok(result) => result,
         Err(_) => {
@@ -220,6 +229,7 @@ async fn read_body(
     operation: Operation,
 ) -> Result<(web::Bytes, Option<Permit>), Error> {
     let max = shared.service.settings().limits.body_bytes_max;
+    let max = if operation.keys() == Keys::Open { max.min(OPEN_BODY_BYTES_MAX) } else { max };
     let too_large = || {
         let detail = format!("the body has more than {max} bytes: maxPayloadSize is {max}");
         Error::from(scim::Error::status(413, detail))

@@ -90,8 +90,8 @@ async fn answer(
     }
     let (body, _permit) = match arrived {
         Some(body) => scim::arrived(shared, target, context.as_ref(), body).await?,
-        // Whoever has shown no key asks what has no body: nobody waits for one.
-        None if context.is_none() => (web::Bytes::new(), None),
+        // Whoever has shown no key asks what has no body, or changes what needs none: else nobody waits for one.
+        None if context.is_none() && !operation.writes() => (web::Bytes::new(), None),
         None => {
             let body = scim::arrived(shared, target, context.as_ref(), read.await).await?;
             // It may have been long in coming: who asks, and by what, is looked at again.
@@ -104,7 +104,8 @@ async fn answer(
     };
     let commit = |seen: Option<Seen>| seen.and_then(|seen| seen.commit);
     let noted = context.as_ref().map(|context| Arc::clone(&context.noted));
-    let first = Call { operation, context, request: head, body: body.clone(), commit: commit(seen) };
+    let open = (context.is_none() && operation.writes()).then(|| request_ref(target, id));
+    let first = Call { operation, context, open, request: head, body: body.clone(), commit: commit(seen) };
     let reply = carry_out(request, shared, first, seen).await?;
     if changes(operation) {
         return Ok(propagation::tell(shared, surface, noted.and_then(|noted| noted.reduced()), reply).await);
@@ -121,7 +122,7 @@ async fn answer(
         return Ok(reply);
     }
     let head = extract::Head::read(request, target)?;
-    let second = Call { operation, context, request: head, body, commit: commit(seen) };
+    let second = Call { operation, context, open: None, request: head, body, commit: commit(seen) };
     let reply = carry_out(request, shared, second, seen).await?;
     if seen.is_none_or(|seen| seen.is_fresh(&shared.service)) { Ok(reply) } else { Err(Error::Busy(SLOW)) }
 }
@@ -217,6 +218,11 @@ fn age(service: &Service, since: Duration) -> Duration {
     service.monotonic().saturating_sub(since)
 }
 
+/// The request as a record names it.
+fn request_ref(target: &MatchedRoute<'_>, id: &str) -> RequestRef {
+    RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() }
+}
+
 /// The caller; none where nobody is asked who it is. Discovery needs no key and still refuses a bad one.
 async fn authenticate(
     request: &HttpRequest,
@@ -233,7 +239,7 @@ async fn authenticate(
         None => return Err(Error::Unauthenticated("a key is required: Authorization: Bearer …")),
     };
     let from = origin::of(request, shared);
-    let request = RequestRef { id: id.to_owned(), method: target.method.into(), route: target.template.into() };
+    let request = request_ref(target, id);
     let asked = shared.service.monotonic();
     // A database that is part of this process is asked on the way.
     let commit = if shared.service.is_embedded() { None } else { Some(commit_version(&shared.service).await?) };

@@ -3,24 +3,26 @@
 use actix_web::{HttpRequest, web};
 use futures_util::future::LocalBoxFuture;
 
-use super::call::{Call, FromCache, run};
+use super::call::{self, FromCache, run};
 use super::respond::Reply;
 use super::v1::{access, agents, items, keys, mappings, roles, users};
-use super::{Shared, authzen, feed, open, openapi, ready, scim, snapshot};
+use super::{Shared, authzen, exposed, feed, open, openapi, ready, scim, snapshot};
 use crate::domain::{Api, Operation, Role};
 use crate::service::{Error, Service};
 
 /// An answer that is still to come.
 pub(super) type Coming<'c> = LocalBoxFuture<'c, Result<Reply, Error>>;
 
+use Handler::{Call, Host, Quick, Wait};
+
 /// Who carries an operation out.
 enum Handler {
     /// One call of the service, wherever its work runs.
-    Call(fn(&Service, &Call) -> Result<Reply, Error>),
+    Call(fn(&Service, &call::Call) -> Result<Reply, Error>),
     /// The same for what is remembered, most of the time.
-    Quick(FromCache, fn(&Service, &Call) -> Result<Reply, Error>),
+    Quick(FromCache, fn(&Service, &call::Call) -> Result<Reply, Error>),
     /// Whoever waits for more than that.
-    Wait(for<'c> fn(&'c HttpRequest, &'c web::Data<Shared>, Call) -> Coming<'c>),
+    Wait(for<'c> fn(&'c HttpRequest, &'c web::Data<Shared>, call::Call) -> Coming<'c>),
     /// Nobody here: only the command line does it.
     Host,
 }
@@ -28,7 +30,6 @@ enum Handler {
 impl Handler {
     /// Everything that the server can do: what nobody carries out does not compile.
     fn of(operation: Operation) -> Handler {
-        use Handler::{Call, Host, Quick, Wait};
         match operation {
             Operation::Create => Call(scim::create),
             Operation::Read => Quick(scim::read_cached, scim::read),
@@ -52,6 +53,7 @@ impl Handler {
             Operation::KeyEffective => Call(keys::effective),
             Operation::KeyRotate => Call(keys::rotate),
             Operation::KeyIdentify => Call(keys::identify),
+            Operation::KeyExpose => Wait(|r, s, call| Box::pin(exposed::answer(r, s, call))),
             Operation::KeyVerify => Quick(keys::verify_cached, keys::verify),
             Operation::Whoami => Call(keys::whoami),
             Operation::UserList => Call(users::list),
@@ -99,7 +101,7 @@ impl Handler {
 
 /// Carries an operation out where it belongs. Boxed one by one: a future has the size of the largest that it may
 /// hold, and is moved about whole.
-pub(super) fn carry_out<'c>(request: &'c HttpRequest, shared: &'c web::Data<Shared>, call: Call) -> Coming<'c> {
+pub(super) fn carry_out<'c>(request: &'c HttpRequest, shared: &'c web::Data<Shared>, call: call::Call) -> Coming<'c> {
     match Handler::of(call.operation) {
         Handler::Call(work) => Box::pin(run(shared, call, None, work)),
         Handler::Quick(from_cache, work) => Box::pin(run(shared, call, Some(from_cache), work)),

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 
 use super::openapi::description::Description;
 use super::send_buffer::SendBuffer;
-use super::{failures, feed};
+use super::{failures, feed, reports};
 use crate::service::Service;
 
 /// What the HTTP side needs to know.
@@ -49,6 +49,8 @@ pub struct Shared {
     pub(super) description: Arc<OnceLock<Description>>,
     /// Requests without a key that works.
     pub(super) failures: Arc<failures::Failures>,
+    /// Requests that report keys, by address.
+    pub(super) reports: Arc<reports::Reports>,
     /// The path of the public URL, without a slash at its end.
     pub(super) prefix: Arc<str>,
 }
@@ -67,6 +69,7 @@ impl Shared {
             watch: Arc::default(),
             description: Arc::default(),
             failures: Arc::default(),
+            reports: Arc::default(),
             prefix,
         }
     }

@@ -83,6 +83,12 @@ pub enum Error {
         /// Seconds until it makes sense to try again.
         retry_after_seconds: u64,
     },
+    /// The address is over its rate; try again after so many seconds.
+    #[error("too many requests from this address: try again")]
+    AddressLimited {
+        /// Seconds until it makes sense to try again.
+        retry_after_seconds: u64,
+    },
     /// The server is not able to do this at all.
     #[error("{0}")]
     NotImplemented(&'static str),
@@ -227,7 +233,7 @@ impl Error {
             Error::Conflict { .. } => 409,
             Error::PreconditionFailed(_) => 412,
             Error::Invalid { .. } => 422,
-            Error::RateLimited { .. } => 429,
+            Error::RateLimited { .. } | Error::AddressLimited { .. } => 429,
             Error::Internal(_) | Error::Refused(_) => 500,
             Error::NotImplemented(_) => 501,
             Error::Busy(_) | Error::Crowded | Error::Forked(_) | Error::Unavailable(_) => 503,

@@ -94,16 +94,17 @@ def tell_story(url, document, admin, idp):
             names[example("/v1/keys:identify")["key"]] = made["key"]
     for path in ["/v1/apis", "/v1/roles"]:
         ask(f"{url}{path}", admin, {"name": SPARE})
-    spare, rotated = (ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names))["id"] for _ in range(2))
+    spare, rotated = (ask(f"{url}/v1/keys", admin, named(example("/v1/keys"), names)) for _ in range(2))
     # Whoever revoked the key in use would try nothing behind that.
     names[ask(f"{url}/v1/whoami", admin)["key_id"]] = NOBODY
-    key = example_id("/v1/keys/{id}")
+    key, text = example_id("/v1/keys/{id}"), example("/v1/keys:identify")["key"]
     # In a path it may be quoted already.
     gone = dict.fromkeys([mira, urllib.parse.quote(mira), names[example("/v1/keys")["owner"]["id"]]], SPARE)
     return names, {
         "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone, "POST /v1/principals/{id}/revoke-all": gone,
-        "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare),
-        "POST /v1/keys/{id}/rotate": dict.fromkeys([key, names[key]], rotated),
+        "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare["id"]),
+        "POST /v1/keys/{id}/rotate": dict.fromkeys([key, names[key]], rotated["id"]),
+        "POST /v1/exposed-credentials": dict.fromkeys([text, names[text]], spare["key"]),
     }
 
 

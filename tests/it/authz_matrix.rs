@@ -77,6 +77,7 @@ const ASKS: &[(&str, &str, &str)] = &[
     ("POST /v1/keys/{id}/rotate", "/v1/keys/{key}/rotate", r#"{"reason":"compromised"}"#),
     ("GET /v1/keys/{id}/effective", "/v1/keys/{key}/effective", ""),
     ("POST /v1/keys:identify", "/v1/keys:identify", r#"{"key":"{secret}"}"#),
+    ("POST /v1/exposed-credentials", "/v1/exposed-credentials", r#"{"credentials":["{secret}"]}"#),
     ("POST /v1/keys/{id}/revoke", "/v1/keys/{key}/revoke", ""),
     ("POST /v1/principals/{id}/revoke-all", "/v1/principals/{user}/revoke-all", ""),
     ("POST /v1/verify", "/v1/verify", r#"{"key":"{secret}"}"#),

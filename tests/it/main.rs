@@ -27,6 +27,7 @@ mod dialects;
 mod discovery;
 mod errors;
 mod etag;
+mod exposed;
 mod external_ids;
 mod failover;
 mod files;

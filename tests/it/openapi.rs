@@ -67,7 +67,7 @@ fn in_order(mut requests: Vec<Request>) -> Vec<Request> {
         ("POST", "userActivate" | "agentActivate" | "keyRelease") => 5,
         // The key must not be held back for it.
         ("POST", "keyRotate") => 6,
-        ("POST", "keyRevoke" | "keyRevokeAll") => 7,
+        ("POST", "keyRevoke" | "keyRevokeAll" | "keyExpose") => 7,
         ("DELETE", _) => 8,
         _ => 4,
     };

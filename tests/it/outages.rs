@@ -61,6 +61,10 @@ fn a_session_that_may_not_write_is_given_up() {
     let issue = server.admin().post("/v1/keys", &json!({"owner": {"type": "user", "id": mira}, "name": "x"}));
     let problem = issue.expect(503).json();
     assert_eq!((&problem["code"], &problem["detail"]), (&json!("unavailable"), &json!(READ_ONLY)));
+    // Nor is a key that somebody found said to be dead.
+    let exposed = || server.client("").post("/v1/exposed-credentials", &json!({"credentials": [key]}));
+    let problem = exposed().expect(503).json();
+    assert_eq!((&problem["code"], &problem["detail"]), (&json!("unavailable"), &json!(READ_ONLY)));
     let operations = json!([{"method": "PATCH", "path": format!("/Users/{mira}"), "data": leave()}]);
     let bulk = json!({"schemas": [BULK], "Operations": operations});
     let bulk = server.idp().post("/scim/v2/Bulk", &bulk).expect(200).json();
@@ -77,6 +81,8 @@ fn a_session_that_may_not_write_is_given_up() {
     // Nobody ended the sessions.
     server.idp().patch(&path, &leave()).expect(200);
     assert_eq!(verdict(&server, &key), "OWNER_INACTIVE");
+    exposed().expect(202);
+    assert_eq!(verdict(&server, &key), "REVOKED");
     assert_eq!(server.client("").get("/readyz").expect(200).json()["status"], "ready");
 }
 

@@ -1,5 +1,5 @@
 //! No secret in any sink (promise P9; credentials.md §4: A25): keys are sent where they belong and where they do
-//! not, and then everything that the server ever wrote is searched for them.
+//! not, and then everything that the server ever wrote is searched for them, by the program itself as well.
 
 use std::cell::RefCell;
 use std::fs;
@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::support::server::{BULK, Client, Installation, PATCH, Server, USER, raw};
 
+const EXPOSED: &str = "/v1/exposed-credentials";
 const PASSWORD: &str = "correct-horse-battery-staple";
 
 #[test]
@@ -59,9 +60,27 @@ fn no_secret_reaches_any_sink() {
                 assert!(!text.contains(&key[17..60]), "{} in {sink}: {}", &key[..8], around(text, &key[17..60]));
             }
             assert!(!text.contains(PASSWORD), "the password in {sink}: {}", around(text, PASSWORD));
+            scanned(&place, text, &secrets);
         }
         assert!(!stderr.contains('\u{1b}'), "escape sequences of a client reach the terminal");
     }
+}
+
+/// A sink as the program itself searches it: there is none of the keys in it, and each that is put there is found.
+fn scanned(place: &Installation, sink: &str, secrets: &[String]) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sink");
+    let path = path.to_str().unwrap();
+    // Bytes of files stand there as letters of their own.
+    fs::write(path, sink.chars().map(|letter| u8::try_from(letter).unwrap_or(b'?')).collect::<Vec<u8>>()).unwrap();
+    place.run(&["scan", path]).expect(0);
+    let middle = (0..=sink.len() / 2).rev().find(|at| sink.is_char_boundary(*at)).unwrap();
+    let (before, behind) = sink.split_at(middle);
+    fs::write(path, [before, &secrets.join("\n"), behind].concat()).unwrap();
+    let found = place.run(&["scan", "--json", path]).expect(1).json();
+    let found: Vec<&str> =
+        found["hits"].as_array().unwrap().iter().map(|hit| hit["selector"].as_str().unwrap()).collect();
+    assert_eq!(found, secrets.iter().map(|key| &key[4..16]).collect::<Vec<_>>());
 }
 
 /// What is told, and every answer to it.
@@ -133,6 +152,9 @@ impl Story<'_> {
             let other = if key.ends_with('x') { 'y' } else { 'x' };
             let wrong = format!("Bearer {}{other}", &key[..key.len() - 1]);
             nobody.send("GET", "/v1/whoami", &[("Authorization", &wrong)], "").unwrap().expect(401);
+            for report in [json!({"credentials": key}), json!({"credentials": [[key]]}), json!({key: []})] {
+                nobody.post(EXPOSED, &report).expect(422);
+            }
         });
         self.tell(self.server.admin(), |admin| {
             admin.post("/v1/verify", &json!({"key": key})).expect(200);
@@ -163,7 +185,10 @@ impl Story<'_> {
         self.tell(self.server.idp(), |idp| {
             idp.delete(&format!("/scim/v2/Users/{person}")).expect(204);
         });
-        for key in &secrets[2..] {
+        self.tell(self.server.client(""), |nobody| {
+            nobody.post(EXPOSED, &json!({"credentials": secrets})).expect(202);
+        });
+        for key in secrets {
             self.tell(self.server.client(key), |dead| drop(dead.get("/v1/whoami").expect(401)));
         }
     }

@@ -21,6 +21,7 @@ use crate::service::catalogue::roles::{RoleList, RoleRequest, RoleResponse};
 use crate::service::catalogue::snapshot::MappingList;
 use crate::service::directory::agents::{AgentList, AgentRequest, AgentResponse};
 use crate::service::directory::users::{HoldRequest, UserList, UserResponse};
+use crate::service::keys::exposed::{ExposedReceipt, ExposedRequest};
 use crate::service::keys::identify::{EffectiveResponse, IdentifyRequest};
 use crate::service::keys::owner::RevokedKeys;
 use crate::service::keys::request::{KeyRequest, RevokeRequest};
@@ -69,6 +70,7 @@ fn takes(operation: Operation) -> Option<Taken> {
         Operation::KeyExtend => required(taken::<ExtendRequest>),
         Operation::KeyRotate => optional(taken::<RotateRequest>),
         Operation::KeyIdentify => required(taken::<IdentifyRequest>),
+        Operation::KeyExpose => required(taken::<ExposedRequest>),
         Operation::KeyVerify => required(taken::<VerifyRequest>),
         Operation::UserSuspend | Operation::UserActivate => optional(taken::<HoldRequest>),
         Operation::AgentSuspend | Operation::AgentActivate => optional(taken::<HoldRequest>),
@@ -114,6 +116,7 @@ fn gives(operation: Operation) -> Vec<Answer> {
         Operation::KeyRevokeAll => changes::<RevokedKeys>(),
         Operation::KeyEffective => shows::<EffectiveResponse>(),
         Operation::KeyIdentify => shows::<KeyResponse>(),
+        Operation::KeyExpose => vec![Answer::json::<ExposedReceipt>(202, "Whatever of it was a key is dead.")],
         Operation::KeyVerify => shows::<VerifyResponse>(),
         Operation::Whoami => shows::<HolderResponse>(),
         Operation::UserList => shows::<UserList>(),

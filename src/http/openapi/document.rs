@@ -95,7 +95,7 @@ fn id(operation: Operation) -> String {
 /// What operations are grouped by: the noun of their path.
 fn tag(operation: Operation, template: &str) -> &str {
     match operation {
-        Operation::KeyVerify | Operation::KeyIdentify | Operation::Whoami => "keys",
+        Operation::KeyVerify | Operation::KeyIdentify | Operation::KeyExpose | Operation::Whoami => "keys",
         Operation::UserAccess | Operation::AgentAccess | Operation::RoleHolders => "access",
         _ => match operation.surface() {
             Surface::AuthZen => "authzen",

@@ -46,6 +46,7 @@ pub(super) fn body(operation: Operation) -> Option<Value> {
         Operation::KeyExtend => json!({"expires_in": "P60D"}),
         Operation::KeyRotate => json!({"grace": "PT1H"}),
         Operation::KeyIdentify => json!({"key": "kru_…"}),
+        Operation::KeyExpose => json!({"credentials": ["kru_…"]}),
         Operation::KeyVerify => json!({"key": "kru_…", "permission": PERMISSION}),
         Operation::UserSuspend | Operation::AgentSuspend => json!({"reason": "investigation"}),
         Operation::UserActivate | Operation::AgentActivate => json!({"reason": "investigation_closed"}),

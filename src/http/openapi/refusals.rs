@@ -13,7 +13,7 @@ use crate::http::parameters;
 use crate::service::error::Conflict;
 
 /// Statuses of refusals: under which name they are described, and what they mean.
-const REFUSALS: [(u16, &str, &str); 14] = [
+const REFUSALS: [(u16, &str, &str); 15] = [
     (400, "Malformed", "The request cannot be understood: its query, its headers, or its body as JSON."),
     (401, "Unauthenticated", "There is no key, or one that does not work."),
     (403, "Forbidden", "The key may not do this, or nobody may, or requests have to come through the proxy."),
@@ -25,6 +25,7 @@ const REFUSALS: [(u16, &str, &str); 14] = [
     (414, "UrlTooLong", "The URL is too long."),
     (415, "UnsupportedMediaType", "The body is no JSON by its Content-Type, or is compressed."),
     (422, "Invalid", "A member is not acceptable; `pointer` says which."),
+    (429, "RateLimited", "There are too many such requests: try again later."),
     (431, "HeaderTooLarge", "The header fields are too large."),
     (500, "Internal", "The server failed; its log tells why under the id of the request."),
     (503, "Unavailable", "It cannot be served at this moment: try again."),
@@ -44,7 +45,8 @@ fn statuses(operation: Operation, contract: &Contract) -> Vec<u16> {
         // AuthZEN knows one status for whatever is wrong with a body.
         415 => has_body && surface != Surface::AuthZen,
         422 => (has_body || is_of_a_moment) && surface != Surface::AuthZen,
-        503 => operation.keys() != Keys::Open,
+        429 => operation == Operation::KeyExpose,
+        503 => operation.keys() != Keys::Open || operation.writes(),
         _ => true,
     };
     REFUSALS.iter().map(|(status, ..)| *status).filter(|status| may(*status)).collect()
@@ -114,7 +116,7 @@ pub(super) fn responses(schemas: &mut Schemas) -> Value {
         for (status, _, what) in REFUSALS {
             let headers: &[&str] = match status {
                 401 | 403 => &[CHALLENGE, REQUEST_ID],
-                503 => &[RETRY_AFTER, REQUEST_ID],
+                429 | 503 => &[RETRY_AFTER, REQUEST_ID],
                 _ => &[REQUEST_ID],
             };
             let content = json!({media_type: {"schema": schema}});

@@ -32,7 +32,7 @@ fn body(call: &Call) -> Result<Tree<'_>, Error> {
 }
 
 /// What the body asks for.
-fn read_body<T: DeserializeOwned>(call: &Call) -> Result<T, Error> {
+pub(super) fn read_body<T: DeserializeOwned>(call: &Call) -> Result<T, Error> {
     request::read(&body(call)?)
 }
 

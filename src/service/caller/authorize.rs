@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
+use crate::domain::caller::Identity;
 use crate::domain::operation::Keys;
 use crate::domain::{Caller, Operation, Permission};
 use crate::scim::ResourceType;
@@ -22,13 +23,19 @@ static NEEDED: LazyLock<HashMap<(Operation, &'static str), Permission>> = LazyLo
 /// Decides whether the caller may do this.
 ///
 /// # Errors
-/// [`Error::Lacking`], naming the permission, or [`Error::Forbidden`] to keys of another kind.
+/// [`Error::Lacking`], naming the permission, or [`Error::Forbidden`] to keys of another kind; without a key, and not on
+/// the host, [`Error::Unauthenticated`].
 pub fn authorize(
     caller: &Caller,
     operation: Operation,
     resource_type: Option<&'static ResourceType>,
 ) -> Result<(), Error> {
-    let Some(holder) = caller.key() else { return Ok(()) };
+    let holder = match &caller.identity {
+        Identity::Host => return Ok(()),
+        Identity::Anonymous if operation.keys() == Keys::Open => return Ok(()),
+        Identity::Anonymous => return Err(Error::Unauthenticated("a key is required")),
+        Identity::Key(holder) => holder,
+    };
     let denied = |detail: String| Err(Error::Forbidden(detail));
     match operation.keys() {
         Keys::Open | Keys::None | Keys::Any => return Ok(()),

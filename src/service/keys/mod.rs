@@ -1,8 +1,9 @@
 //! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
-//! [`verify`]; [`steps`] are what becomes of them meanwhile, [`rotate`] gives one a successor; [`list`] finds and shows them, [`identify`] one that was found; [`hint`] says what is to be done about a refusal.
+//! [`verify`]; [`steps`] are what becomes of them meanwhile, [`rotate`] gives one a successor; [`list`] finds and shows them, [`identify`] one that was found, and [`exposed`] ends it; [`hint`] says what is to be done about a refusal.
 
 pub(in crate::service) mod cascade;
 pub mod expiring;
+pub mod exposed;
 pub mod hint;
 pub mod identify;
 pub mod list;

@@ -91,7 +91,7 @@ fn methods(operation: Operation) -> &'static [&'static str] {
         Operation::KeyExtend => &["extend_key"],
         Operation::KeyRotate => &["rotate_key"],
         Operation::KeyEffective => &["effective_key"],
-        Operation::KeyIdentify => &["identify_key"],
+        Operation::KeyIdentify | Operation::KeyExpose => &["identify_key", "expose_keys"],
         Operation::KeyVerify => &["verify"],
         Operation::Whoami => &["whoami"],
         Operation::UserList => &["list_users"],
