@@ -106,7 +106,7 @@ mod tests {
     #[test]
     fn many_addresses_take_bounded_room() {
         let reports = Reports::default();
-        for n in 0..ADDRESSES_MAX as u32 + 1_000 {
+        for n in 0..ADDRESSES_MAX as u32 + 20 {
             let from = Some(IpAddr::from(n.to_be_bytes()));
             assert!(reports.count(from, NOW + Duration::from_millis(n.into())).is_ok());
         }

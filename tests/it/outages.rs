@@ -61,7 +61,7 @@ fn a_session_that_may_not_write_is_given_up() {
     let issue = server.admin().post("/v1/keys", &json!({"owner": {"type": "user", "id": mira}, "name": "x"}));
     let problem = issue.expect(503).json();
     assert_eq!((&problem["code"], &problem["detail"]), (&json!("unavailable"), &json!(READ_ONLY)));
-    // Nor is a key that somebody found said to be dead.
+    // Nor is a key that somebody found said to be dead: seen to fail with what cannot be revoked now passed over.
     let exposed = || server.client("").post("/v1/exposed-credentials", &json!({"credentials": [key]}));
     let problem = exposed().expect(503).json();
     assert_eq!((&problem["code"], &problem["detail"]), (&json!("unavailable"), &json!(READ_ONLY)));
