@@ -61,13 +61,13 @@ impl Listener {
     }
 }
 
-/// The same where the request may never get there: then the others run after it.
+/// The same where the request may never get there: then the others run after it. Also gives whether it did.
 pub fn run_if_reached<T: Send>(
     database: &str,
     text: &'static str,
     request: impl FnOnce() -> T + Send,
     others: impl FnOnce(),
-) -> T {
+) -> (T, bool) {
     let ((reached, is_reached), (end, go_on)) = (channel(), channel::<()>());
     stops().push(Stop { database: database.to_owned(), text, reached, go_on });
     std::thread::scope(|scope| {
@@ -77,10 +77,10 @@ pub fn run_if_reached<T: Send>(
             answer
         });
         // An error is the end of a request that did not stand still.
-        let _ = is_reached.recv();
+        let reached = is_reached.recv().is_ok();
         others();
         drop(end);
-        request.join().unwrap()
+        (request.join().unwrap(), reached)
     })
 }
 
