@@ -12,12 +12,15 @@ pub(super) fn without_values(mut error: clap::Error) -> clap::Error {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return error;
     }
+    // Of a setting that is one of a few words, a wrong word is told.
+    let is_choice =
+        matches!(error.get(ContextKind::ValidValue), Some(ContextValue::Strings(words)) if !words.is_empty());
     let is_setting = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(text)) if is_setting(text));
     for kind in [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand] {
         let hidden = match (kind, error.get(kind)) {
             // An empty one is told from one that is wrong.
             (ContextKind::InvalidValue, Some(ContextValue::String(text)))
-                if !text.is_empty() && (is_setting || may_be_secret(text)) =>
+                if !text.is_empty() && (is_setting && !(is_choice && is_word(text)) || may_be_secret(text)) =>
             {
                 "…".to_owned()
             }

@@ -38,6 +38,9 @@ fn what_cannot_be_honoured_does_not_start() {
     assert!(!remote.contains("secret"));
     says(start(&["--public-url", "scim.example"], &[]), "--public-url: expected http:// or https://");
     says(start(&["--public-url", "https://id.example/k/scim/v2/"], &[]), "--public-url: leave out /scim/v2");
+    let said = start(&[], &[("KEYROLL_LOG_FORMAT", "yaml")]);
+    says(said.clone(), "invalid value 'yaml' for '--log-format <text|json>'");
+    says(said, "[possible values: text, json]");
     assert!(!place.data_dir().exists(), "nothing was made");
     // Variables of others are left alone.
     place.serve_with(&[], &[("KEYROLL_TEST_X", "1"), ("KEYROLL_SERVICE_HOST", "x"), ("KEYROLL_PORT_80_TCP", "x")]);
