@@ -111,6 +111,8 @@ pub(super) fn look(path: &Path) -> Result<FileKind> {
 /// What a file says of itself.
 struct Contents {
     application: i64,
+    /// A number of a program's own; Keyroll gives none.
+    version: i64,
     tables: Vec<String>,
 }
 
@@ -122,12 +124,14 @@ impl Contents {
         connection.batch_execute("PRAGMA busy_timeout = 10000; PRAGMA trusted_schema = OFF;")?;
         let mut conn = Conn::from(connection);
         let application = conn.load_sql::<BigInt, i64>("PRAGMA application_id", &[])?.pop().unwrap_or(0);
-        let tables = conn.load_sql::<Text, String>("SELECT name FROM sqlite_master WHERE type = 'table'", &[])?;
-        Ok(Contents { application, tables })
+        let version = conn.load_sql::<BigInt, i64>("PRAGMA user_version", &[])?.pop().unwrap_or(0);
+        let tables = "SELECT name FROM sqlite_master WHERE type IN ('table', 'view')";
+        let tables = conn.load_sql::<Text, String>(tables, &[])?;
+        Ok(Contents { application, version, tables })
     }
 
     fn is_empty(&self) -> bool {
-        self.application == 0 && self.tables.is_empty()
+        self.application == 0 && self.version == 0 && self.tables.is_empty()
     }
 
     fn judge(&self, path: &Path) -> Result<FileKind> {
@@ -135,12 +139,15 @@ impl Contents {
         match self.application {
             // Its tables may lie in the log beside it.
             APPLICATION => Ok(FileKind::Ours),
-            0 if self.tables.is_empty() => Ok(FileKind::Empty),
+            _ if self.is_empty() => Ok(FileKind::Empty),
             0 if OWN_TABLES.iter().all(has) => Ok(FileKind::Ours),
             number => {
                 let some: Vec<&str> = self.tables.iter().take(3).map(String::as_str).collect();
-                let what =
-                    format!("is a database of another program (application_id {number}, tables {})", some.join(", "));
+                let holds = match some.as_slice() {
+                    [] => format!("user_version {}, no tables", self.version),
+                    some => format!("tables {}", some.join(", ")),
+                };
+                let what = format!("is a database of another program (application_id {number}, {holds})");
                 Err(foreign(path, &what, CHECK))
             }
         }

@@ -87,6 +87,9 @@ fn a_database_of_another_program_is_left_as_it_is() {
         "named.db",
         "PRAGMA application_id = 7; CREATE TABLE installation (n TEXT); CREATE TABLE log_heads (n TEXT);",
     ));
+    drop(open("versioned.db", "PRAGMA user_version = 3;"));
+    drop(open("numbered.db", "PRAGMA application_id = 7;"));
+    drop(open("view.db", "CREATE VIEW notes AS SELECT 1;"));
     // Its tables lie beside it, in a log that nobody has put back.
     let _open = open("logged.db", "PRAGMA journal_mode = WAL; CREATE TABLE notes (text TEXT);");
     let other = |number: i64, tables: &str| {
@@ -94,6 +97,11 @@ fn a_database_of_another_program_is_left_as_it_is() {
     };
     refuses(folder.path(), "plain.db", &other(0, "notes, installation"));
     refuses(folder.path(), "named.db", &other(7, "installation, log_heads"));
+    refuses(folder.path(), "view.db", &other(0, "notes"));
+    for (name, application, version) in [("versioned.db", 0, 3), ("numbered.db", 7, 0)] {
+        let holds = format!("application_id {application}, user_version {version}, no tables");
+        refuses(folder.path(), name, &format!("is a database of another program ({holds}): {LEFT}"));
+    }
     let place = Installation::sqlite();
     let path = folder.path().join("logged.db");
     let (bytes, log) = (fs::read(&path).unwrap(), fs::read(folder.path().join("logged.db-wal")).unwrap());
