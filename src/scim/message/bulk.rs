@@ -3,6 +3,9 @@
 //! Operations stay text until their turn: a job of 16 MiB is never a tree of values, and an operation
 //! that is malformed fails alone.
 
+use std::borrow::Cow;
+use std::collections::HashSet;
+
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
@@ -14,6 +17,9 @@ use crate::scim::tolerance::{Tolerance, Tolerances};
 
 /// What the base URL ends in.
 const BASE: &str = "/scim/v2/";
+
+/// A member of an object, its value still text.
+type Member<'b> = (Cow<'b, str>, &'b RawValue);
 
 /// The envelope of a job.
 #[derive(Debug)]
@@ -34,7 +40,7 @@ fn is_other(name: &str, own: &[&str]) -> bool {
 impl<'b> BulkRequest<'b> {
     /// Reads the envelope only.
     pub fn parse(bytes: &'b [u8], limits: &Limits, tolerances: &mut Tolerances) -> Result<Self, Error> {
-        let members = json::raw_object(bytes, limits)?;
+        let members = named(json::raw_object(bytes, limits)?, tolerances)?;
         let raw = |name: &str| members.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, raw)| *raw);
         let read = |name: &str| raw(name).map(|raw| json::parse(raw.get().as_bytes(), limits)).transpose();
         expect_schema(read("schemas")?.as_ref(), BULK_REQUEST_URN, tolerances)?;
@@ -53,7 +59,7 @@ impl<'b> BulkRequest<'b> {
         };
         let operations = raw("Operations").ok_or_else(|| Error::syntax("Operations: is missing"))?;
         let operations = match operations.get().as_bytes().first() {
-            Some(b'[') => json::raw_array(operations)?,
+            Some(b'[') => flat(json::raw_array(operations)?, tolerances)?,
             Some(b'{') if tolerances.allow(Tolerance::BareOperation) => vec![operations],
             _ => return Err(Error::syntax("Operations: expected an array")),
         };
@@ -65,6 +71,35 @@ impl<'b> BulkRequest<'b> {
             .find_map(|(name, raw)| Beside::of("job", name, &json::parse::<Value>(raw.get().as_bytes(), limits).ok()?));
         Ok(BulkRequest { fail_on_errors, operations, beside })
     }
+}
+
+/// Members by their names, without what cannot be kept of these, where the dialect bears that: as other bodies are read.
+fn named<'b>(members: Vec<Member<'b>>, tolerances: &mut Tolerances) -> Result<Vec<Member<'b>>, Error> {
+    let is_odd = members.iter().any(|(name, _)| name.contains('\0'));
+    if !is_odd || !tolerances.allow(Tolerance::OverLimit) {
+        return Ok(members);
+    }
+    let (mut found, mut seen) = (Vec::with_capacity(members.len()), HashSet::new());
+    for (name, raw) in members {
+        let name = name.replace('\0', "");
+        if !seen.insert(name.to_ascii_lowercase()) {
+            return Err(Error::syntax("two names of one object are the same without what cannot be kept of them"));
+        }
+        found.push((name.into(), raw));
+    }
+    Ok(found)
+}
+
+/// Operations without the lists in their list, where the dialect bears those.
+fn flat<'b>(list: Vec<&'b RawValue>, tolerances: &mut Tolerances) -> Result<Vec<&'b RawValue>, Error> {
+    let mut found = Vec::with_capacity(list.len());
+    for one in list {
+        match one.get().starts_with('[') && tolerances.allow(Tolerance::ListOfOne) {
+            true => found.extend(flat(json::raw_array(one)?, tolerances)?),
+            false => found.push(one),
+        }
+    }
+    Ok(found)
 }
 
 /// The method of an operation.

@@ -76,7 +76,8 @@ impl Service {
 fn carry_out(service: &Service, context: &Context, body: &[u8]) -> Result<Done, Error> {
     let mut tolerances = service.tolerances(context);
     let body = tolerances.json_bytes(body);
-    let request = BulkRequest::parse(&body, &Limits::default(), &mut tolerances)?;
+    let limits = Limits { unstorable: tolerances.dialect().is_lenient(), ..Limits::default() };
+    let request = BulkRequest::parse(&body, &limits, &mut tolerances)?;
     let max = service.settings().limits.bulk_operations_max;
     if request.operations.len() > max {
         let detail = format!("the job has {} operations: maxOperations is {max}", request.operations.len());
