@@ -4,9 +4,8 @@
 //! only the digest can be stored, and `Debug` of the plain key shows the selector alone.
 
 pub mod find;
+mod texts;
 
-use std::borrow::Cow;
-use std::collections::BTreeSet;
 use std::fmt;
 
 use hkdf::Hkdf;
@@ -17,6 +16,8 @@ use subtle::ConstantTimeEq;
 use super::class::Class;
 use super::clock::Entropy;
 use super::id::Id;
+
+pub use texts::{holds_key_text, holds_secret, key_texts, resembles_key, without_keys};
 
 /// What finds a leaked key in a text, whatever its class.
 pub const KEY_REGEX: &str = r"\bkr[uspec]_[0-9A-Za-z]{12}_[0-9A-Za-z]{49}\b";
@@ -107,59 +108,6 @@ pub fn is_selector(text: &str) -> bool {
 /// How a key is shown once its secret is gone: `kru_8Fq2…`.
 pub fn display(class: Class, selector: &str) -> String {
     format!("kr{}_{}…", class.letter(), selector.get(..4).unwrap_or(selector))
-}
-
-/// Whether a key's text stands in a text, or what was meant as one, whatever its checksum says: such a text is not
-/// repeated, and not kept.
-pub fn holds_key_text(text: &str) -> bool {
-    !key_texts(text).is_empty()
-}
-
-/// The texts of keys that stand in a text, each once, whatever their checksums say.
-pub fn key_texts(text: &str) -> BTreeSet<&str> {
-    let (mut found, mut end) = (BTreeSet::new(), 0);
-    for (at, _) in text.match_indices("kr") {
-        let Some(rest) = text.get(at..).filter(|_| at >= end) else { continue };
-        let len = rest.bytes().take_while(|b| b.is_ascii_alphanumeric() || *b == b'_').count();
-        let word = rest.get(..len).unwrap_or_default();
-        let secret = word.strip_prefix("kr").and_then(|rest| rest.strip_prefix(['u', 's', 'p', 'e', 'c']));
-        if secret.and_then(|rest| rest.strip_prefix('_')).is_some_and(|rest| rest.len() > SELECTOR_LEN + SECRET_LEN / 2)
-        {
-            found.insert(word);
-            end = at + len;
-        }
-    }
-    found
-}
-
-/// Whether a text may be that of a key, or the most of one: its beginning is gone, or a letter is another one. Paths,
-/// ids and hashes have no word of so many letters and digits, large and small.
-pub fn resembles_key(text: &str) -> bool {
-    holds_key_text(text) || text.split(is_between).any(is_secret_word)
-}
-
-/// A text without the words in it that may be a key's.
-pub fn without_keys(text: &str) -> Cow<'_, str> {
-    if !resembles_key(text) {
-        return Cow::Borrowed(text);
-    }
-    let shown = |word: &str| {
-        let core = word.trim_end_matches(is_between);
-        let hidden = holds_key_text(core) || is_secret_word(core);
-        if hidden { format!("…{}", word.get(core.len()..).unwrap_or_default()) } else { word.to_owned() }
-    };
-    Cow::Owned(text.split_inclusive(is_between).map(shown).collect())
-}
-
-/// What stands between words.
-fn is_between(letter: char) -> bool {
-    letter.is_whitespace() || "/\\'\"=:,;()<>[]{}".contains(letter)
-}
-
-fn is_secret_word(word: &str) -> bool {
-    let count = |is: fn(&u8) -> bool| word.bytes().filter(is).count();
-    let kinds = [count(u8::is_ascii_uppercase), count(u8::is_ascii_lowercase), count(u8::is_ascii_digit)];
-    kinds.iter().sum::<usize>() >= SECRET_LEN - 3 && kinds.iter().all(|kind| *kind > 0)
 }
 
 /// Big-endian bytes as base62, left-padded with `0`.
@@ -318,7 +266,7 @@ fn hmac(key: &[u8; 32], parts: &[&[u8]]) -> [u8; 32] {
 mod tests {
     use super::*;
 
-    const VECTOR: &str = "kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz";
+    pub(super) const VECTOR: &str = "kru_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFagCXG9LRKRcwGkBIDlf0PZbtz";
 
     struct Counting;
     impl Entropy for Counting {
@@ -358,36 +306,6 @@ mod tests {
         }
         assert_eq!(PlainKey::parse(""), None);
         assert_eq!(PlainKey::parse(&"ü".repeat(33)), None);
-    }
-
-    #[test]
-    fn a_keys_text_is_known_wherever_it_stands() {
-        let wrong = format!("{}0", &VECTOR[..VECTOR.len() - 1]);
-        let cut = &VECTOR[..VECTOR.len() - 9];
-        for text in [VECTOR, &wrong, cut, &format!("--key={VECTOR}"), &format!("ü krkr_{VECTOR}'")] {
-            assert!(holds_key_text(text), "{text}");
-        }
-        for text in ["", "kr", "kru_", "kru_PtgZ…", "kru_000000TEST01", "krx_000000TEST01_003aUlTJC7tjlCTQj2uNU3MFag"]
-        {
-            assert!(!holds_key_text(text), "{text}");
-        }
-    }
-
-    #[test]
-    fn what_may_be_a_key_is_not_repeated() {
-        let (bare, secret) = (&VECTOR[4..], &VECTOR[17..]);
-        let misspelt = VECTOR.replacen("aUl", "a-l", 1);
-        for text in [VECTOR, bare, secret, &VECTOR[1..], &misspelt, &VECTOR.replacen("kru", "KRU", 1)] {
-            assert_eq!(without_keys(&format!("no user is named {text}: try '{text}'")), "no user is named …: try '…'");
-        }
-        for text in [
-            "there is no key 01939e7a-5b1c-7def-8abc-0123456789ab",
-            "cannot read /srv/9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08/keyroll.db: No such file",
-            "the owner does not hold billing:invoices:read",
-            "kru_PtgZ…",
-        ] {
-            assert_eq!(without_keys(text), text);
-        }
     }
 
     #[test]

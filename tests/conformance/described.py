@@ -102,6 +102,8 @@ def tell_story(url, document, admin, idp):
     gone = dict.fromkeys([mira, urllib.parse.quote(mira), names[example("/v1/keys")["owner"]["id"]]], SPARE)
     return names, {
         "DELETE /v1/users/{id}": gone, "DELETE /v1/agents/{id}": gone, "POST /v1/principals/{id}/revoke-all": gone,
+        # No key of whoever is suspended is extended.
+        "POST /v1/users/{id}/suspend": gone,
         "POST /v1/keys/{id}/revoke": dict.fromkeys([key, names[key]], spare["id"]),
         "POST /v1/keys/{id}/rotate": dict.fromkeys([key, names[key]], rotated["id"]),
         "POST /v1/exposed-credentials": dict.fromkeys([text, names[text]], spare["key"]),

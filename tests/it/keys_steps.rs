@@ -1,7 +1,9 @@
 //! What an admin does to a key that works, and whose a key is that somebody found.
 
 use chrono::TimeDelta;
+use keyroll::domain::credential::Hold;
 use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -145,6 +147,109 @@ fn whoever_extends_is_held_to_what_it_might_issue() {
         admin.post(&format!("/v1/keys/{operator}/extend"), json!({"expires_in": "P300D"})).problem(403, "forbidden");
         let connection = admin.get("/v1/keys?class=p").expect(200)["keys"][0]["id"].as_str().unwrap().to_owned();
         admin.post(&format!("/v1/keys/{connection}/extend"), json!({"expires_in": "P300D"})).problem(403, "forbidden");
+    });
+}
+
+#[test]
+fn a_key_that_would_not_be_issued_again_lives_no_longer() {
+    for_each_app(|app| {
+        let (admin, mira) = (app.admin(), mira(app));
+        let at = format!("/v1/keys/{}/extend", mira.key_id);
+        let person = format!("/Users/{}", mira.id);
+        let longer = |days: u32| admin.post(&at, json!({"expires_in": format!("P{days}D")}));
+        let role = |permissions: Value| {
+            let body = json!({"name": "clerk", "permissions": permissions});
+            admin.send("PUT", "/v1/roles/clerk", &[], body.to_string()).expect(200);
+        };
+        longer(31).expect(200);
+        role(json!(["billing:invoices:read"]));
+        longer(32).problem(403, "forbidden");
+        role(json!(["billing:invoices:*"]));
+        longer(32).expect(200);
+        app.idp().patch(&person, replace("active", false)).expect(200);
+        longer(33).problem(409, "owner_not_active");
+        app.idp().patch(&person, replace("active", true)).expect(200);
+        longer(33).expect(200);
+        // Nor does an agent's for which nobody answers.
+        let bot =
+            app.idp().post("/Agents", and(agent("bot"), json!({"owners": [{"value": mira.id}]}))).expect(201).id();
+        let issued = admin.post("/v1/keys", json!({"owner": {"type": "agent", "id": bot}, "name": "ci"})).expect(201);
+        let at = format!("/v1/keys/{}/extend", issued.id());
+        app.idp().patch(&format!("/Agents/{bot}"), remove("owners")).expect(200);
+        admin.post(&at, json!({"expires_in": "P100D"})).problem(409, "owner_not_active");
+        app.idp().patch(&format!("/Agents/{bot}"), add("owners", json!([{"value": mira.id}]))).expect(200);
+        admin.post(&at, json!({"expires_in": "P100D"})).expect(200);
+        // The host extends what it may issue: the operator's and a connection's.
+        for filter in ["owner=operator", "class=p"] {
+            let all = admin.get(&format!("/v1/keys?{filter}")).expect(200);
+            let id = all["keys"][0]["id"].as_str().unwrap();
+            app.service.extend_key(&app.host(), id, "P300D").unwrap();
+        }
+    });
+}
+
+#[test]
+fn only_the_host_holds_what_keeps_the_door_open() {
+    for_each_app(|app| {
+        let admin = app.admin();
+        let helper = app.with_key(&app.issue_on_host(Owner::Operator, &["keyroll:keys:hold"]));
+        for (filter, whose) in [("owner=operator", "the operator's key"), ("class=p", "the key of a connection")] {
+            let all = admin.get(&format!("/v1/keys?{filter}")).expect(200);
+            let id = all["keys"][0]["id"].as_str().unwrap().to_owned();
+            let records = app.log().len();
+            for (actor, step) in [(&helper, "hold"), (&admin, "hold"), (&helper, "release"), (&admin, "release")] {
+                let refused = actor.send("POST", &format!("/v1/keys/{id}/{step}"), &[], "");
+                let detail = format!("{whose} is held back and released on the host alone");
+                assert_eq!(refused.problem(403, "forbidden"), detail);
+            }
+            assert_eq!(app.log().iter().skip(records).filter(|one| one["action"] == "credential.suspended").count(), 0);
+            let host = app.host();
+            assert_eq!(app.service.hold_key(&host, &id, Hold::default(), true).unwrap().reasons.len(), 1);
+            if filter == "class=p" {
+                assert_eq!(app.idp().get("/Users").status, 401);
+            }
+            assert_eq!(app.service.hold_key(&host, &id, Hold::default(), false).unwrap().reasons.len(), 0);
+        }
+        app.idp().get("/Users").expect(200);
+    });
+}
+
+#[test]
+fn a_secret_is_no_name() {
+    for_each_app(|app| {
+        let (admin, mira) = (app.admin(), mira(app));
+        let key = &mira.key;
+        let secrets = [
+            key.clone(),
+            format!("K{}", &key[1..]),
+            format!("KRU_{}", &key[4..]),
+            key[4..].to_owned(),
+            key[17..].to_owned(),
+            key[17..60].to_owned(),
+            format!("my laptop, {}", &key[17..]),
+        ];
+        for name in &secrets {
+            let new = json!({"owner": {"type": "user", "id": mira.id}, "name": name});
+            for refused in
+                [admin.post("/v1/keys", new), admin.patch(&format!("/v1/keys/{}", mira.key_id), json!({"name": name}))]
+            {
+                assert_eq!(refused.problem(422, "invalid"), "name: a key's text stands in it: it is not kept");
+                assert_eq!(refused["pointer"], json!("/name"));
+            }
+            let note =
+                admin.post(&format!("/v1/keys/{}/revoke", mira.key_id), json!({"reason": format!("Found {name}")}));
+            assert_eq!(note.problem(422, "invalid"), "reason: a key's text stands in it: it is not kept");
+            let host = app.host();
+            assert!(
+                app.service.issue_key_on_host(&host, Owner::Operator, name, &GrantTexts::of(&[]), None).is_err(),
+                "{name}"
+            );
+            assert!(app.service.rename_key(&host, &mira.key_id, name).is_err(), "{name}");
+        }
+        let all = admin.get("/v1/keys").expect(200).to_string();
+        assert!(!all.contains(&key[17..60]), "{all}");
+        let long = "CI-Deploy-key-of-the-payments-service-in-eu-west-1-since-2026";
+        admin.patch(&format!("/v1/keys/{}", mira.key_id), json!({"name": long})).expect(200);
     });
 }
 

@@ -64,12 +64,14 @@ fn in_order(mut requests: Vec<Request>) -> Vec<Request> {
         ("POST", "roleCreate") => 1,
         ("POST", "agentCreate" | "mappingCreate") => 2,
         ("POST", "keyIssue") => 3,
-        ("POST", "userActivate" | "agentActivate" | "keyRelease") => 5,
+        // Of whoever is suspended no key lives longer.
+        ("POST", "keyExtend") => 4,
+        ("POST", "userActivate" | "agentActivate" | "keyRelease") => 6,
         // The key must not be held back for it.
-        ("POST", "keyRotate") => 6,
-        ("POST", "keyRevoke" | "keyRevokeAll" | "keyExpose") => 7,
-        ("DELETE", _) => 8,
-        _ => 4,
+        ("POST", "keyRotate") => 7,
+        ("POST", "keyRevoke" | "keyRevokeAll" | "keyExpose") => 8,
+        ("DELETE", _) => 9,
+        _ => 5,
     };
     requests.sort_by_key(rank);
     requests

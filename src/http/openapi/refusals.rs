@@ -57,9 +57,10 @@ fn conflicts(operation: Operation) -> &'static [Conflict] {
     use Conflict::{AheadOfLog, AlreadyExists, AmbiguousName, InUse, LocalPrincipal, NameTaken, NotOfAnAdmin, Renamed};
     match operation {
         Operation::KeyIssue => &[Conflict::OwnerNotActive, Conflict::TooManyKeys],
-        Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow | Operation::KeyExtend => {
+        Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow => {
             &[Conflict::KeyEnded, Conflict::KeyTampered]
         }
+        Operation::KeyExtend => &[Conflict::KeyEnded, Conflict::KeyTampered, Conflict::OwnerNotActive],
         Operation::KeyRotate => {
             use Conflict::{KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive};
             &[KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive]

@@ -23,7 +23,7 @@ use crate::domain::class::Class;
 use crate::domain::credential::{Grant, LIFETIME_PROVISIONING, Slot};
 use crate::domain::log::Entry;
 use crate::domain::mapping::Person;
-use crate::domain::secret::{PlainKey, holds_key_text};
+use crate::domain::secret::{PlainKey, holds_secret};
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Principal};
 use crate::service::access::provisioning;
 use crate::service::intact::is_intact;
@@ -224,7 +224,7 @@ pub const NOTE_MAX: usize = 1_000;
 
 /// Why a text cannot be kept as a note; `None` if it can.
 pub fn note_flaw(text: &str) -> Option<String> {
-    if holds_key_text(text) {
+    if holds_secret(text) {
         return Some("a key's text stands in it: it is not kept".to_owned());
     }
     let is_harmful = |c: char| c.is_control() && c != '\n';

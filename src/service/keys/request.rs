@@ -9,8 +9,8 @@ use crate::domain::class::Class;
 use crate::domain::credential::{Grant, GrantPart, LIFETIME_DEFAULT, LIFETIME_MAX, Status, When};
 use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
-use crate::domain::secret::holds_key_text;
-use crate::domain::{Caller, Connection, Id, Operation, Permission, Permissions, Principal, duration};
+use crate::domain::secret::holds_secret;
+use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Principal, duration};
 use crate::service::access::{liveness, people};
 use crate::service::error::Conflict;
 use crate::service::keys::owner::check_room;
@@ -171,8 +171,8 @@ impl Service {
             ([], _) => None,
             _ => Some(grant.asked()?),
         };
-        let lifetime = lifetime(expires_in)?;
-        issue_asked(self, context, IssueRequest { owner, name: name.to_owned(), grant, lifetime })
+        let (name, lifetime) = (checked_name(name)?.to_owned(), lifetime(expires_in)?);
+        issue_asked(self, context, IssueRequest { owner, name, grant, lifetime })
     }
 }
 
@@ -181,9 +181,7 @@ fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> R
         let (owner, connection) = find_owner(change, &request.owner)?;
         let owner = store::principals::find(change.conn, change.key(), &owner).map_err(Error::from)?;
         let owner = owner.ok_or_else(|| Error::invalid("/owner/id", "no such owner"))?;
-        if !owner.is_live() {
-            return Err(not_live(hint::not_live(change, &owner)));
-        }
+        check_live(change, &owner)?;
         let new = match connection {
             Some(connection) => {
                 let new = NewKey::provisioning(&connection);
@@ -240,20 +238,41 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
         }
         PrincipalKind::Agent => Class::Service,
     };
-    if !liveness::is_sponsored(change.conn, change.key(), owner)? {
-        return Err(not_live(hint::unsponsored(change, owner)?));
-    }
+    check_issue(change, owner, request.grant.as_ref().unwrap_or(&AskedGrant::default()))?;
     check_room(change, owner)?;
     let grant = match &request.grant {
         None => Grant::Identity,
-        Some(asked) => {
-            check_known(change, asked)?;
-            check_caps(change, owner, asked)?;
-            asked.grant()
-        }
+        Some(asked) => asked.grant(),
     };
     let lifetime = request.lifetime.unwrap_or(LIFETIME_DEFAULT);
     Ok(NewKey { name: request.name.clone(), class, grant, lifetime, connection: None })
+}
+
+/// Whether a principal may have a key at all.
+fn check_live(change: &Change<'_>, owner: &Principal) -> Result<(), Error> {
+    if owner.is_live() { Ok(()) } else { Err(not_live(hint::not_live(change, owner))) }
+}
+
+/// Whether a live principal may have a key of this grant from this caller.
+fn check_issue(change: &mut Change<'_>, owner: &Principal, asked: &AskedGrant) -> Result<(), Error> {
+    if !liveness::is_sponsored(change.conn, change.key(), owner)? {
+        return Err(not_live(hint::unsponsored(change, owner)?));
+    }
+    check_known(change, asked)?;
+    check_caps(change, owner, asked)
+}
+
+/// Whether a key could be issued again as it is.
+pub(in crate::service::keys) fn check_again(change: &mut Change<'_>, key: &Credential) -> Result<(), Error> {
+    let owner = store::principals::find(change.conn, change.key(), &key.owner)?.ok_or(Error::NotFound)?;
+    check_live(change, &owner)?;
+    // What the key of a connection may do is the connection's.
+    if key.class == Class::Provisioning {
+        return Ok(());
+    }
+    let permissions = key.grant.permissions().unwrap_or_default();
+    let asked = permissions.iter().map(|one| Asked { permission: one.clone(), pointer: "/expires_in".to_owned() });
+    check_issue(change, &owner, &AskedGrant(vec![(asked.collect(), When::default())]))
 }
 
 /// What no api offers is a slip of the pen: it would seem to be granted and never be.
@@ -298,15 +317,19 @@ pub(in crate::service::keys) fn check_minting(
     Ok(())
 }
 
+/// A key's name, unless a key stands in it.
+pub(in crate::service::keys) fn checked_name(name: &str) -> Result<&str, Error> {
+    match holds_secret(name) {
+        true => Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept")),
+        false => Ok(name),
+    }
+}
+
 impl KeyRequest {
     fn checked(&self) -> Result<IssueRequest, Error> {
-        let name = self.name.clone().unwrap_or_default().0;
-        if holds_key_text(&name) {
-            return Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept"));
-        }
         Ok(IssueRequest {
             owner: self.owner.0.parse()?,
-            name,
+            name: checked_name(self.name.as_deref().unwrap_or_default())?.to_owned(),
             grant: self.grant.as_ref().map(grant).transpose()?,
             lifetime: lifetime(self.expires_in.as_deref())?,
         })

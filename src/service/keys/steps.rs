@@ -9,13 +9,12 @@ use serde_json::Value;
 use crate::domain::class::Class;
 use crate::domain::credential::{Hold, Refused};
 use crate::domain::log::Entry;
-use crate::domain::secret::holds_key_text;
 use crate::domain::{Credential, Id, Operation};
 use crate::scim::text::render_time;
 use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
 use crate::service::keys::request::{
-    GrantRequest, GrantTexts, NAME_MAX, PERMISSIONS_MAX, asked, check_known, check_minting, grant, lifetime,
+    GrantRequest, GrantTexts, NAME_MAX, PERMISSIONS_MAX, asked, check_again, check_known, checked_name, grant, lifetime,
 };
 use crate::service::keys::response::KeyResponse;
 use crate::service::keys::{list, to_millis};
@@ -76,10 +75,11 @@ impl Service {
     /// Holds a key back for a reason (`hold`), or lets that reason go; other reasons stay. Doing it again changes nothing.
     ///
     /// # Errors
-    /// 404 if there is no such key, 409 if it has ended.
+    /// 404 if there is no such key, 409 if it has ended, 403 for one that only the host holds back.
     pub fn hold_key(&self, context: &Context, id: &str, reason: Hold, hold: bool) -> Result<KeyResponse, Error> {
         let operation = if hold { Operation::KeyHold } else { Operation::KeyRelease };
         step(self, context, operation, id, move |change, key| {
+            check_holding(change, &key)?;
             let next = if hold { key.hold(reason, change.now) } else { key.release(reason, change.now) };
             Ok((next.map_err(refused)?, ("reason", reason.name().into())))
         })
@@ -90,10 +90,7 @@ impl Service {
     /// # Errors
     /// 404 if there is no such key, 422 for a name that is a key's text.
     pub fn rename_key(&self, context: &Context, id: &str, name: &str) -> Result<KeyResponse, Error> {
-        if holds_key_text(name) {
-            return Err(Error::invalid("/name", "name: a key's text stands in it: it is not kept"));
-        }
-        let name = name.to_owned();
+        let name = checked_name(name)?.to_owned();
         step(self, context, Operation::KeyRename, id, move |_, key| {
             Ok((Credential { name: name.clone(), ..key }, ("paths", vec!["name"].into())))
         })
@@ -121,8 +118,8 @@ impl Service {
     /// Gives a key a later end: what it is to be issued again, so the caller is held to the same.
     ///
     /// # Errors
-    /// 404 if there is no such key, 409 if it has ended, 403 for one that the caller could not issue, 422 for an end that is
-    /// not later or too late.
+    /// 404 if there is no such key, 409 if it has ended or its owner is not live, 403 for one that the caller could not issue
+    /// or whose owner has lost what it is for, 422 for an end that is not later or too late.
     pub fn extend_key(&self, context: &Context, id: &str, expires_in: &str) -> Result<KeyResponse, Error> {
         let lifetime = lifetime(Some(expires_in))?.unwrap_or(TimeDelta::zero());
         step(self, context, Operation::KeyExtend, id, move |change, key| {
@@ -130,13 +127,28 @@ impl Service {
             if key.class == Class::Provisioning && caller.key().is_some() {
                 return Err(Error::Forbidden("the key of a connection is extended on the host alone".to_owned()));
             }
-            let own = caller.key().is_some_and(|holder| holder.owner.id == key.owner);
-            let all = key.grant.permissions().unwrap_or_default();
-            all.iter().try_for_each(|permission| check_minting(caller, own, permission))?;
-            let next = key.extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
+            // That it has ended is told first: it is not issued again by this.
+            let next = key.clone().extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
+            check_again(change, &key)?;
             let until = render_time(next.expires_at);
             Ok((next, ("expires_at", until.into())))
         })
+    }
+}
+
+/// Whether the caller may hold a key back or release it. Without the key of a connection no later leaver leaves, and without
+/// the operator's nobody undoes that: whoever may hold back others' keys has no such power over these.
+fn check_holding(change: &mut Change<'_>, key: &Credential) -> Result<(), Error> {
+    if change.context.caller.key().is_none() {
+        return Ok(());
+    }
+    let refused = |whose: &str| Error::Forbidden(format!("{whose} is held back and released on the host alone"));
+    if key.class == Class::Provisioning {
+        return Err(refused("the key of a connection"));
+    }
+    match store::principals::find(change.conn, change.key(), &key.owner)? {
+        Some(owner) if owner.local => Err(refused("the operator's key")),
+        _ => Ok(()),
     }
 }
 
