@@ -8,7 +8,7 @@ mod meant;
 
 use serde_json::{Map, Value};
 
-use meant::{ACTIVE, Meant, word};
+use meant::{ACTIVE, Meant, is_path, word};
 
 pub(super) use meant::{GONE, HERE, NO, YES};
 
@@ -17,7 +17,7 @@ pub use asked::{is_asked, is_asked_anew, lessens};
 /// Members by which an object says what its `value` is of: `{"name": "active", "value": false}`.
 const NAMING: [&str; 6] = ["path", "name", "attribute", "key", "field", "property"];
 /// The member whose meaning they say.
-const VALUE: &str = "value";
+pub(super) const VALUE: &str = "value";
 
 /// Where an unknown name or what lies in its value says that somebody leaves: the path, without the value.
 pub(super) fn found(name: &str, value: &Value) -> Option<String> {
@@ -108,9 +108,12 @@ pub(super) fn whole(number: &str) -> &str {
     }
 }
 
-/// Whether a path's last segment is `active`, whatever stands before it and around it.
+/// Whether a path's last segment is `active`, whatever stands before it and around it. Of what is no path, any word may be
+/// it: `[active]`.
 pub(super) fn names_active(path: &str) -> bool {
+    let mut words = path.split(|c: char| !c.is_alphanumeric());
     word(path).is_some_and(|word| word == ACTIVE[0])
+        || !is_path(path) && words.any(|word| word.eq_ignore_ascii_case(ACTIVE[0]))
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use serde_json::{Map, Value};
 
 use super::json::{self, Limits};
 use super::leaving;
-use super::members::member;
+use super::members::{member, plain};
 use super::path::{Name, resolve};
-use super::schema::ResourceType;
+use super::plain::is_uuid;
+use super::schema::{ResourceType, registry};
 
 /// What a path says of access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +54,38 @@ pub(super) fn speaks_anywhere(rtype: &ResourceType, value: &Value) -> bool {
         Value::Array(list) => list.iter().any(|one| speaks_anywhere(rtype, one)),
         Value::Object(members) => {
             members.iter().any(|(name, value)| is_spoken_of(rtype, name) || speaks_anywhere(rtype, value))
+        }
+        _ => false,
+    }
+}
+
+/// Words by which other schemas name people, beside those of the schemas here.
+const PEOPLE: [&str; 8] = ["users", "user", "userids", "people", "person", "persons", "sponsors", "sponsor"];
+
+/// Whether what stands under a name that the type does not have may be people, whatever schema it is of: the name says
+/// so, or the value refers to them by their ids. Taking it for nothing would empty what names them here.
+pub(super) fn may_be(name: &str, value: &Value) -> bool {
+    let mut words = name.split(|c: char| !(c.is_alphanumeric() || "_-$".contains(c)));
+    let last = words.rfind(|word| !word.is_empty()).unwrap_or_default();
+    PEOPLE.iter().any(|word| last.eq_ignore_ascii_case(word)) || is_named_here(last) || refers(value)
+}
+
+/// Whether a word is what any type here calls its people: `members`, `owner`, `memberIds`.
+fn is_named_here(word: &str) -> bool {
+    registry().types.iter().filter_map(|rtype| rtype.people()).any(|people| {
+        let one = people.name.strip_suffix('s').unwrap_or(&people.name);
+        let rest = word.get(..one.len()).filter(|head| head.eq_ignore_ascii_case(one)).and(word.get(one.len()..));
+        rest.is_some_and(|rest| ["", "s", "id", "ids"].iter().any(|end| rest.eq_ignore_ascii_case(end)))
+    })
+}
+
+fn refers(value: &Value) -> bool {
+    let is_id = |value: &Value| value.as_str().is_some_and(|text| is_uuid(&plain(text)));
+    match value {
+        Value::Array(list) => list.iter().any(|one| is_id(one) || one.get("id").is_some_and(is_id) || refers(one)),
+        Value::Object(members) => {
+            let mut names = ["value", "$ref"].into_iter().filter_map(|name| member(members, name));
+            names.any(is_id) || members.iter().any(|(name, value)| may_be(name, value))
         }
         _ => false,
     }

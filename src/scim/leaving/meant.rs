@@ -143,7 +143,7 @@ pub(super) fn word(path: &str) -> Option<String> {
 }
 
 /// Whether a name has the form of a PATCH path (RFC 7644 §3.5.2 Figure 7).
-fn is_path(name: &str) -> bool {
+pub(super) fn is_path(name: &str) -> bool {
     let is_plain = |part: &str| part.chars().all(|c| c.is_alphanumeric() || "_-$.:/#".contains(c));
     match (name.split_once('['), name.rsplit_once(']')) {
         (Some((head, _)), Some((_, tail))) => {

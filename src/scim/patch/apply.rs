@@ -46,7 +46,11 @@ pub fn apply(
         }
     }
     if let Some(error) = unclear {
-        return Err(error);
+        // Whoever is not active by what is clear does not live on by what is not.
+        match decided && patch.document.get(ACTIVE) != Some(&Value::Bool(true)) {
+            true => patch.tolerances.spare(error, ACTIVE)?,
+            false => return Err(error),
+        }
     }
     let (after, rows, tolerances) = (validate::ordered(patch.document, rtype), patch.rows, patch.tolerances);
     let after = whole(document, after, rtype, tolerances)?;

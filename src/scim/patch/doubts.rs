@@ -7,6 +7,7 @@ use super::super::error::Error;
 use super::super::leaving;
 use super::super::people::{Says, says, speaks_anywhere, tells};
 use super::reader::Reader;
+use super::verb::Verb;
 use super::{Op, Operation, Target, in_operation};
 
 impl Reader<'_> {
@@ -26,11 +27,13 @@ impl Reader<'_> {
         Err(Error::value(detail))
     }
 
-    /// Sets a failure aside, unless it is about what says who has access.
+    /// Sets a failure aside; what is about who has access, only where nobody is active by the rest.
     pub(super) fn spare(&mut self, path: &str, done: Result<(), Error>) -> Result<(), Error> {
         match (done, says(self.rtype, path)) {
             (Err(error), None) => self.set_by(path, error),
             (Err(error), Some(Says::People)) => self.people(path, error),
+            // Where nobody is active by the rest, that holds.
+            (Err(error), Some(Says::Active)) => self.doubt(path, error),
             (done, _) => done,
         }
     }
@@ -75,14 +78,29 @@ impl Reader<'_> {
         self.tolerances.spare_operation(placed, self.index).map_err(|_| error)
     }
 
-    /// Whether what stands under a name that the type does not have says who is in it: then it is doubtful. What the schema
-    /// of somebody else calls members are not ours.
-    pub(super) fn names_people_inside(&mut self, key: &str, value: &Value) -> Result<bool, Error> {
+    /// Whether what stands under a name that the type does not have may say who is active or who is in it: then it is
+    /// doubtful. What the schema of somebody else calls members are not ours.
+    pub(super) fn may_decide(&mut self, op: Op, key: &str, value: &Value) -> Result<bool, Error> {
         let is_told = !key.contains(':') && tells(self.rtype, value, Says::People);
-        if !is_told || !self.tolerances.dialect().is_lenient() {
+        if !(is_told || self.is_bare(op, key, value)) || !self.tolerances.dialect().is_lenient() {
             return Ok(false);
         }
         let detail = format!("value: {} has no such attribute: {key}", self.rtype.name);
         self.doubt(key, Error::path(detail).naming(key)).map(|()| true)
+    }
+
+    /// What is wrong with such a path.
+    pub(super) fn bare_path(&self, verb: &Verb, path: &str, value: Option<&Value>) -> Option<Error> {
+        let op = verb.op_with(value).ok()?;
+        let is_bare = self.is_bare(op, path.trim(), value.unwrap_or(&Value::Null));
+        (is_bare && self.tolerances.dialect().is_lenient())
+            .then(|| Error::path(format!("path: {} has no such attribute: {path}", self.rtype.name)).naming(path))
+    }
+
+    /// Whether a name says no more of a value than that it is one: whatever may be meant by it without the name may be
+    /// meant with it.
+    fn is_bare(&self, op: Op, name: &str, value: &Value) -> bool {
+        let may_go = op != Op::Add && self.rtype.people().is_some();
+        name.eq_ignore_ascii_case(leaving::VALUE) && (may_go || self.rtype.principal && leaving::may_say(value))
     }
 }

@@ -78,17 +78,10 @@ impl<'r> Reader<'r> {
         let path = path.filter(|path| !self.removes_from_itself(&verb, path, value.as_ref()));
         let start = self.found.len();
         let done = match &path {
-            Some(path) => {
-                let done = self.at_path(&verb, path, value);
-                let done = done.and_then(|()| if has_others { self.all_is_meant(start) } else { Ok(()) });
-                // Whoever comes in by a path that nobody understands is beside who goes.
-                match (done, &verb) {
-                    (Err(error), Verb::Plain(Op::Add)) if says(self.rtype, path) != Some(Says::Active) => {
-                        self.set_by(path, error)
-                    }
-                    (done, _) => self.spare(path, done),
-                }
-            }
+            Some(path) => match self.bare_path(&verb, path, value.as_ref()) {
+                Some(error) => self.doubt(path, error),
+                None => self.with_path(&verb, path, value, has_others),
+            },
             None => self.without_path(&verb, value),
         };
         match verb {
@@ -144,6 +137,19 @@ impl<'r> Reader<'r> {
             && self.tolerances.allow(Tolerance::EmptyPath)
     }
 
+    fn with_path(&mut self, verb: &Verb, path: &str, value: Option<Value>, has_others: bool) -> Result<(), Error> {
+        let start = self.found.len();
+        let done = self.at_path(verb, path, value);
+        let done = done.and_then(|()| if has_others { self.all_is_meant(start) } else { Ok(()) });
+        // Whoever comes in by a path that nobody understands is beside who goes.
+        match (done, verb) {
+            (Err(error), Verb::Plain(Op::Add)) if says(self.rtype, path) != Some(Says::Active) => {
+                self.set_by(path, error)
+            }
+            (done, _) => self.spare(path, done),
+        }
+    }
+
     fn at_path(&mut self, verb: &Verb, path: &str, value: Option<Value>) -> Result<(), Error> {
         let op = verb.op_with(value.as_ref())?;
         let is_password = path.eq_ignore_ascii_case("password") && resolve(self.rtype, path).is_none();
@@ -186,8 +192,14 @@ impl<'r> Reader<'r> {
                 let error = Error::new(ScimType::NoTarget, "path: is missing, and remove needs one");
                 // Of a group it may be a member, whom leaving it out would keep inside.
                 let value = value.unwrap_or_default();
-                let is_list = matches!(value, Value::Array(_) | Value::String(_));
-                if self.rtype.people().is_some() && (is_list || tells(self.rtype, &value, Says::People)) {
+                let may_name = match &value {
+                    // Of whoever may be active itself, it may be that.
+                    Value::Null => self.rtype.principal,
+                    Value::Object(members) if members.is_empty() => self.rtype.principal,
+                    Value::Object(_) => tells(self.rtype, &value, Says::People),
+                    _ => true,
+                };
+                if self.rtype.people().is_some() && may_name {
                     return self.people("value", error);
                 }
                 return self.set_aside(error, &value);
@@ -216,7 +228,7 @@ impl<'r> Reader<'r> {
                 continue;
             }
             let attribute = self.rtype.attribute(&key).map(|attribute| (None, attribute));
-            if attribute.is_none() && self.names_people_inside(&key, &value)? {
+            if attribute.is_none() && self.may_decide(op, &key, &value)? {
                 continue;
             }
             let done = self.member(op, attribute, &key, value, &mut seen);
@@ -269,7 +281,7 @@ impl<'r> Reader<'r> {
         };
         for (key, value) in object {
             let (attribute, path) = (schema.attribute(&key), format!("{}:{key}", schema.id));
-            if attribute.is_none() && self.names_people_inside(&key, &value)? {
+            if attribute.is_none() && self.may_decide(op, &key, &value)? {
                 continue;
             }
             let done = self.member(op, attribute.map(|attribute| (extension, attribute)), &path, value, seen);

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use super::attribute::{Attribute, Mutability};
 use super::error::Error;
 use super::path::{self, Name};
-use super::people::{Says, is_spoken_of, tells};
+use super::people::{Says, is_spoken_of, may_be, tells};
 use super::plain::plain;
 use super::schema::{ResourceType, Schema};
 use super::tolerance::{Tolerance, Tolerances};
@@ -40,8 +40,8 @@ pub struct Incoming {
     /// Names of required attributes that were left out for a text that cannot be taken, and what is wrong with it: what
     /// is stored stays, and a creation cannot do without.
     pub over: Vec<(String, Error)>,
-    /// Who may be in a group, or answers for an agent, under a name that nobody understands (`member`, `Group:members`), where
-    /// nothing else says so. A replacement would take out whom it names; a creation takes nobody out.
+    /// Who may be in a group, or answers for an agent, under a name that nobody understands (`member`, `Group:members`,
+    /// `users`, `urn:x:members`), where nothing else says so. A replacement would take out whom it names; a creation takes nobody out.
     pub unclear: Option<Error>,
 }
 
@@ -239,8 +239,11 @@ impl Reader<'_> {
     fn unknown(&mut self, key: &str, value: &Value) -> Result<(), Error> {
         let rtype = self.resource_type;
         let refusal = |what: &str| Error::syntax(format!("{key}: {} has no such {what}", rtype.name));
-        let speaks = || is_spoken_of(rtype, key) || !key.contains(':') && tells(rtype, value, Says::People);
-        if self.tolerances.dialect().is_lenient() && speaks() {
+        let speaks = || {
+            let is_ours = is_spoken_of(rtype, key) || !key.contains(':') && tells(rtype, value, Says::People);
+            is_ours || may_be(key, value)
+        };
+        if rtype.people().is_some() && speaks() {
             self.unclear.get_or_insert_with(|| refusal("attribute").naming(key));
         }
         unknown::member(rtype, key, value, self.tolerances, refusal)
