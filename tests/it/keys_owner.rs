@@ -32,6 +32,9 @@ fn all_keys_of_an_owner_end_at_once() {
         let at = format!("/v1/principals/{}/revoke-all", connection.as_str().unwrap());
         app.admin().post(&at, json!({})).problem(409, "local_principal");
         assert_eq!(app.idp().get("/Users").status, 200);
+        // Nor does an admin lock the door behind itself.
+        app.admin().post("/v1/principals/operator/revoke-all", json!({})).problem(409, "local_principal");
+        assert_eq!(app.admin().get("/v1/users").status, 200);
     });
 }
 

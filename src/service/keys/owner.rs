@@ -29,14 +29,17 @@ impl Service {
     /// be issued others. Doing it again revokes what has come since.
     ///
     /// # Errors
-    /// 404 if there is no such owner, 409 for the agent of a connection: without a key it hears of no leaver.
+    /// 404 if there is no such owner, 409 for the agent of a connection, which hears of no leaver without a key, and for the
+    /// operator, but on the host.
     pub fn revoke_keys_of(&self, context: &Context, name: &str, reason: Option<&str>) -> Result<RevokedKeys, Error> {
         let (name, (code, note)) = (name.to_owned(), told(reason)?);
         change::perform(self, context, Operation::KeyRevokeAll, None, move |change| {
             let id = people::find(change.conn, change.key(), &name)?;
             let owner = store::principals::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
-            if owner.local && owner.kind == PrincipalKind::Agent {
-                let detail = "the keys of a connection end one by one: without any it hears of no leaver".to_owned();
+            // As with suspending and deleting: the operator is the host's.
+            let is_hosts = owner.kind == PrincipalKind::User && change.context.caller.key().is_none();
+            if owner.local && !is_hosts {
+                let detail = "the keys of Keyroll's own principals end one by one, or on the host".to_owned();
                 return Err(Error::Conflict { code: Conflict::LocalPrincipal, detail });
             }
             let all = store::credentials::of_owner(change.conn, change.key(), &id)?;
