@@ -71,6 +71,11 @@ impl Caller {
         }
     }
 
+    /// Whether it is the command line on the host: whoever has shown no key is not that yet.
+    pub fn is_host(&self) -> bool {
+        matches!(self.identity, Identity::Host)
+    }
+
     /// The connection, if the caller is one.
     pub fn connection(&self) -> Option<&Connection> {
         self.key().and_then(|holder| holder.connection.as_ref())

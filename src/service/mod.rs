@@ -162,6 +162,8 @@ struct Inner {
     refusals: change::refusals::Refusals,
     /// Whether reads fail, as the server's log tells of it.
     unread: store::outage::Outage,
+    /// Whether first uses of keys cannot be written down, likewise.
+    unmarked: store::outage::Outage,
     cache: memory::Cache,
     policies: access::policy::Policies,
     snapshots: catalogue::snapshot::Snapshots,
@@ -207,6 +209,7 @@ impl Service {
             turns: directory::search::Turns::default(),
             refusals: change::refusals::Refusals::default(),
             unread: store::outage::Outage::new("reads"),
+            unmarked: store::outage::Outage::new("first uses of keys"),
             cache: memory::Cache::default(),
             policies: access::policy::Policies::default(),
             snapshots: catalogue::snapshot::Snapshots::default(),

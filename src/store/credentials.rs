@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Nullable};
 
 pub use self::notes::{add_note, forget_notes, notes};
-pub use self::pages::{Part, ending, list, of_owner, working_of};
+pub use self::pages::{Part, count_working, ending, list, of_owner};
 pub use self::stored::StoredCredential;
 use self::stored::{COLUMNS, Line, Row, SqlRow, grant_parts, permissions};
 use super::connection::{Bind, CHUNK, Conn, LISTED, List, alter, on};

@@ -1,6 +1,8 @@
 //! Grants that count under conditions: at verification, and where a key comes to Keyroll itself.
 
 use chrono::TimeDelta;
+use keyroll::service::keys::Owner;
+use keyroll::service::keys::request::GrantTexts;
 use serde_json::{Value, json};
 
 use crate::keys_steps::mira;
@@ -159,5 +161,26 @@ fn a_row_that_lost_its_conditions_works_nowhere() {
         app.sql("UPDATE credentials SET grant_parts = NULL WHERE grant_parts IS NOT NULL");
         app.clock.advance(TimeDelta::seconds(2));
         assert_eq!(app.admin().post("/v1/verify", question).expect(200)["code"], json!("NOT_FOUND"));
+    });
+}
+
+/// Seen to fail without the conditions among what a caller may give.
+#[test]
+fn whoever_may_under_conditions_gives_it_under_no_fewer() {
+    for_each_app(|app| {
+        let when = json!({"ip": ["127.0.0.0/8"]});
+        let bound = GrantTexts {
+            permissions: &["keyroll:*:*".to_owned()],
+            when: serde_json::from_value(when.clone()).unwrap(),
+        };
+        let key = app.service.issue_key_on_host(&app.host(), Owner::Operator, "", &bound, None).unwrap().key;
+        let issue = |grant: Value| {
+            let body = json!({"owner": {"type": "user", "id": "operator"}, "grant": [grant]});
+            app.with_key(&key).post("/v1/keys", body)
+        };
+        issue(json!({"permissions": ["keyroll:users:read"]})).problem(403, "forbidden");
+        let wider = json!({"ip": ["0.0.0.0/0"]});
+        issue(json!({"permissions": ["keyroll:users:read"], "when": wider})).problem(403, "forbidden");
+        issue(json!({"permissions": ["keyroll:users:read"], "when": when})).expect(201);
     });
 }

@@ -98,6 +98,23 @@ fn what_somebody_else_may_know_ends_at_once() {
     });
 }
 
+/// Seen to fail with a successor looked for by its predecessor alone: the index of places refused what was written.
+#[test]
+fn whoever_gives_way_does_not_push_out_a_later_successor() {
+    for_each_app(|app| {
+        let Mira { key_id, key, .. } = mira(app);
+        let (second, text) = next(app, &key_id, json!({}));
+        assert_eq!(verdicts(app, &[&text]), ["VALID"]);
+        let (_, third_text) = next(app, &second, json!({"reason": "compromised"}));
+        for body in [json!({}), json!({"reason": "compromised"})] {
+            rotate(app, &key_id, body).problem(409, "key_replaced");
+        }
+        assert_eq!(verdicts(app, &[&key, &text, &third_text]), ["VALID", "EXPIRED", "VALID"]);
+        let extend = json!({"expires_in": "P60D"});
+        app.admin().post(&format!("/v1/keys/{key_id}/extend"), extend).problem(409, "key_replaced");
+    });
+}
+
 #[test]
 fn the_old_key_ends_with_the_first_use_of_the_new_one() {
     for_each_app(|app| {
@@ -170,6 +187,10 @@ fn whoever_may_not_issue_rotates_nobody_elses_key() {
             .post(&format!("/v1/keys/{key_id}/rotate"), json!({}))
             .problem(403, "forbidden");
         assert_eq!(verdicts(app, &[&key]), ["VALID"]);
+        // Nor does anybody by it what could not be issued any more.
+        let role = json!({"name": "clerk", "permissions": ["billing:invoices:read"]}).to_string();
+        app.admin().send("PUT", "/v1/roles/clerk", &[], role).expect(200);
+        rotate(app, &key_id, json!({})).problem(403, "forbidden");
         // The key of a connection is the host's.
         let idp = app.admin().get("/v1/keys?class=p").expect(200)["keys"][0]["id"].as_str().unwrap().to_owned();
         rotate(app, &idp, json!({})).problem(403, "forbidden");

@@ -55,8 +55,23 @@ impl Grant {
     pub fn permissions(&self) -> Option<Permissions> {
         match self {
             Grant::Identity => None,
-            Grant::Parts(parts) => Some(parts.iter().flat_map(|part| part.permissions.iter()).cloned().collect()),
+            Grant::Parts(_) => Some(self.parts_where(|_| true)),
         }
+    }
+
+    /// What counts of it under no condition at all.
+    pub fn always(&self) -> Permissions {
+        self.parts_where(|when| when.is_always())
+    }
+
+    /// What counts of it under these circumstances.
+    pub fn counting(&self, given: &Circumstances) -> Permissions {
+        self.parts_where(|when| when.holds(given))
+    }
+
+    fn parts_where(&self, holds: impl Fn(&When) -> bool) -> Permissions {
+        let parts = self.parts().iter().filter(|part| holds(&part.when));
+        parts.flat_map(|part| part.permissions.iter()).cloned().collect()
     }
 
     /// Whether it covers a permission under these circumstances.

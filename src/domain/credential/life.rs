@@ -44,6 +44,9 @@ pub enum Refused {
     /// It was revoked, or its time is over.
     #[error("the key has ended, and what has ended does not come back")]
     Ended,
+    /// It has a successor, and ends for that.
+    #[error("the key gives way to its successor: extend that one")]
+    GivesWay,
     /// It would be worth more than before.
     #[error("{0} is more than the key may do, or under fewer conditions: a grant is never widened")]
     Wider(Permission),
@@ -92,11 +95,12 @@ impl Credential {
     /// With a later end.
     ///
     /// # Errors
-    /// If it has ended, for an end that is not later, and for one beyond [`LIFETIME_MAX`] from when it was issued.
+    /// If it has ended or gives way to a successor, for an end that is not later, and for one beyond [`LIFETIME_MAX`] from when it was issued.
     pub fn extend(self, until: DateTime<Utc>, now: DateTime<Utc>) -> Result<Credential, Refused> {
         let next = self.alive(now)?;
         let last = next.created_at + LIFETIME_MAX;
         match until {
+            _ if next.retirement.is_some() => Err(Refused::GivesWay),
             _ if until > last => Err(Refused::TooLong(last)),
             _ if until <= next.expires_at => Err(Refused::NotLater(next.expires_at)),
             _ => Ok(Credential { expires_at: until, ..next }),
@@ -209,6 +213,17 @@ mod tests {
         assert_eq!(key().extend(at(366), at(89)), Err(Refused::TooLong(at(365))));
         assert_eq!(key().extend(at(90), at(1)), Err(Refused::NotLater(at(90))));
         assert_eq!(key().extend(at(2), at(1)), Err(Refused::NotLater(at(90))));
+    }
+
+    #[test]
+    fn whoever_gives_way_ends_no_later_for_anything() {
+        let retiring = key().retire(at(7), RetireOn::Deadline, at(6)).unwrap();
+        assert_eq!((retiring.ends_at(), retiring.slot), (at(7), Some(Slot::Retiring)));
+        assert_eq!(retiring.clone().retire(at(9), RetireOn::FirstUse, at(6)).unwrap().ends_at(), at(7));
+        assert_eq!(retiring.clone().extend(at(200), at(6)), Err(Refused::GivesWay));
+        assert_eq!(retiring.clone().retire(at(9), RetireOn::Deadline, at(7)), Err(Refused::Ended));
+        assert_eq!(retiring.retire(at(6), RetireOn::Deadline, at(6)).unwrap().slot, None);
+        assert_eq!(key().retire(at(99), RetireOn::Deadline, at(6)).unwrap().ends_at(), at(90));
     }
 
     #[test]

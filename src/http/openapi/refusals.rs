@@ -60,7 +60,9 @@ fn conflicts(operation: Operation) -> &'static [Conflict] {
         Operation::KeyHold | Operation::KeyRelease | Operation::KeyNarrow => {
             &[Conflict::KeyEnded, Conflict::KeyTampered]
         }
-        Operation::KeyExtend => &[Conflict::KeyEnded, Conflict::KeyTampered, Conflict::OwnerNotActive],
+        Operation::KeyExtend => {
+            &[Conflict::KeyEnded, Conflict::KeyReplaced, Conflict::KeyTampered, Conflict::OwnerNotActive]
+        }
         Operation::KeyRotate => {
             use Conflict::{KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive};
             &[KeyEnded, KeyHeld, KeyReplaced, KeyTampered, OwnerNotActive]

@@ -191,8 +191,7 @@ fn held_by_key(service: &Service, tenant: TenantKey, key: OwnedKey, access: Opti
         (Verdict::Valid, Class::User | Class::Service) => {
             // Nobody tells where a request comes from: what hangs on that does not count.
             let given = Circumstances { at: memory::now_in(service, tenant), ..Circumstances::default() };
-            let counting = credential.grant.parts().iter().filter(|part| part.when.holds(&given));
-            let ceiling = counting.flat_map(|part| part.permissions.iter()).cloned().collect();
+            let ceiling = credential.grant.counting(&given);
             Held { access: access.unwrap_or_default(), ceiling: Some(ceiling), dead: None }
         }
         (dead, _) => Held { dead: Some(dead), ..Held::default() },

@@ -57,13 +57,13 @@ fn of_connection<'k>(
     now: DateTime<Utc>,
 ) -> Vec<ExpiringKey> {
     let ending = |key: &Credential| {
-        let left = (key.ends_at() > now).then(|| key.expires_at - now);
-        ExpiringKey { connection: connection.name.clone(), key: key.id, at: key.expires_at, left }
+        let left = (key.ends_at() > now).then(|| key.ends_at() - now);
+        ExpiringKey { connection: connection.name.clone(), key: key.id, at: key.ends_at(), left }
     };
     let is_lasting = |key: &&Credential| key.expires_at - key.created_at >= LASTING;
-    let (live, over): (Vec<_>, Vec<_>) = keys.partition(|key| key.expires_at > now);
+    let (live, over): (Vec<_>, Vec<_>) = keys.partition(|key| key.ends_at() > now);
     if live.is_empty() {
-        return over.into_iter().filter(is_lasting).max_by_key(|key| key.expires_at).map(ending).into_iter().collect();
+        return over.into_iter().filter(is_lasting).max_by_key(|key| key.ends_at()).map(ending).into_iter().collect();
     }
-    live.into_iter().filter(|key| is_lasting(key) && key.expires_at - now <= NOTICE).map(ending).collect()
+    live.into_iter().filter(|key| is_lasting(key) && key.ends_at() - now <= NOTICE).map(ending).collect()
 }

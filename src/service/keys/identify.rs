@@ -109,15 +109,7 @@ impl Service {
 /// Each permission of a key's grant with its state, in order.
 fn labelled(policy: &Policy, credential: &Credential, access: &Permissions) -> Vec<EffectivePermission> {
     let Some(grant) = credential.grant.permissions() else { return vec![] };
-    let grant = &grant;
-    let always: Permissions = credential
-        .grant
-        .parts()
-        .iter()
-        .filter(|part| part.when.is_always())
-        .flat_map(|part| part.permissions.iter())
-        .cloned()
-        .collect();
+    let (grant, always) = (&grant, credential.grant.always());
     let of_api = |name: &str| policy.apis().get(name).into_iter().flat_map(|api| &api.permissions);
     let listed = policy
         .apis()

@@ -1,6 +1,9 @@
-//! Keys: how they come and go inside a change. What may be issued is decided in [`request`], what a key may do in
-//! [`verify`]; [`steps`] are what becomes of them meanwhile, [`rotate`] gives one a successor; [`list`] finds and shows them, [`identify`] one that was found, and [`exposed`] ends it; [`hint`] says what is to be done about a refusal.
+//! Keys: how they come and go inside a change. What is asked for stands in [`request`], what of it may be given in
+//! [`caps`], what a key may do in [`verify`]; [`steps`] are what becomes of keys meanwhile, [`rotate`] gives one a
+//! successor, [`owner`] is about all of one owner; [`list`] finds and shows them, [`identify`] one that was found, and
+//! [`exposed`] ends it; [`hint`] says what is to be done about a refusal.
 
+mod caps;
 pub(in crate::service) mod cascade;
 pub mod expiring;
 pub mod exposed;
@@ -26,6 +29,7 @@ use crate::domain::mapping::Person;
 use crate::domain::secret::{PlainKey, holds_secret};
 use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Principal};
 use crate::service::access::provisioning;
+use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
 use crate::service::{Change, Context, Error, Service, change, clocks};
 use crate::store::{self, credentials::StoredCredential};
@@ -205,6 +209,34 @@ impl Service {
             }),
         }
     }
+}
+
+/// A key whose row is as Keyroll wrote it: sealing another one anew would make somebody else's edit ours.
+fn intact(change: &mut Change<'_>, id: &Id) -> Result<Credential, Error> {
+    let tenant = change.tenant();
+    let stored = store::credentials::find(change.conn, tenant.key, id)?.ok_or(Error::NotFound)?;
+    if is_intact(change.service.keyring(), tenant, &stored) {
+        return Ok(stored.credential);
+    }
+    let detail = "the row of this key was changed from outside: it works nowhere, and can only be revoked";
+    Err(Error::Conflict { code: Conflict::KeyTampered, detail: detail.to_owned() })
+}
+
+/// Writes what has become of a key, under a MAC of its own.
+fn seal(change: &mut Change<'_>, next: Credential) -> Result<Credential, Error> {
+    let tenant = change.tenant();
+    let next = Credential { version: next.version.saturating_add(1), ..next };
+    let mac = change.service.keyring().row_mac(&next.canonical(&tenant.id));
+    store::credentials::update(change.conn, tenant.key, &next, &mac)?;
+    Ok(next)
+}
+
+/// Refuses over the network what is done to the key of a connection on the host alone.
+fn check_door(caller: &Caller, key: &Credential, verb: &str) -> Result<(), Error> {
+    if caller.is_host() || key.class != Class::Provisioning {
+        return Ok(());
+    }
+    Err(Error::Forbidden(format!("the key of a connection is {verb} on the host alone")))
 }
 
 /// The permission of an operation that `Keys::Any` lets through for one's own key only.

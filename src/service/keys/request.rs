@@ -1,5 +1,4 @@
-//! What is asked for when a key is issued, and what of it is given: at most what the owner may do, of
-//! Keyroll itself at most what the caller may, and the right to issue keys from the host alone (design §7).
+//! What is asked for when a key is issued; what of it may be given is decided in [`caps`](super::caps).
 
 use chrono::TimeDelta;
 use schemars::JsonSchema;
@@ -7,17 +6,16 @@ use serde::Deserialize;
 
 use crate::domain::class::Class;
 use crate::domain::credential::{Grant, GrantPart, LIFETIME_DEFAULT, LIFETIME_MAX, Status, When};
-use crate::domain::permission::KEYROLL;
 use crate::domain::principal::{OPERATOR, PrincipalKind};
 use crate::domain::secret::holds_secret;
-use crate::domain::{Caller, Connection, Credential, Id, Operation, Permission, Permissions, Principal, duration};
-use crate::service::access::{liveness, people};
-use crate::service::error::Conflict;
+use crate::domain::{Connection, Id, Operation, Permission, Permissions, Principal, duration};
+use crate::service::access::people;
+use crate::service::keys::caps::{check_issue, check_live};
 use crate::service::keys::owner::check_room;
 use crate::service::keys::response::{IssuedKey, KeyResponse};
 use crate::service::keys::{NOTE_MAX, NewKey, hint, issue};
 use crate::service::request::{List, Object, Text, present};
-use crate::service::{Change, Context, Error, Service, access, change};
+use crate::service::{Change, Context, Error, Service, change};
 use crate::store;
 
 pub(in crate::service::keys) const NAME_MAX: usize = 200;
@@ -103,7 +101,7 @@ struct IssueRequest {
 
 /// A ceiling that a request asks for.
 #[derive(Default)]
-pub(in crate::service::keys) struct AskedGrant(Vec<(Vec<Asked>, When)>);
+pub(in crate::service::keys) struct AskedGrant(pub(in crate::service::keys) Vec<(Vec<Asked>, When)>);
 
 impl AskedGrant {
     /// Every permission of it, and where it stands.
@@ -128,7 +126,7 @@ impl AskedGrant {
 /// A permission that a request asks for, and where.
 pub(in crate::service::keys) struct Asked {
     pub(in crate::service::keys) permission: Permission,
-    pointer: String,
+    pub(in crate::service::keys) pointer: String,
 }
 
 /// Whom a request names as the owner of a new key.
@@ -195,10 +193,6 @@ fn issue_asked(service: &Service, context: &Context, request: IssueRequest) -> R
     })
 }
 
-pub(in crate::service::keys) fn not_live(detail: String) -> Error {
-    Error::Conflict { code: Conflict::OwnerNotActive, detail }
-}
-
 fn find_owner(change: &mut Change<'_>, owner: &Owner) -> Result<(Id, Option<Connection>), Error> {
     let tenant = change.key();
     let missing = |detail: String| Error::invalid("/owner/id", detail);
@@ -246,75 +240,6 @@ fn own_key(change: &mut Change<'_>, owner: &Principal, request: &IssueRequest) -
     };
     let lifetime = request.lifetime.unwrap_or(LIFETIME_DEFAULT);
     Ok(NewKey { name: request.name.clone(), class, grant, lifetime, connection: None })
-}
-
-/// Whether a principal may have a key at all.
-fn check_live(change: &Change<'_>, owner: &Principal) -> Result<(), Error> {
-    if owner.is_live() { Ok(()) } else { Err(not_live(hint::not_live(change, owner))) }
-}
-
-/// Whether a live principal may have a key of this grant from this caller.
-fn check_issue(change: &mut Change<'_>, owner: &Principal, asked: &AskedGrant) -> Result<(), Error> {
-    if !liveness::is_sponsored(change.conn, change.key(), owner)? {
-        return Err(not_live(hint::unsponsored(change, owner)?));
-    }
-    check_known(change, asked)?;
-    check_caps(change, owner, asked)
-}
-
-/// Whether a key could be issued again as it is.
-pub(in crate::service::keys) fn check_again(change: &mut Change<'_>, key: &Credential) -> Result<(), Error> {
-    let owner = store::principals::find(change.conn, change.key(), &key.owner)?.ok_or(Error::NotFound)?;
-    check_live(change, &owner)?;
-    // What the key of a connection may do is the connection's.
-    if key.class == Class::Provisioning {
-        return Ok(());
-    }
-    let permissions = key.grant.permissions().unwrap_or_default();
-    let asked = permissions.iter().map(|one| Asked { permission: one.clone(), pointer: "/expires_in".to_owned() });
-    check_issue(change, &owner, &AskedGrant(vec![(asked.collect(), When::default())]))
-}
-
-/// What no api offers is a slip of the pen: it would seem to be granted and never be.
-pub(in crate::service::keys) fn check_known(change: &mut Change<'_>, asked: &AskedGrant) -> Result<(), Error> {
-    let policy = change.policy()?;
-    match asked.all().find(|one| !policy.knows(&one.permission)) {
-        Some(one) => Err(Error::invalid(&*one.pointer, policy.why_unknown(&one.permission))),
-        None => Ok(()),
-    }
-}
-
-fn check_caps(change: &mut Change<'_>, owner: &Principal, asked: &AskedGrant) -> Result<(), Error> {
-    let tenant = change.key();
-    let access = access::effective_in(change.service, change.conn, tenant, owner.id)?.permissions;
-    for permission in asked.all().map(|one| &one.permission) {
-        if !access.cover(permission) {
-            return Err(hint::lacking(change, owner, permission)?);
-        }
-        let caller = &change.context.caller;
-        let own = caller.key().is_some_and(|holder| holder.owner.id == owner.id);
-        check_minting(caller, own, permission)?;
-    }
-    Ok(())
-}
-
-/// Whether a caller may let a key have this permission, be it its own or another's.
-pub(in crate::service::keys) fn check_minting(
-    caller: &Caller,
-    own: bool,
-    permission: &Permission,
-) -> Result<(), Error> {
-    if caller.key().is_none() {
-        return Ok(());
-    }
-    let minting = Permission::parse(Operation::KeyIssue.permission());
-    if minting.is_some_and(|minting| permission.overlaps(&minting)) {
-        return Err(Error::Forbidden(format!("{permission} would let the key issue keys: only the host grants that")));
-    }
-    if (permission.api() == KEYROLL || own) && !caller.may(permission) {
-        return Err(Error::Forbidden(format!("the caller does not hold {permission}")));
-    }
-    Ok(())
 }
 
 /// A key's name, unless a key stands in it.

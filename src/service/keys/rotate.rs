@@ -7,19 +7,17 @@ use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::domain::class::Class;
-use crate::domain::credential::{Refused, RetireOn, Retirement, Verdict};
+use crate::domain::credential::{Refused, RetireOn, Retirement, Slot, Status, Verdict};
 use crate::domain::log::Entry;
-use crate::domain::secret::PlainKey;
 use crate::domain::{Credential, Id, Operation, Principal, duration};
 use crate::scim::text::render_time;
 use crate::service::access::liveness;
 use crate::service::error::Conflict;
 use crate::service::intact::is_intact;
-use crate::service::keys::request::{check_minting, not_live};
+use crate::service::keys::caps::{check_again, not_live};
 use crate::service::keys::response::{IssuedKey, KeyResponse};
 use crate::service::keys::steps::refused;
-use crate::service::keys::{NewKey, hint, issue_in, require, revoke, to_millis};
+use crate::service::keys::{NewKey, check_door, hint, intact, issue_in, require, revoke, seal, to_millis};
 use crate::service::request::{Text, present};
 use crate::service::{Change, Context, Error, Service, change, memory};
 use crate::store::{self, credentials::StoredCredential};
@@ -136,28 +134,30 @@ fn rotate(change: &mut Change<'_>, id: &Id, rotation: Rotation) -> Result<Rotate
     if !itself {
         require(&change.context.caller, Operation::KeyRotate)?;
     }
-    let tenant = change.tenant();
-    let stored = store::credentials::find(change.conn, tenant.key, id)?.ok_or(Error::NotFound)?;
-    if !is_intact(change.service.keyring(), tenant, &stored) {
-        return Err(conflict(Conflict::KeyTampered, "the row of this key was changed from outside: it works nowhere"));
-    }
-    let old = stored.credential;
-    if !itself {
-        check_may(change, &old)?;
-    }
+    let old = intact(change, id)?;
     let owner = owner(change, &old, rotation.reason)?;
+    if !itself {
+        // Whoever rotates somebody else's key learns a text that may do what it may: it is to be issued again.
+        check_door(&change.context.caller, &old, "rotated")?;
+        check_again(change, &old, "")?;
+    }
     make_room(change, &old, rotation)?;
-    let retiring = retire(change, &old, rotation)?;
-    let lifetime = if itself { old.expires_at - change.now } else { old.expires_at - old.created_at };
+    let now = memory::now_in(change.service, change.key());
+    let retiring = old.clone().retire(to_millis(now + rotation.grace), rotation.on, now).map_err(refused)?;
+    let retires_at = render_time(seal(change, retiring)?.ends_at());
     let new = NewKey {
         name: old.name.clone(),
         class: old.class,
         grant: old.grant.clone(),
-        lifetime,
+        lifetime: old.expires_at - old.created_at,
         connection: old.connection,
     };
-    let (successor, key) = succeed(change, &owner, &old, new, itself)?;
-    let retires_at = render_time(retiring.ends_at());
+    let (successor, key) = issue_in(change, &owner, new, |next| Credential {
+        lineage: old.lineage,
+        predecessor: Some(old.id),
+        expires_at: if itself { old.expires_at } else { next.expires_at },
+        ..next
+    })?;
     change.record(
         Entry::new(Operation::KeyRotate.action(), "credential", old.id)
             .with("owner", old.owner.to_string())
@@ -165,21 +165,9 @@ fn rotate(change: &mut Change<'_>, id: &Id, rotation: Rotation) -> Result<Rotate
             .with("reason", rotation.reason.name())
             .with("retires_at", retires_at.clone()),
     );
-    let status = successor.status(&owner, true, change.now);
-    let issued =
-        IssuedKey { record: KeyResponse::of(&successor, Some((&owner, true)), status, None), key: key.reveal() };
+    let record = KeyResponse::of(&successor, Some((&owner, true)), Status::Active, None);
+    let issued = IssuedKey { record, key: key.reveal() };
     Ok(RotatedKey { issued, predecessor: PredecessorResponse { id: old.id, retires_at } })
-}
-
-/// Who rotates somebody else's key learns a text that may do what it may: it is held to what it could issue.
-fn check_may(change: &Change<'_>, old: &Credential) -> Result<(), Error> {
-    let caller = &change.context.caller;
-    if old.class == Class::Provisioning && caller.key().is_some() {
-        return Err(Error::Forbidden("the key of a connection is rotated on the host alone".to_owned()));
-    }
-    let own = caller.key().is_some_and(|holder| holder.owner.id == old.owner);
-    let all = old.grant.permissions().unwrap_or_default();
-    all.iter().try_for_each(|permission| check_minting(caller, own, permission))
 }
 
 /// The owner of a key that works but for what a rotation mends: that somebody else may know it.
@@ -207,12 +195,13 @@ fn make_room(change: &mut Change<'_>, old: &Credential, rotation: Rotation) -> R
         if one.id == old.id {
             continue;
         }
+        let is_next = one.slot == Some(Slot::Current);
         if now >= one.ends_at() {
             store::credentials::leave_slot(change.conn, change.key(), &one.id)?;
-        } else if one.predecessor == Some(old.id) && one.first_used_at.is_none() {
+        } else if is_next && one.predecessor == Some(old.id) && one.first_used_at.is_none() {
             revoke(change, mate, "replaced")?;
-        } else if one.predecessor == Some(old.id) {
-            let detail = format!("its successor {} is in use: rotate that one, and revoke this one", one.id);
+        } else if is_next {
+            let detail = format!("its successor {} takes its place: rotate that one, and revoke this one", one.id);
             return Err(conflict(Conflict::KeyReplaced, &detail));
         } else if rotation.reason != RotateReason::Compromised {
             let detail = format!(
@@ -226,40 +215,6 @@ fn make_room(change: &mut Change<'_>, old: &Credential, rotation: Rotation) -> R
     Ok(())
 }
 
-/// Writes down that a key gives way, and when.
-fn retire(change: &mut Change<'_>, old: &Credential, rotation: Rotation) -> Result<Credential, Error> {
-    let tenant = change.tenant();
-    let now = memory::now_in(change.service, tenant.key);
-    let next = old.clone().retire(to_millis(now + rotation.grace), rotation.on, now).map_err(refused)?;
-    seal(change, next)
-}
-
-/// Seals a row anew.
-fn seal(change: &mut Change<'_>, next: Credential) -> Result<Credential, Error> {
-    let tenant = change.tenant();
-    let next = Credential { version: next.version.saturating_add(1), ..next };
-    let mac = change.service.keyring().row_mac(&next.canonical(&tenant.id));
-    store::credentials::update(change.conn, tenant.key, &next, &mac)?;
-    Ok(next)
-}
-
-fn succeed(
-    change: &mut Change<'_>,
-    owner: &Principal,
-    old: &Credential,
-    new: NewKey,
-    itself: bool,
-) -> Result<(Credential, PlainKey), Error> {
-    issue_in(change, owner, new, |mut next| {
-        next.lineage = old.lineage;
-        next.predecessor = Some(old.id);
-        if itself {
-            next.expires_at = old.expires_at;
-        }
-        next
-    })
-}
-
 /// Whoever came with a key that replaces another one has used it.
 pub fn entered(service: &Service, context: &Context) {
     if let Some(key) = context.caller.key().filter(|key| key.awaits_first_use) {
@@ -271,6 +226,7 @@ pub fn entered(service: &Service, context: &Context) {
 /// ends if that was asked for.
 pub(in crate::service::keys) fn first_used(service: &Service, context: &Context, id: Id, selector: &str) {
     let selector = selector.to_owned();
+    // Nobody needs more for it than a key.
     let done = change::perform(service, context, Operation::Whoami, None, move |change| {
         let (tenant, now) = (change.tenant(), to_millis(change.now));
         let Some(holder) = store::credentials::holder(change.conn, &selector)? else { return Ok(()) };
@@ -287,8 +243,9 @@ pub(in crate::service::keys) fn first_used(service: &Service, context: &Context,
         }
     });
     // Whoever asks gets an answer all the same: it is tried again with the next use.
-    if let Err(error) = done {
-        log::warn!(credential:% = id, error:% = error; "the first use of a key could not be written down");
+    match done {
+        Ok(()) => service.inner.unmarked.is_over(),
+        Err(error) => service.inner.unmarked.goes_on(&error.to_string()),
     }
 }
 

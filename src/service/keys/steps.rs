@@ -12,12 +12,12 @@ use crate::domain::log::Entry;
 use crate::domain::{Credential, Id, Operation};
 use crate::scim::text::render_time;
 use crate::service::error::Conflict;
-use crate::service::intact::is_intact;
+use crate::service::keys::caps::{check_again, check_known};
 use crate::service::keys::request::{
-    GrantRequest, GrantTexts, NAME_MAX, PERMISSIONS_MAX, asked, check_again, check_known, checked_name, grant, lifetime,
+    GrantRequest, GrantTexts, NAME_MAX, PERMISSIONS_MAX, asked, checked_name, grant, lifetime,
 };
 use crate::service::keys::response::KeyResponse;
-use crate::service::keys::{list, to_millis};
+use crate::service::keys::{check_door, intact, list, seal, to_millis};
 use crate::service::request::{List, Object, Text};
 use crate::service::{Change, Context, Error, Service, change};
 use crate::store;
@@ -123,13 +123,10 @@ impl Service {
     pub fn extend_key(&self, context: &Context, id: &str, expires_in: &str) -> Result<KeyResponse, Error> {
         let lifetime = lifetime(Some(expires_in))?.unwrap_or(TimeDelta::zero());
         step(self, context, Operation::KeyExtend, id, move |change, key| {
-            let caller = &change.context.caller;
-            if key.class == Class::Provisioning && caller.key().is_some() {
-                return Err(Error::Forbidden("the key of a connection is extended on the host alone".to_owned()));
-            }
+            check_door(&change.context.caller, &key, "extended")?;
             // That it has ended is told first: it is not issued again by this.
             let next = key.clone().extend(to_millis(change.now + lifetime), change.now).map_err(refused)?;
-            check_again(change, &key)?;
+            check_again(change, &key, "/expires_in")?;
             let until = render_time(next.expires_at);
             Ok((next, ("expires_at", until.into())))
         })
@@ -139,15 +136,13 @@ impl Service {
 /// Whether the caller may hold a key back or release it. Without the key of a connection no later leaver leaves, and without
 /// the operator's nobody undoes that: whoever may hold back others' keys has no such power over these.
 fn check_holding(change: &mut Change<'_>, key: &Credential) -> Result<(), Error> {
-    if change.context.caller.key().is_none() {
-        return Ok(());
-    }
-    let refused = |whose: &str| Error::Forbidden(format!("{whose} is held back and released on the host alone"));
-    if key.class == Class::Provisioning {
-        return Err(refused("the key of a connection"));
-    }
-    match store::principals::find(change.conn, change.key(), &key.owner)? {
-        Some(owner) if owner.local => Err(refused("the operator's key")),
+    let caller = &change.context.caller;
+    check_door(caller, key, "held back and released")?;
+    let owner = if caller.is_host() { None } else { store::principals::find(change.conn, change.key(), &key.owner)? };
+    match owner {
+        Some(owner) if owner.local => {
+            Err(Error::Forbidden("the operator's key is held back and released on the host alone".to_owned()))
+        }
         _ => Ok(()),
     }
 }
@@ -165,22 +160,14 @@ fn step(
 ) -> Result<KeyResponse, Error> {
     let id = Id::parse(id).ok_or(Error::NotFound)?;
     change::perform(service, context, operation, None, move |change| {
-        let (tenant, keyring) = (change.tenant(), change.service.keyring());
-        let stored = store::credentials::find(change.conn, tenant.key, &id)?.ok_or(Error::NotFound)?;
-        // Sealing it anew would make somebody else's edit ours.
-        if !is_intact(keyring, tenant, &stored) {
-            let detail = "the row of this key was changed from outside: it works nowhere, and can only be revoked";
-            return Err(Error::Conflict { code: Conflict::KeyTampered, detail: detail.to_owned() });
-        }
-        let (mut next, (name, told)) = f(change, stored.credential.clone())?;
-        if next != stored.credential {
-            next.version = next.version.saturating_add(1);
-            let mac = keyring.row_mac(&next.canonical(&tenant.id));
-            store::credentials::update(change.conn, tenant.key, &next, &mac)?;
+        let key = intact(change, &id)?;
+        let (next, (name, told)) = f(change, key.clone())?;
+        if next != key {
+            let next = seal(change, next)?;
             let entry = Entry::new(operation.action(), "credential", id).with("owner", next.owner.to_string());
             change.record(entry.with(name, told));
         }
-        let stored = store::credentials::find(change.conn, tenant.key, &id)?.ok_or(Error::NotFound)?;
+        let stored = store::credentials::find(change.conn, change.key(), &id)?.ok_or(Error::NotFound)?;
         list::shown(change.service, change.conn, change.context, stored)
     })
 }
@@ -188,6 +175,7 @@ fn step(
 pub(in crate::service::keys) fn refused(why: Refused) -> Error {
     match why {
         Refused::Ended => Error::Conflict { code: Conflict::KeyEnded, detail: why.to_string() },
+        Refused::GivesWay => Error::Conflict { code: Conflict::KeyReplaced, detail: why.to_string() },
         Refused::Wider(_) => Error::Forbidden(why.to_string()),
         Refused::NotLater(_) | Refused::TooLong(_) => Error::invalid("/expires_in", format!("expires_in: {why}")),
     }

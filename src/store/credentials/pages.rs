@@ -29,23 +29,29 @@ pub fn of_owner(conn: &mut Conn, tenant: TenantKey, owner: &Id) -> Result<Vec<St
     Ok(rows.into_iter().map(Row::into_stored).collect())
 }
 
-/// The ids of an owner's credentials that have not ended and do not give way to a successor, so many at most.
+/// How many credentials of an owner have not ended and do not give way to a successor, up to a limit.
 ///
 /// # Errors
 /// If the database cannot be read.
-pub fn working_of(conn: &mut Conn, tenant: TenantKey, owner: &Id, now: DateTime<Utc>, limit: i64) -> Result<Vec<Id>> {
+pub fn count_working(
+    conn: &mut Conn,
+    tenant: TenantKey,
+    owner: &Id,
+    now: DateTime<Utc>,
+    limit: usize,
+) -> Result<usize> {
     // The order as in `of_owner`, for the same reason.
     let rows = on!(conn, |c| credentials::table
-        .select(Row::as_select())
+        .select(credentials::key)
         .filter(credentials::tenant.eq(tenant.0))
         .filter(credentials::owner.between(&owner.as_bytes()[..], &owner.as_bytes()[..]))
         .filter(credentials::revoked_at.is_null())
         .filter(credentials::expires_at.gt(millis(now)))
         .filter(credentials::retires_at.is_null())
         .order((credentials::owner, credentials::key))
-        .limit(limit)
-        .load::<Row>(c))?;
-    Ok(rows.into_iter().map(|row| row.into_stored().credential.id).collect())
+        .limit(limit as i64)
+        .load::<i64>(c))?;
+    Ok(rows.len())
 }
 
 /// Which credentials a page is of.
