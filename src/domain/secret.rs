@@ -107,7 +107,11 @@ pub fn is_selector(text: &str) -> bool {
 
 /// How a key is shown once its secret is gone: `kru_8Fq2…`.
 pub fn display(class: Class, selector: &str) -> String {
-    format!("kr{}_{}…", class.letter(), selector.get(..4).unwrap_or(selector))
+    display_of(class.letter(), selector)
+}
+
+fn display_of(class: char, selector: &str) -> String {
+    format!("kr{class}_{}…", selector.get(..4).unwrap_or(selector))
 }
 
 /// Big-endian bytes as base62, left-padded with `0`.

@@ -34,7 +34,7 @@ pub struct Found {
 impl Found {
     /// How it is shown: `kru_8Fq2…`.
     pub fn display(&self) -> String {
-        format!("kr{}_{}…", self.class, self.selector.get(..4).unwrap_or(&self.selector))
+        super::display_of(self.class, &self.selector)
     }
 }
 

@@ -78,9 +78,9 @@ impl Cached<'_> {
     /// Begins a request with the bearer token of a key that works, as [`Service::enter`] does.
     pub fn enter(&self, token: &str, request: &RequestRef, from: Option<IpAddr>) -> Option<Context> {
         let (known, seen) = self.caller(token)?;
-        let key = key_of(self.service, &known)?;
         let tenant = known.holder.tenant.clone();
         let given = given(self.service, tenant.key, from);
+        let key = key_of(self.service, &known, given.at)?;
         if !key.grant.counts(&given) || key.awaits_first_use {
             return None;
         }
@@ -95,9 +95,8 @@ fn given(service: &Service, tenant: TenantKey, ip: Option<IpAddr>) -> Circumstan
 }
 
 /// The key of a remembered caller, with what its owner may do now, if it works and that is remembered as well.
-pub(in crate::service) fn key_of(service: &Service, known: &KnownCaller) -> Option<Arc<KeyHolder>> {
+pub(in crate::service) fn key_of(service: &Service, known: &KnownCaller, now: DateTime<Utc>) -> Option<Arc<KeyHolder>> {
     let Holder { tenant, stored, owner, .. } = &*known.holder;
-    let now = memory::now_in(service, tenant.key);
     if stored.credential.verdict(owner, true, now) != Verdict::Valid {
         return None;
     }

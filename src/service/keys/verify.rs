@@ -117,11 +117,11 @@ impl Cached<'_> {
         if tenant != context.caller.tenant.key {
             return None;
         }
-        let key = authenticate::key_of(self.service, &known)?;
+        given.at = memory::now_in(self.service, tenant);
+        let key = authenticate::key_of(self.service, &known, given.at)?;
         if key.awaits_first_use {
             return None;
         }
-        given.at = memory::now_in(self.service, tenant);
         let judged = match &may {
             None if key.grant.counts(&given) => Judged::only(Verdict::Valid),
             None => Judged::only(Verdict::ConditionFailed),
